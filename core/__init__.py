@@ -1,0 +1,1 @@
+"""What Chainrule is made of: nets, data, models, jobs and their store. Knows neither HTTP nor Celery."""

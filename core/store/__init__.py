@@ -1,0 +1,1 @@
+"""The only room that speaks SQL: tables, sessions, and every query, by noun."""

@@ -1,0 +1,1 @@
+"""Claims jobs, trains them and writes what happens. It never serves."""
