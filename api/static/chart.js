@@ -1,0 +1,114 @@
+// The learning curve: each metric's rows by step, training beside validation, drawn by uPlot as they come.
+
+import uPlot from "./vendor/uplot/uPlot.esm.js";
+import { number } from "./format.js";
+
+const HEIGHT = 300;
+const SPLITS = ["train", "validation", "test"];
+
+/** A chart in `box` that grows by `add(row)`; `show(name, log)` picks the metric and the scale. */
+export class Chart {
+  #box; #plot = null; #series = new Map(); #name = "loss"; #log = false; #frame = 0; #watch; #dark;
+
+  constructor(box) {
+    this.#box = box;
+    this.#watch = new ResizeObserver(() => this.#plot?.setSize({ width: box.clientWidth, height: HEIGHT }));
+    this.#watch.observe(box);
+    this.#dark = matchMedia("(prefers-color-scheme: dark)");
+    this.#dark.addEventListener("change", this.#rebuild);
+  }
+
+  /** The metrics seen so far, the loss first. */
+  get names() {
+    return [...this.#series.keys()].sort((a, b) => (b === "loss") - (a === "loss") || a.localeCompare(b));
+  }
+
+  /** Takes one row {name, split, step, value}; a second row of the same step takes the first one's place. */
+  add({ name, split, step, value }) {
+    if (!this.#series.has(name)) this.#series.set(name, new Map());
+    const splits = this.#series.get(name);
+    if (!splits.has(split)) splits.set(split, [[], []]);
+    const [steps, values] = splits.get(split);
+    if (steps.at(-1) === step) steps.pop(), values.pop();
+    steps.push(step);
+    values.push(value);
+    this.#soon();
+  }
+
+  show(name, log) {
+    [this.#name, this.#log] = [name, log];
+    this.#rebuild();
+  }
+
+  close() {
+    cancelAnimationFrame(this.#frame);
+    this.#watch.disconnect();
+    this.#dark.removeEventListener("change", this.#rebuild);
+    this.#plot?.destroy();
+  }
+
+  #rebuild = () => {
+    this.#plot?.destroy();
+    this.#plot = null;
+    this.#soon();
+  };
+
+  /** Draws once before the next frame, however many rows came. */
+  #soon() {
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#draw();
+    });
+  }
+
+  #draw() {
+    const splits = SPLITS.filter((split) => this.#series.get(this.#name)?.has(split));
+    if (splits.length === 0) return;
+    const data = uPlot.join(splits.map((split) => this.#drawable(split)));
+    if (this.#plot?.series.length !== splits.length + 1) {
+      this.#plot?.destroy();
+      this.#plot = new uPlot(this.#options(splits), data, this.#box);
+    } else this.#plot.setData(data);
+    if (this.#plot.cursor.idx == null) this.#plot.setLegend({ idx: null });
+    const words = splits.map((split, at) => `${split} ${number(last(data[at + 1]))}`);
+    this.#box.setAttribute("aria-label", `${this.#name} by step, now ${words.join(", ")}`);
+  }
+
+  /** A logarithm has no place for zero and below. */
+  #drawable(split) {
+    const [steps, values] = this.#series.get(this.#name).get(split);
+    return [steps, this.#log ? values.map((value) => (value > 0 ? value : null)) : values];
+  }
+
+  #options(splits) {
+    const style = getComputedStyle(this.#box);
+    const color = (name) => style.getPropertyValue(`--${name}`).trim();
+    const axis = {
+      stroke: color("quiet"),
+      grid: { stroke: color("line"), width: 1 },
+      ticks: { stroke: color("line"), width: 1 },
+      font: `12px ${style.fontFamily}`,
+    };
+    return {
+      width: this.#box.clientWidth,
+      height: HEIGHT,
+      scales: { x: { time: false }, y: { distr: this.#log ? 3 : 1 } },
+      axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : number(tick))) }],
+      series: [
+        { label: "step", value: here },
+        ...splits.map((split) => ({
+          label: split,
+          stroke: color(split),
+          width: 2,
+          points: { show: false },
+          value: here,
+        })),
+      ],
+    };
+  }
+}
+
+const last = (values) => values.findLast((value) => value != null);
+
+/** What the legend says of a series: its value under the pointer, else its newest. */
+const here = (plot, value, at, under) => number(under == null ? last(plot.data[at]) : value);

@@ -1,0 +1,41 @@
+// Turns values into the words and figures that people read. Nothing here knows the page or the service.
+
+/** A number in at most `digits` significant digits; what is not a finite number is a dash. */
+export function number(value, digits = 4) {
+  if (typeof value !== "number" || !Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 1e-4 || size >= 1e7)) return value.toExponential(2);
+  return Number(value.toPrecision(digits)).toString();
+}
+
+const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+
+/** Seconds in their largest unit: `0.4 s`, `12 s`, `3 min`. */
+export function duration(seconds) {
+  const [size, unit] = UNITS.find(([size]) => seconds >= size) ?? [1, "s"];
+  return `${seconds < 10 && unit === "s" ? Math.max(0, seconds).toFixed(1) : Math.floor(seconds / size)} ${unit}`;
+}
+
+/** How long ago a time of the service was. */
+export const ago = (at) => `${duration(Math.max(1, Math.round((Date.now() - Date.parse(at)) / 1000))).replace(".0", "")} ago`;
+
+/** A time of the service on this machine's clock. */
+export const clock = (at) => new Date(at).toLocaleTimeString([], { timeStyle: "medium" });
+
+/** JSON for reading: whatever fits stays in one line. */
+export function pretty(value, indent = "") {
+  const line = spaced(value);
+  if (value === null || typeof value !== "object" || indent.length + line.length <= 56) return line;
+  const inner = `${indent}  `;
+  const parts = Array.isArray(value)
+    ? value.map((item) => inner + pretty(item, inner))
+    : Object.entries(value).map(([key, item]) => `${inner}${JSON.stringify(key)}: ${pretty(item, inner)}`);
+  const [open, close] = Array.isArray(value) ? "[]" : "{}";
+  return `${open}\n${parts.join(",\n")}\n${indent}${close}`;
+}
+
+function spaced(value) {
+  if (Array.isArray(value)) return `[${value.map(spaced).join(", ")}]`;
+  if (value === null || typeof value !== "object") return JSON.stringify(value);
+  return `{${Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}: ${spaced(item)}`).join(", ")}}`;
+}

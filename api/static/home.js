@@ -1,0 +1,122 @@
+// The first page: post a job, and see the jobs that there are.
+
+import { STATUSES, ask, repeat } from "./api.js";
+import { badge, element, fill, refusal } from "./element.js";
+import { EXAMPLES } from "./examples.js";
+import { ago, number, pretty } from "./format.js";
+import { locate } from "./pointer.js";
+
+const LIST_MS = 2000;
+const PAGE = 20;
+const MOST = 100;
+
+/** The text in the editor, kept while other pages are open. */
+let draft = pretty(EXAMPLES[0].spec);
+
+/** Opens the page in `root`; the function that comes back closes it. */
+export function openHome(root) {
+  fill(root, "home");
+  document.title = "Chainrule";
+  openForm(root);
+  return openList(root);
+}
+
+function openForm(root) {
+  const [editor, verdict, lesson] = ["#spec", "#verdict", ".lesson"].map((name) => root.querySelector(name));
+  const write = (text) => {
+    editor.value = draft = text;
+    editor.rows = Math.min(24, text.split("\n").length + 1);
+    verdict.replaceChildren();
+  };
+  const choose = ({ spec, lesson: words }) => {
+    write(pretty(spec));
+    lesson.textContent = words;
+  };
+  const submit = async (path, accept) => {
+    try {
+      accept(await ask("POST", path, editor.value));
+    } catch (problem) {
+      verdict.replaceChildren(refusal(problem, (pointer) => select(editor, pointer)));
+    }
+  };
+  root.querySelector(".examples").append(...EXAMPLES.map((example) =>
+    element("button", { type: "button", onclick: () => choose(example) }, example.spec.name)));
+  write(draft);
+  lesson.textContent = EXAMPLES.find(({ spec }) => pretty(spec) === draft)?.lesson ?? "";
+  editor.oninput = () => { draft = editor.value; };
+  root.querySelector("#post").onsubmit = (event) => {
+    event.preventDefault();
+    submit("v1/jobs", (job) => { location.hash = `#/jobs/${job.id}`; });
+  };
+  root.querySelector("#check").onclick = () =>
+    submit("v1/jobs/validate", (estimate) => verdict.replaceChildren(sum(estimate)));
+}
+
+/** Marks the part of the text that the pointer names, and brings it into sight. */
+function select(editor, pointer) {
+  const [start, end] = locate(editor.value, pointer);
+  const above = editor.value.slice(0, start).split("\n").length - 1;
+  editor.focus();
+  editor.setSelectionRange(start, end);
+  editor.scrollTop = (above - 2) * parseFloat(getComputedStyle(editor).lineHeight);
+}
+
+/** What the service says of a job that it would take. */
+function sum({ parameters, layers, steps, flops, warnings = [] }) {
+  return element("div", { class: "estimate" },
+    element("p", {}, `It fits: ${number(parameters)} parameters, ${number(steps)} steps of ${number(flops)} FLOPs.`),
+    element("ul", {}, ...layers.map(({ pointer, type, output_shape }) =>
+      element("li", {}, element("code", {}, pointer), ` ${type} → (${output_shape.join(", ")})`))),
+    ...warnings.map((warning) => element("p", {}, String(warning.message ?? warning))));
+}
+
+function openList(root) {
+  const part = Object.fromEntries(["filter", "more"].map((name) => [name, root.querySelector(`#${name}`)]));
+  const [list, empty, trouble] = [".jobs", ".empty", ".trouble"].map((name) => root.querySelector(name));
+  let older = [], cursor = null, shown = PAGE;
+
+  const page = (limit, from) => {
+    const query = new URLSearchParams({ limit, ...(part.filter.value && { status: part.filter.value }), ...(from && { cursor: from }) });
+    return ask("GET", `v1/jobs?${query}`);
+  };
+  // The newest hundred stay live; what was loaded beyond them stays as it was.
+  const refresh = async () => {
+    try {
+      const live = await page(Math.min(shown, MOST));
+      if (shown <= MOST) cursor = live.next_cursor;
+      draw([...live.items, ...older.filter((job) => !live.items.some(({ id }) => id === job.id))]);
+      trouble.replaceChildren();
+    } catch (problem) {
+      trouble.replaceChildren(refusal(problem));
+    }
+  };
+  const draw = (jobs) => {
+    list.replaceChildren(...jobs.map(row));
+    empty.hidden = jobs.length > 0;
+    part.more.hidden = cursor === null;
+  };
+  const more = async () => {
+    shown += PAGE;
+    if (shown > MOST) {
+      const next = await page(PAGE, cursor);
+      [older, cursor] = [[...older, ...next.items], next.next_cursor];
+    }
+    await refresh();
+  };
+  part.filter.append(element("option", { value: "" }, "all"), ...STATUSES.map((status) => element("option", {}, status)));
+  part.filter.onchange = () => {
+    [older, shown] = [[], PAGE];
+    refresh();
+  };
+  part.more.onclick = more;
+  return repeat(refresh, LIST_MS);
+}
+
+function row(job) {
+  return element("li", {},
+    element("a", { href: `#/jobs/${job.id}` },
+      element("span", { class: "name" }, job.name || job.id),
+      badge(job.status),
+      element("progress", { max: 1, value: job.progress.fraction ?? 0, "aria-label": "Progress" }),
+      element("span", { class: "quiet" }, `loss ${number(job.latest?.loss)} · ${ago(job.created_at)}`)));
+}
