@@ -1,0 +1,53 @@
+"""Celery's prefork pool, with an eye on the children that die.
+
+Their jobs can be given back at once, with the signal that ended them, instead of when their leases run out.
+"""
+
+import threading
+from typing import Any, ClassVar
+
+from billiard.pool import Pool as BlockingPool
+from celery.concurrency.asynpool import AsynPool
+from celery.concurrency.prefork import TaskPool
+
+
+class Deaths:
+    """The children that ended, by process id, and how: an exit code, or minus a signal's number."""
+
+    def __init__(self) -> None:
+        self.happened = threading.Event()
+        self._codes: dict[int, int] = {}
+
+    def note(self, pid: int, code: int | None) -> None:
+        """Write down an end; the pool may tell it more than once."""
+        if pid not in self._codes:
+            self._codes[pid] = code or 0
+            self.happened.set()
+
+    def code(self, pid: int) -> int | None:
+        """How the child ended, or None while it lives."""
+        return self._codes.get(pid)
+
+
+class _Watched:
+    """What both pools of billiard share: each tells here of a child that it has found dead."""
+
+    def process_flush_queues(self, child: Any) -> None:
+        TrainingPool.deaths.note(child.pid, child.exitcode)
+        super().process_flush_queues(child)  # type: ignore[misc]  # the pools mixed in have it
+
+
+class _Asynchronous(_Watched, AsynPool):  # type: ignore[misc]  # Celery ships no types
+    """The pool under Redis."""
+
+
+class _Blocking(_Watched, BlockingPool):  # type: ignore[misc]  # Celery ships no types
+    """The pool under the embedded broker."""
+
+
+class TrainingPool(TaskPool):  # type: ignore[misc]  # Celery ships no types
+    """One forked child for each job that may train at a time."""
+
+    Pool = _Asynchronous
+    BlockingPool = _Blocking
+    deaths: ClassVar[Deaths] = Deaths()
