@@ -6,12 +6,13 @@ export const TERMINAL = new Set(["succeeded", "failed", "cancelled"]);
 
 const RETRY_MS = 2000;
 
-/** A refusal in the service's own words: `message`, `status` (0 where nothing answered), `errors` by pointer. */
+/** A refusal in the service's own words: `status` (0 where nothing answered), its whole `answer`, `errors` by pointer. */
 export class Problem extends Error {
-  constructor(status, { title, detail, errors = [] } = {}) {
-    super(detail ?? title ?? `The service answered ${status}.`);
+  constructor(status, answer = {}) {
+    super(answer.detail ?? answer.title ?? `The service answered ${status}.`);
     this.status = status;
-    this.errors = errors;
+    this.answer = answer;
+    this.errors = answer.errors ?? [];
   }
 }
 

@@ -3,7 +3,6 @@
 import uPlot from "./vendor/uplot/uPlot.esm.js";
 import { number } from "./format.js";
 
-const HEIGHT = 300;
 const SPLITS = ["train", "validation", "test"];
 
 /** A chart in `box` that grows by `add(row)`; `show(name, log)` picks the metric and the scale. */
@@ -12,7 +11,7 @@ export class Chart {
 
   constructor(box) {
     this.#box = box;
-    this.#watch = new ResizeObserver(() => this.#plot?.setSize({ width: box.clientWidth, height: HEIGHT }));
+    this.#watch = new ResizeObserver(() => this.#plot?.setSize(size(box)));
     this.#watch.observe(box);
     this.#dark = matchMedia("(prefers-color-scheme: dark)");
     this.#dark.addEventListener("change", this.#rebuild);
@@ -90,8 +89,7 @@ export class Chart {
       font: `12px ${style.fontFamily}`,
     };
     return {
-      width: this.#box.clientWidth,
-      height: HEIGHT,
+      ...size(this.#box),
       scales: { x: { time: false }, y: { distr: this.#log ? 3 : 1 } },
       axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : number(tick))) }],
       series: [
@@ -107,6 +105,8 @@ export class Chart {
     };
   }
 }
+
+const size = ({ clientWidth: width }) => ({ width, height: Math.min(400, Math.max(260, 0.56 * width)) });
 
 const last = (values) => values.findLast((value) => value != null);
 

@@ -20,8 +20,8 @@ const health = document.getElementById("health");
 
 async function feel() {
   const [state, words] = await ask("GET", "health/ready").then(
-    ({ broker }) => ["good", `ready · broker ${broker?.status ?? broker}`],
-    (problem) => ["bad", problem.status === 0 ? "not reachable" : `not ready: ${problem.message}`],
+    ({ broker }) => ["good", `ready · broker ${broker.status}`],
+    ({ message, answer }) => ["bad", answer.database ? `not ready · database ${answer.database.status}` : message],
   );
   health.className = state;
   health.lastElementChild.textContent = words;

@@ -23,10 +23,10 @@ export const badge = (status) => element("span", { class: `badge ${status}` }, s
 
 /** What a refusal says: its sentence, and each fault with its pointer, which `go(pointer)` leads to. */
 export function refusal(problem, go = null) {
-  const faults = problem.errors.map(({ pointer, message }) =>
-    element("li", {}, go
+  const faults = problem.errors.map(({ pointer, parameter, message }) =>
+    element("li", {}, go && pointer !== undefined
       ? element("button", { type: "button", class: "pointer", onclick: () => go(pointer) }, pointer || "/")
-      : element("code", {}, pointer || "/"), " ", message));
+      : element("code", {}, pointer || parameter || "/"), " ", message));
   return element("div", { class: "refusal" },
     element("p", {}, problem.message),
     ...(faults.length ? [element("ul", {}, ...faults)] : []));

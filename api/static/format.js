@@ -8,6 +8,7 @@ export function number(value, digits = 4) {
   return Number(value.toPrecision(digits)).toString();
 }
 
+const COLUMNS = 64;
 const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 
 /** Seconds in their largest unit: `0.4 s`, `12 s`, `3 min`. */
@@ -23,13 +24,13 @@ export const ago = (at) => `${duration(Math.max(1, Math.round((Date.now() - Date
 export const clock = (at) => new Date(at).toLocaleTimeString([], { timeStyle: "medium" });
 
 /** JSON for reading: whatever fits stays in one line. */
-export function pretty(value, indent = "") {
+export function pretty(value, indent = "", name = "") {
   const line = spaced(value);
-  if (value === null || typeof value !== "object" || indent.length + line.length <= 56) return line;
+  if (value === null || typeof value !== "object" || indent.length + name.length + line.length < COLUMNS) return line;
   const inner = `${indent}  `;
   const parts = Array.isArray(value)
     ? value.map((item) => inner + pretty(item, inner))
-    : Object.entries(value).map(([key, item]) => `${inner}${JSON.stringify(key)}: ${pretty(item, inner)}`);
+    : Object.entries(value).map(([key, item]) => `${inner}${JSON.stringify(key)}: ${pretty(item, inner, key)}`);
   const [open, close] = Array.isArray(value) ? "[]" : "{}";
   return `${open}\n${parts.join(",\n")}\n${indent}${close}`;
 }

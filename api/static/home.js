@@ -49,7 +49,7 @@ function openForm(root) {
     submit("v1/jobs", (job) => { location.hash = `#/jobs/${job.id}`; });
   };
   root.querySelector("#check").onclick = () =>
-    submit("v1/jobs/validate", (estimate) => verdict.replaceChildren(sum(estimate)));
+    submit("v1/jobs/validate", (estimate) => verdict.replaceChildren(costs(estimate)));
 }
 
 /** Marks the part of the text that the pointer names, and brings it into sight. */
@@ -62,9 +62,9 @@ function select(editor, pointer) {
 }
 
 /** What the service says of a job that it would take. */
-function sum({ parameters, layers, steps, flops, warnings = [] }) {
+function costs({ parameters, layers, steps, flops, warnings = [] }) {
   return element("div", { class: "estimate" },
-    element("p", {}, `It fits: ${number(parameters)} parameters, ${number(steps)} steps of ${number(flops)} FLOPs.`),
+    element("p", {}, `It fits. Weights: ${number(parameters, 8)}, steps: ${number(steps, 8)}, FLOPs a step: ${number(flops)}.`),
     element("ul", {}, ...layers.map(({ pointer, type, output_shape }) =>
       element("li", {}, element("code", {}, pointer), ` ${type} → (${output_shape.join(", ")})`))),
     ...warnings.map((warning) => element("p", {}, String(warning.message ?? warning))));

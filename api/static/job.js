@@ -71,6 +71,7 @@ export function openJob(root, id) {
       offer(part, chart);
     };
     history.items.forEach(take);
+    if (TERMINAL.has(job.status)) return;
     const stop = follow(id, Math.max(0, ...history.items.map(({ seq }) => seq)), {
       onmetric: (row) => { take(row); soon(); },
       onstatus: ({ status }) => { if (TERMINAL.has(status)) stop(); refresh(); },
