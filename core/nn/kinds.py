@@ -8,19 +8,18 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any, get_args
 
 
-def members(union: Any) -> dict[str, type]:
+def members(union: Any) -> dict[str, Any]:
     """The members of a union of frozen dataclasses (with or without its `Tagged` mark), by their `type`."""
     annotated = getattr(union, "__origin__", union) if hasattr(union, "__metadata__") else union
     return {tag(member): member for member in get_args(annotated) or (annotated,)}
 
 
-def tag(member: type) -> str:
+def tag(member: Any) -> str:
     """The word by which a spec names this member."""
-    (word,) = get_args(member.__annotations__["type"])
-    return str(word)
+    return str(next(f.default for f in fields(member) if f.name == "type"))
 
 
-def _needs_nothing(member: type) -> bool:
+def _needs_nothing(member: Any) -> bool:
     return all(f.default is not MISSING or f.default_factory is not MISSING for f in fields(member))
 
 

@@ -1,0 +1,55 @@
+"""The memory of a step: buffers that are handed out again in the same order at every step.
+
+After its first step a network allocates nothing, and no layer has to hold a buffer of its own.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from core.nn.arrays import Array, Shape
+
+
+class Arena:
+    """Buffers for one size of batch, in the order in which a step asks for them."""
+
+    __slots__ = ("_buffers", "_dtype", "_next")
+
+    def __init__(self, dtype: DTypeLike = np.float32) -> None:
+        self._buffers: list[Any] = []
+        self._next = 0
+        self._dtype = dtype
+
+    def rewind(self) -> None:
+        """Begin the next step: the first buffer is handed out first again."""
+        self._next = 0
+
+    def empty(self, shape: Shape, dtype: DTypeLike | None = None) -> Any:
+        """An array of `shape` whose numbers are whatever the last step left there."""
+        turn = self._next
+        self._next = turn + 1
+        if turn == len(self._buffers):
+            self._buffers.append(np.empty(shape, dtype or self._dtype))
+        return self._buffers[turn]
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes that all buffers take together."""
+        return sum(buffer.nbytes for buffer in self._buffers)
+
+
+class Run:
+    """One pass through a network: where its arrays come from, whether it learns, and its source of chance."""
+
+    __slots__ = ("empty", "rng", "training")
+
+    def __init__(self, arena: Arena, *, training: bool, rng: np.random.Generator | None = None) -> None:
+        self.empty = arena.empty
+        self.training = training
+        self.rng = rng
+
+
+def inference(dtype: DTypeLike = np.float32) -> Run:
+    """A pass that only predicts, with memory of its own: any number of threads may have one each."""
+    return Run(Arena(dtype), training=False)

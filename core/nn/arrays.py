@@ -1,0 +1,27 @@
+"""The words that every file of this room uses for arrays and shapes.
+
+A shape never holds the batch: `(784,)` is a row of 784 numbers, of which a batch has many.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[np.floating[Any]]
+"""Floating-point numbers: float32 in training, float64 where gradients are checked."""
+
+Shape: TypeAlias = tuple[int, ...]
+"""The shape of one row, without the batch."""
+
+Backward: TypeAlias = Callable[[Array], Array]
+"""From the gradient with regard to a part's output to that with regard to its input; it may overwrite what it gets."""
+
+
+def size(shape: Shape) -> int:
+    """How many numbers a shape holds: an exact integer, however large, with nothing allocated."""
+    count = 1
+    for length in shape:
+        count *= length
+    return count

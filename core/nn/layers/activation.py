@@ -1,0 +1,29 @@
+"""An activation as a layer of its own, for where it stands apart from the map before it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from core.nn.activations import Activation
+from core.nn.arena import Run
+from core.nn.arrays import Array, Backward, Shape, size
+from core.nn.plan import Plan, Views
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ActivationLayer:
+    """`y = f(x)`, number by number: any shape in, the same shape out."""
+
+    type: Literal["activation"] = "activation"
+    activation: Activation
+    """The function f."""
+
+    def plan(self, shape: Shape) -> Plan:
+        """No weights."""
+        return Plan(shape, flops=4 * size(shape), floats=3 * size(shape))
+
+    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+        """`∂x = ∂y · f'(x)`; x stays as it is, since the layer before may need it."""
+        y = np.asarray(run.empty(x.shape))
+        return y, self.activation.forward(x, y, run)

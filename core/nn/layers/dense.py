@@ -1,0 +1,66 @@
+"""The fully connected layer: every output sees every input."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import numpy as np
+from annotated_types import Ge
+
+from core.nn.activations import Activation, Linear
+from core.nn.arena import Run
+from core.nn.arrays import Array, Backward, Shape, size
+from core.nn.initializers import GlorotUniform, Initializer, Zeros
+from core.nn.plan import Plan, ShapeMismatch, Views, Weight
+from core.nn.regularizers import Regularizer
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dense:
+    """`y = f(x · W + b)` over the last axis: `(batch, …, inputs)` → `(batch, …, units)`."""
+
+    type: Literal["dense"] = "dense"
+    units: Annotated[int, Ge(1)]
+    """How many numbers it emits."""
+    activation: Activation = field(default=Linear())
+    """The function f."""
+    use_bias: bool = True
+    """Add b, one number a unit."""
+    kernel_initializer: Initializer = field(default=GlorotUniform())
+    """How W begins."""
+    bias_initializer: Initializer = field(default=Zeros())
+    """How b begins."""
+    kernel_regularizer: Regularizer | None = None
+    """A penalty on W."""
+    bias_regularizer: Regularizer | None = None
+    """A penalty on b."""
+
+    def plan(self, shape: Shape) -> Plan:
+        """A kernel `(inputs, units)` and, if wanted, a bias `(units,)`."""
+        if not shape:
+            raise ShapeMismatch("needs (…, inputs), and gets a single number a row: nest each row in a list")
+        weights = {"kernel": Weight((shape[-1], self.units), self.kernel_initializer, self.kernel_regularizer)}
+        if self.use_bias:
+            weights["bias"] = Weight((self.units,), self.bias_initializer, self.bias_regularizer)
+        output = (*shape[:-1], self.units)
+        return Plan(output, weights, flops=2 * size(output) * shape[-1], floats=size(shape) + 3 * size(output))
+
+    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+        """With `z = x·W + b` and `δ = ∂loss/∂z`: `∂W = xᵀ·δ`, `∂b = Σ δ` over the batch, `∂x = δ·Wᵀ`."""
+        kernel = views.weights["kernel"]
+        rows = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+        z = np.dot(rows, kernel, out=run.empty((len(rows), self.units)))
+        if self.use_bias:
+            np.add(z, views.weights["bias"], out=z)
+        back_activation = self.activation.forward(z, z, run)
+
+        def backward(d_output: Array) -> Array:
+            delta = back_activation(d_output.reshape(z.shape))
+            np.dot(rows.T, delta, out=views.gradients["kernel"])
+            if self.use_bias:
+                np.add.reduce(delta, axis=0, out=views.gradients["bias"])
+            if not views.input_gradient:
+                return delta
+            d_rows = np.dot(delta, kernel.T, out=run.empty(rows.shape))
+            return d_rows if x.ndim == 2 else d_rows.reshape(x.shape)
+
+        return (z if x.ndim == 2 else z.reshape(*x.shape[:-1], self.units)), backward

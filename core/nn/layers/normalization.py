@@ -1,0 +1,88 @@
+"""Layers that bring numbers to a common scale, which lets a deep net learn with longer steps."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import numpy as np
+from annotated_types import Ge, Gt, Lt
+
+from core.nn.arena import Run
+from core.nn.arrays import Array, Backward, Shape, size
+from core.nn.initializers import Initializer, Ones, Zeros
+from core.nn.plan import Plan, ShapeMismatch, Statistic, Views, Weight
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BatchNormalization:
+    """`y = γ · (x − μ) / √(σ² + ε) + β` for each number of the last axis (Ioffe & Szegedy 2015, alg. 1).
+
+    While training μ and σ² are those of the batch, and moving means of both are kept; a prediction uses those.
+    """
+
+    type: Literal["batch_normalization"] = "batch_normalization"
+    momentum: Annotated[float, Ge(0), Lt(1)] = 0.99
+    """How much of the moving statistics is kept at each step."""
+    epsilon: Annotated[float, Gt(0)] = 1e-3
+    """Keeps the division from zero."""
+    center: bool = True
+    """Add β."""
+    scale: bool = True
+    """Multiply by γ."""
+    beta_initializer: Initializer = field(default=Zeros())
+    """How β begins."""
+    gamma_initializer: Initializer = field(default=Ones())
+    """How γ begins."""
+
+    def plan(self, shape: Shape) -> Plan:
+        """γ, β and both moving statistics, each as long as the last axis."""
+        if not shape:
+            raise ShapeMismatch("needs (…, features), and gets a single number a row: nest each row in a list")
+        width = shape[-1:]
+        weights = {}
+        if self.scale:
+            weights["gamma"] = Weight(width, self.gamma_initializer)
+        if self.center:
+            weights["beta"] = Weight(width, self.beta_initializer)
+        statistics = {"moving_mean": Statistic(width, 0.0), "moving_variance": Statistic(width, 1.0)}
+        return Plan(shape, weights, statistics, flops=8 * size(shape), floats=4 * size(shape))
+
+    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+        """With n numbers a feature and x̂ the normalised input: `∂γ = Σ ∂y·x̂`, `∂β = Σ ∂y`,
+
+        `∂x = γ / (n·√(σ² + ε)) · (n·∂y − ∂β − x̂·∂γ)` (the paper's section 3, gathered).
+        """
+        rows = x.reshape(-1, x.shape[-1])
+        mean, variance = self._moments(rows, views, training=run.training)
+        deviation = 1 / np.sqrt(variance + x.dtype.type(self.epsilon))
+        normal = np.subtract(rows, mean, out=run.empty(rows.shape))
+        normal *= deviation
+        y = np.multiply(normal, views.weights["gamma"] if self.scale else 1, out=run.empty(rows.shape))
+        if self.center:
+            y += views.weights["beta"]
+
+        def backward(d_output: Array) -> Array:
+            d_y = d_output.reshape(rows.shape)
+            product = np.multiply(d_y, normal, out=run.empty(rows.shape))
+            d_gamma, d_beta = product.sum(axis=0), d_y.sum(axis=0)
+            if self.scale:
+                views.gradients["gamma"][:] = d_gamma
+            if self.center:
+                views.gradients["beta"][:] = d_beta
+            factor = deviation * views.weights["gamma"] if self.scale else deviation
+            if run.training:  # the batch's own moments depend on x, too
+                d_y -= d_beta / len(rows)
+                d_y -= np.multiply(normal, d_gamma / len(rows), out=product)
+            d_y *= factor
+            return d_y.reshape(x.shape)
+
+        return y.reshape(x.shape), backward
+
+    def _moments(self, rows: Array, views: Views, *, training: bool) -> tuple[Array, Array]:
+        moving_mean, moving_variance = views.statistics["moving_mean"], views.statistics["moving_variance"]
+        if not training:
+            return moving_mean, moving_variance
+        mean, variance = rows.mean(axis=0), rows.var(axis=0)
+        for moving, now in ((moving_mean, mean), (moving_variance, variance)):
+            moving *= self.momentum
+            moving += (1 - self.momentum) * now
+        return mean, variance

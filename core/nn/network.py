@@ -1,0 +1,114 @@
+"""A network: layers, planned for one shape of input, over three flat vectors that it does not own.
+
+The weights are one vector, their gradients another, moving statistics a third; each layer sees named views of them.
+So one network may train in one thread and predict in forty others.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from core.nn.arena import Run, inference
+from core.nn.arrays import Array, Backward, Shape, size
+from core.nn.layers.composite import Sequential
+from core.nn.plan import Plan, Views, Weight
+
+
+class Network:
+    """Layers planned for rows of one shape. Planning allocates nothing; a layer that does not fit: `ShapeMismatch`."""
+
+    def __init__(self, architecture: Sequential, input_shape: Shape) -> None:
+        self.architecture = architecture
+        self.input_shape = input_shape
+        self.plan: Plan = architecture.plan(input_shape)
+        self.output_shape = self.plan.output_shape
+        self.parameters = self.plan.parameters
+        self.measured = self.plan.measured
+        self.regularized = any(w.regularizer for plan in self.plan.every() for w in plan.weights.values())
+
+    def initialize(self, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> tuple[Array, Array]:
+        """The first weights `(parameters,)`, drawn in the order of the plan, and the first statistics `(measured,)`."""
+        weights: Array = np.empty(self.parameters, dtype)
+        statistics: Array = np.empty(self.measured, dtype)
+        for view, weight in self._each_weight(weights):
+            view[...] = weight.initializer.draw(rng, weight.shape)
+        starts = [s for plan in self.plan.every() for s in plan.statistics.values()]
+        for statistic, view in zip(starts, _cut(statistics, [s.shape for s in starts]), strict=True):
+            view[...] = statistic.start
+        return weights, statistics
+
+    def views(self, weights: Array, statistics: Array, gradient: Array | None = None) -> Views:
+        """What the layers see of the vectors; without a gradient only a forward pass can be made."""
+        shapes = [w.shape for plan in self.plan.every() for w in plan.weights.values()]
+        measured = [s.shape for plan in self.plan.every() for s in plan.statistics.values()]
+        return _views(
+            self.plan,
+            _cut(weights, shapes),
+            _cut(weights if gradient is None else gradient, shapes),
+            _cut(statistics, measured),
+            input_gradient=False,
+        )
+
+    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+        """The outputs (logits) `(batch, *output_shape)` for `x` `(batch, *input_shape)`, and the backward pass."""
+        return self.architecture.forward(x, views, run)
+
+    def predict(self, weights: Array, statistics: Array, x: Array, batch: int = 1024) -> Array:
+        """The outputs for any number of rows, with memory of its own: any number of threads may call it."""
+        views = self.views(weights, statistics)
+        parts = [
+            self.forward(x[start : start + batch], views, inference(weights.dtype))[0]
+            for start in range(0, len(x), batch)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        return np.concatenate(parts) if parts else np.empty((0, *self.output_shape), weights.dtype)
+
+    def penalty(self, weights: Array) -> float:
+        """What the regularizers add to the loss."""
+        each = self._each_weight(weights)
+        return sum((w.regularizer.penalty(view) for view, w in each if w.regularizer), start=0.0)
+
+    def add_penalty_gradient(self, weights: Array, gradient: Array) -> None:
+        """Add the gradient of the penalties to the flat gradient."""
+        for (view, weight), (g, _) in zip(self._each_weight(weights), self._each_weight(gradient), strict=True):
+            if weight.regularizer:
+                weight.regularizer.add_gradient(view, g, np.empty_like(view))
+
+    def _each_weight(self, vector: Array) -> Iterator[tuple[Array, Weight]]:
+        wanted = [weight for plan in self.plan.every() for weight in plan.weights.values()]
+        return zip(_cut(vector, [weight.shape for weight in wanted]), wanted, strict=True)
+
+
+def _cut(vector: Array, shapes: list[Shape]) -> Iterator[Any]:
+    """The vector's pieces, one after the other, each in its shape."""
+    start = 0
+    for shape in shapes:
+        end = start + size(shape)
+        yield vector[start:end].reshape(shape)
+        start = end
+
+
+def _views(
+    plan: Plan,
+    weights: Iterator[Array],
+    gradients: Iterator[Array],
+    statistics: Iterator[Array],
+    *,
+    input_gradient: bool,
+) -> Views:
+    """Hands out the pieces in the order of `Plan.every`.
+
+    A part wants its input's gradient where something before it learns; weights of a composite's own come first.
+    """
+    own = {name: next(weights) for name in plan.weights}
+    slopes = {name: next(gradients) for name in plan.weights}
+    moving = {name: next(statistics) for name in plan.statistics}
+    parts = []
+    below = input_gradient or bool(own)
+    for part in plan.parts:
+        parts.append(_views(part, weights, gradients, statistics, input_gradient=below))
+        below = below or part.parameters > 0
+    return Views(own, slopes, moving, tuple(parts), input_gradient)

@@ -1,0 +1,91 @@
+"""What a layer wants before anything is allocated: its weights, its output shape, its cost.
+
+A network is planned with integers alone, so that a wrong or an impossible one is refused before it takes a byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from core.nn.arrays import Array, Shape, size
+from core.nn.initializers import Initializer
+from core.nn.regularizers import Regularizer
+
+
+class ShapeMismatch(ValueError):
+    """A layer does not fit the shape that it gets; `path` leads to it through the composites that hold it."""
+
+    def __init__(self, message: str, path: tuple[str | int, ...] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = path
+
+    def within(self, name: str, *step: str | int) -> ShapeMismatch:
+        """The same fact, seen from the composite that holds the layer called `name` at `step`."""
+        message = self.message if self.path else f"{name} {self.message}"
+        return ShapeMismatch(message, (*step, *self.path))
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """An array that is learnt."""
+
+    shape: Shape
+    initializer: Initializer
+    regularizer: Regularizer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """An array that is measured on the way and not learnt, such as a moving mean."""
+
+    shape: Shape
+    start: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a layer wants and what it emits, for one row.
+
+    `flops` are the floating-point operations of the forward pass (a multiplication and an addition are two);
+    `floats` the numbers that a forward and a backward pass keep. A composite has the plans of its `parts`.
+    """
+
+    output_shape: Shape
+    weights: Mapping[str, Weight] = field(default_factory=dict)
+    statistics: Mapping[str, Statistic] = field(default_factory=dict)
+    flops: int = 0
+    floats: int = 0
+    parts: tuple[Plan, ...] = ()
+
+    def every(self) -> Iterator[Plan]:
+        """The plan itself and those of its parts, depth first: the order of the flat vectors."""
+        yield self
+        for part in self.parts:
+            yield from part.every()
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers are learnt, parts included."""
+        return sum(size(weight.shape) for plan in self.every() for weight in plan.weights.values())
+
+    @property
+    def measured(self) -> int:
+        """How many numbers are moving statistics, parts included."""
+        return sum(size(statistic.shape) for plan in self.every() for statistic in plan.statistics.values())
+
+
+@dataclass(slots=True)
+class Views:
+    """What one layer sees of the three flat vectors, by name, and what its parts see.
+
+    `input_gradient` is false where nothing below the layer learns, so that its backward pass can end with its own
+    weights.
+    """
+
+    weights: dict[str, Array]
+    gradients: dict[str, Array]
+    statistics: dict[str, Array]
+    parts: tuple[Views, ...]
+    input_gradient: bool

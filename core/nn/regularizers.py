@@ -1,0 +1,76 @@
+"""Penalties on the size of weights, added to the loss: the plainest remedy against overfitting.
+
+Each knows its penalty and adds its gradient.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeAlias
+
+import numpy as np
+from annotated_types import Ge
+
+from core.nn.arrays import Array
+from core.nn.kinds import Tagged
+
+Strength: TypeAlias = Annotated[float, Ge(0)]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class L1:
+    """The sum of absolute weights, which drives many of them to zero (Tibshirani 1996)."""
+
+    type: Literal["l1"] = "l1"
+    l1: Strength = 0.01
+    """The factor of the penalty."""
+
+    def penalty(self, weight: Array) -> float:
+        """`l1 · Σ|w|`."""
+        return self.l1 * float(np.abs(weight).sum())
+
+    def add_gradient(self, weight: Array, gradient: Array, scratch: Array) -> None:
+        """Add `l1 · sign(w)`; all three arrays have the weight's shape."""
+        np.sign(weight, out=scratch)
+        scratch *= self.l1
+        gradient += scratch
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class L2:
+    """The sum of squared weights, which keeps all of them small (Hoerl & Kennard 1970)."""
+
+    type: Literal["l2"] = "l2"
+    l2: Strength = 0.01
+    """The factor of the penalty."""
+
+    def penalty(self, weight: Array) -> float:
+        """`l2 · Σw²`."""
+        flat = weight.reshape(-1)
+        return self.l2 * float(np.dot(flat, flat))
+
+    def add_gradient(self, weight: Array, gradient: Array, scratch: Array) -> None:
+        """Add `2 · l2 · w`; all three arrays have the weight's shape."""
+        np.multiply(weight, 2 * self.l2, out=scratch)
+        gradient += scratch
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class L1L2:
+    """Both penalties at once, the elastic net (Zou & Hastie 2005)."""
+
+    type: Literal["l1_l2"] = "l1_l2"
+    l1: Strength = 0.01
+    """The factor of the sum of absolute weights."""
+    l2: Strength = 0.01
+    """The factor of the sum of squared weights."""
+
+    def penalty(self, weight: Array) -> float:
+        """`l1 · Σ|w| + l2 · Σw²`."""
+        return L1(l1=self.l1).penalty(weight) + L2(l2=self.l2).penalty(weight)
+
+    def add_gradient(self, weight: Array, gradient: Array, scratch: Array) -> None:
+        """Add the gradients of both; all three arrays have the weight's shape."""
+        L1(l1=self.l1).add_gradient(weight, gradient, scratch)
+        L2(l2=self.l2).add_gradient(weight, gradient, scratch)
+
+
+Regularizer: TypeAlias = Annotated[L1 | L2 | L1L2, Tagged()]

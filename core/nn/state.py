@@ -1,0 +1,88 @@
+"""All that the next step of a training depends on.
+
+Saved at any step and loaded again, it leads to the same weights to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from core.nn.arrays import Array
+from core.nn.network import Network
+from core.nn.optimizers import Optimizer
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best epoch so far, by the metric that is watched."""
+
+    metric: str
+    value: float
+    epoch: int
+    step: int
+
+
+@dataclass(slots=True)
+class State:
+    """Where a training stands. Vectors are float32; counters count what is done."""
+
+    weights: Array
+    statistics: Array
+    slots: dict[str, Array]
+    best_weights: Array
+    best_statistics: Array
+    rng: np.random.Generator
+    order: Any = field(default_factory=lambda: np.empty(0, np.int64))
+    """The rows of this epoch in the order of their turn, where they are shuffled."""
+    step: int = 0
+    epoch: int = 0
+    position: int = 0
+    """How many rows of this epoch are done."""
+    sums: dict[str, list[float]] = field(default_factory=dict)
+    """What the metrics have gathered of this epoch."""
+    best: Best | None = None
+    waited: int = 0
+    """Epochs since the best."""
+    still: int = 0
+    """Epochs in which the loss stood still."""
+    last_loss: float | None = None
+    stop: str | None = None
+
+    def arrays(self) -> dict[str, Array]:
+        """All vectors by name."""
+        named = {name: getattr(self, name) for name in _VECTORS}
+        return named | {f"slots.{name}": vector for name, vector in self.slots.items()}
+
+    def counters(self) -> dict[str, Any]:
+        """All else, as JSON can hold it (numbers of any size, none of them rounded)."""
+        counters = {name: getattr(self, name) for name in _COUNTERS}
+        best = asdict(self.best) if self.best else None
+        return counters | {"best": best, "rng": self.rng.bit_generator.state}
+
+    @staticmethod
+    def restore(arrays: Mapping[str, Any], counters: Mapping[str, Any]) -> State:
+        """The state that gave these arrays and counters; the arrays are copied."""
+        rng = np.random.Generator(np.random.PCG64())
+        rng.bit_generator.state = counters["rng"]
+        best = counters["best"] and Best(**counters["best"])
+        slots = {
+            name.removeprefix("slots."): array.copy() for name, array in arrays.items() if name.startswith("slots.")
+        }
+        vectors = {name: arrays[name].copy() for name in _VECTORS}
+        return State(rng=rng, slots=slots, best=best, **vectors, **{name: counters[name] for name in _COUNTERS})
+
+
+_VECTORS = ("weights", "statistics", "best_weights", "best_statistics", "order")
+_COUNTERS = ("step", "epoch", "position", "sums", "waited", "still", "last_loss", "stop")
+
+
+def start(network: Network, optimizer: Optimizer, seed: int) -> State:
+    """The state before the first step: weights drawn by `seed`, which also decides every later draw."""
+    rng = np.random.Generator(np.random.PCG64(seed))
+    weights, statistics = network.initialize(rng)
+    slots: dict[str, Array] = {name: np.full_like(weights, begin) for name, begin in optimizer.slots().items()}
+    return State(weights, statistics, slots, weights.copy(), statistics.copy(), rng)

@@ -1,0 +1,262 @@
+"""Backpropagation, step by step: forward pass, loss, backward pass, update, and again until it is enough.
+
+Training is a generator. At every yield its state is whole: what it goes on from, another process can go on from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, NamedTuple, Protocol
+
+import numpy as np
+from annotated_types import Ge, Gt, Le, Lt
+
+from core.nn.arena import Arena, Run, inference
+from core.nn.arrays import Array
+from core.nn.losses import Loss
+from core.nn.metrics import Metric
+from core.nn.network import Network
+from core.nn.optimizers import Optimizer
+from core.nn.state import Best, State
+from core.nn.stopping import Convergence, EarlyStopping, TargetMetric, better
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Training:
+    """How long and in which portions to train, and when to stop."""
+
+    epochs: Annotated[int, Ge(1), Le(10_000_000)] = 10
+    """How often every row is seen."""
+    batch_size: Annotated[int, Ge(1)] = 32
+    """How many rows make one step."""
+    shuffle: bool = True
+    """See the rows in another order at each epoch."""
+    seed: Annotated[int, Ge(0), Lt(2**63)] = 0
+    """What all chance comes from: the same seed gives the same numbers."""
+    metrics: tuple[Metric, ...] | None = None
+    """What to measure beside the loss; left out: accuracy for classes, mean absolute error for numbers."""
+    log_every: Annotated[int, Ge(1)] | None = None
+    """Keep the loss of every n-th step; left out: so that some 10,000 rows remain at most."""
+    early_stopping: EarlyStopping | None = None
+    """Stop when a metric gets no better."""
+    target: TargetMetric | None = None
+    """Stop when a metric is good enough."""
+    convergence: Convergence | None = None
+    """Stop when the loss stands still."""
+    max_runtime: Annotated[float, Gt(0)] | None = None
+    """Stop after so many seconds of training."""
+
+    def steps(self, rows: int) -> int:
+        """How many steps all epochs over `rows` rows take."""
+        return self.epochs * -(-rows // self.batch_size)
+
+
+class Data(Protocol):
+    """What is learnt from: rows of inputs and targets, and those that are kept back for validation."""
+
+    @property
+    def x(self) -> Array:
+        """`(rows, *input_shape)`, float32."""
+
+    @property
+    def y(self) -> Any:
+        """`(rows, …)`: numbers, or class numbers `(rows,)`."""
+
+    @property
+    def x_validation(self) -> Array:
+        """As `x`; may have no rows."""
+
+    @property
+    def y_validation(self) -> Any:
+        """As `y`; may have no rows."""
+
+
+class Step(NamedTuple):
+    """One step was taken: the loss is that before the update."""
+
+    step: int
+    epoch: int
+    loss: float
+    learning_rate: float
+
+
+class Epoch(NamedTuple):
+    """Every row was seen once more; `stop` says why the training ends here, if it does."""
+
+    step: int
+    epoch: int
+    metrics: dict[str, float]
+    learning_rate: float
+    stop: str | None
+
+
+class Diverged(ArithmeticError):
+    """The loss or the gradient is no finite number any more. The step was not taken: the weights are the last good."""
+
+    def __init__(self, step: int, epoch: int, where: str, loss: float) -> None:
+        super().__init__(
+            f"step {step}: {where} is not finite any more (the loss was {loss:.6g}): "
+            "try a smaller learning rate, clip_by_norm, or inputs on a smaller scale"
+        )
+        self.step, self.epoch, self.where, self.loss = step, epoch, where, loss
+
+
+def train(
+    network: Network, loss: Loss, optimizer: Optimizer, training: Training, data: Data, state: State
+) -> Iterator[Step | Epoch]:
+    """Train until a rule or the last epoch ends it; raises `Diverged` instead of taking a step that is not finite.
+
+    `training.metrics` have to be chosen by now (none if left out).
+    """
+    learner = Learner(network, loss, optimizer, training, data, state)
+    while state.stop is None:
+        yield learner.step() if state.position < learner.rows else learner.end_epoch()
+
+
+class Learner:
+    """Everything that the steps of one training share."""
+
+    def __init__(
+        self, network: Network, loss: Loss, optimizer: Optimizer, training: Training, data: Data, state: State
+    ) -> None:
+        self.network, self.loss, self.optimizer, self.training, self.state = network, loss, optimizer, training, state
+        self.x, self.x_validation = data.x, data.x_validation
+        self.y = loss.encode(data.y, network.output_shape)
+        self.y_validation = loss.encode(data.y_validation, network.output_shape)
+        self.rows = len(data.x)
+        self.steps = training.steps(self.rows)
+        self.metrics = training.metrics or ()
+        self.gradient: Array = np.zeros_like(state.weights)
+        self.views = network.views(state.weights, state.statistics, self.gradient)
+        self.statistics_before = state.statistics.copy()
+        self.arenas: dict[int, tuple[Arena, Run]] = {}
+
+    def step(self) -> Step:
+        """One batch: the four lines of backpropagation, and the bookkeeping around them."""
+        state = self.state
+        arena, run, x, targets = self._next_batch()
+        rate = self.optimizer.learning_rate.at(state.step, self.steps)
+
+        outputs, backward = self.network.forward(x, self.views, run)
+        loss, gradient_of_loss = self.loss.forward(outputs, targets, run)
+        backward(gradient_of_loss())
+        loss = self._checked(loss, x)
+        self.optimizer.update(state.weights, self.gradient, state.slots, state.step, rate, run)
+
+        state.step += 1
+        state.position += len(x)
+        self._measure(loss, outputs, targets)
+        arena.rewind()
+        return Step(state.step, state.epoch + 1, loss, rate)
+
+    def end_epoch(self) -> Epoch:
+        """Measure, keep the best weights, and see whether it is enough."""
+        state = self.state
+        metrics = {"loss": state.sums["loss"][0] / self.rows}
+        metrics |= {metric.type: metric.value(state.sums[metric.type]) for metric in self.metrics}
+        metrics |= self._validate()
+        state.epoch += 1
+        state.position = 0
+        state.sums = {}
+        self._keep_best(metrics)
+        state.stop = self._why_stop(metrics)
+        state.last_loss = metrics["loss"]
+        early = self.training.early_stopping
+        if state.stop and early and early.restore_best_weights:
+            np.copyto(state.weights, state.best_weights)
+            np.copyto(state.statistics, state.best_statistics)
+        rate = self.optimizer.learning_rate.at(max(state.step - 1, 0), self.steps)
+        return Epoch(state.step, state.epoch, metrics, rate, state.stop)
+
+    def _next_batch(self) -> tuple[Arena, Run, Array, Any]:
+        state = self.state
+        start, end = state.position, min(state.position + self.training.batch_size, self.rows)
+        if (known := self.arenas.get(end - start)) is None:
+            arena = Arena(state.weights.dtype)
+            known = self.arenas[end - start] = arena, Run(arena, training=True, rng=state.rng)
+        arena, run = known
+        if not self.training.shuffle:
+            return arena, run, self.x[start:end], self.y[start:end]
+        if start == 0:
+            state.order = state.rng.permutation(self.rows)
+        turn = state.order[start:end]
+        x = np.take(self.x, turn, axis=0, out=run.empty((len(turn), *self.x.shape[1:])), mode="clip")
+        y = np.take(self.y, turn, axis=0, out=run.empty((len(turn), *self.y.shape[1:]), self.y.dtype), mode="clip")
+        return arena, run, x, y
+
+    def _checked(self, loss: float, x: Array) -> float:
+        """The loss with its penalties, if it and the gradient are finite."""
+        state, network = self.state, self.network
+        if network.regularized:
+            loss += network.penalty(state.weights)
+            network.add_penalty_gradient(state.weights, self.gradient)
+        length = float(np.dot(self.gradient, self.gradient))
+        if not math.isfinite(loss + length) and not (math.isfinite(loss) and np.isfinite(self.gradient).all()):
+            np.copyto(state.statistics, self.statistics_before)
+            raise Diverged(state.step + 1, state.epoch + 1, self._first_nonfinite(x), loss)
+        if network.measured:
+            np.copyto(self.statistics_before, state.statistics)
+        return loss
+
+    def _first_nonfinite(self, x: Array) -> str:
+        """The first layer whose output is not finite, or what else went wrong."""
+        with np.errstate(all="ignore"):
+            run = inference(x.dtype)
+            for position, (layer, views) in enumerate(
+                zip(self.network.architecture.layers, self.views.parts, strict=True)
+            ):
+                x, _ = layer.forward(x, views, run)
+                if not np.isfinite(x).all():
+                    return f"the output of layer {position + 1} ({layer.type})"
+        return "the loss or its gradient"
+
+    def _measure(self, loss: float, outputs: Array, targets: Any) -> None:
+        sums = self.state.sums
+        if not sums:
+            sums["loss"] = [0.0]
+            sums |= {metric.type: [0.0] * metric.width for metric in self.metrics}
+        sums["loss"][0] += loss * len(outputs)
+        for metric in self.metrics:
+            metric.add(sums[metric.type], outputs, targets)
+
+    def _validate(self) -> dict[str, float]:
+        if not len(self.x_validation):
+            return {}
+        state = self.state
+        outputs = self.network.predict(state.weights, state.statistics, self.x_validation)
+        loss, _ = self.loss.forward(outputs, self.y_validation, inference(outputs.dtype))
+        found = {"val_loss": loss + self.network.penalty(state.weights)}
+        for metric in self.metrics:
+            sums = [0.0] * metric.width
+            metric.add(sums, outputs, self.y_validation)
+            found[f"val_{metric.type}"] = metric.value(sums)
+        return found
+
+    def _keep_best(self, metrics: dict[str, float]) -> None:
+        state, early = self.state, self.training.early_stopping
+        monitor = (early and early.monitor) or ("val_loss" if "val_loss" in metrics else "loss")
+        value = metrics[monitor]
+        if state.best is None or better(monitor, value, state.best.value, early.min_delta if early else 0.0):
+            state.best = Best(monitor, value, state.epoch, state.step)
+            state.waited = 0
+            np.copyto(state.best_weights, state.weights)
+            np.copyto(state.best_statistics, state.statistics)
+        else:
+            state.waited += 1
+
+    def _why_stop(self, metrics: dict[str, float]) -> str | None:
+        state, training = self.state, self.training
+        if (target := training.target) and (
+            metrics[target.monitor] == target.value or better(target.monitor, metrics[target.monitor], target.value)
+        ):
+            return "target_reached"
+        if (rule := training.convergence) and state.last_loss is not None:
+            change = abs(metrics["loss"] - state.last_loss)
+            state.still = state.still + 1 if change <= rule.tolerance * abs(state.last_loss) else 0
+            if state.still >= rule.epochs:
+                return "converged"
+        if training.early_stopping and state.waited >= max(training.early_stopping.patience, 1):
+            return "early_stopped"
+        return "epochs_completed" if state.epoch >= training.epochs else None
