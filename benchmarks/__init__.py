@@ -1,0 +1,1 @@
+"""What is measured: this core beside others, on the same work in one run."""
