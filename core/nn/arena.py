@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from core.nn.arrays import Array, Shape
+from core.nn.arrays import Shape
 
 
 class Arena:

@@ -19,6 +19,10 @@ Backward: TypeAlias = Callable[[Array], Array]
 """From the gradient with regard to a part's output to that with regard to its input; it may overwrite what it gets."""
 
 
+MOST = 2**31 - 1
+"""The longest axis a spec may ask for, so that no product of them is a number of thousands of digits."""
+
+
 def size(shape: Shape) -> int:
     """How many numbers a shape holds: an exact integer, however large, with nothing allocated."""
     count = 1

@@ -2,11 +2,13 @@
 
 A loss owns its link, the function that turns a network's outputs (logits) into an answer: it is computed from the
 logits, where it is stable, and nobody pairs a final activation with it. All losses are means over the batch.
+`applies` names the link, `predicts` says what it is for, `misfit` which outputs and targets it can compare.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
@@ -15,8 +17,40 @@ from core.nn.arena import Run
 from core.nn.arrays import Array, Shape
 from core.nn.kinds import Tagged
 
+Predicts: TypeAlias = Literal["numbers", "classes"]
+"""What a loss, or a metric, is about."""
+
 Lost: TypeAlias = tuple[float, Callable[[], Array]]
 """The value, and the backward pass that gives its gradient with regard to the outputs."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Targets:
+    """What is known of the targets before they are read: the shape of a row's, and what values there are.
+
+    `classes` is how many classes there are, where the targets name classes; else they are numbers.
+    """
+
+    shape: Shape = (1,)
+    classes: int | None = None
+    integers: bool = False
+    least: float = -math.inf
+    most: float = math.inf
+
+    def within(self, least: float, most: float) -> bool:
+        """Whether every number lies between the two."""
+        return least <= self.least and self.most <= most
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """Why outputs and targets cannot be compared, and what to do.
+
+    It is said of the last layer, or, where `output` is false, of the loss itself.
+    """
+
+    message: str
+    output: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,6 +58,18 @@ class MeanSquaredError:
     """The mean of `(output − target)²` over all numbers of the batch: for numbers. Link: none."""
 
     type: Literal["mean_squared_error"] = "mean_squared_error"
+    predicts: ClassVar[Predicts] = "numbers"
+    applies: ClassVar[str] = "linear"
+
+    def misfit(self, targets: Targets, output: Shape) -> Misfit | None:
+        """Targets are numbers in the shape of the output."""
+        if targets.classes:
+            return Misfit("the target names classes: use cross_entropy, or leave the loss out", output=False)
+        return _unequal(targets.shape, output)
+
+    def classes(self, output: Shape) -> int | None:
+        """None: whole numbers are numbers."""
+        return None
 
     def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
         """Outputs and targets `(batch, …)`; the gradient is `2 · (output − target) / size`."""
@@ -46,6 +92,22 @@ class BinaryCrossEntropy:
     """`−[t · log p + (1 − t) · log(1 − p)]` with `p = sigmoid(output)`: for two classes. Link: sigmoid."""
 
     type: Literal["binary_cross_entropy"] = "binary_cross_entropy"
+    predicts: ClassVar[Predicts] = "classes"
+    applies: ClassVar[str] = "sigmoid"
+
+    def misfit(self, targets: Targets, output: Shape) -> Misfit | None:
+        """Targets are two classes for one output, or numbers from 0 to 1 in the shape of the output."""
+        if targets.classes:
+            if targets.classes != 2:
+                return Misfit(f"the target names {targets.classes} classes: use cross_entropy", output=False)
+            return None if output == (1,) else Misfit(f"emits {output}: give it 1 unit, or use cross_entropy")
+        if not targets.within(0, 1):
+            return Misfit("binary_cross_entropy needs targets from 0 to 1: use mean_squared_error", output=False)
+        return _unequal(targets.shape, output)
+
+    def classes(self, output: Shape) -> int | None:
+        """One output tells two classes apart."""
+        return 2 if output == (1,) else None
 
     def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
         """Outputs (logits) and targets (0 to 1) `(batch, …)`; the gradient is `(p − t) / size`.
@@ -82,6 +144,30 @@ class CrossEntropy:
     """`−Σ t · log p` with `p = softmax(outputs)`: for classes. Link: softmax."""
 
     type: Literal["cross_entropy"] = "cross_entropy"
+    predicts: ClassVar[Predicts] = "classes"
+    applies: ClassVar[str] = "softmax"
+
+    def misfit(self, targets: Targets, output: Shape) -> Misfit | None:
+        """Targets are classes, whole numbers from 0, or a share for each class; the output has one unit a class."""
+        if targets.classes:
+            if output == (targets.classes,):
+                return None
+            return Misfit(f"emits {output}, and the target names {targets.classes} classes: give it as many units")
+        if len(output) != 1 or output[0] < 2:
+            return Misfit(f"emits {output}: cross_entropy needs one unit for each class, at least 2")
+        if targets.shape == output:
+            return None if targets.within(0, 1) else Misfit("cross_entropy needs shares from 0 to 1", output=False)
+        if targets.shape != (1,) or not targets.integers:
+            wanted = "cross_entropy needs class numbers 0, 1, … or one share for each class"
+            return Misfit(f"{wanted}: use mean_squared_error for other numbers", output=False)
+        if not targets.within(0, output[0] - 1):
+            numbers = f"the class numbers go from {targets.least:g} to {targets.most:g}"
+            return Misfit(f"has {output[0]} units, for the classes 0 to {output[0] - 1}, and {numbers}")
+        return None
+
+    def classes(self, output: Shape) -> int | None:
+        """One unit a class."""
+        return output[0]
 
     def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
         """Outputs (logits) `(batch, classes)`; targets are class numbers `(batch,)` or shares `(batch, classes)`.
@@ -122,6 +208,12 @@ class CrossEntropy:
         if targets.ndim == 2 and targets.shape[1:] == output_shape and output_shape != (1,):
             return targets
         return targets.reshape(-1).astype(np.intp)
+
+
+def _unequal(targets: Shape, output: Shape) -> Misfit | None:
+    if targets == output:
+        return None
+    return Misfit(f"emits {output}, and a row of the target has the shape {targets}: make them equal")
 
 
 Loss: TypeAlias = Annotated[MeanSquaredError | BinaryCrossEntropy | CrossEntropy, Tagged()]

@@ -1,7 +1,7 @@
 """What people ask of a network beside its loss: how often it is right, and how far off.
 
 A metric is a few sums that grow batch by batch and give the exact value at the end, however the rows were batched.
-`ascends` says whether more is better.
+`predicts` says what it is about, `ascends` whether more is better.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ import numpy as np
 
 from core.nn.arrays import Array
 from core.nn.kinds import Tagged
+from core.nn.losses import Predicts
 
 Sums: TypeAlias = list[float]
 """What a metric has gathered: `width` numbers that begin at zero."""
@@ -21,6 +22,7 @@ class Accuracy:
     """The share of rows whose most likely class is the true one."""
 
     type: Literal["accuracy"] = "accuracy"
+    predicts: ClassVar[Predicts] = "classes"
     ascends: ClassVar[bool] = True
     width: ClassVar[int] = 2
 
@@ -45,6 +47,7 @@ class MeanAbsoluteError:
     """The mean of `|output − target|`."""
 
     type: Literal["mean_absolute_error"] = "mean_absolute_error"
+    predicts: ClassVar[Predicts] = "numbers"
     ascends: ClassVar[bool] = False
     width: ClassVar[int] = 2
 
@@ -63,6 +66,7 @@ class RSquared:
     """The share of the targets' variance that the network explains: 1 is perfect, 0 no better than their mean."""
 
     type: Literal["r2"] = "r2"
+    predicts: ClassVar[Predicts] = "numbers"
     ascends: ClassVar[bool] = True
     width: ClassVar[int] = 5
 
@@ -83,3 +87,6 @@ class RSquared:
 
 
 Metric: TypeAlias = Annotated[Accuracy | MeanAbsoluteError | RSquared, Tagged()]
+
+USUAL: dict[Predicts, tuple[Metric, ...]] = {"classes": (Accuracy(),), "numbers": (MeanAbsoluteError(),)}
+"""What is measured where nobody says."""

@@ -65,12 +65,12 @@ class Data(Protocol):
         """`(rows, …)`: numbers, or class numbers `(rows,)`."""
 
     @property
-    def x_validation(self) -> Array:
-        """As `x`; may have no rows."""
+    def x_validation(self) -> Array | None:
+        """As `x`, if any rows are kept back."""
 
     @property
     def y_validation(self) -> Any:
-        """As `y`; may have no rows."""
+        """As `y`, if any rows are kept back."""
 
 
 class Step(NamedTuple):
@@ -124,7 +124,7 @@ class Learner:
         self.network, self.loss, self.optimizer, self.training, self.state = network, loss, optimizer, training, state
         self.x, self.x_validation = data.x, data.x_validation
         self.y = loss.encode(data.y, network.output_shape)
-        self.y_validation = loss.encode(data.y_validation, network.output_shape)
+        self.y_validation = None if data.x_validation is None else loss.encode(data.y_validation, network.output_shape)
         self.rows = len(data.x)
         self.steps = training.steps(self.rows)
         self.metrics = training.metrics or ()
@@ -222,7 +222,7 @@ class Learner:
             metric.add(sums[metric.type], outputs, targets)
 
     def _validate(self) -> dict[str, float]:
-        if not len(self.x_validation):
+        if self.x_validation is None:
             return {}
         state = self.state
         outputs = self.network.predict(state.weights, state.statistics, self.x_validation)

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from core.nn.activations import Activation, Linear
 from core.nn.arena import Run
-from core.nn.arrays import Array, Backward, Shape, size
+from core.nn.arrays import MOST, Array, Backward, Shape, size
 from core.nn.initializers import GlorotUniform, Initializer, Zeros
 from core.nn.plan import Plan, ShapeMismatch, Views, Weight
 from core.nn.regularizers import Regularizer
@@ -19,7 +19,7 @@ class Dense:
     """`y = f(x · W + b)` over the last axis: `(batch, …, inputs)` → `(batch, …, units)`."""
 
     type: Literal["dense"] = "dense"
-    units: Annotated[int, Ge(1)]
+    units: Annotated[int, Ge(1), Le(MOST)]
     """How many numbers it emits."""
     activation: Activation = field(default=Linear())
     """The function f."""

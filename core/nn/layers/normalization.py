@@ -47,9 +47,9 @@ class BatchNormalization:
         return Plan(shape, weights, statistics, flops=8 * size(shape), floats=4 * size(shape))
 
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
-        """With n numbers a feature and x̂ the normalised input: `∂γ = Σ ∂y·x̂`, `∂β = Σ ∂y`,
+        """`∂γ = Σ ∂y·x̂`, `∂β = Σ ∂y`, `∂x = γ / (n·√(σ² + ε)) · (n·∂y − ∂β − x̂·∂γ)`.
 
-        `∂x = γ / (n·√(σ² + ε)) · (n·∂y − ∂β − x̂·∂γ)` (the paper's section 3, gathered).
+        n is the count of numbers a feature has and x̂ the normalised input (the paper's section 3, gathered).
         """
         rows = x.reshape(-1, x.shape[-1])
         mean, variance = self._moments(rows, views, training=run.training)

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
-from annotated_types import Ge, MinLen
+from annotated_types import Ge, Le, Len
 
 from core.nn.arena import Run
-from core.nn.arrays import Array, Backward, Shape, size
+from core.nn.arrays import MOST, Array, Backward, Shape, size
 from core.nn.plan import Plan, ShapeMismatch, Views
 
 
@@ -34,7 +34,7 @@ class Reshape:
     """The numbers of a row in another shape of the same size."""
 
     type: Literal["reshape"] = "reshape"
-    target_shape: Annotated[tuple[Annotated[int, Ge(-1)], ...], MinLen(1)]
+    target_shape: Annotated[tuple[Annotated[int, Ge(-1), Le(MOST)], ...], Len(1, 8)]
     """The new shape of a row; one length may be -1, and is worked out from the others."""
 
     def plan(self, shape: Shape) -> Plan:

@@ -1,0 +1,201 @@
+"""Everything that can be known to be wrong with a spec before a job exists, and what a right one will cost.
+
+All of it is computed with integers from the spec and the data's signature: nothing is allocated.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from core.data.prepare import Prepared, Signature
+from core.data.targets import Classes, Numbers
+from core.jobs.spec import JobSpec
+from core.nn.arrays import Shape
+from core.nn.layers.activation import ActivationLayer
+from core.nn.layers.composite import Layer, Sequential
+from core.nn.layers.dense import Dense
+from core.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError, Misfit, Targets
+from core.nn.metrics import USUAL, Metric
+from core.nn.network import Network
+from core.nn.plan import Plan, ShapeMismatch
+from core.nn.training import Training
+
+
+class InvalidSpec(ValueError):
+    """The spec cannot be trained: `errors` are pairs of a JSON pointer and what to do; `code` is a stable word."""
+
+    def __init__(self, errors: list[tuple[str, str]], code: str = "invalid_spec") -> None:
+        super().__init__("; ".join(f"{pointer}: {message}" for pointer, message in errors))
+        self.errors = errors
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one job may take at most."""
+
+    parameters: int = 50_000_000
+    memory: int = 4 << 30
+    """Bytes of data, weights, optimizer and one step together."""
+    flops: int = 10**12
+    """Floating-point operations a step."""
+    layers: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class LayerEstimate:
+    """One layer of the plan: where it stands in the spec, what it emits, how much it learns."""
+
+    pointer: str
+    type: str
+    output_shape: Shape
+    parameters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a training will take: `bytes` in all, `flops` a step, `steps` if no rule ends it early."""
+
+    parameters: int
+    layers: list[LayerEstimate]
+    output_shape: Shape
+    bytes: int
+    flops: int
+    steps: int
+    warnings: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A spec with everything decided that the client left open."""
+
+    network: Network
+    loss: Loss
+    training: Training
+    classes: int | None
+    """Where whole numbers stand for classes: how many."""
+
+    def fit(self, prepared: Prepared) -> Prepared:
+        """The data in the form that the loss wants."""
+        return prepared if self.classes is None else prepared.with_classes(self.classes)
+
+
+def resolve(spec: JobSpec, signature: Signature) -> Resolved:
+    """Plan the net for the data and choose loss and metrics; `InvalidSpec` where they do not go together."""
+    try:
+        network = Network(spec.architecture, signature.input_shape)
+    except ShapeMismatch as error:
+        pointer = "/".join(["/architecture", *map(str, error.path)])
+        raise InvalidSpec([(pointer, error.message)], "shape_mismatch") from None
+    loss = spec.loss or _loss_for(signature.target, network.output_shape)
+    targets = _targets(signature.target)
+    if misfit := loss.misfit(targets, network.output_shape):
+        raise _misfit(spec.architecture, misfit)
+    if not network.parameters:
+        raise InvalidSpec([("/architecture/layers", "nothing here can learn: add a layer with weights, such as dense")])
+    metrics = USUAL[loss.predicts] if spec.training.metrics is None else spec.training.metrics
+    training = replace(spec.training, metrics=metrics)
+    errors = [*_applied_twice(spec.architecture, loss), *_wrong_metrics(training, metrics, loss, signature)]
+    if errors:
+        raise InvalidSpec(errors)
+    whole_numbers = targets.classes is None and targets.integers and targets.shape == (1,)
+    return Resolved(network, loss, training, loss.classes(network.output_shape) if whole_numbers else None)
+
+
+def check(spec: JobSpec, signature: Signature, limits: Limits) -> Estimate:
+    """What the job will cost; `InvalidSpec` where it cannot be trained or goes beyond a limit."""
+    resolved = resolve(spec, signature)
+    plan, batch = resolved.network.plan, min(spec.training.batch_size, signature.train_rows)
+    plans = list(plan.every())
+    slots = len(spec.optimizer.slots())
+    vectors = 3 + slots  # weights, gradient, best weights and what the optimizer remembers
+    estimate = Estimate(
+        parameters=plan.parameters,
+        layers=list(_layers(spec.architecture, plan, "/architecture")),
+        output_shape=plan.output_shape,
+        bytes=signature.bytes + 4 * (vectors * plan.parameters + batch * sum(p.floats for p in plans)),
+        flops=3 * batch * sum(p.flops for p in plans) + 4 * (1 + slots) * plan.parameters,
+        steps=spec.training.steps(signature.train_rows),
+        warnings=[*signature.warnings, *_warnings(spec, signature)],
+    )
+    _within(estimate, limits, len(plans))
+    return estimate
+
+
+def _loss_for(target: Numbers | Classes, output_shape: Shape) -> Loss:
+    if isinstance(target, Numbers):
+        return MeanSquaredError()
+    return BinaryCrossEntropy() if len(target.names) == 2 and output_shape == (1,) else CrossEntropy()
+
+
+def _targets(target: Numbers | Classes) -> Targets:
+    if isinstance(target, Classes):
+        return Targets(classes=len(target.names))
+    return Targets(shape=target.shape, integers=target.integers, least=target.least, most=target.most)
+
+
+def _misfit(architecture: Sequential, misfit: Misfit) -> InvalidSpec:
+    if not misfit.output:
+        return InvalidSpec([("/loss", misfit.message)])
+    last = len(architecture.layers) - 1
+    message = f"layer {last + 1} ({architecture.layers[last].type}), the last, {misfit.message}"
+    return InvalidSpec([(f"/architecture/layers/{last}", message)], "shape_mismatch")
+
+
+def _applied_twice(architecture: Sequential, loss: Loss) -> Iterator[tuple[str, str]]:
+    """A loss applies its link itself; a net that ends with it would apply it a second time."""
+    last = architecture.layers[-1]
+    ends_with = last.activation.type if isinstance(last, Dense | ActivationLayer) else "linear"
+    if ends_with == loss.applies != "linear":
+        pointer = f"/architecture/layers/{len(architecture.layers) - 1}/activation"
+        yield pointer, f"{loss.type} applies {ends_with} itself: leave the last activation out"
+
+
+def _wrong_metrics(
+    training: Training, metrics: tuple[Metric, ...], loss: Loss, signature: Signature
+) -> Iterator[tuple[str, str]]:
+    for position, metric in enumerate(metrics):
+        if metric.predicts != loss.predicts:
+            message = f"{metric.type} is about {metric.predicts}, and {loss.type} about {loss.predicts}: leave it out"
+            yield f"/training/metrics/{position}", message
+    names = ["loss", *(metric.type for metric in metrics)]
+    if signature.validation_rows:
+        names += [f"val_{name}" for name in names]
+    for field, rule in (("early_stopping", training.early_stopping), ("target", training.target)):
+        if rule and rule.monitor is not None and rule.monitor not in names:
+            message = f"{rule.monitor!r:.80} is not measured here: choose one of {', '.join(names)}"
+            yield f"/training/{field}/monitor", message
+
+
+def _layers(layer: Layer, plan: Plan, pointer: str) -> Iterator[LayerEstimate]:
+    for position, (part, inner) in enumerate(zip(getattr(layer, "layers", ()), plan.parts, strict=True)):
+        place = f"{pointer}/layers/{position}"
+        yield LayerEstimate(place, part.type, inner.output_shape, inner.parameters)
+        yield from _layers(part, inner, place)
+
+
+def _warnings(spec: JobSpec, signature: Signature) -> Iterator[str]:
+    if spec.training.batch_size > signature.train_rows:
+        yield f"batch_size is more than the {signature.train_rows} rows to train on: each epoch is one step"
+    if spec.training.early_stopping and not signature.validation_rows:
+        yield "early_stopping watches the training loss, which falls while a net overfits: ask for a validation split"
+
+
+def _within(estimate: Estimate, limits: Limits, layers: int) -> None:
+    bounds: list[tuple[str, Any, int, str]] = [
+        ("/architecture/layers", layers, limits.layers, "layers"),
+        ("/architecture", estimate.parameters, limits.parameters, "parameters"),
+        ("/architecture", estimate.bytes, limits.memory, "bytes of memory"),
+        ("/architecture", estimate.flops, limits.flops, "floating-point operations a step"),
+    ]
+    errors = [
+        (pointer, f"this takes {_about(count)} {noun}, and {_about(limit)} are allowed: make it smaller")
+        for pointer, count, limit, noun in bounds
+        if count > limit
+    ]
+    if errors:
+        raise InvalidSpec(errors, "limit_exceeded")
+
+
+def _about(count: int) -> str:
+    return f"{count:,}" if count < 10**15 else f"more than 10^{count.bit_length() * 3 // 10 - 1}"

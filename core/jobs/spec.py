@@ -1,0 +1,53 @@
+"""What a client posts: what to learn from, with which net, and how.
+
+The fields are api.md's and the names Keras's; each part is the frozen dataclass that does the work.
+"""
+
+from typing import Annotated
+
+from annotated_types import Len, MaxLen
+from pydantic import BaseModel, ConfigDict
+
+from core.data.sources import Data
+from core.nn.layers.composite import Sequential
+from core.nn.losses import Loss
+from core.nn.optimizers import Adam, Optimizer
+from core.nn.training import Training
+
+
+class JobSpec(BaseModel):
+    """A job: data, architecture, loss, optimizer and training."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        json_schema_extra={
+            "example": {
+                "name": "y = 2x",
+                "data": {"type": "inline", "x": [[1], [2], [3], [4], [5]], "y": [[2], [4], [6], [8], [10]]},
+                "architecture": {"layers": [{"type": "dense", "units": 1, "use_bias": False}]},
+                "loss": {"type": "mean_squared_error"},
+                "optimizer": {"type": "sgd", "learning_rate": 0.01},
+                "training": {"epochs": 100, "batch_size": 5, "shuffle": False, "seed": 7},
+                "metadata": {"lesson": "1"},
+            }
+        },
+    )
+
+    name: Annotated[str, Len(1, 200)] | None = None
+    """What people call it."""
+    data: Data
+    """What to learn from."""
+    architecture: Sequential
+    """The net, from the input to the output."""
+    loss: Loss | None = None
+    """How wrong the net is; left out: mean squared error for numbers, cross-entropy for classes."""
+    optimizer: Optimizer = Adam()
+    """How the weights follow the gradient."""
+    training: Training = Training()
+    """How long, in which portions, and when to stop."""
+    metadata: Annotated[dict[Annotated[str, Len(1, 64)], Annotated[str, MaxLen(512)]], MaxLen(16)] = {}
+    """Words of the client's own, by which jobs can be found again."""

@@ -1,0 +1,75 @@
+"""A trained network with everything fitted beside it: it takes raw records and answers in the target's own words.
+
+It holds no state, so any number of threads may ask it at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from pydantic import TypeAdapter
+
+from core.data.features import Features
+from core.data.targets import Target, target_from_json
+from core.models.checkpoint import Saved
+from core.nn.arrays import Array
+from core.nn.layers.composite import Sequential
+from core.nn.losses import Loss
+from core.nn.network import Network
+
+Which: TypeAlias = Literal["best", "last"]
+"""The weights of the best epoch, or the newest."""
+
+_ARCHITECTURE: TypeAdapter[Sequential] = TypeAdapter(Sequential)
+_LOSS: TypeAdapter[Loss] = TypeAdapter(Loss)
+
+
+def describe(architecture: Sequential, loss: Loss, features: Features, target: Target) -> dict[str, Any]:
+    """What a prediction needs beside the weights, as JSON."""
+    return {
+        "architecture": _ARCHITECTURE.dump_python(architecture, mode="json"),
+        "loss": _LOSS.dump_python(loss, mode="json"),
+        "features": features.to_json(),
+        "target": target.to_json(),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A network, its weights, and what turns records into its inputs and its outputs into answers."""
+
+    network: Network
+    loss: Loss
+    features: Features
+    target: Target
+    weights: Array
+    statistics: Array
+
+    @staticmethod
+    def of(saved: Saved, which: Which = "best") -> Model:
+        """The model that a checkpoint holds; before its first epoch ended, the best weights are the newest."""
+        described: Mapping[str, Any] = saved.model
+        features = Features.from_json(described["features"])
+        prefix = "best_" if which == "best" and saved.counters["best"] else ""
+        return Model(
+            network=Network(_ARCHITECTURE.validate_python(described["architecture"]), features.input_shape),
+            loss=_LOSS.validate_python(described["loss"]),
+            features=features,
+            target=target_from_json(described["target"]),
+            weights=saved.arrays[f"{prefix}weights"],
+            statistics=saved.arrays[f"{prefix}statistics"],
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of its arrays."""
+        return self.weights.nbytes + self.statistics.nbytes
+
+    def predict(self, instances: Any) -> list[dict[str, Any]]:
+        """An answer, with its warnings, for each record; `InvalidInstance` where one does not fit."""
+        x, warnings = self.features.encode(instances)
+        outputs = self.loss.link(self.network.predict(self.weights, self.statistics, x))
+        answers = self.target.answer(outputs)
+        return [answer | {"warnings": warned} for answer, warned in zip(answers, warnings, strict=True)]
