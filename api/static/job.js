@@ -84,6 +84,7 @@ export function openJob(root, id) {
 function show(part, job, act) {
   const { status, progress } = job;
   document.title = `${job.name || job.id} · Chainrule`;
+  part.body.hidden = false;
   part.name.textContent = job.name || job.id;
   part.badge.replaceChildren(badge(status));
   part.id.textContent = job.id;
