@@ -157,13 +157,7 @@ class CrossEntropy:
             return Misfit(f"emits {output}: cross_entropy needs one unit for each class, at least 2")
         if targets.shape == output:
             return None if targets.within(0, 1) else Misfit("cross_entropy needs shares from 0 to 1", output=False)
-        if targets.shape != (1,) or not targets.integers:
-            wanted = "cross_entropy needs class numbers 0, 1, … or one share for each class"
-            return Misfit(f"{wanted}: use mean_squared_error for other numbers", output=False)
-        if not targets.within(0, output[0] - 1):
-            numbers = f"the class numbers go from {targets.least:g} to {targets.most:g}"
-            return Misfit(f"has {output[0]} units, for the classes 0 to {output[0] - 1}, and {numbers}")
-        return None
+        return _not_class_numbers(targets, output[0])
 
     def classes(self, output: Shape) -> int | None:
         """One unit a class."""
@@ -214,6 +208,16 @@ def _unequal(targets: Shape, output: Shape) -> Misfit | None:
     if targets == output:
         return None
     return Misfit(f"emits {output}, and a row of the target has the shape {targets}: make them equal")
+
+
+def _not_class_numbers(targets: Targets, units: int) -> Misfit | None:
+    if targets.shape != (1,) or not targets.integers:
+        wanted = "cross_entropy needs class numbers 0, 1, … or one share for each class"
+        return Misfit(f"{wanted}: use mean_squared_error for other numbers", output=False)
+    if not targets.within(0, units - 1):
+        numbers = f"the class numbers go from {targets.least:g} to {targets.most:g}"
+        return Misfit(f"has {units} units, for the classes 0 to {units - 1}, and {numbers}")
+    return None
 
 
 Loss: TypeAlias = Annotated[MeanSquaredError | BinaryCrossEntropy | CrossEntropy, Tagged()]

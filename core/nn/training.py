@@ -226,11 +226,12 @@ class Learner:
             return {}
         state = self.state
         outputs = self.network.predict(state.weights, state.statistics, self.x_validation)
-        loss, _ = self.loss.forward(outputs, self.y_validation, inference(outputs.dtype))
+        targets: Any = self.y_validation
+        loss, _ = self.loss.forward(outputs, targets, inference(outputs.dtype))
         found = {"val_loss": loss + self.network.penalty(state.weights)}
         for metric in self.metrics:
             sums = [0.0] * metric.width
-            metric.add(sums, outputs, self.y_validation)
+            metric.add(sums, outputs, targets)
             found[f"val_{metric.type}"] = metric.value(sums)
         return found
 
