@@ -22,8 +22,9 @@ export class Chart {
     return [...this.#series.keys()].sort((a, b) => (b === "loss") - (a === "loss") || a.localeCompare(b));
   }
 
-  /** Takes one row {name, split, step, value}; a second row of the same step takes the first one's place. */
-  add({ name, split, step, value }) {
+  /** Takes one row {name, split, step, value}: `val_loss` goes beside `loss`. The newest row of a step stands. */
+  add({ name: full, split, step, value }) {
+    const name = full.replace(/^val_/, "");
     if (!this.#series.has(name)) this.#series.set(name, new Map());
     const splits = this.#series.get(name);
     if (!splits.has(split)) splits.set(split, [[], []]);

@@ -1,5 +1,7 @@
 // Builds what the page shows. Whatever comes from the service goes in as text and never as markup.
 
+import { Problem } from "./api.js";
+
 /** An element with `attributes` (a function under `onclick` and the like listens) and children: nodes or text. */
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -21,8 +23,18 @@ export function fill(root, template) {
 /** A status in its colour. */
 export const badge = (status) => element("span", { class: `badge ${status}` }, status);
 
+/** Does `work`; what it returns stands in `place` afterwards, or else its refusal. */
+export async function attempt(place, work, go = null) {
+  try {
+    place.replaceChildren((await work()) ?? "");
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    place.replaceChildren(refusal(problem, go));
+  }
+}
+
 /** What a refusal says: its sentence, and each fault with its pointer, which `go(pointer)` leads to. */
-export function refusal(problem, go = null) {
+function refusal(problem, go) {
   const faults = problem.errors.map(({ pointer, parameter, message }) =>
     element("li", {}, go && pointer !== undefined
       ? element("button", { type: "button", class: "pointer", onclick: () => go(pointer) }, pointer || "/")

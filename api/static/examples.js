@@ -46,5 +46,6 @@ export function question(spec) {
   const example = EXAMPLES.find((each) => each.spec.name === spec.name);
   if (example) return example.instances;
   if (spec.data.type === "inline") return spec.data.x.slice(0, 1);
-  return spec.data.features ? [Object.fromEntries(spec.data.features.map((name) => [name, null]))] : [];
+  const features = [spec.data.features ?? []].flat();
+  return features.length ? [Object.fromEntries(features.map((name) => [name, null]))] : [];
 }

@@ -1,7 +1,7 @@
 // The first page: post a job, and see the jobs that there are.
 
 import { STATUSES, ask, repeat } from "./api.js";
-import { badge, element, fill, refusal } from "./element.js";
+import { attempt, badge, element, fill } from "./element.js";
 import { EXAMPLES } from "./examples.js";
 import { ago, number, pretty } from "./format.js";
 import { locate } from "./pointer.js";
@@ -32,13 +32,8 @@ function openForm(root) {
     write(pretty(spec));
     lesson.textContent = words;
   };
-  const submit = async (path, accept) => {
-    try {
-      accept(await ask("POST", path, editor.value));
-    } catch (problem) {
-      verdict.replaceChildren(refusal(problem, (pointer) => select(editor, pointer)));
-    }
-  };
+  const submit = (path, accept) =>
+    attempt(verdict, async () => accept(await ask("POST", path, editor.value)), (pointer) => select(editor, pointer));
   root.querySelector(".examples").append(...EXAMPLES.map((example) =>
     element("button", { type: "button", onclick: () => choose(example) }, example.spec.name)));
   write(draft);
@@ -48,8 +43,7 @@ function openForm(root) {
     event.preventDefault();
     submit("v1/jobs", (job) => { location.hash = `#/jobs/${job.id}`; });
   };
-  root.querySelector("#check").onclick = () =>
-    submit("v1/jobs/validate", (estimate) => verdict.replaceChildren(costs(estimate)));
+  root.querySelector("#check").onclick = () => submit("v1/jobs/validate", costs);
 }
 
 /** Marks the part of the text that the pointer names, and brings it into sight. */
@@ -67,12 +61,13 @@ function costs({ parameters, layers, steps, flops, warnings = [] }) {
     element("p", {}, `It fits. Weights: ${number(parameters, 8)}, steps: ${number(steps, 8)}, FLOPs a step: ${number(flops)}.`),
     element("ul", {}, ...layers.map(({ pointer, type, output_shape }) =>
       element("li", {}, element("code", {}, pointer), ` ${type} → (${output_shape.join(", ")})`))),
-    ...warnings.map((warning) => element("p", {}, String(warning.message ?? warning))));
+    ...warnings.map((warning) => element("p", {}, warning)));
 }
 
 function openList(root) {
   const part = Object.fromEntries(["filter", "more"].map((name) => [name, root.querySelector(`#${name}`)]));
   const [list, empty, trouble] = [".jobs", ".empty", ".trouble"].map((name) => root.querySelector(name));
+  const rows = new Map();
   let older = [], cursor = null, shown = PAGE;
 
   const page = (limit, from) => {
@@ -80,29 +75,29 @@ function openList(root) {
     return ask("GET", `v1/jobs?${query}`);
   };
   // The newest hundred stay live; what was loaded beyond them stays as it was.
-  const refresh = async () => {
-    try {
-      const live = await page(Math.min(shown, MOST));
-      if (shown <= MOST) cursor = live.next_cursor;
-      draw([...live.items, ...older.filter((job) => !live.items.some(({ id }) => id === job.id))]);
-      trouble.replaceChildren();
-    } catch (problem) {
-      trouble.replaceChildren(refusal(problem));
-    }
-  };
+  const refresh = () => attempt(trouble, async () => {
+    const live = await page(Math.min(shown, MOST));
+    if (shown <= MOST) cursor = live.next_cursor;
+    draw([...live.items, ...older.filter((job) => !live.items.some(({ id }) => id === job.id))]);
+  });
   const draw = (jobs) => {
-    list.replaceChildren(...jobs.map(row));
+    const nodes = jobs.map((job) => {
+      if (!rows.has(job.id)) rows.set(job.id, openRow(job.id));
+      return rows.get(job.id)(job);
+    });
+    const same = nodes.length === list.children.length && nodes.every((node, at) => node === list.children[at]);
+    if (!same) list.replaceChildren(...nodes);
     empty.hidden = jobs.length > 0;
     part.more.hidden = cursor === null;
   };
-  const more = async () => {
+  const more = () => attempt(trouble, async () => {
     shown += PAGE;
     if (shown > MOST) {
       const next = await page(PAGE, cursor);
       [older, cursor] = [[...older, ...next.items], next.next_cursor];
     }
     await refresh();
-  };
+  });
   part.filter.append(element("option", { value: "" }, "all"), ...STATUSES.map((status) => element("option", {}, status)));
   part.filter.onchange = () => {
     [older, shown] = [[], PAGE];
@@ -112,11 +107,16 @@ function openList(root) {
   return repeat(refresh, LIST_MS);
 }
 
-function row(job) {
-  return element("li", {},
-    element("a", { href: `#/jobs/${job.id}` },
-      element("span", { class: "name" }, job.name || job.id),
-      badge(job.status),
-      element("progress", { max: 1, value: job.progress.fraction ?? 0, "aria-label": "Progress" }),
-      element("span", { class: "quiet" }, `loss ${number(job.latest?.loss)} · ${ago(job.created_at)}`)));
+/** A job's row: a function that shows the job in it. The row itself stays, and with it the reader's focus. */
+function openRow(id) {
+  const [name, state, words] = ["name", "state", "quiet"].map((part) => element("span", { class: part }));
+  const bar = element("progress", { max: 1, value: 0, "aria-label": "Progress" });
+  const node = element("li", {}, element("a", { href: `#/jobs/${id}` }, name, state, bar, words));
+  return (job) => {
+    name.textContent = job.name ?? id;
+    state.replaceChildren(badge(job.status));
+    bar.value = job.progress.fraction;
+    words.textContent = `loss ${number(job.latest.loss)} · ${ago(job.created_at)}`;
+    return node;
+  };
 }

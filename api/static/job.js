@@ -1,13 +1,14 @@
 // A job's page: how far it is, how its loss falls, what it can be told to do, and what it answers.
 
-import { Problem, TERMINAL, ask, follow } from "./api.js";
+import { TERMINAL, ask, follow } from "./api.js";
 import { Chart } from "./chart.js";
-import { badge, element, fill, refusal } from "./element.js";
+import { attempt, badge, element, fill } from "./element.js";
 import { question } from "./examples.js";
 import { clock, duration, number, pretty } from "./format.js";
 
 const HISTORY_POINTS = 2000;
 const REFRESH_MS = 1000;
+const RETRY_MS = 2000;
 
 const ACTIONS = [
   { label: "Pause", method: "POST", path: "/pause", from: ["queued", "running"] },
@@ -18,87 +19,89 @@ const ACTIONS = [
 
 /** Opens the page of job `id` in `root`; the function that comes back closes it. */
 export function openJob(root, id) {
+  const path = `v1/jobs/${id}`;
   const part = fill(root, "job");
   const chart = new Chart(part.chart);
   const closing = [() => chart.close()];
-  let timer = 0, closed = false;
+  let waiting = null, closed = false;
 
-  const guarded = (work) => async (...given) => {
+  /** Does `work` once, however often it is asked for meanwhile. */
+  const later = (work, ms) => {
+    if (closed) return;
+    waiting ??= setTimeout(() => {
+      waiting = null;
+      work();
+    }, ms);
+  };
+  const refresh = () => attempt(part.trouble, async () => show(part, await ask("GET", path)));
+  const act = (action) => attempt(part.refused, async () => {
+    if (action.confirm && !confirm(action.confirm)) return;
+    await ask(action.method, path + action.path);
+    if (action.method === "DELETE") location.hash = "#/";
+    else refresh();
+  });
+  const take = (row) => {
+    chart.add(row);
+    offer(part, chart);
+  };
+  const start = () => attempt(part.trouble, async () => {
     try {
-      part.trouble.replaceChildren();
-      return await work(...given);
+      const job = await ask("GET", path);
+      show(part, job);
+      const history = await ask("GET", `${path}/metrics?points=${HISTORY_POINTS}`);
+      part.instances.value ||= pretty(question(job.spec));
+      history.items.forEach(take);
+      if (closed || TERMINAL.has(job.status)) return;
+      watch(Math.max(0, ...history.items.map(({ seq }) => seq)));
     } catch (problem) {
-      if (!(problem instanceof Problem)) throw problem;
-      if (!closed) part.trouble.replaceChildren(refusal(problem));
-      return null;
+      if (problem.status !== 404) later(start, RETRY_MS);
+      throw problem;
     }
-  };
-  const refresh = guarded(async () => {
-    const job = await ask("GET", `v1/jobs/${id}`);
-    if (!closed) show(part, job, act);
-    return job;
   });
-  const soon = () => {
-    timer ||= setTimeout(() => {
-      timer = 0;
-      if (!closed) refresh();
-    }, REFRESH_MS);
+  const watch = (after) => {
+    const stop = follow(id, after, {
+      onmetric: (row) => {
+        take(row);
+        later(refresh, REFRESH_MS);
+      },
+      onstatus: ({ status }) => {
+        if (TERMINAL.has(status)) stop();
+        refresh();
+      },
+    });
+    closing.push(stop);
   };
-  const act = guarded(async ({ method, path, confirm: words }) => {
-    if (words && !confirm(words)) return;
-    await ask(method, `v1/jobs/${id}${path}`);
-    if (method === "DELETE") location.hash = "#/";
-    else await refresh();
-  });
 
-  openAsk(part, id);
+  part.actions.append(...ACTIONS.map((action) =>
+    element("button", { type: "button", disabled: true, onclick: () => act(action) }, action.label)));
+  openAsk(part, path);
   openScale(part, chart);
   start();
   return () => {
     closed = true;
-    clearTimeout(timer);
+    clearTimeout(waiting);
     closing.forEach((close) => close());
   };
-
-  async function start() {
-    const job = await refresh();
-    if (job === null || closed) return;
-    part.instances.value = pretty(question(job.spec));
-    const history = await guarded(() => ask("GET", `v1/jobs/${id}/metrics?points=${HISTORY_POINTS}`))();
-    if (history === null || closed) return;
-    const take = (row) => {
-      chart.add(row);
-      offer(part, chart);
-    };
-    history.items.forEach(take);
-    if (TERMINAL.has(job.status)) return;
-    const stop = follow(id, Math.max(0, ...history.items.map(({ seq }) => seq)), {
-      onmetric: (row) => { take(row); soon(); },
-      onstatus: ({ status }) => { if (TERMINAL.has(status)) stop(); refresh(); },
-    });
-    closing.push(stop);
-  }
 }
 
 /** Shows the job as the service tells it. */
-function show(part, job, act) {
+function show(part, job) {
   const { status, progress } = job;
-  document.title = `${job.name || job.id} · Chainrule`;
+  document.title = `${job.name ?? job.id} · Chainrule`;
   part.body.hidden = false;
-  part.name.textContent = job.name || job.id;
+  part.name.textContent = job.name ?? job.id;
   part.badge.replaceChildren(badge(status));
   part.id.textContent = job.id;
-  part.bar.value = progress.fraction ?? 0;
+  part.bar.value = progress.fraction;
   part.progress.textContent = [
     `epoch ${progress.epoch} of ${progress.epochs}`,
     `step ${progress.step}`,
     ...(progress.seconds_left > 0 && !TERMINAL.has(status) ? [`${duration(progress.seconds_left)} left`] : []),
   ].join(" · ");
-  part.actions.replaceChildren(...ACTIONS.map((action) =>
-    element("button", { type: "button", disabled: !action.from.includes(status), onclick: () => act(action) }, action.label)));
+  ACTIONS.forEach(({ from }, at) => { part.actions.children[at].disabled = !from.includes(status); });
   part.notice.hidden = !job.error && !job.stop_reason;
   part.notice.classList.toggle("bad", Boolean(job.error));
-  part.notice.textContent = job.error?.message ?? job.error?.detail ?? (job.stop_reason ?? "").replaceAll("_", " ");
+  part.notice.textContent = job.error?.message ?? (job.stop_reason ?? "").replaceAll("_", " ");
   part.story.replaceChildren(...job.transitions.map(({ status: entered, at, actor, message }) =>
     element("li", {}, badge(entered), " ", element("time", { datetime: at }, clock(at)), ` ${[message, actor].filter(Boolean).join(" · ")}`)));
   part.facts.replaceChildren(...facts(job).flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
@@ -124,19 +127,16 @@ function openScale(part, chart) {
   part.metric.onchange = part.log.onchange = () => chart.show(part.metric.value, part.log.checked);
 }
 
-function openAsk(part, id) {
+function openAsk(part, path) {
   part.instances = part.ask.querySelector("textarea");
-  part.ask.onsubmit = async (event) => {
+  part.ask.onsubmit = (event) => {
     event.preventDefault();
-    try {
+    attempt(part.answers, async () => {
       // The text goes as it was typed: what is wrong with it the service says.
-      const { predictions } = await ask("POST", `v1/jobs/${id}/predictions`, `{"instances": ${part.instances.value}}`);
+      const { predictions } = await ask("POST", `${path}/predictions`, `{"instances": ${part.instances.value}}`);
       const instances = JSON.parse(part.instances.value);
-      part.answers.replaceChildren(element("ul", { class: "answers" },
-        ...predictions.map((prediction, at) => answer(instances[at], prediction))));
-    } catch (problem) {
-      part.answers.replaceChildren(refusal(problem));
-    }
+      return element("ul", { class: "answers" }, ...predictions.map((each, at) => answer(instances[at], each)));
+    });
   };
 }
 
@@ -144,7 +144,7 @@ function answer(instance, { value, label, probabilities, warnings = [] }) {
   const words = label === undefined ? pretty(rounded(value)) : `${label} (${number(100 * probabilities[label], 3)} %)`;
   return element("li", {},
     element("code", {}, pretty(instance)), " → ", element("strong", {}, words),
-    ...warnings.map((warning) => element("small", {}, ` ${warning.message ?? warning}`)));
+    ...warnings.map((warning) => element("small", {}, ` ${warning}`)));
 }
 
 const rounded = (value) => (Array.isArray(value) ? value.map(rounded) : Number(number(value, 5)));

@@ -226,7 +226,7 @@ def test_the_list_filters_by_status_and_loads_more(page: Page, service: str) -> 
 
 def test_an_unknown_job_and_a_service_that_is_away_are_said(page: Page) -> None:
     page.goto("/#/jobs/job_7zzzzzzzzzzzzzzzzzzzzzzzzz")
-    expect(page.get_by_role("alert")).to_contain_text("job_7zzzzzzzzzzzzzzzzzzzzzzzzz")
+    expect(page.locator(".refusal")).to_contain_text("job_7zzzzzzzzzzzzzzzzzzzzzzzzz")
     page.route("**/health/ready", lambda route: route.abort())
     page.goto("/?again")
     expect(page.locator("#health")).to_contain_text("The service does not answer.")
