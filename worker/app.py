@@ -1,0 +1,87 @@
+"""The worker as a process: Celery's consumer above a few forked children, and a sweep beside it.
+
+Told to end, it claims nothing more, its children hand back what they train, and it exits with 0.
+"""
+
+import os
+import secrets
+import signal
+import socket
+from types import FrameType
+
+import structlog
+from celery import Celery, signals
+from celery.worker import state
+
+from core.bell import TASK, celery_app
+from core.settings import Settings
+from worker.desk import Desk
+from worker.pool import TrainingPool
+from worker.pulse import Pulse, pulse_folder
+from worker.stop import Stop
+from worker.sweep import Sweep
+from worker.work import work
+
+LOST_WAIT = 0.2
+"""Seconds after a child's death until its slot and its bell are free again (Celery waits 10)."""
+
+log = structlog.get_logger(__name__)
+
+
+def serve(settings: Settings) -> int:
+    """Run a worker until it is told to end; returns the exit code."""
+    prefix = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}:"
+    stop = Stop()
+    app = _app(settings, prefix, stop)
+    sweep = Sweep(settings, prefix, TrainingPool.deaths, Pulse(pulse_folder(settings.data_dir)))
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        if stop.asked:
+            os._exit(1)  # the second time: the kernel kills the children with their parent
+        stop.ask()
+        state.should_stop = os.EX_OK
+
+    def on_ready(**_: object) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, on_signal)
+        sweep.start()
+        log.info("worker is ready", children=settings.workers, broker=app.connection().as_uri())
+
+    signals.worker_ready.connect(on_ready, weak=False)
+    worker = app.Worker(
+        concurrency=settings.workers,
+        pool=TrainingPool,
+        without_gossip=True,
+        without_heartbeat=True,
+        without_mingle=True,
+        quiet=True,
+    )
+    worker.start()
+    sweep.stop()
+    log.info("worker has ended")
+    return int(worker.exitcode or 0)
+
+
+def _app(settings: Settings, prefix: str, stop: Stop) -> Celery:
+    """Celery with the one task there is, done at a desk that each child sets up after its fork."""
+    app = celery_app(settings)
+    app.conf.update(
+        worker_enable_remote_control=False,
+        worker_hijack_root_logger=False,
+        worker_lost_wait=LOST_WAIT,
+        worker_redirect_stdouts=False,
+        worker_send_task_events=False,
+        worker_soft_shutdown_timeout=5.0,
+    )
+    desks: list[Desk] = []
+
+    def set_up(**_: object) -> None:
+        desks[:] = [Desk.set_up(settings, prefix, stop)]
+
+    @app.task(name=TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
+    def chainrule_work() -> None:
+        work(desks[0])
+
+    signals.worker_process_init.connect(set_up, weak=False)
+    signals.setup_logging.connect(lambda **_: None, weak=False)  # ours is set up, and Celery keeps off it
+    return app

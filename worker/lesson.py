@@ -1,0 +1,75 @@
+"""What a job is to learn, read from its row and its dataset and made ready: spec, net, data, and how predictions read."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.blobs import Blobs
+from core.data.prepare import Prepared, Stored, prepare, signature
+from core.data.schema import Schema
+from core.data.sources import DatasetReference
+from core.jobs.check import Resolved, resolve
+from core.jobs.rows import Cadence
+from core.jobs.spec import JobSpec
+from core.models.model import describe
+from core.nn.state import State, start
+from core.store import datasets, jobs
+from core.store.sessions import Sessions
+from worker.progress import Portions
+
+
+class DamagedDataset(Exception):
+    """The stored bytes of the dataset are not those that were uploaded: upload it again and post the job anew."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """A job's spec with everything decided, and its data."""
+
+    spec: JobSpec
+    resolved: Resolved
+    data: Prepared
+
+    @property
+    def cadence(self) -> Cadence:
+        """Which steps and epochs leave rows."""
+        return Cadence.of(self.resolved.training, len(self.data.x))
+
+    @property
+    def portions(self) -> Portions:
+        """How the data is cut into steps."""
+        return Portions(len(self.data.x), self.resolved.training.batch_size)
+
+    def start(self) -> State:
+        """The state before the first step."""
+        return start(self.resolved.network, self.spec.optimizer, self.spec.training.seed)
+
+    def model(self) -> Mapping[str, Any]:
+        """What a prediction needs beside the weights."""
+        return describe(self.spec.architecture, self.resolved.loss, self.data.features, self.data.target)
+
+
+def read_lesson(sessions: Sessions, blobs: Blobs, job_id: str) -> Lesson:
+    """Make a job's lesson ready.
+
+    Raises
+    ------
+    InvalidData, InvalidSpec, DamagedDataset, NoSuchBlob, NoSuchDataset
+        what was right when the job was posted is not any more.
+    """
+    with sessions.read() as s:
+        spec = JobSpec.model_validate_json(jobs.spec(s, job_id))
+        dataset = datasets.get(s, spec.data.id) if isinstance(spec.data, DatasetReference) else None
+    stored = None
+    if dataset is not None:
+        _verify(blobs, dataset.sha256)
+        stored = Stored(blobs.path(dataset.sha256), Schema.from_json(dataset.columns))
+    resolved = resolve(spec, signature(spec.data, stored.schema if stored else None))
+    return Lesson(spec, resolved, resolved.fit(prepare(spec.data, stored, spec.training.seed)))
+
+
+def _verify(blobs: Blobs, sha256: str) -> None:
+    with blobs.open(sha256) as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+            raise DamagedDataset(DamagedDataset.__doc__)

@@ -1,0 +1,187 @@
+"""One job, from the bell to its end: claim it, make it ready, train, write what comes of it, and leave it as it should be.
+
+Whatever happens, the row decides: a run that has lost its job writes nothing more.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+import structlog
+from sqlalchemy.orm import Session
+from structlog.contextvars import bound_contextvars
+
+from core.jobs.states import Keep, Request, Status, StopReason
+from core.nn.state import State
+from core.nn.training import Diverged, Epoch, Step, train
+from core.store import checkpoints, events, leases
+from core.store.errors import Fenced
+from core.store.events import MetricRow
+from core.store.leases import Guarded, hold_of
+from core.store.tables import Job
+from worker.desk import Desk
+from worker.endings import INTERRUPTIONS, WISHES, Ending, completed, diverged, failed
+from worker.heartbeat import Heartbeat
+from worker.held import Held
+from worker.lesson import Lesson, read_lesson
+from worker.progress import Progress
+from worker.saves import Saves
+from worker.writer import DatabaseAway, Writer
+
+log = structlog.get_logger(__name__)
+
+
+def run(desk: Desk, job: Job) -> None:
+    """Train a job that was just claimed, until it ends, is wanted otherwise, or is another's."""
+    held = Held(desk.sessions, hold_of(job), desk.name, desk.settings.lease_seconds)
+    with (
+        bound_contextvars(job=job.id),
+        desk.blas.limit(limits=job.threads, user_api="blas"),
+        _writing(desk, held) as writer,
+    ):
+        log.info("job claimed", fence=job.fence, step=job.step)
+        try:
+            ending = _attempt(desk, job, writer)
+        except Fenced:
+            log.warning("job is another's by now: nothing more is written")
+        except DatabaseAway:
+            log.error("database is away and the worker has to end: the job is left to its lease")
+        else:
+            log.info("job left", status=ending.status.value, message=ending.message)
+
+
+@contextmanager
+def _writing(desk: Desk, held: Held) -> Iterator[Writer]:
+    with Writer(held, lambda: desk.stop.asked) as writer, Heartbeat(writer):
+        yield writer
+
+
+def _attempt(desk: Desk, job: Job, writer: Writer) -> Ending:
+    """Do it, and where it cannot be done leave the job as failed; returns what was written of its end."""
+    try:
+        return Run(desk, job, writer).go()
+    except (Fenced, DatabaseAway):
+        raise
+    except Exception as error:
+        ending = failed(error)
+        log.error("job failed", code=(ending.error or {})["code"], exc_info=error)
+        return _leave(writer, ending)
+
+
+class Run:
+    """A job in training.
+
+    Parameters
+    ----------
+    desk
+        What the child works with.
+    job
+        The row, as it was claimed.
+    writer
+        Writes what the training yields.
+    """
+
+    def __init__(self, desk: Desk, job: Job, writer: Writer) -> None:
+        self._stopping = lambda: desk.stop.asked
+        self._writer = writer
+        self._lesson: Lesson = writer.patiently(lambda: read_lesson(desk.sessions, desk.blobs, job.id))
+        self._saves = Saves(desk.blobs, writer, self._lesson.model(), desk.kernels())
+        saved = self._saves.latest()
+        self._state: State = saved.state() if saved else self._lesson.start()
+        self._progress = Progress(
+            self._state,
+            self._lesson.cadence,
+            self._lesson.portions,
+            emitted=saved.notes["emitted"] if saved else 0,
+            recorded=job.recorded,
+            stored=lambda first, count: _stored(desk, job.id, first, count),
+            runtime=job.runtime,
+        )
+
+    def go(self) -> Ending:
+        """Train to an end and write it down; returns the ending that was written."""
+        self._writer.follow(self._progress)
+        ending = self._watch(None)
+        if ending is None:
+            try:
+                ending = self._train()
+            except Diverged as fact:
+                ending = diverged(fact)
+        return self._end(ending)
+
+    def _train(self) -> Ending:
+        """The loop that must cost nothing: a list grows, a flag is looked at."""
+        lesson, writer, saves, items = self._lesson, self._writer, self._saves, self._progress.items
+        network, loss, training = lesson.resolved.network, lesson.resolved.loss, lesson.resolved.training
+        for item in train(network, loss, lesson.spec.optimizer, training, lesson.data, self._state):
+            items.append(item)
+            if writer.attention or (saves.wants_epoch and item.__class__ is Epoch):
+                ending = self._watch(item)
+                if ending is not None:
+                    return ending
+        return completed(self._state.stop or StopReason.EPOCHS_COMPLETED)
+
+    def _watch(self, item: Step | Epoch | None) -> Ending | None:
+        """See at a batch boundary what is the matter; an ending, if training shall not go on."""
+        self._writer.check()
+        if request := self._writer.held.request:
+            return WISHES[request]
+        if self._stopping():
+            return WISHES[Request.YIELD]
+        limit = self._lesson.resolved.training.max_runtime
+        seconds = self._progress.seconds
+        if limit is not None and seconds >= limit:
+            return completed(StopReason.MAX_RUNTIME)
+        self._saves.between(self._state, self._progress.latest, epoch_ended=isinstance(item, Epoch))
+        self._writer.look_at = min(self._saves.due_at, monotonic() + limit - seconds if limit else float("inf"))
+        return None
+
+    def _end(self, ending: Ending) -> Ending:
+        """Save the state and leave the job; a run that shall go on may do so from an older checkpoint."""
+        left: list[Ending] = [ending]
+
+        def leave(s: Session, guarded: Guarded) -> None:
+            left[0] = _leave_by(s, guarded, ending, self._writer.held.worker)
+
+        try:
+            self._saves.save(self._state, self._progress.latest, ending.checkpoint, leave)
+        except OSError as error:
+            if ending.status not in INTERRUPTIONS:
+                raise
+            log.warning("checkpoint could not be written", error=str(error))
+            return _leave(self._writer, ending)
+        return left[0]
+
+
+def _leave(writer: Writer, ending: Ending) -> Ending:
+    """Leave the job without another checkpoint."""
+    left: list[Ending] = [ending]
+
+    def leave(s: Session, guarded: Guarded) -> None:
+        left[0] = _leave_by(s, guarded, ending, writer.held.worker)
+
+    writer.write(leave)
+    return left[0]
+
+
+def _leave_by(s: Session, guarded: Guarded, ending: Ending, worker: str) -> Ending:
+    """Write the ending, or that of a wish which arrived just now and goes before it."""
+    if guarded.request is not None and ending.status in INTERRUPTIONS:
+        ending = WISHES[guarded.request]
+    if ending.status is Status.CANCELLED and guarded.keep is Keep.NONE:
+        checkpoints.prune(s, guarded.hold.job_id, keep=0)
+    leases.leave(
+        s,
+        guarded.hold,
+        ending.status,
+        message=ending.message,
+        actor=worker,
+        stop_reason=ending.stop_reason,
+        error=dict(ending.error) if ending.error else None,
+    )
+    return ending
+
+
+def _stored(desk: Desk, job_id: str, first: int, count: int) -> list[MetricRow]:
+    with desk.sessions.read() as s:
+        return events.stored_rows(s, job_id, first, count)

@@ -1,0 +1,152 @@
+"""A run's checkpoints: when one is due, how it is written, and which one to go on from.
+
+The file comes first, then one guarded transaction records it with all rows up to it; so no row is ever without its file.
+"""
+
+from collections.abc import Mapping
+from time import monotonic
+from typing import Any
+
+import structlog
+from sqlalchemy.orm import Session
+
+from core.blobs import Blobs, DamagedBlob, NoSuchBlob
+from core.models.checkpoint import DamagedCheckpoint, Saved, decode, encode, weights_sha256
+from core.nn.state import State
+from core.store import checkpoints, leases
+from core.store.events import LogRow
+from core.store.leases import Guarded
+from core.store.tables import Checkpoint
+from worker.held import Then
+from worker.writer import Writer
+
+AT_EPOCHS = 1.0
+"""Seconds of training before the end of an epoch is worth a checkpoint."""
+AT_STEPS = 30.0
+"""Seconds of training after which any step is."""
+SPACING = 50
+"""Checkpoints lie at least this many times their own cost apart: they take under 2 % of a run."""
+
+log = structlog.get_logger(__name__)
+
+
+class Saves:
+    """The checkpoints of one run.
+
+    Parameters
+    ----------
+    blobs
+        Where the files are kept.
+    writer
+        Writes the rows.
+    model
+        What a prediction needs beside the weights, kept in each file.
+    kernels
+        The BLAS libraries in use, kept in each file and compared when going on.
+    """
+
+    def __init__(self, blobs: Blobs, writer: Writer, model: Mapping[str, Any], kernels: list[dict[str, Any]]) -> None:
+        self.wants_epoch = False
+        """Whether the end of the next epoch is to be seen."""
+        self._blobs = blobs
+        self._writer = writer
+        self._model = model
+        self._kernels = kernels
+        self._space(0.0)
+
+    @property
+    def due_at(self) -> float:
+        """The moment (monotonic) at which attention is needed next."""
+        return self._step_at if self.wants_epoch else self._epoch_at
+
+    def latest(self) -> Saved | None:
+        """What to go on from: the newest checkpoint that is whole, or None to start anew."""
+        job_id = self._writer.held.job_id
+        found = self._writer.patiently(lambda: self._newest(job_id))
+        while found is not None:
+            try:
+                saved = decode(self._blobs.read(found.sha256))
+            except (DamagedBlob, NoSuchBlob, DamagedCheckpoint) as error:
+                found = self._pass_over(found, error)
+            else:
+                self._compare_kernels(saved)
+                return saved
+        return None
+
+    def between(self, state: State, metrics: Mapping[str, Any], *, epoch_ended: bool) -> None:
+        """Write a checkpoint if one is due at this batch boundary."""
+        now = monotonic()
+        self.wants_epoch = now >= self._epoch_at
+        if not (now >= self._step_at or (epoch_ended and self.wants_epoch)):
+            return
+        try:
+            self.save(state, metrics, "epoch" if epoch_ended else "interval")
+        except OSError as error:
+            log.warning("checkpoint could not be written", error=str(error))
+            self._writer.remark(LogRow(f"a checkpoint could not be written: {error.strerror}", state.step, state.epoch))
+        self._space(monotonic() - now)
+
+    def save(self, state: State, metrics: Mapping[str, Any], reason: str, then: Then | None = None) -> None:
+        """Write the file, then record it, and do `then` in the same transaction. Raises `OSError` where a disk is full."""
+        notes = {"emitted": self._writer.emitted(), "kernels": self._kernels}
+        data = encode(state, self._model, notes)
+        sha256 = self._blobs.put(data)
+        unneeded: list[str] = []
+
+        def record(s: Session, guarded: Guarded) -> None:
+            checkpoints.record(
+                s,
+                guarded.hold,
+                step=state.step,
+                epoch=state.epoch,
+                sha256=sha256,
+                bytes=len(data),
+                weights_sha256=weights_sha256(state),
+                metrics=dict(metrics),
+                reason=reason,
+            )
+            if then is not None:
+                then(s, guarded)
+            unneeded[:] = checkpoints.prune(s, guarded.hold.job_id)
+
+        self._writer.write(record)
+        for blob in unneeded:
+            self._blobs.delete(blob)
+
+    def _space(self, cost: float) -> None:
+        now = monotonic()
+        self.wants_epoch = False
+        self._epoch_at = now + max(AT_EPOCHS, SPACING * cost)
+        self._step_at = now + max(AT_STEPS, SPACING * cost)
+
+    def _newest(self, job_id: str) -> Checkpoint | None:
+        with self._writer.held.sessions.read() as s:
+            return checkpoints.latest(s, job_id)
+
+    def _pass_over(self, damaged: Checkpoint, error: Exception) -> Checkpoint | None:
+        """Forget a checkpoint that cannot be read, and say so; returns the one before."""
+        log.error("checkpoint is damaged", checkpoint=damaged.id, error=str(error))
+        worker = self._writer.held.worker
+
+        def forget(s: Session, guarded: Guarded) -> None:
+            before = checkpoints.discard(s, guarded.hold, damaged.id)
+            onward = f"going on from step {before.step}" if before else "starting anew"
+            leases.note(
+                s, guarded.hold, f"the checkpoint of step {damaged.step} is damaged or missing: {onward}", worker
+            )
+
+        self._writer.write(forget)
+        return self._writer.patiently(lambda: self._newest(damaged.job_id))
+
+    def _compare_kernels(self, saved: Saved) -> None:
+        """Say so where numbers may come out otherwise than on the machine that wrote the checkpoint."""
+        before = saved.notes.get("kernels")
+        if before == self._kernels:
+            return
+        message = f"going on under another BLAS: {_words(self._kernels)} after {_words(before)}"
+        worker = self._writer.held.worker
+        self._writer.write(lambda s, guarded: leases.note(s, guarded.hold, message, worker))
+
+
+def _words(kernels: Any) -> str:
+    return "; ".join(" ".join(str(value) for value in kernel.values()) for kernel in kernels or []) or "none"

@@ -1,0 +1,136 @@
+"""What a worker's parent does beside its children: gives back the jobs of those that died, and looks after the queue.
+
+Any number of parents may sweep at once; each statement is safe by itself.
+"""
+
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+import structlog
+from sqlalchemy.orm import Session
+
+from core.bell import Bell
+from core.blobs import Blobs
+from core.settings import Settings
+from core.store import checkpoints, idempotency, leases
+from core.store.sessions import open_sessions
+from core.store.tables import Job
+from worker.desk import pid_in
+from worker.held import AWAY
+from worker.pool import Deaths
+from worker.pulse import Pulse
+
+RING_EVERY = 3.0
+"""Seconds that due jobs wait before somebody rings again."""
+HOUSEKEEPING = 3600.0
+"""Seconds between two looks for files that nothing needs."""
+DAY = 86_400.0
+
+log = structlog.get_logger(__name__)
+
+
+class Sweep:
+    """A thread of the worker's parent.
+
+    Parameters
+    ----------
+    settings
+        Say where things are and how often to look.
+    prefix
+        With what the names of this parent's children begin.
+    deaths
+        Which of them have died.
+    pulse
+        What health checks look at.
+    """
+
+    def __init__(self, settings: Settings, prefix: str, deaths: Deaths, pulse: Pulse) -> None:
+        self._every = settings.sweep_seconds
+        self._prefix = prefix
+        self._deaths = deaths
+        self._pulse = pulse
+        self._bell = Bell(settings)
+        self._blobs = Blobs(settings.blob_dir)
+        self._sessions = open_sessions(settings.database)
+        self._tidy_at = 0.0
+        self._away = False
+        self._open = True
+        self._thread = threading.Thread(target=self._run, name="sweep", daemon=True)
+
+    def start(self) -> None:
+        """Sweep until `stop`."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Sweep once more, and end."""
+        self._open = False
+        self._deaths.happened.set()
+        self._thread.join(2 * self._every)
+        self._bell.close()
+        self._pulse.stop()
+
+    def _run(self) -> None:
+        while self._open:
+            self._round()
+            self._deaths.happened.wait(self._every)
+            self._deaths.happened.clear()
+        self._round()
+
+    def _round(self) -> None:
+        self._pulse.beat()
+        try:
+            if self._sweep():
+                self._bell.ring()
+            self._away = False
+        except AWAY as error:
+            if not self._away:
+                log.warning("database is away: nothing can be swept", error=str(error).splitlines()[0])
+            self._away = True
+        except Exception:
+            log.exception("sweep failed")
+
+    def _sweep(self) -> bool:
+        """Give back what is lost; whether to ring."""
+        with self._sessions.begin() as s:
+            given_back = [self._hand_back(s, job) for job in leases.held_by(s, self._prefix)]
+            swept = leases.sweep(s)
+            due = leases.ring_due(s, RING_EVERY)
+        for job in swept:
+            log.warning("job's worker was silent for longer than its lease", job=job.id)
+        if time.monotonic() >= self._tidy_at:
+            self._tidy()
+        return due or bool(swept) or any(given_back)
+
+    def _hand_back(self, s: Session, job: Job) -> bool:
+        """Give back a job whose child is dead; the rest are left alone."""
+        pid = pid_in(job.worker or "", self._prefix)
+        code = self._deaths.code(pid)
+        if code is None:
+            return False
+        log.warning("worker died", job=job.id, pid=pid, how=_how(code))
+        detail = {"signal": _how(code)} | _memory(code)
+        message = f"worker {job.worker} died ({_how(code)})"
+        return leases.hand_back(s, job.id, job.fence, message=message, detail=detail) is not None
+
+    def _tidy(self) -> None:
+        """Remove files without a row that are older than a day, and answers that nobody will ask for again."""
+        with self._sessions.begin() as s:
+            idempotency.forget(s, DAY)
+            needed = checkpoints.blobs_in_use(s)
+        self._blobs.sweep(DAY, needed)
+        self._tidy_at = time.monotonic() + HOUSEKEEPING
+
+
+def _how(code: int) -> str:
+    """SIGKILL, or the exit code."""
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+def _memory(code: int) -> dict[str, Any]:
+    """What the machine has, where the kernel may have killed for want of it."""
+    if code != -signal.SIGKILL:
+        return {}
+    return {"machine_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")}
