@@ -1,0 +1,111 @@
+"""The API, put together: what it needs is opened at start and closed at the end, and nothing is global."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import FastAPI
+from fastapi.middleware import Middleware
+
+from api import datasets, events, jobs, pages, predictions, problems, service
+from api.events import EventReader
+from api.hub import Hub
+from api.limits import BodyLimit
+from api.loaded import LoadedModels
+from api.middleware import Requests
+from api.openapi import document
+from api.predictions import Instances
+from api.scrape import StoreCollector, latencies, new_registry
+from api.services import Services
+from api.sweep import sweeping
+from core.bell import Bell
+from core.blobs import Blobs
+from core.jobs.spec import JobSpec
+from core.settings import Settings, read_settings
+from core.store.migrate import require_head
+from core.store.sessions import open_sessions
+
+UPLOADS = frozenset({"/v1/datasets"})
+
+ABOUT = """Training as a service: post what to learn from, a net and an optimizer; watch the loss fall; ask the net.
+
+Start with **Post a job**: its example trains y = 2x. Then every other example works on that job, by the name `latest`.
+"""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The app for these settings (else the environment's). Starting it raises `WrongRevision` at another migration."""
+    settings = settings or read_settings()
+    registry = new_registry()
+    app = FastAPI(
+        title="Chainrule",
+        version=_version(),
+        description=ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        lifespan=partial(lifespan, settings),
+        exception_handlers=problems.handlers(),
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
+        middleware=[
+            Middleware(Requests, latency=latencies(registry)),
+            Middleware(
+                BodyLimit,
+                limit=settings.max_body_bytes,
+                upload_limit=settings.max_upload_bytes,
+                uploads=UPLOADS,
+            ),
+        ],
+    )
+    app.state.registry = registry
+    for room in (jobs, events, predictions, datasets, service, pages):
+        app.include_router(room.router)
+    pages.mount_static(app)
+    _describe(app)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
+    """Open the store, the blobs and the bell; poll for those who listen; sweep."""
+    sessions = open_sessions(settings.database)
+    require_head(sessions.engine)
+    blobs, bell = Blobs(settings.blob_dir), Bell(settings)
+    hub = Hub(EventReader(sessions))
+    app.state.services = Services(settings, sessions, blobs, bell, hub, LoadedModels(blobs.read))
+    collector = StoreCollector(sessions, lambda: hub.listeners)
+    app.state.registry.register(collector)
+    polling = asyncio.create_task(hub.run())
+    try:
+        with sweeping(sessions, bell, settings.sweep_seconds):
+            yield
+    finally:
+        hub.close()
+        polling.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await polling
+        app.state.registry.unregister(collector)
+        bell.close()
+        sessions.close()
+
+
+def _describe(app: FastAPI) -> None:
+    """Let the app answer with our document, made once."""
+    made: dict[str, object] = {}
+
+    def openapi() -> dict[str, object]:
+        if not made:
+            made.update(document(app, [JobSpec, Instances]))
+        return made
+
+    app.openapi = openapi  # type: ignore[method-assign] - FastAPI's documented way
+
+
+def _version() -> str:
+    try:
+        return version("chainrule")
+    except PackageNotFoundError:  # run from a checkout that was never installed
+        return "0"

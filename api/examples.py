@@ -1,0 +1,73 @@
+"""Requests that run as they stand: the docs page offers them, the README prints them, and tests send each one."""
+
+from typing import Annotated, Any
+
+from fastapi import Path
+
+LATEST = "latest"
+
+LINE: dict[str, Any] = {
+    "name": "y = 2x",
+    "data": {"type": "inline", "x": [[1], [2], [3], [4], [5]], "y": [[2], [4], [6], [8], [10]]},
+    "architecture": {"layers": [{"type": "dense", "units": 1, "use_bias": False}]},
+    "loss": {"type": "mean_squared_error"},
+    "optimizer": {"type": "sgd", "learning_rate": 0.01},
+    "training": {"epochs": 100, "batch_size": 5, "shuffle": False, "seed": 7},
+    "metadata": {"lesson": "1"},
+}
+
+SPIRALS: dict[str, Any] = {
+    "name": "two spirals",
+    "data": {"type": "builtin", "name": "spirals", "validation": {"fraction": 0.2}},
+    "architecture": {
+        "layers": [
+            {"type": "dense", "units": 32, "activation": "tanh"},
+            {"type": "dense", "units": 32, "activation": "tanh"},
+            {"type": "dense", "units": 1},
+        ]
+    },
+    "optimizer": {"type": "adam", "learning_rate": 0.01},
+    "training": {"epochs": 200, "batch_size": 32, "seed": 1},
+}
+
+JOBS = {
+    "line": {"summary": "y = 2x in a hundred steps", "value": LINE},
+    "spirals": {"summary": "Two spirals, told apart by a small net", "value": SPIRALS},
+}
+
+INSTANCES = {"six": {"summary": "What is 2 × 6?", "value": {"instances": [[6]]}}}
+
+CSV = "hours,coffee,passed\n1,yes,no\n2,no,no\n3,yes,yes\n4,no,yes\n5,yes,yes\n"
+
+FORM = {
+    "schema": {
+        "type": "object",
+        "required": ["file"],
+        "properties": {
+            "file": {"type": "string", "format": "binary", "description": "CSV, npy or npz."},
+            "name": {"type": "string", "description": "What to call it; else the file's name."},
+            "format": {"type": "string", "enum": ["csv", "npy", "npz"], "description": "Where it is not plain to see."},
+            "types": {
+                "type": "string",
+                "description": 'Types that you know better, as JSON: `{"zip": "category"}`. number, category or text.',
+            },
+        },
+    },
+    "example": {"file": CSV, "name": "exam"},
+}
+
+JobId = Annotated[
+    str,
+    Path(
+        description="A job's id, or `latest` for the newest.",
+        openapi_examples={"newest": {"summary": "the newest job", "value": LATEST}},
+    ),
+]
+
+DatasetId = Annotated[
+    str,
+    Path(
+        description="A dataset's id, or `latest` for the newest.",
+        openapi_examples={"newest": {"summary": "the newest dataset", "value": LATEST}},
+    ),
+]

@@ -1,0 +1,245 @@
+"""The routes of jobs: post, check, list, look, cancel, pause, resume, delete.
+
+Whatever can be known to be wrong with a spec is refused before a row exists; the bell is rung after the commit.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request
+from sqlalchemy.orm import Session
+from starlette.responses import Response
+
+from api import views
+from api.body import JsonBody, parse
+from api.examples import JOBS, LATEST, JobId
+from api.openapi import operation
+from api.parameters import Cursor, Limit, Text
+from api.problems import BodyTooLarge, InvalidBody, InvalidParameter, UnsupportedMediaType
+from api.replies import Json
+from api.services import Service, Services
+from core.data.errors import InvalidData
+from core.data.prepare import signature
+from core.data.schema import Schema
+from core.data.sources import DatasetReference
+from core.ids import is_id
+from core.jobs.check import Estimate, InvalidSpec, Limits, check
+from core.jobs.spec import JobSpec
+from core.jobs.states import Keep, Status
+from core.store import checkpoints, datasets, idempotency, jobs, tables
+from core.store.errors import BadCursor, KeyInProgress, KeyReused, NoSuchDataset, NoSuchJob, WrongState
+
+router = APIRouter(prefix="/v1", tags=["jobs"])
+
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern=r"^[\x21-\x7e]{1,255}$",
+        description="Any text of your own; the same key with the same body gives the first answer again.",
+    ),
+]
+
+
+def _made(job: tables.Job, body: str) -> Response:
+    return Json(body, status_code=201, headers={"Location": f"/v1/jobs/{job.id}"})
+
+
+@router.post(
+    "/jobs",
+    status_code=201,
+    summary="Post a job",
+    **operation(
+        InvalidBody,
+        InvalidSpec,
+        InvalidData,
+        KeyReused,
+        KeyInProgress,
+        BodyTooLarge,
+        UnsupportedMediaType,
+        answer=views.Job,
+        body=JobSpec,
+        examples=JOBS,
+    ),
+)
+def post(services: Service, body: JsonBody, key: Key = None) -> Response:
+    """Train a net: the answer says where to watch it. Everything that can be known to be wrong is refused here."""
+    digest = hashlib.sha256(body).hexdigest()
+    if key and (first := _first_answer(services, key, digest)):
+        return first
+    spec = parse(JobSpec, body, code="invalid_spec")
+    estimate = checked(services, spec)
+    with services.sessions.begin() as s:
+        if key and (again := idempotency.reserve(s, key, digest)):
+            return _again(again)
+        job = _insert(s, services, spec, estimate, body.decode())
+        answer = views.job_json(job, jobs.transitions(s, job.id), body.decode())
+        if key:
+            idempotency.keep(s, key, job_id=job.id, status=201, response=answer)
+    services.bell.ring()
+    return _made(job, answer)
+
+
+def _first_answer(services: Services, key: str, digest: str) -> Response | None:
+    """The first answer under this key, asked before any check: what was true for it then need not be true now."""
+    with services.sessions.begin() as s:
+        first = idempotency.reserve(s, key, digest)
+        s.rollback()
+    return _again(first) if first else None
+
+
+def _again(first: idempotency.Answer) -> Response:
+    headers = {"Location": f"/v1/jobs/{first.job_id}", "Idempotency-Replayed": "true"}
+    return Json(first.response, status_code=first.status, headers=headers)
+
+
+def _insert(s: Session, services: Services, spec: JobSpec, estimate: Estimate, text: str) -> tables.Job:
+    return jobs.insert(
+        s,
+        name=spec.name,
+        spec=text,
+        metadata=dict(spec.metadata),
+        epochs=spec.training.epochs,
+        steps=estimate.steps,
+        threads=services.settings.blas_threads,
+        dataset_id=spec.data.id if isinstance(spec.data, DatasetReference) else None,
+    )
+
+
+@router.post(
+    "/jobs/validate",
+    summary="Check a job without posting it",
+    **operation(InvalidBody, InvalidSpec, InvalidData, BodyTooLarge, answer=views.Checked, body=JobSpec, examples=JOBS),
+)
+def validate(services: Service, body: JsonBody) -> Response:
+    """The same checks as for a job, and what it would cost: parameters, shapes, bytes and operations a step."""
+    return Json(views.checked_view(checked(services, parse(JobSpec, body, code="invalid_spec"))))
+
+
+def checked(services: Services, spec: JobSpec) -> Estimate:
+    """What this job costs. Raises `InvalidData` or `InvalidSpec` for all that is wrong with it."""
+    settings = services.settings
+    limits = Limits(parameters=settings.max_parameters, memory=settings.max_memory_bytes, flops=settings.max_flops)
+    return check(spec, signature(spec.data, _schema(services, spec)), limits)
+
+
+def _schema(services: Services, spec: JobSpec) -> Schema | None:
+    if not isinstance(spec.data, DatasetReference):
+        return None
+    try:
+        with services.sessions.read() as s:
+            return Schema.from_json(datasets.get(s, spec.data.id).columns)
+    except NoSuchDataset:
+        raise InvalidData(
+            "/data/id",
+            f"there is no dataset {spec.data.id!r}: POST /v1/datasets makes one, GET /v1/datasets lists them",
+        ) from None
+
+
+@router.get("/jobs", summary="List jobs", **operation(BadCursor, answer=views.Page[views.JobSummary]))
+def listed(
+    request: Request,
+    services: Service,
+    status: Annotated[list[Status] | None, Query(description="Repeatable.")] = None,
+    name: Text = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+) -> Response:
+    """All jobs, newest first. `?metadata[lesson]=1` asks for those that carry this pair."""
+    wanted = _metadata(request.query_params)
+    with services.sessions.read() as s:
+        found, following = jobs.page(s, statuses=status or (), name=name, metadata=wanted, limit=limit, cursor=cursor)
+    items = [views.JobSummary(**views.summary(job)) for job in found]
+    return Json(views.Page[views.JobSummary](items=items, next_cursor=following))
+
+
+_PAIR = re.compile(r"metadata\[([^\0]{1,64})\]")
+_PARAMETERS = frozenset({"status", "name", "limit", "cursor"})
+
+
+def _metadata(query: Mapping[str, str]) -> dict[str, str]:
+    pairs = {}
+    for name, value in query.items():
+        match = _PAIR.fullmatch(name)
+        if match and "\0" not in value:
+            pairs[match[1]] = value
+        elif name not in _PARAMETERS:
+            raise InvalidParameter(name, "is not known here: use status, name, limit, cursor or metadata[key]")
+    return pairs
+
+
+@router.get("/jobs/{job_id}", summary="Look at a job", **operation(NoSuchJob, answer=views.Job))
+def get(services: Service, job_id: JobId) -> Response:
+    """Status, progress, metrics, every change of status, and the spec as it was posted."""
+    with services.sessions.read() as s:
+        return _reply(s, jobs.get(s, known(s, job_id)))
+
+
+def _reply(s: Session, job: tables.Job) -> Response:
+    return Json(views.job_json(job, jobs.transitions(s, job.id), jobs.spec(s, job.id)))
+
+
+def known(s: Session, job_id: str) -> str:
+    """The id that a client means: `latest` is the newest job's. `NoSuchJob` for what cannot be one."""
+    if job_id == LATEST:
+        newest, _ = jobs.page(s, limit=1)
+        if newest:
+            return newest[0].id
+    if not is_id("job", job_id):
+        raise NoSuchJob(job_id)
+    return job_id
+
+
+@router.post("/jobs/{job_id}/cancel", summary="Cancel a job", **operation(NoSuchJob, WrongState, answer=views.Job))
+def cancel(
+    services: Service,
+    job_id: JobId,
+    keep: Annotated[Keep, Query(description="Which weights to keep for predictions.")] = Keep.LAST,
+) -> Response:
+    """End it within one batch. A job that was cancelled before stays as it is."""
+    return _changed(services, job_id, lambda s, one: jobs.cancel(s, one, keep))
+
+
+@router.post("/jobs/{job_id}/pause", summary="Pause a job", **operation(NoSuchJob, WrongState, answer=views.Job))
+def pause(services: Service, job_id: JobId) -> Response:
+    """Write a checkpoint and give the worker back."""
+    return _changed(services, job_id, jobs.pause)
+
+
+@router.post("/jobs/{job_id}/resume", summary="Resume a job", **operation(NoSuchJob, WrongState, answer=views.Job))
+def resume(services: Service, job_id: JobId) -> Response:
+    """Go on from the checkpoint, bit for bit."""
+    answer = _changed(services, job_id, jobs.resume)
+    services.bell.ring()
+    return answer
+
+
+def _changed(services: Services, job_id: str, change: Callable[[Session, str], tables.Job]) -> Response:
+    with services.sessions.begin() as s:
+        return _reply(s, change(s, known(s, job_id)))
+
+
+@router.delete("/jobs/{job_id}", status_code=204, summary="Delete a job", **operation(NoSuchJob, WrongState))
+def delete(services: Service, job_id: JobId) -> Response:
+    """An ended job with its metrics, checkpoints and model."""
+    with services.sessions.begin() as s:
+        unneeded = jobs.delete(s, known(s, job_id))
+    for sha256 in unneeded:
+        services.blobs.delete(sha256)
+    return Response(status_code=204)
+
+
+@router.get(
+    "/jobs/{job_id}/checkpoints",
+    summary="List a job's checkpoints",
+    **operation(NoSuchJob, answer=views.Page[views.Checkpoint]),
+)
+def listed_checkpoints(services: Service, job_id: JobId) -> Response:
+    """The states that it can go on from or predict with, newest first. A job keeps a few, so they are one page."""
+    with services.sessions.read() as s:
+        job = jobs.get(s, known(s, job_id))
+        found = checkpoints.of_job(s, job.id)
+    items = [views.checkpoint_view(row) for row in found]
+    return Json(views.Page[views.Checkpoint](items=items, next_cursor=None))

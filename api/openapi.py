@@ -1,0 +1,85 @@
+"""The OpenAPI document: what each route takes and answers, with examples that run as they stand.
+
+Bodies are validated by our own code, so their schemas are put into the components here and referred to.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from api.problems import FACTS, MEDIA_TYPE, Fact, Problem
+from api.problems import InvalidParameter as _InvalidParameter
+
+REF = "#/components/schemas/{model}"
+
+Examples = Mapping[str, Mapping[str, Any]]
+
+
+def operation(
+    *problems: type[Exception],
+    answer: Any = None,
+    body: type[BaseModel] | None = None,
+    examples: Examples | None = None,
+    content: Mapping[str, Any] | None = None,
+    responses: Mapping[int, Any] | None = None,
+) -> dict[str, Any]:
+    """Arguments for a route's decorator.
+
+    Parameters
+    ----------
+    problems
+        The facts that this route may refuse with, beside those that any may.
+    answer
+        The view of its answer, as it is documented; the route serialises it itself.
+    body, examples
+        The model of its JSON body and bodies that run.
+    content
+        What it reads beside JSON, by media type.
+    responses
+        Other answers than JSON.
+    """
+    bodies: dict[str, Any] = {}
+    if body is not None:
+        bodies["application/json"] = {"schema": _ref(body), "examples": dict(examples or {})}
+    bodies |= content or {}
+    extra = {"requestBody": {"required": True, "content": bodies}} if bodies else None
+    return {
+        "response_model": answer,
+        "responses": {**_problem_responses(problems), **(responses or {})},
+        "openapi_extra": extra,
+    }
+
+
+def _problem_responses(problems: Sequence[type[Exception]]) -> dict[int | str, dict[str, Any]]:
+    by_status: dict[int, list[Fact]] = {}
+    for problem in [*problems, _InvalidParameter]:
+        fact = FACTS[problem]
+        by_status.setdefault(fact.status, []).append(fact)
+    described = {
+        status: "; ".join(f"{fact.title} (`{fact.code}`)" for fact in facts) for status, facts in by_status.items()
+    }
+    content = {MEDIA_TYPE: {"schema": _ref(Problem)}}
+    answers: dict[int | str, dict[str, Any]] = {
+        status: {"description": text, "content": content} for status, text in sorted(described.items())
+    }
+    answers["default"] = {"description": "Any other problem", "content": content}
+    return answers
+
+
+def _ref(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": REF.format(model=model.__name__)}
+
+
+def document(app: FastAPI, models: Sequence[type[BaseModel]]) -> dict[str, Any]:
+    """The document of this app, with the schemas of these models among its components."""
+    made = get_openapi(
+        title=app.title, version=app.version, summary=app.summary, description=app.description, routes=app.routes
+    )
+    _, ours = models_json_schema([(model, "validation") for model in (*models, Problem)], ref_template=REF)
+    components = made.setdefault("components", {}).setdefault("schemas", {})
+    components.update(ours["$defs"])
+    return made

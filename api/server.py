@@ -1,0 +1,69 @@
+"""The API as a process: Uvicorn, told to end open streams at once when it is asked to stop."""
+
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from api.app import create_app
+from core import logs
+from core.settings import Settings
+from core.store.errors import StoreError
+from core.store.migrate import require_head
+from core.store.sessions import open_sessions
+
+GRACE_SECONDS = 10
+
+
+class Server(uvicorn.Server):
+    """Closes the event hub before it waits for open connections, which streams would hold for ever."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting, let streams say goodbye, finish what is under way."""
+        self._app.state.services.hub.close()
+        await super().shutdown(sockets)
+
+
+def serve(settings: Settings, sockets: Sequence[socket.socket] | None = None) -> None:
+    """Serve until SIGINT or SIGTERM, then return. `SystemExit` with one line when the database does not fit."""
+    logs.configure(settings)
+    _check_database(settings)
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        http="h11",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    # Uvicorn raises the signal that stopped it once more when it is done; by then there is nothing left to do.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
+    Server(config, app).run(list(sockets) if sockets else None)
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
+
+
+def _check_database(settings: Settings) -> None:
+    try:
+        sessions = open_sessions(settings.database)
+        try:
+            require_head(sessions.engine)
+        finally:
+            sessions.close()
+    except StoreError as error:
+        sys.exit(str(error))
