@@ -1,0 +1,56 @@
+# What people and machines run. Everything is installed into .venv from requirements.lock, hashes checked, once per lock.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+INSTALL := $(UV) pip install --quiet --python $(BIN)/python --require-hashes
+RUNTIME := $(VENV)/.runtime
+EVERYTHING := $(VENV)/.everything
+
+.PHONY: up demo test check bench lock clean
+
+up: $(RUNTIME)  ## start the service on this machine; Ctrl-C ends it
+	@exec $(BIN)/python -m chainrule up
+
+demo: $(EVERYTHING)  ## learn y = 2x and handwritten digits, and look on
+	@exec $(BIN)/python -m chainrule demo
+
+test: $(EVERYTHING)  ## all tests; Postgres and Redis too where they answer
+	$(BIN)/python -m pytest
+
+check: $(EVERYTHING)  ## everything that has to be green
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m migrations.check
+	$(BIN)/python -m pytest
+
+bench: $(EVERYTHING)  ## this core and this service beside others, in one run
+	$(BIN)/python -m benchmarks
+
+lock: $(UV)  ## find the newest versions that fit pyproject.toml
+	$(UV) pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--no-annotate --no-header --all-extras --group build --group dev pyproject.toml --output-file $(VENV)/lock
+	{ head -n 1 requirements.lock; cat $(VENV)/lock; } > $(VENV)/requirements.lock
+	mv $(VENV)/requirements.lock requirements.lock
+
+clean:  ## remove what make made, but no data
+	rm -rf $(VENV) .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+
+$(RUNTIME): requirements.lock pyproject.toml | $(UV)
+	$(INSTALL) --constraint requirements.lock --requirement pyproject.toml
+	@touch $@
+
+$(EVERYTHING): requirements.lock | $(UV)
+	$(INSTALL) --requirement requirements.lock
+	@touch $@ $(RUNTIME)
+
+$(UV): | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "make: $(PYTHON) is no Python 3.11 or newer: name one, such as  make PYTHON=python3.13 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,112 @@
+"""The command `chainrule`: the same entry points for a laptop, for compose and for a process manager.
+
+What each command needs is imported when it runs, so that none waits for another's libraries.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from core.settings import Settings, SettingsError, read_settings
+
+app = typer.Typer(
+    help="Training as a service. Settings come from CHAINRULE_… variables; the README lists them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.command()
+def up() -> None:
+    """Start everything on this machine: database, API and worker. One Ctrl-C ends it, a second one at once."""
+    from chainrule.up import CannotStart, run
+
+    with _plainly(CannotStart):
+        code = run(read_settings())
+    raise typer.Exit(code)
+
+
+@app.command()
+def api() -> None:
+    """Serve the HTTP API and the dashboard."""
+    settings = _settings()
+    from api.server import serve
+
+    with _plainly(OSError):
+        serve(settings)
+
+
+@app.command()
+def worker(
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Only say, by the exit code, whether one lives here.")] = False,
+) -> None:
+    """Train the jobs that wait, one in each of CHAINRULE_WORKERS processes."""
+    settings = _settings()
+    if check:
+        from worker.pulse import alive, pulse_folder
+
+        raise typer.Exit(0 if alive(pulse_folder(settings.data_dir)) else 1)
+    from core import logs
+    from core.store.errors import StoreError
+    from worker.app import serve
+
+    logs.configure(settings)
+    with _plainly(StoreError, OSError):
+        code = serve(settings)
+    raise typer.Exit(code)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the tables of this version; harmless when it is there already."""
+    settings = _settings()
+    from sqlalchemy.exc import OperationalError
+
+    from core.store.errors import StoreError
+    from core.store.migrate import upgrade
+
+    with _plainly(StoreError, OperationalError, OSError):
+        if settings.database_url is None:
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+        upgrade(settings.database)
+
+
+@app.command()
+def demo(
+    url: Annotated[
+        str | None, typer.Option(envvar="CHAINRULE_URL", help="A running service; else one is started.")
+    ] = None,
+) -> None:
+    """Learn y = 2x and handwritten digits over HTTP, and look on."""
+    settings = _settings()
+    from httpx import HTTPError
+
+    from chainrule.demo import Disappointed, demonstrate
+    from chainrule.service import NoService
+
+    with _plainly(HTTPError, Disappointed, NoService, OSError):
+        demonstrate(settings, url)
+
+
+def _settings() -> Settings:
+    with _plainly():
+        return read_settings()
+
+
+@contextmanager
+def _plainly(*expected: type[Exception]) -> Iterator[None]:
+    """Say what was expected to go wrong in one line, and exit with 1."""
+    try:
+        yield
+    except (SettingsError, *expected) as error:
+        typer.echo(f"chainrule: {_line(error)}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _line(error: Exception) -> str:
+    return (str(getattr(error, "orig", None) or error) or type(error).__name__).strip().replace("\n", " ")
