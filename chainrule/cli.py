@@ -23,7 +23,8 @@ app = typer.Typer(
 @app.command()
 def up() -> None:
     """Start everything on this machine: database, API and worker. One Ctrl-C ends it, a second one at once."""
-    from chainrule.up import CannotStart, run
+    from chainrule.claim import CannotStart
+    from chainrule.up import run
 
     with _plainly(CannotStart):
         code = run(read_settings())
@@ -101,9 +102,10 @@ def _settings() -> Settings:
 @contextmanager
 def _plainly(*expected: type[Exception]) -> Iterator[None]:
     """Say what was expected to go wrong in one line, and exit with 1."""
+    kinds: tuple[type[Exception], ...] = (SettingsError, *expected)
     try:
         yield
-    except (SettingsError, *expected) as error:
+    except kinds as error:
         typer.echo(f"chainrule: {_line(error)}", err=True)
         raise typer.Exit(1) from None
 
