@@ -39,8 +39,13 @@ class Network:
             view[...] = statistic.start
         return weights, statistics
 
-    def views(self, weights: Array, statistics: Array, gradient: Array | None = None) -> Views:
-        """What the layers see of the vectors; without a gradient only a forward pass can be made."""
+    def views(
+        self, weights: Array, statistics: Array, gradient: Array | None = None, *, input_gradient: bool = False
+    ) -> Views:
+        """What the layers see of the vectors; without a gradient only a forward pass can be made.
+
+        `input_gradient` asks the backward pass for the gradient with regard to the network's input as well.
+        """
         shapes = [w.shape for plan in self.plan.every() for w in plan.weights.values()]
         measured = [s.shape for plan in self.plan.every() for s in plan.statistics.values()]
         return _views(
@@ -48,7 +53,7 @@ class Network:
             _cut(weights, shapes),
             _cut(weights if gradient is None else gradient, shapes),
             _cut(statistics, measured),
-            input_gradient=False,
+            input_gradient=input_gradient,
         )
 
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:

@@ -1,0 +1,136 @@
+"""One row for each member of each kind: what the tests of all members run through.
+
+A meta-test fails until a new member has its row.
+"""
+
+from typing import Any, NamedTuple
+
+from core.nn import activations, initializers, losses, metrics, optimizers, regularizers, schedules
+from core.nn.activations import Activation
+from core.nn.arrays import Shape
+from core.nn.layers import activation, composite, dense, dropout, normalization, shaping
+from core.nn.layers.composite import Layer, Sequential
+from core.nn.losses import Loss
+from core.nn.optimizers import Optimizer
+from core.nn.schedules import Schedule
+
+
+class LayerCase(NamedTuple):
+    """A layer, the shape of a row that it gets, and that of the row that it emits."""
+
+    layer: Layer
+    input_shape: Shape
+    output_shape: Shape
+
+
+class LossCase(NamedTuple):
+    """A loss, the shape of a row of outputs, and what its targets are: numbers, classes, bits or shares."""
+
+    loss: Loss
+    output_shape: Shape
+    targets: str
+
+
+class ScheduleCase(NamedTuple):
+    """A schedule and its rate at some steps of 100."""
+
+    schedule: Schedule
+    rates: dict[int, float]
+
+
+L2 = regularizers.L2(l2=0.03)
+
+LAYERS: list[LayerCase] = [
+    LayerCase(dense.Dense(units=3), (5,), (3,)),
+    LayerCase(dense.Dense(units=3, use_bias=False, activation=activations.Tanh()), (5,), (3,)),
+    LayerCase(dense.Dense(units=1), (1,), (1,)),
+    LayerCase(dense.Dense(units=4, kernel_regularizer=L2, bias_regularizer=regularizers.L1(l1=0.02)), (2, 3), (2, 4)),
+    LayerCase(activation.ActivationLayer(activation=activations.Softplus()), (2, 3), (2, 3)),
+    LayerCase(shaping.Flatten(), (2, 3, 4), (24,)),
+    LayerCase(shaping.Flatten(), (), (1,)),
+    LayerCase(shaping.Reshape(target_shape=(3, -1)), (2, 6), (3, 4)),
+    LayerCase(dropout.Dropout(rate=0.4), (7,), (7,)),
+    LayerCase(dropout.Dropout(rate=0.0), (7,), (7,)),
+    LayerCase(normalization.BatchNormalization(), (4,), (4,)),
+    LayerCase(normalization.BatchNormalization(center=False, scale=False), (2, 4), (2, 4)),
+    LayerCase(
+        composite.Sequential(layers=(dense.Dense(units=4, activation=activations.Gelu()), dense.Dense(units=2))),
+        (3,),
+        (2,),
+    ),
+]
+
+ACTIVATIONS: list[Activation] = [
+    activations.Linear(),
+    activations.Relu(),
+    activations.Tanh(),
+    activations.Sigmoid(),
+    activations.Softplus(),
+    activations.Gelu(),
+    activations.Gelu(approximate=True),
+    activations.Softmax(),
+]
+
+LOSSES: list[LossCase] = [
+    LossCase(losses.MeanSquaredError(), (3,), "numbers"),
+    LossCase(losses.MeanSquaredError(), (2, 3), "numbers"),
+    LossCase(losses.BinaryCrossEntropy(), (1,), "bits"),
+    LossCase(losses.BinaryCrossEntropy(), (4,), "bits"),
+    LossCase(losses.CrossEntropy(), (5,), "classes"),
+    LossCase(losses.CrossEntropy(), (5,), "shares"),
+]
+
+OPTIMIZERS: list[Optimizer] = [
+    optimizers.GradientDescent(),
+    optimizers.StochasticGradientDescent(),
+    optimizers.StochasticGradientDescent(momentum=0.9),
+    optimizers.StochasticGradientDescent(momentum=0.9, nesterov=True),
+    optimizers.Adagrad(learning_rate=schedules.ConstantRate(learning_rate=0.05)),
+    optimizers.Adam(),
+    optimizers.ClipByNorm(max_norm=0.1, optimizer=optimizers.GradientDescent()),
+]
+
+SCHEDULES: list[ScheduleCase] = [
+    ScheduleCase(schedules.ConstantRate(learning_rate=0.5), {0: 0.5, 99: 0.5}),
+    ScheduleCase(
+        schedules.StepDecay(initial_learning_rate=1, decay_steps=10, decay_rate=0.5), {0: 1, 9: 1, 10: 0.5, 25: 0.25}
+    ),
+    ScheduleCase(schedules.CosineDecay(initial_learning_rate=1), {0: 1, 50: 0.5, 100: 0}),
+    ScheduleCase(
+        schedules.CosineDecay(initial_learning_rate=1, decay_steps=10, alpha=0.2), {0: 1, 5: 0.6, 10: 0.2, 50: 0.2}
+    ),
+    ScheduleCase(
+        schedules.Warmup(warmup_steps=4, schedule=schedules.CosineDecay(initial_learning_rate=1)),
+        {0: 0.25, 3: 1, 4: 1, 52: 0.5, 100: 0},
+    ),
+]
+
+INITIALIZERS: list[tuple[initializers.Initializer, float, float]] = [  # mean and standard deviation for (400, 300)
+    (initializers.Zeros(), 0, 0),
+    (initializers.Ones(), 1, 0),
+    (initializers.Constant(value=-2.5), -2.5, 0),
+    (initializers.RandomNormal(mean=1, stddev=0.3), 1, 0.3),
+    (initializers.RandomUniform(minval=0, maxval=1), 0.5, 12**-0.5),
+    (initializers.GlorotUniform(), 0, (2 / 700) ** 0.5),
+    (initializers.GlorotNormal(), 0, (2 / 700) ** 0.5),
+    (initializers.HeUniform(), 0, (2 / 400) ** 0.5),
+    (initializers.HeNormal(), 0, (2 / 400) ** 0.5),
+]
+
+REGULARIZERS: list[tuple[regularizers.Regularizer, float]] = [  # the penalty on (1, -2, 3)
+    (regularizers.L1(l1=0.5), 3.0),
+    (regularizers.L2(l2=0.5), 7.0),
+    (regularizers.L1L2(l1=0.5, l2=0.5), 10.0),
+]
+
+METRICS: list[tuple[metrics.Metric, list[Any], list[Any], float]] = [  # outputs, targets, value
+    (metrics.Accuracy(), [[2, 1, 0], [0, 1, 2], [3, 0, 0], [0, 9, 1]], [0, 2, 1, 1], 0.75),
+    (metrics.Accuracy(), [[-1], [2], [3]], [[0], [1], [0]], 2 / 3),
+    (metrics.MeanAbsoluteError(), [[1, 2], [3, 4]], [[1, 0], [0, 4]], 1.25),
+    (metrics.RSquared(), [[1], [2], [4]], [[1], [2], [3]], 0.5),
+]
+
+
+def sequential(*layers: Layer) -> Sequential:
+    """These layers, one after the other."""
+    return Sequential(layers=layers)

@@ -1,0 +1,82 @@
+"""Small trainings with full defaults, so that a test says only what matters to it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from core.nn.activations import Relu
+from core.nn.arrays import Array
+from core.nn.layers.composite import Sequential
+from core.nn.layers.dense import Dense
+from core.nn.layers.dropout import Dropout
+from core.nn.layers.normalization import BatchNormalization
+from core.nn.losses import CrossEntropy, Loss
+from core.nn.metrics import Accuracy
+from core.nn.network import Network
+from core.nn.optimizers import Adam, Optimizer
+from core.nn.state import State, start
+from core.nn.training import Epoch, Step, Training, train
+from tests.core.nn.cases import sequential
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Data to learn from."""
+
+    x: Array
+    y: Any
+    x_validation: Array | None = None
+    y_validation: Any = None
+
+
+def classes(rows: int = 50, *, validation: int = 0, seed: int = 0) -> Rows:
+    """Two noisy clouds in four dimensions, the class numbers 0 and 1."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 2, rows + validation)
+    x = (rng.standard_normal((rows + validation, 4)) + y[:, None]).astype(np.float32)
+    if not validation:
+        return Rows(x, y)
+    return Rows(x[:rows], y[:rows], x[rows:], y[rows:])
+
+
+def line(slope: float = 2.0) -> Rows:
+    """The text's first example: y = 2x for 1 to 5."""
+    x = np.arange(1, 6, dtype=np.float32)[:, None]
+    return Rows(x, slope * x)
+
+
+STATEFUL = sequential(
+    Dense(units=8, activation=Relu()), BatchNormalization(momentum=0.9), Dropout(rate=0.3), Dense(units=2)
+)
+"""A net in which everything that a training remembers matters: draws, moving statistics, weights."""
+
+
+@dataclass
+class ATraining:
+    """One training, ready to run or to go on."""
+
+    data: Rows
+    architecture: Sequential = STATEFUL
+    loss: Loss = CrossEntropy()  # noqa: RUF009  frozen
+    optimizer: Optimizer = Adam()  # noqa: RUF009  frozen
+    training: Training = Training(epochs=4, batch_size=8, metrics=(Accuracy(),))  # noqa: RUF009  frozen
+    state: State | None = None
+
+    def __post_init__(self) -> None:
+        """Plan the net, and begin where no state was given."""
+        self.network = Network(self.architecture, self.data.x.shape[1:])
+        if self.state is None:
+            self.state = start(self.network, self.optimizer, self.training.seed)
+
+    def run(self, items: int | None = None) -> list[Step | Epoch]:
+        """What is left of the training, or its next so many items."""
+        assert self.state is not None
+        made = train(self.network, self.loss, self.optimizer, self.training, self.data, self.state)
+        return [item for _, item in zip(range(items or 10**9), made, strict=False)]
+
+    @property
+    def weights(self) -> Array:
+        """The weights as they stand."""
+        assert self.state is not None
+        return self.state.weights

@@ -1,0 +1,73 @@
+"""Every member of every kind has its row in the table of cases, its words in the docs, and its form in a spec."""
+
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
+
+from core.nn.activations import Activation, Relu
+from core.nn.initializers import Initializer
+from core.nn.kinds import Tagged, members
+from core.nn.layers.composite import Layer
+from core.nn.losses import Loss
+from core.nn.metrics import Metric
+from core.nn.optimizers import Optimizer, StochasticGradientDescent
+from core.nn.regularizers import Regularizer
+from core.nn.schedules import ConstantRate, Schedule
+from tests.core.nn import cases
+
+TABLES: list[tuple[Any, list[Any]]] = [
+    (Layer, [case.layer for case in cases.LAYERS]),
+    (Activation, cases.ACTIVATIONS),
+    (Loss, [case.loss for case in cases.LOSSES]),
+    (Optimizer, cases.OPTIMIZERS),
+    (Schedule, [case.schedule for case in cases.SCHEDULES]),
+    (Initializer, [case[0] for case in cases.INITIALIZERS]),
+    (Regularizer, [case[0] for case in cases.REGULARIZERS]),
+    (Metric, [case[0] for case in cases.METRICS]),
+]
+ALL = [(kind, member) for kind, table in TABLES for member in table]
+
+
+@pytest.mark.parametrize(("kind", "table"), TABLES, ids=[str(i) for i in range(len(TABLES))])
+def test_every_member_has_a_case(kind: Any, table: list[Any]) -> None:
+    assert set(members(kind).values()) == {type(member) for member in table}
+
+
+@pytest.mark.parametrize(("kind", "member"), ALL, ids=lambda v: getattr(v, "type", ""))
+def test_a_member_survives_its_json(kind: Any, member: Any) -> None:
+    adapter = TypeAdapter(kind)
+    assert adapter.validate_json(adapter.dump_json(member)) == member
+
+
+@pytest.mark.parametrize("member", [m for kind, _ in TABLES for m in members(kind).values()], ids=lambda m: m.__name__)
+def test_a_member_is_documented(member: Any) -> None:
+    assert member.__doc__
+    assert not member.__doc__.startswith(f"{member.__name__}(")
+    shown = create_model("Shown", member=member, __config__=ConfigDict(use_attribute_docstrings=True))
+    described = shown.model_json_schema()["$defs"][member.__name__]["properties"]
+    assert all("description" in described[field.name] for field in fields(member) if field.name != "type")
+
+
+def test_a_bare_name_is_short_for_its_member() -> None:
+    assert TypeAdapter(Activation).validate_json('"relu"') == Relu()
+
+
+def test_a_bare_number_is_short_for_a_constant_rate() -> None:
+    optimizer = TypeAdapter(Optimizer).validate_json('{"type": "sgd", "learning_rate": 0.5}')
+    assert optimizer == StochasticGradientDescent(learning_rate=ConstantRate(learning_rate=0.5))
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "true", '"fast"', "NaN", "1e999", "[]", '{"type": "cosine"}'])
+def test_a_wrong_rate_is_refused(rate: str) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(Optimizer).validate_json(f'{{"type": "sgd", "learning_rate": {rate}}}')
+
+
+def test_a_union_of_one_has_one_member() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Only:
+        type: Literal["only"] = "only"
+
+    assert members(Annotated[Only, Tagged()]) == {"only": Only}

@@ -1,0 +1,243 @@
+"""A training goes downhill, stops when it should, and goes on from anywhere to the last bit."""
+
+import json
+import threading
+import tracemalloc
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.nn.initializers import Constant
+from core.nn.layers.dense import Dense
+from core.nn.losses import CrossEntropy, MeanSquaredError
+from core.nn.metrics import MeanAbsoluteError
+from core.nn.optimizers import Adam, ClipByNorm, GradientDescent, StochasticGradientDescent
+from core.nn.schedules import ConstantRate, CosineDecay
+from core.nn.state import State
+from core.nn.stopping import Convergence, EarlyStopping, TargetMetric
+from core.nn.training import Diverged, Epoch, Step, Training
+from tests.core.nn.cases import OPTIMIZERS, sequential
+from tests.core.nn.some import ATraining, classes, line
+
+BIG, ZEROS = Constant(value=100), Constant(value=0)
+FULL_BATCH = Training(epochs=100, batch_size=5, shuffle=False, metrics=(MeanAbsoluteError(),))
+
+
+def the_line(**changes: Any) -> ATraining:
+    """The text's example: one weight, plain gradient descent."""
+    defaults: dict[str, Any] = {
+        "data": line(),
+        "architecture": sequential(Dense(units=1, use_bias=False)),
+        "loss": MeanSquaredError(),
+        "optimizer": StochasticGradientDescent(),
+        "training": FULL_BATCH,
+    }
+    return ATraining(**(defaults | changes))
+
+
+def losses(items: list[Step | Epoch]) -> list[float]:
+    """The loss of every step."""
+    return [item.loss for item in items if isinstance(item, Step)]
+
+
+def test_the_line_is_learnt() -> None:
+    training = the_line()
+    found = losses(training.run())
+    assert len(found) == 100
+    assert all(later <= earlier for earlier, later in zip(found, found[1:], strict=False))
+    assert training.weights == pytest.approx([2.0], abs=1e-6)
+
+
+def test_the_line_follows_the_formula() -> None:
+    training = the_line(training=replace(FULL_BATCH, epochs=20))
+    x, y = line().x.astype(float)[:, 0], line().y.astype(float)[:, 0]
+    w = float(training.weights[0])
+    for found in losses(training.run()):
+        assert found == pytest.approx(np.mean((w * x - y) ** 2), rel=1e-4, abs=1e-10)
+        w -= 0.01 * np.mean(2 * (w * x - y) * x)
+
+
+def test_steps_and_epochs_count_from_one() -> None:
+    items = ATraining(classes(20), training=Training(epochs=2, batch_size=8)).run()
+    assert [(type(item).__name__, item.step, item.epoch) for item in items] == [
+        ("Step", 1, 1), ("Step", 2, 1), ("Step", 3, 1), ("Epoch", 3, 1),
+        ("Step", 4, 2), ("Step", 5, 2), ("Step", 6, 2), ("Epoch", 6, 2),
+    ]  # fmt: skip
+
+
+def test_the_epoch_loss_is_the_mean_over_rows_of_unequal_batches() -> None:
+    *steps, epoch = ATraining(classes(20), training=Training(epochs=1, batch_size=8)).run()
+    assert isinstance(epoch, Epoch)
+    assert epoch.metrics["loss"] == pytest.approx(np.average(losses(steps), weights=[8, 8, 4]))
+
+
+def through_json(state: State) -> State:
+    """The state as it comes back from a file."""
+    arrays = {name: array.copy() for name, array in state.arrays().items()}
+    return State.restore(arrays, json.loads(json.dumps(state.counters())))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: o.type)
+@settings(deadline=None, max_examples=15)
+@given(cut=st.integers(0, 35))
+def test_a_training_goes_on_bit_for_bit(optimizer: Any, cut: int) -> None:
+    data = classes(50, validation=10)
+    rules = Training(
+        epochs=4, batch_size=8, early_stopping=EarlyStopping(patience=1, restore_best_weights=True), metrics=()
+    )
+    whole = ATraining(data, optimizer=optimizer, training=rules)
+    expected = whole.run()
+    first = ATraining(data, optimizer=optimizer, training=rules)
+    before = first.run(cut) if cut else []
+    assert first.state is not None
+    second = ATraining(data, optimizer=optimizer, training=rules, state=through_json(first.state))
+    assert before + second.run() == expected
+    assert second.weights.tobytes() == whole.weights.tobytes()
+    assert second.state is not None
+    assert whole.state is not None
+    assert second.state.counters() == whole.state.counters()
+
+
+def test_another_seed_gives_other_numbers() -> None:
+    runs = [ATraining(classes(), training=Training(epochs=1, seed=seed)) for seed in (1, 1, 2)]
+    for run in runs:
+        run.run()
+    assert runs[0].weights.tobytes() == runs[1].weights.tobytes()
+    assert runs[0].weights.tobytes() != runs[2].weights.tobytes()
+
+
+def test_early_stopping_ends_with_the_best_weights() -> None:
+    rules = Training(epochs=500, batch_size=50, early_stopping=EarlyStopping(patience=3, restore_best_weights=True))
+    training = ATraining(
+        classes(50, validation=50),
+        architecture=sequential(Dense(units=2)),
+        optimizer=Adam(learning_rate=ConstantRate(learning_rate=0.3)),
+        training=rules,
+    )
+    last = training.run()[-1]
+    assert isinstance(last, Epoch)
+    assert last.stop == "early_stopped"
+    assert training.state is not None
+    assert training.state.best is not None
+    assert training.state.best.epoch == last.epoch - 3
+    assert training.weights.tobytes() == training.state.best_weights.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        ({"target": TargetMetric(monitor="loss", value=1e-3)}, "target_reached"),
+        ({"convergence": Convergence(tolerance=0.5, epochs=2)}, "converged"),
+        ({"early_stopping": EarlyStopping(min_delta=1e9)}, "early_stopped"),
+        ({}, "epochs_completed"),
+    ],
+)
+def test_a_training_says_why_it_stops(rule: dict[str, Any], reason: str) -> None:
+    slow = GradientDescent(learning_rate=ConstantRate(learning_rate=0.01))
+    last = the_line(optimizer=slow, training=replace(FULL_BATCH, **rule)).run()[-1]
+    assert isinstance(last, Epoch)
+    assert last.stop == reason
+
+
+def test_a_loss_that_stands_still_has_converged() -> None:
+    still = Convergence(tolerance=1e-3, epochs=4)
+    creeping = StochasticGradientDescent(learning_rate=ConstantRate(learning_rate=1e-9))
+    last = the_line(optimizer=creeping, training=replace(FULL_BATCH, convergence=still)).run()[-1]
+    assert (last.epoch, getattr(last, "stop", None)) == (5, "converged")
+
+
+@pytest.mark.parametrize("rate", [1e3, 1e30])
+def test_a_divergent_step_is_not_taken(rate: float) -> None:
+    training = the_line(optimizer=StochasticGradientDescent(learning_rate=ConstantRate(learning_rate=rate)))
+    with np.errstate(all="ignore"), pytest.raises(Diverged, match=r"learning rate") as caught:
+        training.run()
+    assert np.isfinite(training.weights).all()
+    assert caught.value.step > 1
+    assert training.state is not None
+    assert training.state.step == caught.value.step - 1
+
+
+def test_an_infinite_gradient_of_a_finite_loss_is_not_followed() -> None:
+    data = replace(line(), x=np.full((5, 1), 1e30, np.float32), y=np.full((5, 1), 1e10, np.float32))
+    training = the_line(data=data, architecture=sequential(Dense(units=1, use_bias=False, kernel_initializer=ZEROS)))
+    with np.errstate(all="ignore"), pytest.raises(Diverged):
+        training.run()
+    assert training.weights == [0.0]
+
+
+def test_divergence_names_the_layer() -> None:
+    data = replace(line(), x=np.full((5, 1), 3e38, np.float32))
+    net = sequential(Dense(units=3, kernel_initializer=BIG), Dense(units=1))
+    with np.errstate(all="ignore"), pytest.raises(Diverged, match=r"the output of layer 1 \(dense\)"):
+        the_line(data=data, architecture=net).run()
+
+
+def test_moving_statistics_survive_a_divergent_step() -> None:
+    training = ATraining(classes(20), optimizer=GradientDescent(learning_rate=ConstantRate(learning_rate=1e38)))
+    with np.errstate(all="ignore"), pytest.raises(Diverged):
+        training.run()
+    assert training.state is not None
+    assert np.isfinite(training.state.statistics).all()
+
+
+def test_a_step_allocates_nothing_after_the_second() -> None:
+    data = classes(256)
+    training = ATraining(data, training=Training(epochs=50, batch_size=64, shuffle=False))
+    training.run(20)
+    tracemalloc.start()
+    training.run(2)
+    before, _ = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    training.run(4)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak - before < 64 * 8 * 4 * 40  # a learner's own arena and objects; no growth with the number of steps
+
+
+def test_forty_threads_predict_while_a_training_goes_on() -> None:
+    data = classes(200)
+    training = ATraining(data, training=Training(epochs=30, batch_size=20))
+    training.run(5)
+    assert training.state is not None
+    weights, statistics = training.state.weights.copy(), training.state.statistics.copy()
+    expected = training.network.predict(weights, statistics, data.x)
+    wrong: list[int] = []
+
+    def ask(turn: int) -> None:
+        for _ in range(5):
+            if training.network.predict(weights, statistics, data.x).tobytes() != expected.tobytes():
+                wrong.append(turn)
+
+    threads = [threading.Thread(target=ask, args=(turn,)) for turn in range(40)]
+    for thread in threads:
+        thread.start()
+    training.run()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_the_rate_follows_its_schedule() -> None:
+    schedule = CosineDecay(initial_learning_rate=0.01)
+    items = the_line(optimizer=Adam(learning_rate=schedule)).run()
+    rates = [item.learning_rate for item in items if isinstance(item, Step)]
+    assert rates == [schedule.at(step, 100) for step in range(100)]
+
+
+def test_clipping_bounds_the_step() -> None:
+    clipped = ClipByNorm(max_norm=0.5, optimizer=GradientDescent(learning_rate=ConstantRate(learning_rate=1)))
+    training = the_line(optimizer=clipped)
+    before = training.weights.copy()
+    training.run(1)
+    assert abs(training.weights - before) == pytest.approx([0.5])
+
+
+def test_shuffling_sees_every_row_once_an_epoch() -> None:
+    training = ATraining(classes(50), training=Training(epochs=1, batch_size=8), loss=CrossEntropy())
+    training.run(3)
+    assert training.state is not None
+    assert sorted(training.state.order) == list(range(50))
