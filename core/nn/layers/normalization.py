@@ -52,9 +52,15 @@ class BatchNormalization:
         n is the count of numbers a feature has and x̂ the normalised input (the paper's section 3, gathered).
         """
         rows = x.reshape(-1, x.shape[-1])
-        mean, variance = self._moments(rows, views, training=run.training)
-        deviation = 1 / np.sqrt(variance + x.dtype.type(self.epsilon))
+        moving_mean, moving_variance = views.statistics["moving_mean"], views.statistics["moving_variance"]
+        mean = rows.mean(axis=0) if run.training else moving_mean
         normal = np.subtract(rows, mean, out=run.empty(rows.shape))
+        variance = moving_variance
+        if run.training:
+            variance = np.multiply(normal, normal, out=run.empty(rows.shape)).mean(axis=0)
+            self._move(moving_mean, mean)
+            self._move(moving_variance, variance)
+        deviation = 1 / np.sqrt(variance + x.dtype.type(self.epsilon))
         normal *= deviation
         y = np.multiply(normal, views.weights["gamma"] if self.scale else 1, out=run.empty(rows.shape))
         if self.center:
@@ -77,12 +83,6 @@ class BatchNormalization:
 
         return y.reshape(x.shape), backward
 
-    def _moments(self, rows: Array, views: Views, *, training: bool) -> tuple[Array, Array]:
-        moving_mean, moving_variance = views.statistics["moving_mean"], views.statistics["moving_variance"]
-        if not training:
-            return moving_mean, moving_variance
-        mean, variance = rows.mean(axis=0), rows.var(axis=0)
-        for moving, now in ((moving_mean, mean), (moving_variance, variance)):
-            moving *= self.momentum
-            moving += (1 - self.momentum) * now
-        return mean, variance
+    def _move(self, moving: Array, now: Array) -> None:
+        moving *= self.momentum
+        moving += (1 - self.momentum) * now

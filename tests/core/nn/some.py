@@ -1,5 +1,7 @@
 """Small trainings with full defaults, so that a test says only what matters to it."""
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,11 +71,14 @@ class ATraining:
         if self.state is None:
             self.state = start(self.network, self.optimizer, self.training.seed)
 
+    def items(self) -> Iterator[Step | Epoch]:
+        """What is left of the training, as it comes."""
+        assert self.state is not None
+        return train(self.network, self.loss, self.optimizer, self.training, self.data, self.state)
+
     def run(self, items: int | None = None) -> list[Step | Epoch]:
         """What is left of the training, or its next so many items."""
-        assert self.state is not None
-        made = train(self.network, self.loss, self.optimizer, self.training, self.data, self.state)
-        return [item for _, item in zip(range(items or 10**9), made, strict=False)]
+        return list(itertools.islice(self.items(), items))
 
     @property
     def weights(self) -> Array:
