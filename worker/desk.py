@@ -1,4 +1,4 @@
-"""What a child works with, from its fork to its end: doors to the database, the blobs and the bell, and its own name."""
+"""What a child works with from its fork to its end: the database, the blobs, the bell, and a name of its own."""
 
 import os
 import secrets
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from core.blobs import Blobs
 from threadpoolctl import ThreadpoolController
 
 from core.bell import Bell
-from core.blobs import Blobs
 from core.settings import Settings
 from core.store.sessions import Sessions, open_sessions
 from worker.stop import Stop

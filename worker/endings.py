@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from core.blobs import NoSuchBlob
+
 from core.data.errors import InvalidData, InvalidFile
 from core.jobs.check import InvalidSpec
 from core.jobs.states import Request, Status, StopReason
@@ -68,7 +69,7 @@ TOLD: Mapping[str, str] = MappingProxyType(
     {
         "internal_error": "something went wrong in the service; the log of the worker says what",
         "out_of_memory": "the training needs more memory than there is: take a smaller batch_size, net or dataset",
-        "storage_failed": "the weights could not be written: see that the service's disk has room, and post the job again",
+        "storage_failed": "the weights could not be written: see that the service's disk has room, and post it again",
     }
 )
 """What is said instead of an error's own words, which may name files and code."""

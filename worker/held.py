@@ -16,7 +16,7 @@ from core.jobs.rows import Row
 from core.jobs.states import Request
 from core.store import events, leases, tallies
 from core.store.events import LogRow
-from core.store.leases import Guarded, Hold
+from core.store.holds import Guarded, Hold
 from core.store.sessions import Sessions
 
 AWAY = (OperationalError, InterfaceError, NoConnection)

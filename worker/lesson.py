@@ -1,4 +1,4 @@
-"""What a job is to learn, read from its row and its dataset and made ready: spec, net, data, and how predictions read."""
+"""What a job is to learn, read from its row and its dataset and made ready: the spec, the net, the data."""
 
 import hashlib
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.blobs import Blobs
+
 from core.data.prepare import Prepared, Stored, prepare, signature
 from core.data.schema import Schema
 from core.data.sources import DatasetReference
@@ -64,7 +65,7 @@ def read_lesson(sessions: Sessions, blobs: Blobs, job_id: str) -> Lesson:
     stored = None
     if dataset is not None:
         _verify(blobs, dataset.sha256)
-        stored = Stored(blobs.path(dataset.sha256), Schema.from_json(dataset.columns))
+        stored = Stored(path=blobs.path(dataset.sha256), schema=Schema.from_json(dataset.columns))
     resolved = resolve(spec, signature(spec.data, stored.schema if stored else None))
     return Lesson(spec, resolved, resolved.fit(prepare(spec.data, stored, spec.training.seed)))
 

@@ -149,13 +149,13 @@ class Progress:
 
 def _same(was: MetricRow, now: Row) -> bool:
     """Whether two rows say the same; no number equals another that is not, and NaN equals itself."""
-    return tuple(was[:4]) == tuple(now[:4]) and (was[4] == now[4] or (was[4] != was[4] and now[4] != now[4]))  # noqa: PLR0124
+    return tuple(was[:4]) == tuple(now[:4]) and (was[4] == now[4] or (was[4] != was[4] and now[4] != now[4]))
 
 
 def _not_reproduced(was: MetricRow, now: Row) -> LogRow:
     message = (
-        f"not reproduced: {now.name} at step {now.step} was {was.value!r} before the interruption and is {now.value!r}; "
-        "the first rows stay"
+        f"not reproduced: {now.name} at step {now.step} was {was.value!r} before the interruption "
+        f"and is {now.value!r}; the first rows stay"
     )
     data = {"code": "not_reproduced", "name": now.name, "split": now.split, "stored": was.value, "computed": now.value}
     return LogRow(message, now.step, now.epoch, data)

@@ -1,4 +1,4 @@
-"""One job, from the bell to its end: claim it, make it ready, train, write what comes of it, and leave it as it should be.
+"""One job from its claim to its end: make it ready, train, write what comes of it, and leave it as it should be.
 
 Whatever happens, the row decides: a run that has lost its job writes nothing more.
 """
@@ -17,7 +17,7 @@ from core.nn.training import Diverged, Epoch, Step, train
 from core.store import checkpoints, events, leases
 from core.store.errors import Fenced
 from core.store.events import MetricRow
-from core.store.leases import Guarded, hold_of
+from core.store.holds import Guarded, hold_of
 from core.store.tables import Job
 from worker.desk import Desk
 from worker.endings import INTERRUPTIONS, WISHES, Ending, completed, diverged, failed
@@ -45,7 +45,7 @@ def run(desk: Desk, job: Job) -> None:
         except Fenced:
             log.warning("job is another's by now: nothing more is written")
         except DatabaseAway:
-            log.error("database is away and the worker has to end: the job is left to its lease")
+            log.warning("database is away and the worker has to end: the job is left to its lease")
         else:
             log.info("job left", status=ending.status.value, message=ending.message)
 
@@ -64,7 +64,7 @@ def _attempt(desk: Desk, job: Job, writer: Writer) -> Ending:
         raise
     except Exception as error:
         ending = failed(error)
-        log.error("job failed", code=(ending.error or {})["code"], exc_info=error)
+        log.exception("job failed", code=(ending.error or {})["code"])
         return _leave(writer, ending)
 
 

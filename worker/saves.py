@@ -1,6 +1,6 @@
 """A run's checkpoints: when one is due, how it is written, and which one to go on from.
 
-The file comes first, then one guarded transaction records it with all rows up to it; so no row is ever without its file.
+The file comes first, then one guarded transaction records it with all rows up to it: no row is without its file.
 """
 
 from collections.abc import Mapping
@@ -8,14 +8,14 @@ from time import monotonic
 from typing import Any
 
 import structlog
+from core.blobs import Blobs, DamagedBlob, NoSuchBlob
 from sqlalchemy.orm import Session
 
-from core.blobs import Blobs, DamagedBlob, NoSuchBlob
 from core.models.checkpoint import DamagedCheckpoint, Saved, decode, encode, weights_sha256
 from core.nn.state import State
 from core.store import checkpoints, leases
 from core.store.events import LogRow
-from core.store.leases import Guarded
+from core.store.holds import Guarded
 from core.store.tables import Checkpoint
 from worker.held import Then
 from worker.writer import Writer
@@ -87,7 +87,7 @@ class Saves:
         self._space(monotonic() - now)
 
     def save(self, state: State, metrics: Mapping[str, Any], reason: str, then: Then | None = None) -> None:
-        """Write the file, then record it, and do `then` in the same transaction. Raises `OSError` where a disk is full."""
+        """Write the file, then record it, and in the same transaction do `then`. Raises `OSError` on a full disk."""
         notes = {"emitted": self._writer.emitted(), "kernels": self._kernels}
         data = encode(state, self._model, notes)
         sha256 = self._blobs.put(data)

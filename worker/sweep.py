@@ -10,10 +10,10 @@ import time
 from typing import Any
 
 import structlog
+from core.blobs import Blobs
 from sqlalchemy.orm import Session
 
 from core.bell import Bell
-from core.blobs import Blobs
 from core.settings import Settings
 from core.store import checkpoints, idempotency, leases
 from core.store.sessions import open_sessions
