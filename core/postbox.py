@@ -29,6 +29,9 @@ class Channel(filesystem.Channel):  # type: ignore[misc]  # kombu ships no types
     def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
         """Nothing to remember."""
 
+    def _lookup(self, exchange: str, routing_key: str, default: str | None = None) -> list[str]:
+        return [routing_key]
+
     def _put(self, queue: str, payload: Any, **_: object) -> None:
         folder = Path(self.data_folder_out)
         name = f"{time_ns():020d}_{uuid.uuid4()}.{queue}.msg"
