@@ -1,0 +1,110 @@
+"""What the small members of the core compute, each against its definition."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.nn.activations import Gelu, Softmax
+from core.nn.arena import Arena, Run
+from core.nn.initializers import Initializer
+from core.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError, Misfit, Targets
+from core.nn.metrics import Metric
+from core.nn.regularizers import Regularizer
+from tests.core.nn.cases import INITIALIZERS, METRICS, REGULARIZERS, SCHEDULES, ScheduleCase
+
+
+def a_run(dtype: Any = np.float64) -> Run:
+    """A pass with memory of its own."""
+    return Run(Arena(dtype), training=True)
+
+
+@pytest.mark.parametrize("case", SCHEDULES, ids=lambda case: case.schedule.type)
+def test_a_schedule_gives_its_rates(case: ScheduleCase) -> None:
+    for step, rate in case.rates.items():
+        assert case.schedule.at(step, 100) == pytest.approx(rate, abs=1e-12)
+
+
+@pytest.mark.parametrize(("initializer", "mean", "deviation"), INITIALIZERS, ids=lambda v: getattr(v, "type", ""))
+def test_an_initializer_has_its_moments(initializer: Initializer, mean: float, deviation: float) -> None:
+    drawn = initializer.draw(np.random.default_rng(0), (400, 300))
+    assert drawn.mean() == pytest.approx(mean, abs=0.005)
+    assert drawn.std() == pytest.approx(deviation, rel=0.02)
+
+
+@pytest.mark.parametrize(("regularizer", "penalty"), REGULARIZERS, ids=lambda v: getattr(v, "type", ""))
+def test_a_regularizer_has_its_penalty(regularizer: Regularizer, penalty: float) -> None:
+    assert regularizer.penalty(np.array([1.0, -2.0, 3.0])) == pytest.approx(penalty)
+
+
+@pytest.mark.parametrize(("metric", "outputs", "targets", "value"), METRICS, ids=lambda v: getattr(v, "type", ""))
+def test_a_metric_has_its_value_however_rows_are_batched(
+    metric: Metric, outputs: list[Any], targets: list[Any], value: float
+) -> None:
+    for batch in (1, 2, 10):
+        sums = [0.0] * metric.width
+        for start in range(0, len(outputs), batch):
+            part = slice(start, start + batch)
+            metric.add(sums, np.array(outputs[part], float), np.array(targets[part]))
+        assert metric.value(sums) == pytest.approx(value)
+
+
+def test_gelu_is_exact() -> None:
+    z = np.linspace(-30, 30, 1001)
+    out = np.empty_like(z)
+    Gelu().forward(z, out, a_run())
+    expected = np.array([float(v) * 0.5 * math.erfc(-v / math.sqrt(2)) for v in z])
+    np.testing.assert_allclose(out, expected, rtol=1e-12, atol=1e-15)
+
+
+def test_softmax_bears_huge_logits() -> None:
+    z = np.array([[1e30, 0.0, -1e30], [5.0, 5.0, 5.0]])
+    out = np.empty_like(z)
+    Softmax().forward(z, out, a_run())
+    np.testing.assert_allclose(out, [[1, 0, 0], [1 / 3] * 3])
+
+
+def test_cross_entropy_is_its_formula() -> None:
+    logits, classes = np.array([[2.0, 1.0, 0.0], [0.0, 3.0, 1.0]]), np.array([0, 2])
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    value, _ = CrossEntropy().forward(logits, classes, a_run())
+    assert value == pytest.approx(-np.log(shares[[0, 1], classes]).mean())
+    one_hot, _ = CrossEntropy().forward(logits, np.eye(3)[classes], a_run())
+    assert one_hot == pytest.approx(value)
+
+
+FITS: list[tuple[Loss, Targets, tuple[int, ...], bool | None]] = [  # None: fits; else whether the output is to change
+    (MeanSquaredError(), Targets(), (1,), None),
+    (MeanSquaredError(), Targets(), (2,), True),
+    (MeanSquaredError(), Targets(classes=3), (3,), False),
+    (BinaryCrossEntropy(), Targets(classes=2), (1,), None),
+    (BinaryCrossEntropy(), Targets(classes=2), (2,), True),
+    (BinaryCrossEntropy(), Targets(classes=3), (1,), False),
+    (BinaryCrossEntropy(), Targets(least=0, most=1), (1,), None),
+    (BinaryCrossEntropy(), Targets(shape=(4,), least=0, most=1), (4,), None),
+    (BinaryCrossEntropy(), Targets(least=0, most=2), (1,), False),
+    (BinaryCrossEntropy(), Targets(least=0, most=1), (3,), True),
+    (CrossEntropy(), Targets(classes=3), (3,), None),
+    (CrossEntropy(), Targets(classes=3), (4,), True),
+    (CrossEntropy(), Targets(integers=True, least=0, most=2), (3,), None),
+    (CrossEntropy(), Targets(integers=True, least=0, most=3), (3,), True),
+    (CrossEntropy(), Targets(integers=True, least=-1, most=2), (3,), True),
+    (CrossEntropy(), Targets(least=0, most=2), (3,), False),
+    (CrossEntropy(), Targets(shape=(3,), least=0, most=1), (3,), None),
+    (CrossEntropy(), Targets(shape=(3,)), (3,), False),
+    (CrossEntropy(), Targets(integers=True, least=0, most=0), (1,), True),
+    (CrossEntropy(), Targets(integers=True, least=0, most=1), (2, 2), True),
+]
+
+
+@pytest.mark.parametrize(("loss", "targets", "output", "change_output"), FITS)
+def test_a_loss_knows_what_it_can_compare(
+    loss: Loss, targets: Targets, output: tuple[int, ...], change_output: bool | None
+) -> None:
+    misfit = loss.misfit(targets, output)
+    if change_output is None:
+        assert misfit is None
+    else:
+        assert isinstance(misfit, Misfit)
+        assert misfit.output == change_output

@@ -1,0 +1,124 @@
+"""A plan says what runs, and what cannot run is refused before it takes a byte."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.nn.arena import Arena, Run
+from core.nn.layers.composite import Layer, Sequential
+from core.nn.layers.dense import Dense
+from core.nn.layers.dropout import Dropout
+from core.nn.layers.normalization import BatchNormalization
+from core.nn.layers.shaping import Flatten, Reshape
+from core.nn.losses import MeanSquaredError
+from core.nn.network import Network
+from core.nn.plan import ShapeMismatch
+from tests.core.nn.cases import LAYERS, LayerCase, sequential
+
+
+@pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.layer.type)
+def test_a_plan_says_what_is_emitted(case: LayerCase) -> None:
+    network = Network(sequential(case.layer), case.input_shape)
+    weights, statistics = network.initialize(np.random.default_rng(0))
+    assert network.output_shape == case.output_shape
+    x = np.ones((3, *case.input_shape), np.float32)
+    assert network.predict(weights, statistics, x).shape == (3, *case.output_shape)
+    assert len(weights) == network.parameters
+
+
+@st.composite
+def some_layers(draw: Any) -> Sequential:
+    """Nets of any layers in any order."""
+    simple: st.SearchStrategy[Layer] = st.one_of(
+        st.builds(Dense, units=st.integers(1, 5), use_bias=st.booleans()),
+        st.builds(Dropout, rate=st.floats(0, 0.9)),
+        st.builds(BatchNormalization, center=st.booleans(), scale=st.booleans()),
+        st.just(Flatten()),
+        st.just(Reshape(target_shape=(-1, 1))),
+    )
+    nested = st.recursive(simple, lambda inner: st.builds(sequential, inner, inner), max_leaves=4)
+    return sequential(*draw(st.lists(nested, min_size=1, max_size=4)))
+
+
+@settings(deadline=None, max_examples=60)
+@given(architecture=some_layers(), rows=st.integers(1, 4))
+def test_any_net_runs_as_planned(architecture: Sequential, rows: int) -> None:
+    network = Network(architecture, (2, 3))
+    rng = np.random.default_rng(0)
+    weights, statistics = network.initialize(rng)
+    gradient = np.zeros_like(weights)
+    views = network.views(weights, statistics, gradient, input_gradient=True)
+    arena = Arena()
+    x = rng.standard_normal((rows, 2, 3)).astype(np.float32)
+    seen = []
+    for _ in range(3):  # the arena gives the numbers that fresh arrays give
+        arena.rewind()
+        moved = network.views(weights, statistics.copy(), gradient, input_gradient=True)
+        run = Run(arena, training=True, rng=np.random.default_rng(1))
+        outputs, backward = network.forward(x, moved, run)
+        assert outputs.shape == (rows, *network.output_shape)
+        _, gradient_of_loss = MeanSquaredError().forward(outputs, np.zeros_like(outputs), run)
+        assert backward(gradient_of_loss()).shape == x.shape
+        seen.append((outputs.tobytes(), gradient.tobytes()))
+    assert seen[0] == seen[1] == seen[2]
+    assert len(list(views.parts)) == len(architecture.layers)
+
+
+@settings(deadline=None, max_examples=30)
+@given(rows=st.integers(2, 30), cut=st.integers(1, 29))
+def test_a_batch_split_in_two_gives_the_gradient_of_the_whole(rows: int, cut: int) -> None:
+    cut = min(cut, rows - 1)
+    network = Network(sequential(Dense(units=4), Dense(units=2)), (3,))
+    rng = np.random.default_rng(0)
+    weights, statistics = network.initialize(rng, np.float64)
+    x, y = rng.standard_normal((rows, 3)), rng.standard_normal((rows, 2))
+
+    def gradient_of(part: slice) -> Any:
+        gradient = np.zeros_like(weights)
+        run = Run(Arena(np.float64), training=True)
+        outputs, backward = network.forward(x[part], network.views(weights, statistics, gradient), run)
+        backward(MeanSquaredError().forward(outputs, y[part], run)[1]())
+        return gradient
+
+    whole = gradient_of(slice(None))
+    parts = cut * gradient_of(slice(cut)) + (rows - cut) * gradient_of(slice(cut, None))
+    np.testing.assert_allclose(parts / rows, whole, rtol=1e-9, atol=1e-12)
+
+
+def test_a_prediction_does_not_depend_on_how_rows_are_batched() -> None:
+    network = Network(sequential(Dense(units=4), BatchNormalization(), Dense(units=2)), (3,))
+    weights, statistics = network.initialize(np.random.default_rng(0))
+    x = np.random.default_rng(1).standard_normal((50, 3)).astype(np.float32)
+    whole = network.predict(weights, statistics, x)
+    np.testing.assert_allclose(network.predict(weights, statistics, x, batch=7), whole, rtol=1e-5)
+    assert network.predict(weights, statistics, x[:0]).shape == (0, 2)
+
+
+MISMATCHES: list[tuple[Sequential, tuple[int, ...], tuple[Any, ...], str]] = [
+    (sequential(Dense(units=2)), (), ("layers", 0), r"layer 1 \(dense\) needs \(…, inputs\)"),
+    (
+        sequential(Flatten(), sequential(Reshape(target_shape=(5,)))), (2, 3),
+        ("layers", 1, "layers", 0), r"layer 1 \(reshape\) gets \(6,\), 6 numbers",
+    ),
+    (sequential(Reshape(target_shape=(-1, -1))), (4,), ("layers", 0), "do not fill"),
+    (sequential(Reshape(target_shape=(0, -1))), (4,), ("layers", 0), "do not fill"),
+    (sequential(BatchNormalization()), (), ("layers", 0), "needs"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("architecture", "shape", "path", "message"), MISMATCHES)
+def test_a_net_that_does_not_fit_says_where(
+    architecture: Sequential, shape: tuple[int, ...], path: tuple[Any, ...], message: str
+) -> None:
+    with pytest.raises(ShapeMismatch, match=message) as caught:
+        Network(architecture, shape)
+    assert caught.value.path == path
+
+
+def test_an_impossible_net_is_planned_without_memory() -> None:
+    huge = 2**31 - 1
+    network = Network(sequential(*[Dense(units=huge)] * 50), (huge,))
+    assert network.parameters == 50 * (huge * huge + huge)
