@@ -1,0 +1,176 @@
+"""Where big bytes live: files named by the sha256 of what they hold. A file that has its name is whole."""
+
+import fcntl
+import hashlib
+import os
+import re
+import secrets
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO, BinaryIO, Self
+
+PART = ".part"
+_NAME = re.compile(r"[0-9a-f]{64}")
+
+
+class BlobError(Exception):
+    """A blob cannot be had."""
+
+
+class NoSuchBlob(BlobError):
+    """There is no blob {sha256}."""
+
+    def __init__(self, sha256: str) -> None:
+        super().__init__(f"there is no blob {sha256}")
+        self.sha256 = sha256
+
+
+class DamagedBlob(BlobError):
+    """Blob {sha256} holds other bytes than were put."""
+
+    def __init__(self, sha256: str) -> None:
+        super().__init__(f"blob {sha256} holds other bytes than were put")
+        self.sha256 = sha256
+
+
+class Blobs:
+    """The blobs under one folder, which is made at the first use."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def put(self, data: bytes) -> str:
+        """Keep the bytes, on the disk when this returns; their sha256."""
+        with self.writer() as writer:
+            writer.write(data)
+            return writer.commit()
+
+    def writer(self) -> "Writer":
+        """For bytes that come a piece at a time; without a `commit` nothing stays."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        return Writer(self)
+
+    def path(self, sha256: str) -> Path:
+        """Where the blob of that name lies, or would.
+
+        Raises
+        ------
+        ValueError
+            that is no sha256: nothing else becomes a part of a path.
+        """
+        if not _NAME.fullmatch(sha256):
+            raise ValueError(f"{sha256!r} is no sha256 in lower case hexadecimal")
+        return self.root / sha256
+
+    def open(self, sha256: str) -> BinaryIO:
+        """The blob's file, to read; its bytes are not verified.
+
+        Raises
+        ------
+        NoSuchBlob
+            it was never put, or is deleted.
+        """
+        try:
+            return self.path(sha256).open("rb")
+        except FileNotFoundError:
+            raise NoSuchBlob(sha256) from None
+
+    def read(self, sha256: str) -> bytes:
+        """The blob's bytes, verified.
+
+        Raises
+        ------
+        NoSuchBlob, DamagedBlob
+            it is gone, or not what was put.
+        """
+        with self.open(sha256) as file:
+            data = file.read()
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise DamagedBlob(sha256)
+        return data
+
+    def delete(self, sha256: str, grace_seconds: float = 60.0) -> bool:
+        """Remove the blob; False where it is gone already, or was put just now and may be about to be recorded."""
+        path = self.path(sha256)
+        with self._alone(), suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime >= grace_seconds:
+                path.unlink()
+                return True
+        return False
+
+    def sweep(self, older_than_seconds: float, keep: Collection[str]) -> list[str]:
+        """Remove what no row names and what a crash left half written, when it is that old; the names removed."""
+        if not self.root.is_dir():
+            return []
+        latest = time.time() - older_than_seconds
+        removed = []
+        with self._alone():
+            for path in sorted(self.root.iterdir()):
+                loose = path.name.endswith(PART) or (_NAME.fullmatch(path.name) and path.name not in keep)
+                with suppress(FileNotFoundError):
+                    if loose and path.stat().st_mtime < latest:
+                        path.unlink()
+                        removed.append(path.name)
+        return removed
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        # Between "it is there" and "so I need not write it" nobody else may delete it.
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / ".lock").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _adopt(self, part: Path, sha256: str) -> None:
+        with self._alone():
+            part.replace(self.path(sha256))
+        folder = os.open(self.root, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+class Writer:
+    """A blob that is being written, to a file beside its place, hashed on the way. A context manager."""
+
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+        self._part = blobs.root / f"{secrets.token_hex(16)}{PART}"
+        self._hash = hashlib.sha256()
+        self.bytes = 0
+
+    @property
+    def path(self) -> Path:
+        """The file that is written to, to look into before the commit."""
+        return self._part
+
+    def __enter__(self) -> Self:
+        self._file: IO[bytes] = self._part.open("xb")
+        return self
+
+    def write(self, data: bytes) -> None:
+        """Add a piece."""
+        self._hash.update(data)
+        self.bytes += self._file.write(data)
+
+    def flush(self) -> None:
+        """Hand what was written to the file, so that others may read it at `path`."""
+        self._file.flush()
+
+    def commit(self) -> str:
+        """Put the whole onto the disk and give it its name, the sha256 of it."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        sha256 = self._hash.hexdigest()
+        self._blobs._adopt(self._part, sha256)  # noqa: SLF001 - the two are one thing
+        return sha256
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        self._part.unlink(missing_ok=True)

@@ -1,0 +1,128 @@
+"""The checkpoints of jobs: which there are, which to go on from, and which blobs nothing needs any more."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from sqlalchemy import case, delete, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from core.ids import new_id
+from core.store.changes import FRESH
+from core.store.clock import now
+from core.store.errors import Fenced, NoSuchCheckpoint
+from core.store.holds import Hold, held
+from core.store.tables import Checkpoint, Dataset, Job
+
+NEWEST = (Checkpoint.step.desc(), Checkpoint.created_at.desc(), Checkpoint.id.desc())
+
+
+def record(
+    s: Session,
+    hold: Hold,
+    *,
+    step: int,
+    epoch: int,
+    sha256: str,
+    bytes: int,  # noqa: A002 - the column's name
+    weights_sha256: str,
+    metrics: Mapping[str, Any],
+    reason: str,
+) -> Checkpoint:
+    """Record a checkpoint whose file is in its place, in the transaction that `guard` began; the job goes on from it.
+
+    A later step than any before is progress: the lost workers are forgotten.
+
+    Raises
+    ------
+    Fenced
+        the job is another's by now.
+    """
+    furthest = select(func.coalesce(func.max(Checkpoint.step), 0)).where(Checkpoint.job_id == hold.job_id)
+    deaths = case((furthest.scalar_subquery() < step, 0), else_=Job.deaths)
+    name = new_id("ckpt")
+    _point(s, hold, checkpoint_id=name, weights_sha256=weights_sha256, deaths=deaths)
+    statement = insert(Checkpoint).values(
+        id=name,
+        job_id=hold.job_id,
+        step=step,
+        epoch=epoch,
+        sha256=sha256,
+        bytes=bytes,
+        weights_sha256=weights_sha256,
+        metrics=dict(metrics),
+        reason=reason,
+        created_at=now(),
+    )
+    return s.scalars(statement.returning(Checkpoint)).one()
+
+
+def of_job(s: Session, job_id: str) -> list[Checkpoint]:
+    """A job's checkpoints, newest first."""
+    return list(s.scalars(select(Checkpoint).where(Checkpoint.job_id == job_id).order_by(*NEWEST)))
+
+
+def get(s: Session, checkpoint_id: str) -> Checkpoint:
+    """The checkpoint of that id.
+
+    Raises
+    ------
+    NoSuchCheckpoint
+        it was never made, or is gone.
+    """
+    found = s.scalars(select(Checkpoint).where(Checkpoint.id == checkpoint_id)).one_or_none()
+    if found is None:
+        raise NoSuchCheckpoint(checkpoint_id)
+    return found
+
+
+def latest(s: Session, job_id: str) -> Checkpoint | None:
+    """The one that the job goes on from."""
+    statement = select(Checkpoint).join(Job, Job.checkpoint_id == Checkpoint.id).where(Job.id == job_id)
+    return s.scalars(statement).one_or_none()
+
+
+def discard(s: Session, hold: Hold, checkpoint_id: str) -> Checkpoint | None:
+    """Forget a damaged checkpoint, in the transaction that `guard` began; the one before, which the job goes on from.
+
+    Raises
+    ------
+    Fenced
+        the job is another's by now.
+    """
+    _forget(s, [checkpoint_id])
+    left = of_job(s, hold.job_id)
+    before = left[0] if left else None
+    _point(s, hold, checkpoint_id=before and before.id, weights_sha256=before and before.weights_sha256)
+    return before
+
+
+def prune(s: Session, job_id: str, keep: int = 2) -> list[str]:
+    """Forget all but the newest `keep`, in a guarded transaction; the sha256 that nothing needs any more."""
+    old = of_job(s, job_id)[keep:]
+    _forget(s, [checkpoint.id for checkpoint in old])
+    return unused(s, {checkpoint.sha256 for checkpoint in old})
+
+
+def unused(s: Session, blobs: Collection[str]) -> list[str]:
+    """Those of the sha256 that no row names."""
+    if not blobs:
+        return []
+    named = select(Checkpoint.sha256).where(Checkpoint.sha256.in_(blobs))
+    stored = select(Dataset.sha256).where(Dataset.sha256.in_(blobs))
+    return sorted(set(blobs) - set(s.scalars(named.union(stored))))
+
+
+def blobs_in_use(s: Session) -> set[str]:
+    """The sha256 of every blob that some row names."""
+    return set(s.scalars(select(Checkpoint.sha256).union(select(Dataset.sha256))))
+
+
+def _point(s: Session, hold: Hold, **columns: Any) -> None:
+    statement = update(Job).where(*held(hold)).values(columns).returning(Job.id)
+    if s.execute(statement, execution_options={"synchronize_session": False}).first() is None:
+        raise Fenced(hold.job_id, hold.fence)
+
+
+def _forget(s: Session, ids: Collection[str]) -> None:
+    if ids:
+        s.execute(delete(Checkpoint).where(Checkpoint.id.in_(ids)), execution_options=FRESH)

@@ -1,0 +1,109 @@
+"""The uploaded datasets, each known by the hash of its bytes."""
+
+from typing import Any
+
+from sqlalchemy import delete as delete_from
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert as insert_into  # compiles for SQLite too: the same ON CONFLICT
+from sqlalchemy.orm import Session
+
+from core.ids import new_id
+from core.jobs.states import TERMINAL
+from core.store.checkpoints import unused
+from core.store.clock import now
+from core.store.errors import DatasetInUse, NoSuchDataset
+from core.store.pages import page_of
+from core.store.tables import Dataset, Job
+
+
+def insert(
+    s: Session,
+    *,
+    name: str | None,
+    format: str,  # noqa: A002 - the column's name
+    sha256: str,
+    bytes: int,  # noqa: A002 - the column's name
+    rows: int,
+    columns: list[Any],
+) -> tuple[Dataset, bool]:
+    """Make a dataset of a stored blob; where the same bytes came before, that dataset and False."""
+    statement = insert_into(Dataset).values(
+        id=new_id("ds"),
+        name=name,
+        format=format,
+        sha256=sha256,
+        bytes=bytes,
+        rows=rows,
+        columns=columns,
+        created_at=now(),
+    )
+    made = s.scalars(statement.on_conflict_do_nothing(index_elements=["sha256"]).returning(Dataset)).one_or_none()
+    if made is not None:
+        return made, True
+    return s.scalars(select(Dataset).where(Dataset.sha256 == sha256)).one(), False
+
+
+def by_sha(s: Session, sha256: str) -> Dataset | None:
+    """The dataset of these bytes."""
+    return s.scalars(select(Dataset).where(Dataset.sha256 == sha256)).one_or_none()
+
+
+def get(s: Session, dataset_id: str) -> Dataset:
+    """The dataset of that id.
+
+    Raises
+    ------
+    NoSuchDataset
+        it was never made, or is deleted.
+    """
+    return _one(s, dataset_id, lock=False)
+
+
+def hold_still(s: Session, dataset_id: str) -> Dataset:
+    """The dataset, which nobody deletes before this transaction ends.
+
+    Raises
+    ------
+    NoSuchDataset
+        it was never made, or is deleted.
+    """
+    return _one(s, dataset_id, lock=True)
+
+
+def page(s: Session, *, limit: int = 20, cursor: str | None = None) -> tuple[list[Dataset], str | None]:
+    """A page of datasets, newest first, and the cursor of the next.
+
+    Raises
+    ------
+    BadCursor
+        no page gave that one.
+    """
+    return page_of(s, select(Dataset), Dataset.id, "ds", limit, cursor)
+
+
+def delete(s: Session, dataset_id: str) -> list[str]:
+    """Remove a dataset that no job needs; the sha256 of its blob, to delete after the commit.
+
+    Raises
+    ------
+    NoSuchDataset
+        it is gone already.
+    DatasetInUse
+        a job that has not ended learns from it.
+    """
+    dataset = hold_still(s, dataset_id)
+    needed = select(Job.id).where(Job.dataset_id == dataset_id, Job.status.not_in(sorted(TERMINAL))).limit(1)
+    job_id = s.scalars(needed).one_or_none()
+    if job_id is not None:
+        raise DatasetInUse(dataset_id, job_id)
+    sha256 = dataset.sha256
+    s.execute(delete_from(Dataset).where(Dataset.id == dataset_id))
+    return unused(s, [sha256])
+
+
+def _one(s: Session, dataset_id: str, *, lock: bool) -> Dataset:
+    statement = select(Dataset).where(Dataset.id == dataset_id)
+    found = s.scalars(statement.with_for_update() if lock else statement).one_or_none()
+    if found is None:
+        raise NoSuchDataset(dataset_id)
+    return found

@@ -1,0 +1,99 @@
+"""What the store can say instead of an answer. Each is named for the fact; its docstring is the message.
+
+StoreError
+├── NoSuchJob, NoSuchCheckpoint, NoSuchDataset
+├── WrongState, DatasetInUse, KeyReused, KeyInProgress
+├── Fenced
+├── BadCursor
+└── WrongRevision, NetworkFileSystem
+"""
+
+from typing import Any
+
+
+class StoreError(Exception):
+    """The store cannot do that."""
+
+    def __init__(self, **facts: Any) -> None:
+        super().__init__((type(self).__doc__ or "").format(**facts))
+        self.__dict__.update(facts)
+
+
+class NoSuchJob(StoreError):
+    """There is no job {job_id}."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(job_id=job_id)
+
+
+class NoSuchCheckpoint(StoreError):
+    """There is no checkpoint {checkpoint_id}."""
+
+    def __init__(self, checkpoint_id: str) -> None:
+        super().__init__(checkpoint_id=checkpoint_id)
+
+
+class NoSuchDataset(StoreError):
+    """There is no dataset {dataset_id}."""
+
+    def __init__(self, dataset_id: str) -> None:
+        super().__init__(dataset_id=dataset_id)
+
+
+class WrongState(StoreError):
+    """Job {job_id} is {status} and cannot be {wanted}."""
+
+    status: str
+    wanted: str
+
+    def __init__(self, job_id: str, status: str, wanted: str) -> None:
+        super().__init__(job_id=job_id, status=status, wanted=wanted)
+
+
+class DatasetInUse(StoreError):
+    """Dataset {dataset_id} is needed by job {job_id}: cancel that or wait for its end."""
+
+    def __init__(self, dataset_id: str, job_id: str) -> None:
+        super().__init__(dataset_id=dataset_id, job_id=job_id)
+
+
+class KeyReused(StoreError):
+    """The idempotency key {key!r} came with another body before: use a new key for a new request."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key=key)
+
+
+class KeyInProgress(StoreError):
+    """A request with the idempotency key {key!r} is still in progress: repeat this one in a moment."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key=key)
+
+
+class Fenced(StoreError):
+    """Job {job_id} is no longer held under fence {fence}: stop, write nothing, remove nothing."""
+
+    def __init__(self, job_id: str, fence: int) -> None:
+        super().__init__(job_id=job_id, fence=fence)
+
+
+class BadCursor(StoreError):
+    """The cursor is none that this list gave: begin again without one."""
+
+
+class WrongRevision(StoreError):
+    """The database is at migration {found}, this program needs {wanted}: run `chainrule migrate`."""
+
+    def __init__(self, found: str | None, wanted: str) -> None:
+        super().__init__(found=found or "none", wanted=wanted)
+
+
+class NetworkFileSystem(StoreError):
+    """{path} is on a network file system ({kind}), where SQLite loses data.
+
+    Set CHAINRULE_DATA_DIR to a local folder, or CHAINRULE_DATABASE_URL to a PostgreSQL server.
+    """
+
+    def __init__(self, path: str, kind: str) -> None:
+        super().__init__(path=path, kind=kind)

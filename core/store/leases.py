@@ -1,0 +1,273 @@
+"""How a worker holds a job: claim it, show the fence at every write, leave it; and how a lost one's job goes on.
+
+Each function takes an open session and commits nothing. docs: "A job is never lost and never lies".
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy.orm import Session, aliased
+
+from core.jobs.states import ACTIVE, TERMINAL, Request, Status, StopReason, sources
+from core.store.changes import FRESH, change, locked, tell
+from core.store.clock import microseconds, now
+from core.store.errors import Fenced, NoSuchJob, WrongState
+from core.store.holds import Guarded, Hold, held
+from core.store.tables import Job
+
+DEATHS = 3
+"""Workers that one job may lose without progress; then it has failed."""
+
+LOST: Mapping[Status, Status] = MappingProxyType(
+    {Status.RUNNING: Status.QUEUED, Status.PAUSING: Status.PAUSED, Status.CANCELLING: Status.CANCELLED},
+)
+"""What becomes of a job whose worker is gone."""
+
+
+def claim(s: Session, worker: str, lease_seconds: float) -> Job | None:
+    """Take the job whose turn it is; None where none waits (the bell was stale).
+
+    The order: priority, then the owner who has the fewest jobs at work, then the oldest.
+    """
+    return change(
+        s,
+        Job.id == _next_due(),
+        {Status.QUEUED},
+        Status.RUNNING,
+        actor=worker,
+        message=f"claimed by {worker}",
+        fence=Job.fence + 1,
+        writes=0,
+        worker=worker,
+        request=None,
+        started_at=func.coalesce(Job.started_at, now()),
+        **_lease(lease_seconds),
+    )
+
+
+def guard(
+    s: Session, hold: Hold, *, lease_seconds: float, events: int = 0, recorded: int = 0, **columns: Any
+) -> Guarded:
+    """Begin a worker's transaction: renew the lease, allot `events` numbers, set `columns`, hear what is wanted.
+
+    `recorded` counts those of the events that belong to the training's own row stream.
+
+    Raises
+    ------
+    Fenced
+        the job is another's by now: write nothing, remove nothing.
+    """
+    statement = (
+        update(Job)
+        .where(*held(hold))
+        .values(
+            {
+                "writes": Job.writes + 1,
+                "last_seq": Job.last_seq + events,
+                "recorded": Job.recorded + recorded,
+                **_lease(lease_seconds),
+                **columns,
+            },
+        )
+        .returning(Job.writes, Job.last_seq, Job.recorded, Job.heartbeat_at, Job.status, Job.request, Job.keep)
+    )
+    row: Any = s.execute(statement, execution_options={"synchronize_session": False}).one_or_none()
+    if row is None:
+        raise Fenced(hold.job_id, hold.fence)
+    writes, *heard = row
+    return Guarded(Hold(hold.job_id, hold.fence, writes), *heard, events=events, rows=recorded)
+
+
+def settle(s: Session, hold: Hold) -> Hold | None:
+    """After a commit whose answer was lost: the next hold if it happened, None if it did not (so do it again).
+
+    A `leave` that happened is told by the next hold too.
+
+    Raises
+    ------
+    Fenced
+        the job is another's by now.
+    """
+    row = s.execute(select(Job.fence, Job.writes, Job.status).where(Job.id == hold.job_id)).one_or_none()
+    if row is None or row.fence != hold.fence:
+        raise Fenced(hold.job_id, hold.fence)
+    if row.writes == hold.writes + 1:
+        return Hold(hold.job_id, hold.fence, row.writes)
+    if row.writes == hold.writes and row.status in ACTIVE:
+        return None
+    raise Fenced(hold.job_id, hold.fence)
+
+
+def renew(s: Session, hold: Hold, lease_seconds: float) -> Request | None:
+    """The heartbeat: prolong the lease and hear what is wanted.
+
+    Raises
+    ------
+    Fenced
+        the job is another's by now.
+    """
+    statement = (
+        update(Job)
+        .where(Job.id == hold.job_id, Job.fence == hold.fence, Job.status.in_(sorted(ACTIVE)))
+        .values(_lease(lease_seconds))
+        .returning(Job.request)
+    )
+    row = s.execute(statement, execution_options={"synchronize_session": False}).one_or_none()
+    if row is None:
+        raise Fenced(hold.job_id, hold.fence)
+    return row.request
+
+
+def leave(
+    s: Session,
+    hold: Hold,
+    status: Status,
+    *,
+    message: str,
+    actor: str,
+    stop_reason: StopReason | None = None,
+    error: dict[str, Any] | None = None,
+) -> Job:
+    """Give the job out of the worker's hands, in the transaction that `guard` began: ended, paused, or queued (yield).
+
+    Raises
+    ------
+    Fenced
+        the job is another's by now.
+    WrongState
+        no such way: look at the guard's status before.
+    """
+    columns = {"stop_reason": stop_reason, "error": error} if status in TERMINAL else {}
+    ways = sources(status) & ACTIVE
+    mine = and_(Job.id == hold.job_id, Job.fence == hold.fence, Job.writes == hold.writes)
+    job = change(s, mine, ways, status, actor=actor, message=message, **columns)
+    return job or _refuse(s, hold, status)
+
+
+def note(s: Session, hold: Hold, message: str, actor: str) -> None:
+    """Say something of the job that its status does not, as a transition; in the transaction that `guard` began.
+
+    Raises
+    ------
+    Fenced
+        the job is another's by now.
+    """
+    statement = update(Job).where(*held(hold)).values(last_seq=Job.last_seq + 1).returning(Job, now())
+    row = s.execute(statement, execution_options=FRESH).one_or_none()
+    if row is None:
+        raise Fenced(hold.job_id, hold.fence)
+    tell(s, row[0], row[1], actor, message)
+
+
+def hand_back(
+    s: Session,
+    job_id: str,
+    fence: int,
+    *,
+    message: str,
+    actor: str = "sweep",
+    detail: Mapping[str, Any] = MappingProxyType({}),
+) -> Job | None:
+    """Take the job from a worker that is lost, so that another may go on; None where it is not under `fence` any more.
+
+    The third loss without progress ends it as failed, with `detail` in its error.
+    """
+    try:
+        job = locked(s, job_id)
+    except NoSuchJob:
+        return None
+    if job.fence != fence or job.status not in ACTIVE:
+        return None
+    target = LOST[job.status]
+    columns: dict[str, Any] = {"fence": Job.fence + 1, "deaths": Job.deaths + 1}
+    if target == Status.QUEUED and job.deaths + 1 >= DEATHS:
+        target, message = Status.FAILED, f"{message}; {DEATHS} workers were lost in a row without progress"
+        columns["error"] = {"code": "worker_lost", "message": message, **detail}
+    if target == Status.CANCELLED:
+        columns["stop_reason"] = StopReason.CANCELLED
+    mine = and_(Job.id == job_id, Job.fence == fence)
+    return change(s, mine, {job.status}, target, actor=actor, message=message, **columns)
+
+
+def sweep(s: Session, actor: str = "sweep") -> list[Job]:
+    """Hand back every job whose lease ran out; ring after the commit where there are any."""
+    statement = (
+        select(Job.id, Job.fence, Job.worker)
+        .where(Job.status.in_(sorted(ACTIVE)), Job.lease_until < now())
+        .order_by(Job.id)
+        .with_for_update(skip_locked=True)
+    )
+    taken = [
+        hand_back(s, row.id, row.fence, message=f"worker {row.worker} is silent: its lease ran out", actor=actor)
+        for row in s.execute(statement).all()
+    ]
+    return [job for job in taken if job is not None]
+
+
+def ring_due(s: Session, every_seconds: float) -> bool:
+    """Whether to ring: a due job has waited so long, and nobody has rung for it meanwhile. One asker is told."""
+    waited = now() - microseconds(every_seconds)
+    oldest = (
+        select(Job.id)
+        .where(Job.status == Status.QUEUED, Job.due_at <= waited)
+        .order_by(Job.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+    statement = (
+        update(Job)
+        .where(Job.id == oldest, Job.status == Status.QUEUED, or_(Job.rung_at.is_(None), Job.rung_at <= waited))
+        .values(rung_at=now())
+        .returning(Job.id)
+    )
+    return s.execute(statement, execution_options={"synchronize_session": False}).first() is not None
+
+
+def held_by(s: Session, worker_prefix: str) -> list[Job]:
+    """The jobs of the workers whose name begins so."""
+    mine = Job.worker.startswith(worker_prefix, autoescape=True)
+    return list(s.scalars(select(Job).where(Job.status.in_(sorted(ACTIVE)), mine).order_by(Job.id)))
+
+
+def ask_to_yield(s: Session, worker_prefix: str) -> list[str]:
+    """Ask the workers whose name begins so to checkpoint and give their jobs back; other requests stand."""
+    mine = Job.worker.startswith(worker_prefix, autoescape=True)
+    statement = (
+        update(Job)
+        .where(Job.status == Status.RUNNING, Job.request.is_(None), mine)
+        .values(request=Request.YIELD)
+        .returning(Job.id)
+    )
+    return sorted(s.scalars(statement, execution_options={"synchronize_session": False}))
+
+
+def _next_due() -> Any:
+    atwork = aliased(Job)
+    load = (
+        select(atwork.owner, func.count().label("jobs"))
+        .where(atwork.status.in_(sorted(ACTIVE)))
+        .group_by(atwork.owner)
+        .subquery()
+    )
+    return (
+        select(Job.id)
+        .join(load, load.c.owner == Job.owner, isouter=True)
+        .where(Job.status == Status.QUEUED, Job.due_at <= now())
+        .order_by(Job.priority.desc(), func.coalesce(load.c.jobs, 0), Job.created_at, Job.id)
+        .limit(1)
+        .with_for_update(of=Job, skip_locked=True)
+        .scalar_subquery()
+    )
+
+
+def _lease(seconds: float) -> dict[str, Any]:
+    return {"heartbeat_at": now(), "lease_until": now() + microseconds(seconds)}
+
+
+def _refuse(s: Session, hold: Hold, wanted: Status) -> Job:
+    row = s.execute(select(Job.fence, Job.writes, Job.status).where(Job.id == hold.job_id)).one_or_none()
+    if row is None or (row.fence, row.writes) != (hold.fence, hold.writes):
+        raise Fenced(hold.job_id, hold.fence)
+    raise WrongState(hold.job_id, row.status, wanted)

@@ -1,0 +1,45 @@
+"""Counts for operators: what the workers have trained, and how many jobs stand where."""
+
+from typing import NamedTuple
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert  # compiles for SQLite too: the same ON CONFLICT
+from sqlalchemy.orm import Session
+
+from core.jobs.states import Status
+from core.store.clock import now
+from core.store.tables import Job, WorkerTally
+
+
+class Tally(NamedTuple):
+    """What was trained in all."""
+
+    steps: int
+    samples: int
+    train_seconds: float
+
+
+def add(s: Session, worker: str, *, steps: int, samples: int, train_seconds: float) -> None:
+    """Count what a worker has trained since the last time, in the transaction that `guard` began."""
+    fresh = insert(WorkerTally).values(
+        worker=worker, steps=steps, samples=samples, train_seconds=train_seconds, seen_at=now()
+    )
+    sums = {name: getattr(WorkerTally, name) + fresh.excluded[name] for name in Tally._fields}
+    s.execute(fresh.on_conflict_do_update(index_elements=["worker"], set_={**sums, "seen_at": fresh.excluded.seen_at}))
+
+
+def total(s: Session) -> Tally:
+    """The sum over all workers there ever were."""
+    steps, samples, seconds = s.execute(select(*(func.sum(getattr(WorkerTally, name)) for name in Tally._fields))).one()
+    return Tally(int(steps or 0), int(samples or 0), float(seconds or 0.0))
+
+
+def by_status(s: Session) -> dict[Status, int]:
+    """How many jobs stand in each state; the empty ones too."""
+    counted = s.execute(select(Job.status, func.count()).group_by(Job.status))
+    return dict.fromkeys(Status, 0) | dict(counted.all())
+
+
+def queue_depth(s: Session) -> int:
+    """How many jobs are due and wait for a worker."""
+    return s.execute(select(func.count()).where(Job.status == Status.QUEUED, Job.due_at <= now())).scalar_one()

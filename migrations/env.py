@@ -1,0 +1,23 @@
+"""How Alembic runs the migrations: on the connection it was handed, or on the database that the settings name."""
+
+from alembic import context
+from sqlalchemy import Connection
+
+from core.settings import read_settings
+from core.store.migrate import configure
+from core.store.sessions import open_sessions
+
+
+def _migrate(connection: Connection) -> None:
+    configure(context, connection)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+handed = context.config.attributes.get("connection")
+if handed is not None:
+    _migrate(handed)
+else:
+    with open_sessions(read_settings().database).engine.connect() as own:
+        _migrate(own)
+        own.commit()
