@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import TypeAdapter
 
-from core.data.features import Features
+from core.data.features import Features, features_from_json
 from core.data.targets import Target, target_from_json
 from core.models.checkpoint import Saved
 from core.nn.arrays import Array
@@ -51,7 +51,7 @@ class Model:
     def of(saved: Saved, which: Which = "best") -> Model:
         """The model that a checkpoint holds; before its first epoch ended, the best weights are the newest."""
         described: Mapping[str, Any] = saved.model
-        features = Features.from_json(described["features"])
+        features = features_from_json(described["features"])
         prefix = "best_" if which == "best" and saved.counters["best"] else ""
         return Model(
             network=Network(_ARCHITECTURE.validate_python(described["architecture"]), features.input_shape),

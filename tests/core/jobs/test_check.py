@@ -1,0 +1,143 @@
+"""What can be known to be wrong with a spec is refused, at its pointer; a right one knows its cost."""
+
+import json
+from typing import Any
+
+import pytest
+
+from core.data.prepare import prepare, signature
+from core.jobs.check import InvalidSpec, Limits, check, resolve
+from core.jobs.spec import JobSpec
+from core.nn.losses import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
+
+NUMBERS = {"type": "inline", "x": [[1, 2], [3, 4], [5, 6], [7, 8]], "y": [1, 2, 3, 4]}
+WORDS = {"type": "inline", "x": [[1, 2], [3, 4], [5, 6], [7, 8]], "y": ["cat", "dog", "cat", "dog"]}
+THREE = {"type": "inline", "x": [[1], [2], [3]], "y": ["a", "b", "c"]}
+BITS = {"type": "inline", "x": [[1], [2], [3]], "y": [0, 1, 1]}
+
+
+def dense(units: int, **more: Any) -> dict[str, Any]:
+    """A dense layer of so many units."""
+    return {"type": "dense", "units": units, **more}
+
+
+def a_spec(data: dict[str, Any] = NUMBERS, layers: list[Any] | None = None, **more: Any) -> JobSpec:
+    """A spec with full defaults."""
+    body = {"data": data, "architecture": {"layers": layers or [dense(1)]}, **more}
+    return JobSpec.model_validate_json(json.dumps(body))
+
+
+def refused(spec: JobSpec, **limits: int) -> InvalidSpec:
+    """Why it is refused."""
+    with pytest.raises(InvalidSpec) as caught:
+        check(spec, signature(spec.data, None), Limits(**limits))
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("data", "units", "loss"),
+    [
+        (NUMBERS, 1, MeanSquaredError()),
+        (WORDS, 1, BinaryCrossEntropy()),
+        (WORDS, 2, CrossEntropy()),
+        (THREE, 3, CrossEntropy()),
+    ],
+)
+def test_the_data_says_the_loss(data: dict[str, Any], units: int, loss: Any) -> None:
+    spec = a_spec(data, [dense(units)])
+    resolved = resolve(spec, signature(spec.data, None))
+    assert resolved.loss == loss
+    assert resolved.training.metrics
+    assert resolved.training.metrics[0].predicts == loss.predicts
+
+
+@pytest.mark.parametrize(("loss", "units"), [("cross_entropy", 2), ("binary_cross_entropy", 1), ("cross_entropy", 5)])
+def test_whole_numbers_may_be_classes(loss: str, units: int) -> None:
+    spec = a_spec(BITS, [dense(units)], loss=loss)
+    resolved = resolve(spec, signature(spec.data, None))
+    fitted = resolved.fit(prepare(spec.data, None, 0))
+    assert resolved.classes == units if loss == "cross_entropy" else 2
+    assert fitted.y.tolist() == [0, 1, 1]
+
+
+REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
+    ({"layers": [dense(3)]}, "/architecture/layers/0", "shape_mismatch", "emits (3,)"),
+    (
+        {"layers": [dense(2), {"type": "reshape", "target_shape": [3]}]},
+        "/architecture/layers/1",
+        "shape_mismatch",
+        "do not fill",
+    ),
+    (
+        {"layers": [{"type": "flatten"}], "data": {**NUMBERS, "y": [[1, 2]] * 4}},
+        "/architecture/layers",
+        "invalid_spec",
+        "add a layer",
+    ),
+    ({"data": WORDS, "loss": "mean_squared_error"}, "/loss", "invalid_spec", "cross_entropy"),
+    ({"data": THREE, "layers": [dense(2)]}, "/architecture/layers/0", "shape_mismatch", "3 classes"),
+    ({"data": THREE, "layers": [dense(1)], "loss": "binary_cross_entropy"}, "/loss", "invalid_spec", "3 classes"),
+    (
+        {"data": THREE, "layers": [dense(3, activation="softmax")]},
+        "/architecture/layers/0/activation",
+        "invalid_spec",
+        "itself",
+    ),
+    (
+        {"data": WORDS, "layers": [dense(1), {"type": "activation", "activation": "sigmoid"}]},
+        "/architecture/layers/1/activation",
+        "invalid_spec",
+        "itself",
+    ),
+    ({"training": {"metrics": ["r2", "accuracy"]}}, "/training/metrics/1", "invalid_spec", "leave it out"),
+    (
+        {"training": {"early_stopping": {"monitor": "val_loss"}}},
+        "/training/early_stopping/monitor",
+        "invalid_spec",
+        "choose one of loss",
+    ),
+    (
+        {"training": {"target": {"monitor": "f1", "value": 1}}},
+        "/training/target/monitor",
+        "invalid_spec",
+        "mean_absolute_error",
+    ),
+    ({"layers": [dense(10**6), dense(10**6), dense(1)]}, "/architecture", "limit_exceeded", "parameters"),
+    ({"layers": [dense(2**31 - 1)] * 40 + [dense(1)]}, "/architecture", "limit_exceeded", "more than 10^"),
+]
+
+
+@pytest.mark.parametrize(("body", "pointer", "code", "words"), REFUSED)
+def test_what_is_wrong_is_refused_at_its_pointer(body: dict[str, Any], pointer: str, code: str, words: str) -> None:
+    error = refused(a_spec(**body))
+    assert error.code == code
+    assert pointer in [place for place, _ in error.errors]
+    assert words in str(error)
+
+
+@pytest.mark.parametrize(
+    ("limit", "noun"), [("parameters", "parameters"), ("memory", "bytes"), ("flops", "floating"), ("layers", "layers")]
+)
+def test_every_limit_holds(limit: str, noun: str) -> None:
+    assert noun in str(refused(a_spec(layers=[dense(3), dense(1)]), **{limit: 1}))
+
+
+def test_a_right_spec_knows_its_cost() -> None:
+    spec = a_spec(layers=[dense(8, activation="relu"), {"type": "sequential", "layers": [dense(1)]}])
+    found = check(spec, signature(spec.data, None), Limits())
+    assert found.parameters == (2 * 8 + 8) + (8 + 1)
+    assert [(layer.pointer, layer.output_shape, layer.parameters) for layer in found.layers] == [
+        ("/architecture/layers/0", (8,), 24),
+        ("/architecture/layers/1", (1,), 9),
+        ("/architecture/layers/1/layers/0", (1,), 9),
+    ]
+    assert found.steps == 10
+    assert found.flops > 0
+    assert found.bytes > 4 * 5 * found.parameters
+
+
+def test_a_doubtful_spec_is_warned_about() -> None:
+    spec = a_spec(training={"early_stopping": {}, "batch_size": 100})
+    words = " ".join(check(spec, signature(spec.data, None), Limits()).warnings)
+    assert "batch_size" in words
+    assert "validation" in words
