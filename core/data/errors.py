@@ -1,0 +1,38 @@
+"""What can be wrong with data, each error named for the fact.
+
+DataError
+├── InvalidData       a job's data is wrong, at a pointer into its spec
+├── InvalidInstance   a record to predict is wrong, at a pointer into the request
+└── InvalidFile       a file or body is not what its format says
+"""
+
+
+class DataError(Exception):
+    """The root of this room's errors."""
+
+
+class InvalidData(DataError):
+    """{pointer}: {message}."""
+
+    def __init__(self, pointer: str, message: str) -> None:
+        super().__init__(f"{pointer}: {message}")
+        self.pointer = pointer
+        self.message = message
+
+
+class InvalidInstance(DataError):
+    """{pointer}: {message}."""
+
+    def __init__(self, index: int, pointer: str, message: str) -> None:
+        super().__init__(f"{pointer}: {message}")
+        self.index = index
+        self.pointer = pointer
+        self.message = message
+
+
+class InvalidFile(DataError):
+    """{message}."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message

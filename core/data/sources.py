@@ -1,0 +1,113 @@
+"""Where a job's data comes from: the spec itself, a generator, or an uploaded dataset.
+
+Each source is a frozen dataclass whose fields are the JSON that a client sends; their union stands at the foot.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from annotated_types import MinLen
+from numpy.typing import NDArray
+
+from core.data.arrays import Arrays, NotNumbers, numbers
+from core.data.builtin import Builtin
+from core.data.cells import shown
+from core.data.errors import InvalidData
+from core.data.split import Validation
+from core.data.targets import Classes, numbers_of
+from core.nn.kinds import Tagged
+
+MAX_CLASSES = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inline:
+    """Rows that stand in the spec."""
+
+    type: Literal["inline"] = "inline"
+    """`inline`."""
+
+    x: Annotated[list[Any], MinLen(1)]
+    """The inputs, a list of rows: each a number, a list of numbers, or nested lists of one shape."""
+
+    y: Annotated[list[Any], MinLen(1)]
+    """The targets, one for each row of x: numbers as in x, or a text or a boolean that names the row's class."""
+
+    validation: Validation | None = None
+    """What is held out to validate with."""
+
+    def arrays(self) -> Arrays:
+        """The rows: x (rows, *shape), and y as numbers or classes.
+
+        Raises `InvalidData` at the first value that is wrong, and where x and y differ in rows.
+        """
+        x = column(_numbers(self.x, "x"))
+        if len(self.x) != len(self.y):
+            raise InvalidData(
+                "/data/y", f"has {len(self.y)} rows where x has {len(self.x)}: give one target for each row"
+            )
+        kinds = set(map(type, self.y))
+        if kinds <= NAMING.keys() and len(kinds) == 1:
+            return Arrays(x, *_classes([NAMING[type(value)](value) for value in self.y]))
+        if str in kinds or bool in kinds:
+            raise InvalidData(
+                "/data/y", "mixes numbers, texts and booleans: give texts alone for classes, else numbers"
+            )
+        y = column(_numbers(self.y, "y"))
+        return Arrays(x, y, numbers_of(y))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetReference:
+    """Columns of an uploaded dataset."""
+
+    type: Literal["dataset"] = "dataset"
+    """`dataset`."""
+
+    id: str
+    """The dataset's id, `ds_…`."""
+
+    features: Annotated[list[str], MinLen(1)] | str | None = None
+    """The columns to learn from, by default all but the target and texts; of an npz file the one array, by default
+    `x`."""
+
+    target: str | None = None
+    """The column to predict; of an npz file by default `y`."""
+
+    scaling: Literal["standard", "none"] | None = None
+    """`standard` brings columns of numbers to mean 0 and deviation 1, as found in the training rows; `none` does not.
+    By default `standard` for tables; arrays of an npz file are always left as they are."""
+
+    validation: Validation | None = None
+    """What is held out to validate with."""
+
+
+Data = Annotated[Inline | Builtin | DatasetReference, Tagged()]
+
+NAMING: dict[type, Any] = {str: str, bool: lambda value: str(value).lower()}
+"""How the values that name classes are written: a text as it is, a boolean as JSON writes it."""
+
+
+def column(array: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows of plain numbers (rows,) as rows of one number each (rows, 1); other shapes as they are."""
+    return array[:, None] if array.ndim == 1 else array
+
+
+def _numbers(nested: list[Any], field: str) -> NDArray[np.float64]:
+    try:
+        return numbers(nested)
+    except NotNumbers as error:
+        raise InvalidData(f"/data/{field}{error.pointer}", error.message) from None
+
+
+def _classes(labels: list[str]) -> tuple[NDArray[np.int64], Classes]:
+    names = sorted(set(labels))
+    if len(names) < 2:
+        raise InvalidData("/data/y", f"holds the class {shown(names[0])} alone: there is nothing to tell it from")
+    if len(names) > MAX_CLASSES:
+        raise InvalidData("/data/y", f"holds {len(names)} different classes: at most {MAX_CLASSES} are taken")
+    if any("\0" in name for name in names):
+        raise InvalidData("/data/y", "holds a text with a NUL in it: take it out")
+    ids = {name: i for i, name in enumerate(names)}
+    return np.fromiter(map(ids.__getitem__, labels), np.int64, len(labels)), Classes(names=tuple(names))

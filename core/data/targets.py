@@ -1,0 +1,108 @@
+"""What a net learns to say: numbers, or one of some classes.
+
+A target travels with the weights, and turns outputs back into its own words.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbers:
+    """One number for each row, or an array of them."""
+
+    shape: tuple[int, ...]
+    """The shape of one row's target; `(1,)` for a single number."""
+
+    integers: bool
+    """Whether every number is whole, as ids of classes are."""
+
+    least: float
+    """The least number."""
+
+    most: float
+    """The greatest number."""
+
+    distinct: int | None
+    """How many different numbers; null where they were too many to count."""
+
+    type: Literal["numbers"] = "numbers"
+    """`numbers`."""
+
+    def answer(self, outputs: NDArray[Any]) -> list[dict[str, Any]]:
+        """The value for each row of `outputs` (rows, *shape): a plain number where the shape is `(1,)`."""
+        rows = outputs.astype(np.float64).reshape(len(outputs), *self.shape)
+        return [_valued(row[0] if self.shape == (1,) else row) for row in rows]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON, to be stored beside the weights."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classes:
+    """One of some named classes for each row."""
+
+    names: tuple[str, ...]
+    """The names; the place of one is its id."""
+
+    type: Literal["classes"] = "classes"
+    """`classes`."""
+
+    def answer(self, outputs: NDArray[Any]) -> list[dict[str, Any]]:
+        """The likeliest class of each row, and the probability of every class.
+
+        `outputs` are probabilities (rows, classes); of two classes the second's alone will do, (rows, 1) or (rows,).
+        """
+        rows = outputs.astype(np.float64).reshape(len(outputs), -1)
+        if rows.shape[1] == 1 and len(self.names) == 2:
+            rows = np.concatenate([1 - rows, rows], axis=1)
+        return [self._named(row) for row in rows]
+
+    def _named(self, row: NDArray[np.float64]) -> dict[str, Any]:
+        if not np.isfinite(row).all():
+            return {"label": None, "probabilities": dict.fromkeys(self.names)}
+        return {
+            "label": self.names[int(row.argmax())],
+            "probabilities": dict(zip(self.names, row.tolist(), strict=True)),
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON, to be stored beside the weights."""
+        return asdict(self)
+
+
+Target = Numbers | Classes
+
+TARGETS: dict[str, Callable[..., Target]] = {"numbers": Numbers, "classes": Classes}
+
+
+def target_from_json(json: dict[str, Any]) -> Target:
+    """The target that `to_json` wrote."""
+    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in json.items()}
+    return TARGETS[json["type"]](**fields)
+
+
+def _valued(row: NDArray[np.float64]) -> dict[str, Any]:
+    bad = row[~np.isfinite(row)]
+    if not bad.size:
+        return {"value": row.tolist()}
+    values = row.astype(object)
+    values[~np.isfinite(row)] = None
+    return {"value": values.tolist(), "nonfinite": str(bad.flat[0])}
+
+
+def numbers_of(y: NDArray[Any]) -> Numbers:
+    """The target that an array (rows, *shape) is; one number for each row has the shape `(1,)`."""
+    integers = bool((y == np.rint(y)).all())
+    return Numbers(
+        shape=tuple(y.shape[1:]) or (1,),
+        integers=integers,
+        least=float(y.min()),
+        most=float(y.max()),
+        distinct=len(np.unique(y)) if integers else None,
+    )
