@@ -52,12 +52,14 @@ def worker(
         from worker.pulse import alive, pulse_folder
 
         raise typer.Exit(0 if alive(pulse_folder(settings.data_dir)) else 1)
+    from sqlalchemy.exc import OperationalError
+
     from core import logs
     from core.store.errors import StoreError
     from worker.app import serve
 
     logs.configure(settings)
-    with _plainly(StoreError, OSError):
+    with _plainly(StoreError, OperationalError, OSError):
         code = serve(settings)
     raise typer.Exit(code)
 

@@ -25,10 +25,10 @@ log = structlog.get_logger(__name__)
 
 def celery_app(settings: Settings, **transport: object) -> Celery:
     """Celery as this project uses it: one queue, JSON, no results, and no messages about messages."""
-    options = {"visibility_timeout": 3600, **transport}
-    if settings.broker.startswith("filesystem:"):
-        options = folder_options(settings.data_dir / "broker")
-    app = Celery("chainrule", broker=settings.broker, set_as_current=False, fixups=[])
+    url, options = settings.broker, {"visibility_timeout": 3600, **transport}
+    if url.startswith("filesystem:"):
+        url, options = "filesystem://localhost", folder_options(settings.data_dir / "broker")
+    app = Celery("chainrule", broker=url, set_as_current=False, fixups=[])
     app.conf.update(
         accept_content=["json"],
         broker_connection_retry_on_startup=True,

@@ -7,14 +7,18 @@ import os
 import secrets
 import signal
 import socket
+import warnings
 from types import FrameType
 
 import structlog
 from celery import Celery, signals
+from celery.exceptions import SecurityWarning
 from celery.worker import state
 
 from core.bell import TASK, celery_app
 from core.settings import Settings
+from core.store.migrate import require_head
+from core.store.sessions import open_sessions
 from worker.desk import Desk
 from worker.pool import TrainingPool
 from worker.pulse import Pulse, pulse_folder
@@ -29,7 +33,14 @@ log = structlog.get_logger(__name__)
 
 
 def serve(settings: Settings) -> int:
-    """Run a worker until it is told to end; returns the exit code."""
+    """Run a worker until it is told to end; returns the exit code.
+
+    Raises
+    ------
+    WrongRevision
+        the database is at another migration.
+    """
+    _require_tables(settings)
     prefix = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}:"
     stop = Stop()
     app = _app(settings, prefix, stop)
@@ -48,6 +59,8 @@ def serve(settings: Settings) -> int:
         log.info("worker is ready", children=settings.workers, broker=app.connection().as_uri())
 
     signals.worker_ready.connect(on_ready, weak=False)
+    # Celery warns of root because of pickle; here a message is JSON, and nothing in it is read.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     worker = app.Worker(
         concurrency=settings.workers,
         pool=TrainingPool,
@@ -60,6 +73,14 @@ def serve(settings: Settings) -> int:
     sweep.stop()
     log.info("worker has ended")
     return int(worker.exitcode or 0)
+
+
+def _require_tables(settings: Settings) -> None:
+    sessions = open_sessions(settings.database)
+    try:
+        require_head(sessions.engine)
+    finally:
+        sessions.close()
 
 
 def _app(settings: Settings, prefix: str, stop: Stop) -> Celery:

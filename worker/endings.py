@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from core.blobs import NoSuchBlob
 
 from core.data.errors import InvalidData, InvalidFile
 from core.jobs.check import InvalidSpec
@@ -57,7 +56,6 @@ FAILURES: Mapping[type[Exception], str] = MappingProxyType(
         InvalidFile: "invalid_data",
         InvalidSpec: "invalid_spec",
         DamagedDataset: "damaged_dataset",
-        NoSuchBlob: "damaged_dataset",
         NoSuchDataset: "unknown_dataset",
         MemoryError: "out_of_memory",
         OSError: "storage_failed",

@@ -56,7 +56,7 @@ def read_lesson(sessions: Sessions, blobs: Blobs, job_id: str) -> Lesson:
 
     Raises
     ------
-    InvalidData, InvalidSpec, DamagedDataset, NoSuchBlob, NoSuchDataset
+    InvalidData, InvalidSpec, DamagedDataset, NoSuchDataset
         what was right when the job was posted is not any more.
     """
     with sessions.read() as s:
@@ -71,6 +71,10 @@ def read_lesson(sessions: Sessions, blobs: Blobs, job_id: str) -> Lesson:
 
 
 def _verify(blobs: Blobs, sha256: str) -> None:
-    with blobs.open(sha256) as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-            raise DamagedDataset(DamagedDataset.__doc__)
+    try:
+        with blobs.path(sha256).open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        found = None
+    if found != sha256:
+        raise DamagedDataset(DamagedDataset.__doc__)

@@ -80,6 +80,11 @@ class Progress:
         self._differs = False
 
     @property
+    def begun(self) -> bool:
+        """Whether anything was collected yet."""
+        return self._last is not None
+
+    @property
     def seconds(self) -> float:
         """Seconds of training so far, those of earlier runs included."""
         return self._runtime_before / SECOND + monotonic() - self._began_at

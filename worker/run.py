@@ -82,7 +82,7 @@ class Run:
     """
 
     def __init__(self, desk: Desk, job: Job, writer: Writer) -> None:
-        self._stopping = lambda: desk.stop.asked
+        self._stop = desk.stop
         self._writer = writer
         self._lesson: Lesson = writer.patiently(lambda: read_lesson(desk.sessions, desk.blobs, job.id))
         self._saves = Saves(desk.blobs, writer, self._lesson.model(), desk.kernels())
@@ -126,7 +126,7 @@ class Run:
         self._writer.check()
         if request := self._writer.held.request:
             return WISHES[request]
-        if self._stopping():
+        if self._stop.asked:
             return WISHES[Request.YIELD]
         limit = self._lesson.resolved.training.max_runtime
         seconds = self._progress.seconds

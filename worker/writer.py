@@ -140,11 +140,19 @@ class Writer:
 
     def _run(self) -> None:
         while self._open:
-            began = self._progress is not None and bool(self._progress.items)
-            self._wake.wait(PACE if began or self._progress is None else FIRST_PACE)
-            self._wake.clear()
+            self._wait()
             if self._open:
                 self._tick()
+
+    def _wait(self) -> None:
+        """Until the next write is due: the first rows of a run are awaited, and wait for nothing."""
+        until = monotonic() + PACE
+        while self._open and (left := until - monotonic()) > 0:
+            awaited = self._progress if self._progress and not self._progress.begun else None
+            if awaited and awaited.items:
+                return
+            self._wake.wait(min(left, FIRST_PACE) if awaited else left)
+            self._wake.clear()
 
     def _tick(self) -> None:
         try:

@@ -1,0 +1,88 @@
+"""Jobs for the worker's tests: full specs with changes, in a database of the test's own."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from core.data.prepare import signature
+from core.jobs.check import resolve
+from core.jobs.rows import Row
+from core.jobs.spec import JobSpec
+from core.store import checkpoints, events, jobs
+from core.store.migrate import upgrade
+from core.store.sessions import Sessions, open_sessions
+from core.store.tables import Job
+
+DOUBLING: dict[str, Any] = {
+    "data": {"type": "inline", "x": [[1], [2], [3], [4], [5]], "y": [[2], [4], [6], [8], [10]]},
+    "architecture": {"layers": [{"type": "dense", "units": 1, "use_bias": False}]},
+    "loss": {"type": "mean_squared_error"},
+    "optimizer": {"type": "sgd", "learning_rate": 0.01},
+}
+SPIRALS: dict[str, Any] = {
+    "data": {"type": "builtin", "name": "spirals", "rows": 400, "validation": {"fraction": 0.25}},
+    "architecture": {
+        "layers": [
+            {"type": "dense", "units": 32, "activation": "tanh"},
+            {"type": "dropout", "rate": 0.1},
+            {"type": "dense", "units": 2},
+        ]
+    },
+    "loss": {"type": "cross_entropy"},
+    "optimizer": {"type": "adam", "learning_rate": 0.003},
+}
+LONG = 10_000_000
+"""Epochs that no test waits for."""
+
+
+def a_spec(base: dict[str, Any] = DOUBLING, **training: Any) -> dict[str, Any]:
+    """A spec, with its training changed."""
+    return base | {"training": {"epochs": 100, "batch_size": 5, "shuffle": False, "seed": 7} | training}
+
+
+def a_database(folder: Path) -> Sessions:
+    """An embedded database at the newest migration."""
+    url = f"sqlite:///{folder / 'chainrule.db'}"
+    upgrade(url)
+    return open_sessions(url)
+
+
+def post(sessions: Sessions, spec: dict[str, Any]) -> str:
+    """A queued job, as the API makes it; returns its id."""
+    text = json.dumps(spec)
+    parsed = JobSpec.model_validate_json(text)
+    sized = signature(parsed.data, None)
+    training = resolve(parsed, sized).training
+    with sessions.begin() as s:
+        steps = training.steps(sized.train_rows)
+        return jobs.insert(s, name=None, spec=text, metadata={}, epochs=training.epochs, steps=steps, threads=1).id
+
+
+def row(sessions: Sessions, job_id: str) -> Job:
+    """The job's row as it is now."""
+    with sessions.read() as s:
+        return jobs.get(s, job_id)
+
+
+def stream(sessions: Sessions, job_id: str) -> list[Row]:
+    """The training's own rows, in their order."""
+    with sessions.read() as s:
+        return [Row(*found) for found in events.stored_rows(s, job_id, 0, 10_000_000)]
+
+
+def remarks(sessions: Sessions, job_id: str) -> list[dict[str, Any]]:
+    """What the job's log says."""
+    with sessions.read() as s:
+        return [found.data or {} for found in events.after(s, job_id, 0, 10_000_000, kinds=["log"])]
+
+
+def story(sessions: Sessions, job_id: str) -> list[str]:
+    """The statuses that the job went through."""
+    with sessions.read() as s:
+        return [transition.status.value for transition in jobs.transitions(s, job_id)]
+
+
+def saved_at(sessions: Sessions, job_id: str) -> list[int]:
+    """The steps of the job's checkpoints, the newest first."""
+    with sessions.read() as s:
+        return [checkpoint.step for checkpoint in checkpoints.of_job(s, job_id)]
