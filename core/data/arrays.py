@@ -102,7 +102,7 @@ def _filled(level: _Level) -> NDArray[np.float64]:
     if array is None or not (array.min() >= -FLOAT32_MAX and array.max() <= FLOAT32_MAX):
         raise level.fail(
             lambda value: not -FLOAT32_MAX <= value <= FLOAT32_MAX,
-            lambda _: f"is beyond what a float32 holds (±{FLOAT32_MAX:.4g}): scale it down",
+            lambda _: f"is not finite, or beyond what a float32 holds (±{FLOAT32_MAX:.4g}): scale it down",
         )
     return array.reshape(level.shape)
 

@@ -25,6 +25,11 @@ def number(text: str) -> float | None:
     return None if math.isnan(value) else value
 
 
+def absent(value: Any) -> bool:
+    """Whether a value of a record says that it is missing: null, NaN (from an array), or a text that says so."""
+    return value is None or (value.strip() in MISSING if isinstance(value, str) else value != value)  # noqa: PLR0124
+
+
 def fits(value: float) -> bool:
     """Whether a net, which computes in float32, can hold the value."""
     return -FLOAT32_MAX <= value <= FLOAT32_MAX

@@ -64,10 +64,9 @@ def _of_table(data: DatasetReference, schema: Schema) -> Chosen:
     target = _found(schema, data.target, TARGET, "name the column to predict")
     if data.features is None:
         return _all_but(target, schema)
-    names = [data.features] if isinstance(data.features, str) else data.features
-    pointers = [FEATURES if isinstance(data.features, str) else f"{FEATURES}/{i}" for i in range(len(names))]
     columns: list[Column] = []
-    for name, pointer in zip(names, pointers, strict=True):
+    for place, name in enumerate(data.features):
+        pointer = f"{FEATURES}/{place}"
         column = _found(schema, name, pointer, "name a column to learn from")
         wrong = _useless(column) or (
             "is the target" if column is target else "stands here twice" if column in columns else ""
@@ -101,7 +100,7 @@ def _of_arrays(data: DatasetReference, schema: Schema) -> Chosen:
         raise InvalidData(
             "/data/scaling", "arrays go to the net as they are: leave it out, or put a layer that normalizes"
         )
-    names = data.features if isinstance(data.features, list) else [data.features or "x"]
+    names = data.features or ["x"]
     if len(names) != 1:
         raise InvalidData(FEATURES, "of an archive one array is learnt from: name it alone")
     features = _found(schema, names[0], FEATURES, "name the array to learn from")

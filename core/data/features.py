@@ -142,34 +142,34 @@ class TableFeatures:
     def transform(self, values: Mapping[str, NDArray[Any]], rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """The chosen rows of columns (float64 with NaN, or codes with −1, for missing) as x."""
         x = np.zeros((len(rows), *self.input_shape), np.float32)
-        columns = [values[rule.column] for rule in self.rules]
         for start in range(0, len(rows), BLOCK_ROWS):
             chosen = rows[start : start + BLOCK_ROWS]
-            self._write(x[start : start + BLOCK_ROWS], [column[chosen] for column in columns])
+            block = np.empty((len(chosen), len(self.rules)))
+            for place, rule in enumerate(self.rules):
+                block[:, place] = values[rule.column][chosen]
+            self._write(x[start : start + BLOCK_ROWS], block)
         return x
 
     def encode(self, instances: Sequence[Any] | NDArray[Any]) -> Encoded:
         """The instances as rows of x. Raises `InvalidInstance` at the first that is wrong."""
         listed = instances.tolist() if isinstance(instances, np.ndarray) else instances
-        records = [self._record(index, instance) for index, instance in enumerate(listed)]
-        warnings: list[list[str]] = [[] for _ in records]
-        x = np.zeros((len(records), *self.input_shape), np.float32)
-        self._write(x, [self._parsed(place, records, listed, warnings) for place in range(len(self.rules))])
+        warnings: list[list[str]] = [[] for _ in listed]
+        parsed = [self._parsed(i, instance, warnings[i]) for i, instance in enumerate(listed)]
+        x = np.zeros((len(listed), *self.input_shape), np.float32)
+        self._write(x, np.array(parsed, np.float64).reshape(len(listed), len(self.rules)))
         return Encoded(x, warnings)
 
-    def _write(self, x: NDArray[np.float32], columns: list[NDArray[Any]]) -> None:
-        """Fill zeros `x` (rows, width) from a column for each rule: numbers with NaN, or codes."""
+    def _write(self, x: NDArray[np.float32], block: Floats) -> None:
+        """Fill zeros `x` (rows, width) from `block` (rows, rules): numbers, NaN for missing, or codes of categories."""
         layout = self._numbers
-        block = np.empty((len(x), len(layout.places)))
-        for i, place in enumerate(layout.places):
-            block[:, i] = columns[place]
-        missing = np.isnan(block)
+        values = block[:, layout.places]
+        missing = np.isnan(values)
         with np.errstate(over="ignore"):
-            scaled = (np.where(missing, layout.imputed, block) - layout.mean) / layout.std
+            scaled = (np.where(missing, layout.imputed, values) - layout.mean) / layout.std
         x[:, layout.at] = np.clip(scaled, -FLOAT32_MAX, FLOAT32_MAX)
         x[:, layout.at[layout.marked] + 1] = missing[:, layout.marked]
         for place, rule in self._categories:
-            self._write_ones(x, self._starts[place], rule, columns[place])
+            self._write_ones(x, self._starts[place], rule, block[:, place].astype(np.int32))
 
     def _write_ones(self, x: NDArray[np.float32], start: int, rule: OneHot, codes: NDArray[Any]) -> None:
         known = np.flatnonzero(codes >= 0)
@@ -192,21 +192,19 @@ class TableFeatures:
         message = f"is {found}: give an object by column, or a list of {len(self.rules)} values"
         raise InvalidInstance(index, f"/instances/{index}", message)
 
-    def _parsed(
-        self, place: int, records: list[list[Any]], instances: Sequence[Any], warnings: list[list[str]]
-    ) -> NDArray[Any]:
-        rule = self.rules[place]
-        parsed = []
-        for index, record in enumerate(records):
+    def _parsed(self, index: int, instance: Any, warnings: list[str]) -> list[float]:
+        """A number or a code for each rule; what is doubtful is added to the warnings."""
+        parsed: list[float] = []
+        for rule, value in zip(self.rules, self._record(index, instance), strict=True):
             try:
-                value, warning = rule.parse(record[place])
+                found, warning = rule.parse(value)
             except WrongValue as error:
-                key = escaped(rule.column) if isinstance(instances[index], dict) else str(place)
+                key = escaped(rule.column) if isinstance(instance, dict) else str(len(parsed))
                 raise InvalidInstance(index, f"/instances/{index}/{key}", str(error)) from None
-            parsed.append(value)
+            parsed.append(found)
             if warning:
-                warnings[index].append(warning)
-        return np.array(parsed, np.float64 if isinstance(rule, Standardize) else np.int32)
+                warnings.append(warning)
+        return parsed
 
     def schema(self) -> dict[str, Any]:
         """What an instance holds, for a reader."""

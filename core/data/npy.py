@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from core.data.cells import FLOAT32_MAX
 from core.data.errors import InvalidFile
 from core.data.schema import Column, ColumnType, Limits, Schema
-from core.data.tally import Moments
+from core.data.tally import Moments, Wholes
 
 MAGIC = b"\x93NUMPY"
 BLOCK_BYTES = 4 * 2**20
@@ -127,12 +127,15 @@ class Npy:
             header = self._header(file, path, limits)
             width = header.shape[1] if len(header.shape) == 2 else 1
             moments = [Moments() for _ in range(width)]
+            wholes = [Wholes(limits.whole_numbers) for _ in range(width)]
             start = 0
             for block in blocks(file, header, "the array"):
                 for place, column in enumerate(block.reshape(len(block), width).T):
-                    moments[place].add(finite(column, start, f"column {place}"))
+                    values = finite(column, start, f"column {place}")
+                    moments[place].add(values)
+                    wholes[place].add(values)
                 start += len(block)
-        columns = tuple(_column(str(place), figures, header.shape[0]) for place, figures in enumerate(moments))
+        columns = tuple(_column(place, header.shape[0], moments[place], wholes[place]) for place in range(width))
         return Schema(format="npy", rows=header.shape[0], columns=columns)
 
     def _header(self, file: IO[bytes], path: Path, limits: Limits) -> Header:
@@ -169,8 +172,9 @@ class Npy:
         return [dict(zip(names, plain(row), strict=True)) for row in page.reshape(len(page), len(names))]
 
 
-def _column(name: str, moments: Moments, rows: int) -> Column:
-    return Column(name=name, type="number", rows=rows, missing=rows - moments.count, **moments.fields())
+def _column(place: int, rows: int, moments: Moments, wholes: Wholes) -> Column:
+    missing = rows - moments.count
+    return Column(name=str(place), type="number", rows=rows, missing=missing, **moments.fields(), **wholes.fields())
 
 
 def window(stream: IO[bytes], header: Header, name: str, offset: int, limit: int) -> NDArray[Any]:

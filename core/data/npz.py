@@ -21,7 +21,7 @@ from core.data.cells import shown
 from core.data.errors import InvalidFile
 from core.data.npy import KINDS, Header, blocks, finite, plain, read_header, window
 from core.data.schema import Column, ColumnType, Limits, Schema
-from core.data.tally import Moments, in_order
+from core.data.tally import Moments, Wholes, in_order
 
 MAGIC = b"PK\x03\x04"
 DIRECTORY_BYTES = 2**20
@@ -153,16 +153,12 @@ def _column(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limits: Limits) -> 
 
 
 def _numbers(stream: IO[bytes], header: Header, name: str, limits: Limits) -> Column:
-    moments, counts, start = Moments(), Counter[int](), 0
-    flat = len(header.shape) == 1
+    moments, wholes, start = Moments(), Wholes(limits.categories if len(header.shape) == 1 else 0), 0
     for block in blocks(stream, header, shown(name)):
         values = finite(block, start, shown(name))
         moments.add(values)
-        if flat and moments.integers and len(counts) <= limits.categories:
-            found, times = np.unique(values, return_counts=True)
-            counts.update(dict(zip(map(int, found[: limits.categories + 1]), map(int, times), strict=False)))
+        wholes.add(values)
         start += len(block)
-    few = flat and moments.integers and len(counts) <= limits.categories
     size = header.shape[0] * int(np.prod(header.shape[1:]))
     return Column(
         name=name,
@@ -170,9 +166,8 @@ def _numbers(stream: IO[bytes], header: Header, name: str, limits: Limits) -> Co
         rows=header.shape[0],
         shape=header.shape[1:],
         missing=size - moments.count,
-        distinct=len(counts) if few else None,
-        classes=tuple((str(value), counts[value]) for value in sorted(counts)) if few else (),
         **moments.fields(),
+        **wholes.fields(),
     )
 
 

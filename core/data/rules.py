@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.cells import MISSING, fits, number, shown, spellings
+from core.data.cells import absent, fits, number, shown, spellings
 from core.data.schema import Column
 
 MISSING_CODE = -1
@@ -53,7 +53,7 @@ class Standardize:
 
         Raises `WrongValue`.
         """
-        if value is None or value != value or (isinstance(value, str) and value.strip() in MISSING):  # noqa: PLR0124
+        if absent(value):
             return np.nan, None if self.marked else f"{self.column} is missing: the mean {self.imputed:.6g} stands in"
         found = number(value.strip()) if isinstance(value, str) else value
         if isinstance(found, bool) or not isinstance(found, int | float):
@@ -107,7 +107,7 @@ class OneHot:
 
         Raises `WrongValue`.
         """
-        if value is None or value != value or (isinstance(value, str) and value.strip() in MISSING):  # noqa: PLR0124
+        if absent(value):
             return MISSING_CODE, None if self.marked else f"{self.column} is missing: no category stands in"
         if not isinstance(value, str | int | float):
             raise WrongValue("is a list or an object where a category belongs")

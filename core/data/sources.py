@@ -68,7 +68,7 @@ class DatasetReference:
     id: str
     """The dataset's id, `ds_…`."""
 
-    features: Annotated[list[str], MinLen(1)] | str | None = None
+    features: Annotated[list[str], MinLen(1)] | None = None
     """The columns to learn from, by default all but the target and texts; of an npz file the one array, by default
     `x`."""
 

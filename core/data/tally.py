@@ -51,6 +51,33 @@ class Moments:
         return {"min": self.min, "max": self.max, "mean": self._mean, "std": std, "integers": self.integers}
 
 
+class Wholes:
+    """Counts of whole numbers that come in blocks, for as long as they are whole and few."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._counts: Counter[int] | None = Counter()
+
+    def add(self, block: NDArray[Any]) -> None:
+        """Take in a block of finite numbers."""
+        if self._counts is None:
+            return
+        found, times = np.unique(block, return_counts=True)
+        if len(found) > self._most or (found != np.rint(found)).any():
+            self._counts = None
+            return
+        for value, count in zip(found.tolist(), times.tolist(), strict=True):
+            self._counts[int(value)] += count
+        if len(self._counts) > self._most:
+            self._counts = None
+
+    def fields(self) -> dict[str, Any]:
+        """The counts as fields of a `Column`."""
+        counts = self._counts or Counter[int]()
+        classes = tuple((str(value), counts[value]) for value in sorted(counts))
+        return {"classes": classes, "distinct": len(classes) or None}
+
+
 class Tally:
     """One column of a CSV file while it is read."""
 

@@ -35,8 +35,10 @@ class Numbers:
 
     def answer(self, outputs: NDArray[Any]) -> list[dict[str, Any]]:
         """The value for each row of `outputs` (rows, *shape): a plain number where the shape is `(1,)`."""
-        rows = outputs.astype(np.float64).reshape(len(outputs), *self.shape)
-        return [_valued(row[0] if self.shape == (1,) else row) for row in rows]
+        values = outputs.astype(np.float64).reshape(len(outputs), *(() if self.shape == (1,) else self.shape))
+        if np.isfinite(values).all():
+            return [{"value": value} for value in values.tolist()]
+        return [_valued(np.asarray(value)) for value in values]
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, to be stored beside the weights."""
@@ -87,13 +89,14 @@ def target_from_json(json: dict[str, Any]) -> Target:
     return TARGETS[json["type"]](**fields)
 
 
-def _valued(row: NDArray[np.float64]) -> dict[str, Any]:
-    bad = row[~np.isfinite(row)]
-    if not bad.size:
-        return {"value": row.tolist()}
-    values = row.astype(object)
-    values[~np.isfinite(row)] = None
-    return {"value": values.tolist(), "nonfinite": str(bad.flat[0])}
+def _valued(value: NDArray[np.float64]) -> dict[str, Any]:
+    """One answer, in which some number may not be finite: JSON has no such, and the answer says which it was."""
+    wrong = ~np.isfinite(value)
+    if not wrong.any():
+        return {"value": value.tolist()}
+    written = value.astype(object)
+    written[wrong] = None
+    return {"value": written.tolist(), "nonfinite": str(value[wrong][0])}
 
 
 def numbers_of(y: NDArray[Any]) -> Numbers:
