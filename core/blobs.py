@@ -8,9 +8,10 @@ import secrets
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from types import TracebackType
-from typing import IO, BinaryIO, Self
+from typing import Self
 
 PART = ".part"
 _NAME = re.compile(r"[0-9a-f]{64}")
@@ -65,7 +66,7 @@ class Blobs:
             raise ValueError(f"{sha256!r} is no sha256 in lower case hexadecimal")
         return self.root / sha256
 
-    def open(self, sha256: str) -> BinaryIO:
+    def open(self, sha256: str) -> BufferedReader:
         """The blob's file, to read; its bytes are not verified.
 
         Raises
@@ -149,7 +150,7 @@ class Writer:
         return self._part
 
     def __enter__(self) -> Self:
-        self._file: IO[bytes] = self._part.open("xb")
+        self._file = self._part.open("xb")
         return self
 
     def write(self, data: bytes) -> None:

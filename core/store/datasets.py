@@ -24,7 +24,7 @@ def insert(
     sha256: str,
     bytes: int,  # noqa: A002 - the column's name
     rows: int,
-    columns: list[Any],
+    columns: dict[str, Any],
 ) -> tuple[Dataset, bool]:
     """Make a dataset of a stored blob; where the same bytes came before, that dataset and False."""
     statement = insert_into(Dataset).values(

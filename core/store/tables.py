@@ -25,7 +25,6 @@ class Base(DeclarativeBase):
         float: Double,
         str: Text,
         dict[str, Any]: JSON(none_as_null=True),
-        list[Any]: JSON(none_as_null=True),
     }
 
 
@@ -185,7 +184,8 @@ class Dataset(Base):
     sha256: Mapped[str] = mapped_column(String(64), unique=True)
     bytes: Mapped[int]
     rows: Mapped[int]
-    columns: Mapped[list[Any] | None]
+    columns: Mapped[dict[str, Any]]
+    """The schema that was found at the upload, in its JSON form."""
     created_at: Mapped[int]
 
 
