@@ -1,0 +1,108 @@
+"""The straight line, in the order in which it runs, with real processes: embedded, and on Postgres and Redis.
+
+HTTP body → `JobSpec` → a row → a bell → a worker claims the row → `core.nn` trains → metric rows → the stream →
+a prediction.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from core.data.prepare import prepare, signature
+from core.jobs.check import resolve
+from core.jobs.rows import Cadence
+from core.jobs.spec import JobSpec
+from core.nn.state import start
+from core.nn.training import train
+from core.store import checkpoints, events, jobs
+from core.store.sessions import open_sessions
+from tests.backends import postgres_database, redis_database
+from tests.processes import Processes, processes
+
+BODY: dict[str, Any] = {
+    "name": "y = 2x",
+    "data": {"type": "inline", "x": [[1], [2], [3], [4], [5]], "y": [[2], [4], [6], [8], [10]]},
+    "architecture": {"layers": [{"type": "dense", "units": 1, "use_bias": False}]},
+    "loss": {"type": "mean_squared_error"},
+    "optimizer": {"type": "sgd", "learning_rate": 0.01},
+    "training": {"epochs": 100, "batch_size": 5, "shuffle": False, "seed": 7},
+    "metadata": {"lesson": "1"},
+}
+
+
+@pytest.fixture(params=["embedded", "postgres+redis"])
+def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Processes]:
+    """Processes that can be started one by one, on either pair of a database and a broker."""
+    if request.param == "embedded":
+        with processes(tmp_path) as running:
+            yield running
+    else:
+        with (
+            postgres_database() as database,
+            redis_database() as broker,
+            processes(tmp_path, database_url=database, broker_url=broker) as running,
+        ):
+            yield running
+
+
+def test_the_straight_line(machine: Processes) -> None:
+    machine.start_api()
+    sessions = open_sessions(machine.settings.database)
+    with httpx.Client(base_url=machine.url, timeout=30) as client:
+        # HTTP body → JobSpec → a row
+        answer = client.post("/v1/jobs", json=BODY)
+        assert answer.status_code == 201, answer.text
+        job_id = answer.json()["id"]
+        assert answer.headers["Location"].endswith(job_id)
+        spec = JobSpec.model_validate_json(json.dumps(BODY))
+        with sessions.read() as s:
+            row = jobs.get(s, job_id)
+            assert JobSpec.model_validate_json(jobs.spec(s, job_id)) == spec
+        assert (row.status, row.worker, row.fence) == ("queued", None, 0)
+
+        # the row waits until a bell, or the sweep, brings a worker that claims it
+        machine.start_worker()
+        machine.until(lambda: client.get(f"/v1/jobs/{job_id}").json()["status"] == "succeeded", "it succeeds")
+        job = client.get(f"/v1/jobs/{job_id}").json()
+        assert job["stop_reason"] == "epochs_completed"
+        assert [each["status"] for each in job["transitions"]] == ["queued", "running", "succeeded"]
+
+        # core.nn trains: the rows are those of the bare core, one by one
+        seen = signature(spec.data, None)
+        resolved = resolve(spec, seen)
+        state = start(resolved.network, spec.optimizer, spec.training.seed)
+        data = resolved.fit(prepare(spec.data, None, spec.training.seed))
+        made = train(resolved.network, resolved.loss, spec.optimizer, resolved.training, data, state)
+        cadence = Cadence.of(resolved.training, seen.train_rows)
+        expected = [row for item in made for row in cadence.rows(item)]
+        with sessions.read() as s:
+            assert events.stored_rows(s, job_id, 0, len(expected) + 1) == expected
+            latest = checkpoints.latest(s, job_id)
+        assert latest is not None
+        assert job["weights_sha256"] == latest.weights_sha256
+
+        # the stream: every row, in order, and the rows after n for one who comes back
+        rows = [json.loads(line) for line in stream(client, job_id, after=0)]
+        assert [row["seq"] for row in rows] == list(range(1, len(rows) + 1))
+        assert [row["value"] for row in rows if row.get("name") == "loss"] == [
+            row.value for row in expected if row.name == "loss"
+        ]
+        assert rows[-1]["status"] == "succeeded"
+        assert [json.loads(line) for line in stream(client, job_id, after=300)] == rows[300:]
+
+        # a prediction
+        answer = client.post(f"/v1/jobs/{job_id}/predictions", json={"instances": [[6]]})
+        assert answer.json()["predictions"][0]["value"] == pytest.approx(12, abs=1e-4)
+    sessions.close()
+
+
+def stream(client: httpx.Client, job_id: str, after: int) -> list[str]:
+    """The lines of the job's event stream until it ends."""
+    headers = {"Accept": "application/jsonl"}
+    answer = client.get(f"/v1/jobs/{job_id}/events", params={"after": after}, headers=headers)
+    assert answer.status_code == 200
+    return answer.text.splitlines()
