@@ -3,6 +3,9 @@
 FastAPI's own parsing lets NaN pass, turns strings into numbers and names its places differently.
 """
 
+import math
+import re
+from collections.abc import Iterator
 from typing import Annotated, Any, TypeVar
 
 import pydantic_core
@@ -39,29 +42,45 @@ def media_type(request: Request) -> str:
 
 def parse(model: type[Model], body: bytes, *, code: str = "invalid_body") -> Model:
     """The body as a model. `InvalidBody` lists every place that is wrong."""
+    if errors := _unkeepable(body):
+        raise InvalidBody(errors, code)
     try:
-        parsed = model.model_validate_json(body, strict=True)
+        return model.model_validate_json(body, strict=True)
     except ValidationError as error:
         raise InvalidBody(field_errors(error, body), code) from None
-    refuse_nul(body, code)
-    return parsed
 
 
-def refuse_nul(body: bytes, code: str = "invalid_body") -> None:
-    """Refuse NUL in any string or name of this JSON: Postgres cannot store it, and no name needs it."""
-    if b"\\u0000" not in body:  # raw NULs are no JSON at all, so the escape is the only way in
-        return
-    errors = [(place, "must not hold the NUL character: take it out") for place in _nuls(pydantic_core.from_json(body))]
-    if errors:
-        raise InvalidBody(errors, code)
+_SUSPECT = re.compile(rb"NaN|Infinity|\\u0000|[0-9]{200}|[eE]\+?[0-9]{3}")  # few bodies have one
+_NUL = "must not hold the NUL character: take it out"
+_NOT_FINITE = "must be a finite number that a 64-bit float can hold"
 
 
-def _nuls(value: Any, *place: str | int) -> list[str]:
-    if isinstance(value, str):
-        return [pointer(*place)] if "\0" in value else []
-    if isinstance(value, list):
-        return [found for index, item in enumerate(value) for found in _nuls(item, *place, index)]
-    if isinstance(value, dict):
-        names = [pointer(*place)] if any("\0" in name for name in value) else []
-        return names + [found for name, item in value.items() for found in _nuls(item, *place, name)]
-    return []
+def _unkeepable(body: bytes) -> list[tuple[str, str]]:
+    """The places with what neither a column nor a float can hold, wherever in the body, of any type."""
+    if not _SUSPECT.search(body):
+        return []
+    try:
+        return list(_walk(pydantic_core.from_json(body, allow_inf_nan=True)))
+    except ValueError:
+        return []  # no JSON at all: the model says where
+
+
+def _walk(value: Any, *place: str | int) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str) and "\0" in value:
+        yield pointer(*place), _NUL
+    elif isinstance(value, int | float) and not _finite(value):
+        yield pointer(*place), _NOT_FINITE
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _walk(item, *place, index)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _walk(name, *place)
+            yield from _walk(item, *place, name)
+
+
+def _finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond every float
+        return False

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 Location = Sequence[str | int]
 
 _ABSENT = object()
-_FORMS = frozenset({"object", "name", "number"})  # how a member of a kind was written: core.nn.kinds.Tagged
+_FORMS = frozenset({"object", "name", "number"})  # the ways to write a member of a kind: core.nn.kinds.Tagged
 
 
 def pointer(*steps: str | int) -> str:
@@ -27,31 +27,34 @@ def field_errors(error: ValidationError, body: bytes) -> list[tuple[str, str]]:
     except ValueError:
         sent = _ABSENT
     found = error.errors(include_url=False, include_input=False)
-    return list(dict.fromkeys((locate(one["loc"], sent), message(one)) for one in found))
+    return list(dict.fromkeys((_place(one, sent), message(one)) for one in found))
 
 
-def locate(location: Location, body: Any) -> str:
-    """The pointer of a pydantic location: the tags of unions are no part of the body, so walk it and drop them."""
+def _place(error: Mapping[str, Any], sent: Any) -> str:
+    return locate(error["loc"], sent, missing=error["type"] == "missing")
+
+
+def locate(location: Location, body: Any, *, missing: bool = False) -> str:
+    """The pointer of a pydantic location: the tags of unions are no part of the body, so walk it and drop them.
+
+    Where something is `missing`, the last step is its name.
+    """
     steps: list[str | int] = []
     here, tagged = body, False
-    for index, step in enumerate(location):
+    walked, absent = (location[:-1], location[-1:]) if missing else (location, ())
+    for step in walked:
         if _is_tag(here, step, tagged):
             tagged = True
             continue
         below = _child(here, step)
-        if below is _ABSENT and index < len(location) - 1:
-            continue
-        if below is _ABSENT and not isinstance(here, dict):
-            continue
-        steps.append(step)
-        here, tagged = below, False
-    return pointer(*steps)
+        if below is not _ABSENT:
+            steps.append(step)
+            here, tagged = below, False
+    return pointer(*steps, *absent)
 
 
 def _is_tag(here: Any, step: str | int, tagged: bool) -> bool:
-    if not isinstance(here, dict):
-        return step in _FORMS
-    return not tagged and here.get("type") == step
+    return isinstance(here, dict) and not tagged and here.get("type") == step
 
 
 def _child(here: Any, step: str | int) -> Any:
@@ -100,7 +103,9 @@ MESSAGES: Mapping[str, str] = {
 
 def message(error: Mapping[str, Any]) -> str:
     """What to do about one pydantic error; pydantic's own words where the table has none."""
-    template = MESSAGES.get(error["type"])
+    template, facts = MESSAGES.get(error["type"]), error.get("ctx", {})
+    if facts.get("tag") in _FORMS and error["type"] == "union_tag_invalid":
+        return 'must be an object with its "type"'
     if template is None:
         return str(error["msg"]).removeprefix("Value error, ")
-    return template.format_map(error.get("ctx", {}))
+    return template.format_map(facts)

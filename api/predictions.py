@@ -57,7 +57,7 @@ READERS: Mapping[str, Callable[[bytes], Records]] = {
 }
 
 BODIES = {
-    "text/csv": {"schema": {"type": "string"}, "example": "x\n6\n"},
+    "text/csv": {"schema": {"type": "string"}, "example": "6\n7\n"},
     "application/x-npy": {"schema": {"type": "string", "format": "binary"}},
 }
 

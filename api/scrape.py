@@ -1,4 +1,4 @@
-"""What Prometheus reads. Counts that live in the database are asked there at each scrape: all processes say the same."""
+"""What Prometheus reads. Counts that live in the database are asked there at each scrape: all processes agree."""
 
 from collections.abc import Callable, Iterator
 

@@ -46,7 +46,7 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({}, "/layers", "is required"),
     ({"layers": {}}, "/layers", "must be a list"),
     ({"layers": [], "object": "1"}, "/object", "must be an integer"),
-    ({"layers": [7]}, "/layers/0", "must be an object with its \"type\""),
+    ({"layers": [7]}, "/layers/0", 'must be an object with its "type"'),
     ({"layers": ["flaten"]}, "/layers/0", "'flatten'"),
     ({"layers": [{"units": 3}]}, "/layers/0", 'needs a "type"'),
     ({"layers": [{"type": "dens"}]}, "/layers/0", "'dense', 'flatten'"),

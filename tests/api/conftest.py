@@ -1,0 +1,116 @@
+"""An API on each database, and a worker's hands: jobs are trained by the real run, in this process."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from threadpoolctl import ThreadpoolController
+
+from api.app import create_app
+from api.services import Services
+from core.settings import Settings
+from core.store import leases
+from core.store.migrate import upgrade
+from tests.backends import postgres_database
+from worker.desk import Desk
+from worker.run import run
+from worker.stop import Stop
+
+LINE: dict[str, Any] = {
+    "data": {"type": "inline", "x": [[1], [2], [3], [4], [5]], "y": [[2], [4], [6], [8], [10]]},
+    "architecture": {"layers": [{"type": "dense", "units": 1, "use_bias": False}]},
+    "optimizer": {"type": "sgd", "learning_rate": 0.01},
+    "training": {"epochs": 100, "batch_size": 5, "shuffle": False, "seed": 7},
+}
+
+
+@dataclass(frozen=True)
+class Api:
+    """A running API and what stands behind it."""
+
+    client: TestClient
+    services: Services
+
+    def post(self, **changes: Any) -> dict[str, Any]:
+        """A job that was accepted: y = 2x, but for the changes."""
+        answer = self.client.post("/v1/jobs", json=LINE | changes)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """The job as it stands now."""
+        return dict(self.client.get(f"/v1/jobs/{job_id}").raise_for_status().json())
+
+    def train(self) -> None:
+        """Train whatever waits, to its end."""
+        settings, sessions = self.services.settings, self.services.sessions
+        desk = Desk(
+            "test:0:0", settings, sessions, self.services.blobs, self.services.bell, Stop(), ThreadpoolController()
+        )
+        while True:
+            with sessions.begin() as s:
+                job = leases.claim(s, desk.name, settings.lease_seconds)
+            if job is None:
+                return
+            run(desk, job)
+
+    def trained(self, **changes: Any) -> dict[str, Any]:
+        """A job that was accepted and trained to its end."""
+        job = self.post(**changes)
+        self.train()
+        return self.job(job["id"])
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """The URL of a database of this module's own; None for the embedded one."""
+    if request.param == "sqlite":
+        yield None
+        return
+    with postgres_database() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def api(database: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """An API on each database."""
+    with running(Settings(**quiet(tmp_path_factory.mktemp("api"), database_url=database))) as api:
+        yield api
+
+
+@pytest.fixture
+def client(api: Api) -> TestClient:
+    """Its client."""
+    return api.client
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """An API on SQLite, for what no database changes."""
+    with running(Settings(**quiet(tmp_path_factory.mktemp("api")))) as api:
+        yield api
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Api]]:
+    """Starts APIs of a test's own, with settings of its own."""
+    with ExitStack() as stack:
+        yield lambda **changes: stack.enter_context(running(Settings(**quiet(tmp_path, **changes))))
+
+
+def quiet(folder: Path, **changes: Any) -> dict[str, Any]:
+    """Settings of an API that nothing disturbs: it sweeps when it is told to."""
+    return {"data_dir": folder, "threads": 1, "sweep_seconds": 3600.0} | changes
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[Api]:
+    """An API on a migrated database."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    upgrade(settings.database)
+    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+        yield Api(client, client.app.state.services)  # type: ignore[attr-defined]

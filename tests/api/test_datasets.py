@@ -1,0 +1,208 @@
+"""Datasets over HTTP: three formats, two ways to send them, and nothing left of what is refused."""
+
+import io
+import json
+import zipfile
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.api.conftest import LINE, Api
+
+CSV = {"Content-Type": "text/csv"}
+
+
+def files(api: Api) -> set[str]:
+    """Every file among the blobs, half-written ones too."""
+    return {path.name for path in api.services.settings.blob_dir.rglob("*") if path.is_file()}
+
+
+def npy(array: Any) -> bytes:
+    held = io.BytesIO()
+    np.save(held, array)
+    return held.getvalue()
+
+
+def npz(**arrays: Any) -> bytes:
+    held = io.BytesIO()
+    np.savez(held, **arrays)
+    return held.getvalue()
+
+
+def table(seed: int) -> bytes:
+    """Some CSV that differs by its seed."""
+    return f"age,city\n{seed},Rome\n31,Oslo\n,Rome\n".encode()
+
+
+def test_a_form_makes_a_dataset(api: Api, client: TestClient) -> None:
+    posted = client.post("/v1/datasets", files={"file": ("people.csv", table(1))}, data={"name": "people"})
+    assert posted.status_code == 201, posted.text
+    dataset = posted.json()
+    assert posted.headers["location"] == f"/v1/datasets/{dataset['id']}"
+    assert (dataset["name"], dataset["format"], dataset["rows"]) == ("people", "csv", 3)
+    age, city = dataset["columns"]
+    assert (age["name"], age["type"], age["missing"], age["min"], age["max"]) == ("age", "number", 1, 1.0, 31.0)
+    assert city["classes"] == {"Rome": 2, "Oslo": 1}
+    assert dataset["bytes"] == len(table(1))
+    assert dataset["sha256"] in files(api) or any(dataset["sha256"].endswith(name) for name in files(api))
+    assert client.get(posted.headers["location"]).json() == dataset
+    assert client.get("/v1/datasets/latest").json() == dataset
+
+
+def test_a_raw_body_makes_the_same(client: TestClient) -> None:
+    first = client.post("/v1/datasets?name=raw", content=table(2), headers=CSV)
+    again = client.post("/v1/datasets", files={"file": ("other.csv", table(2))})
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.json() == first.json()
+    assert first.json()["name"] == "raw"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "format_"),
+    [
+        ("application/x-npy", npy(np.arange(12.0).reshape(4, 3)), "npy"),
+        ("application/octet-stream", npy(np.arange(12.0).reshape(3, 4)), "npy"),
+        ("application/x-npz", npz(x=np.ones((5, 2)), y=np.arange(5)), "npz"),
+        ("application/zip", npz(x=np.ones((6, 2)), y=np.arange(6)), "npz"),
+        ("text/tab-separated-values", b"a\tb\n1\t2\n", "csv"),
+    ],
+)
+def test_every_format(client: TestClient, kind: str, body: bytes, format_: str) -> None:
+    posted = client.post("/v1/datasets", content=body, headers={"Content-Type": kind})
+    assert posted.status_code == 201, posted.text
+    assert posted.json()["format"] == format_
+
+
+def test_types_can_be_set(client: TestClient) -> None:
+    body = b"zip,n\n0815,1\n4711,2\n0815,3\n"
+    types = json.dumps({"zip": "category"})
+    posted = client.post("/v1/datasets", files={"file": ("zip.csv", body)}, data={"types": types})
+    assert posted.json()["columns"][0]["classes"] == {"0815": 2, "4711": 1}
+
+
+def test_rows_come_in_pages_as_stored(client: TestClient) -> None:
+    dataset = client.post("/v1/datasets", content=table(3), headers=CSV).json()["id"]
+    first = client.get(f"/v1/datasets/{dataset}/rows?limit=2").json()
+    second = client.get(f"/v1/datasets/{dataset}/rows?limit=2&offset={first['next_offset']}").json()
+    assert [row["city"] for row in first["items"] + second["items"]] == ["Rome", "Oslo", "Rome"]
+    assert second["items"][0]["age"] is None
+    assert second["next_offset"] is None
+    assert client.get(f"/v1/datasets/{dataset}/rows?offset=99").json() == {"items": [], "next_offset": None}
+
+
+def test_lists_go_on_by_cursor(client: TestClient) -> None:
+    made = [client.post("/v1/datasets", content=table(100 + n), headers=CSV).json()["id"] for n in range(3)][::-1]
+    first = client.get("/v1/datasets?limit=2").json()
+    second = client.get("/v1/datasets", params={"limit": 1, "cursor": first["next_cursor"]}).json()
+    assert [one["id"] for one in first["items"] + second["items"]] == made
+
+
+def test_delete_waits_for_jobs(api: Api, client: TestClient) -> None:
+    dataset = client.post("/v1/datasets", content=b"x,y\n1,2\n2,4\n3,6\n", headers=CSV).json()["id"]
+    job = api.post(data={"type": "dataset", "id": dataset, "features": ["x"], "target": "y"})["id"]
+    problem = client.delete(f"/v1/datasets/{dataset}")
+    assert (problem.status_code, problem.json()["code"]) == (409, "dataset_in_use")
+    client.post(f"/v1/jobs/{job}/cancel")
+    assert client.delete(f"/v1/datasets/{dataset}").status_code == 204
+    assert client.get(f"/v1/datasets/{dataset}").status_code == 404
+    again = client.post("/v1/jobs", json=LINE | {"data": {"type": "dataset", "id": dataset, "target": "y"}})
+    assert again.json()["errors"][0]["pointer"] == "/data/id"
+
+
+def bomb() -> bytes:
+    """An npz whose one array unpacks to a thousand times its size."""
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", npy(np.zeros((20_000_000,), np.int8)))
+    return held.getvalue()
+
+
+def pickled() -> bytes:
+    held = io.BytesIO()
+    np.save(held, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    return held.getvalue()
+
+
+BAD_FILES: list[tuple[str, str, bytes, int, str]] = [
+    ("nothing", "text/csv", b"", 422, "invalid_file"),
+    ("unequal rows", "text/csv", b"a,b\n1,2\n3\n", 422, "invalid_file"),
+    ("doubled header", "text/csv", b"a,a\n1,2\n", 422, "invalid_file"),
+    ("empty header", "text/csv", b"a,,c\n1,2,3\n", 422, "invalid_file"),
+    ("Latin-1", "text/csv", "name\nJosé\n".encode("latin-1"), 422, "invalid_file"),
+    ("UTF-16", "text/csv", "a,b\n1,2\n".encode("utf-16"), 422, "invalid_file"),
+    ("a giant cell", "text/csv", b'a,b\n"' + b"x" * 5_000_000 + b'",1\n', 422, "invalid_file"),
+    ("NUL", "text/csv", b"a,b\n1,\0\n", 422, "invalid_file"),
+    ("no format", "application/octet-stream", b"hello", 422, "invalid_file"),
+    ("no npy", "application/x-npy", b"hello", 422, "invalid_file"),
+    ("a cut npy", "application/x-npy", npy(np.arange(100.0).reshape(10, 10))[:-8], 422, "invalid_file"),
+    ("a pickle", "application/x-npy", pickled(), 422, "invalid_file"),
+    ("no zip", "application/x-npz", b"PK\x03\x04hello", 422, "invalid_file"),
+    ("a bomb", "application/x-npz", bomb(), 422, "invalid_file"),
+]
+
+
+@pytest.mark.parametrize(("what", "kind", "body", "status", "code"), BAD_FILES, ids=[row[0] for row in BAD_FILES])
+def test_a_bad_file_leaves_nothing(start: Any, what: str, kind: str, body: bytes, status: int, code: str) -> None:
+    api = start(max_cells=1_000_000)
+    answer = api.client.post("/v1/datasets", content=body, headers={"Content-Type": kind})
+    assert answer.status_code == status, answer.text
+    assert answer.json()["code"] == code
+    assert api.client.get("/v1/datasets").json()["items"] == []
+    assert files(api) == set()
+
+
+def form(*parts: tuple[str, str], end: str = "--B--\r\n") -> bytes:
+    """A multipart body by hand."""
+    return ("".join(f"--B\r\n{header}\r\n\r\n{value}\r\n" for header, value in parts) + end).encode()
+
+
+FILE = ('Content-Disposition: form-data; name="file"; filename="a.csv"', "a,b\n1,2\n")
+
+BAD_FORMS: list[tuple[str, str, bytes, str]] = [
+    ("no file", "boundary=B", form(('Content-Disposition: form-data; name="name"', "x")), "/file"),
+    ("two files", "boundary=B", form(FILE, FILE), "/file"),
+    ("another part", "boundary=B", form(FILE, ('Content-Disposition: form-data; name="path"', "x")), "/path"),
+    ("no boundary", "", form(FILE), ""),
+    ("cut off", "boundary=B", form(FILE, end=""), ""),
+    ("another boundary", "boundary=C", form(FILE), ""),
+    (
+        "a long field",
+        "boundary=B",
+        form(FILE, ('Content-Disposition: form-data; name="types"', "x" * 70_000)),
+        "/types",
+    ),
+    ("an empty body", "boundary=B", b"", ""),
+]
+
+
+@pytest.mark.parametrize(("what", "kind", "body", "pointer"), BAD_FORMS, ids=[row[0] for row in BAD_FORMS])
+def test_a_bad_form_leaves_nothing(start: Any, what: str, kind: str, body: bytes, pointer: str) -> None:
+    api = start()
+    headers = {"Content-Type": f"multipart/form-data; {kind}"}
+    answer = api.client.post("/v1/datasets", content=body, headers=headers)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"][0]["pointer"] == pointer
+    assert files(api) == set()
+
+
+@pytest.mark.parametrize("types", ["x", "[]", '{"a": "colour"}', '{"a": 1}', "[" * 5000])
+def test_bad_types_are_refused(client: TestClient, types: str) -> None:
+    answer = client.post("/v1/datasets", files={"file": ("a.csv", table(7))}, data={"types": types})
+    assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (422, "types")
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "..\\..\\boot.ini", "/abs/olute.csv", "a/../b.csv"])
+def test_a_path_in_a_name_is_only_a_label(api: Api, client: TestClient, name: str) -> None:
+    before = files(api)
+    posted = client.post("/v1/datasets", files={"file": (name, table(hash(name) % 10_000))}, data={"format": "csv"})
+    assert posted.status_code == 201
+    assert "/" not in posted.json()["name"]
+    assert "\\" not in posted.json()["name"]
+    assert len(files(api) - before) == 1
+
+
+def test_an_unknown_format_lists_the_known_ones(client: TestClient) -> None:
+    answer = client.post("/v1/datasets?format=xlsx", content=table(8), headers=CSV)
+    assert "csv, npy, npz" in answer.json()["detail"]

@@ -1,0 +1,152 @@
+"""The document tells of every route, and each of its examples runs as it stands."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from fastapi.routing import APIRoute
+
+from tests.api.conftest import Api
+
+DOCUMENT = "/openapi.json"
+FORMS = {"multipart/form-data"}
+
+# What a newest job or dataset must have been through, so that the example has something to do.
+BEFORE = {
+    ("post", "/v1/jobs/{job_id}/resume"): "paused",
+    ("post", "/v1/jobs/{job_id}/pause"): "queued",
+    ("post", "/v1/jobs/{job_id}/cancel"): "queued",
+}
+
+
+@pytest.fixture(scope="module")
+def document(embedded: Api) -> dict[str, Any]:
+    return dict(embedded.client.get(DOCUMENT).raise_for_status().json())
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield method, path, operation
+
+
+def test_every_route_is_in_it(embedded: Api, document: dict[str, Any]) -> None:
+    told = {(method, path) for method, path, _ in operations(document)}
+    contract = {
+        ("post", "/v1/jobs"),
+        ("post", "/v1/jobs/validate"),
+        ("get", "/v1/jobs"),
+        ("get", "/v1/jobs/{job_id}"),
+        ("delete", "/v1/jobs/{job_id}"),
+        *(("post", f"/v1/jobs/{{job_id}}/{wish}") for wish in ("cancel", "pause", "resume", "predictions")),
+        *(("get", f"/v1/jobs/{{job_id}}/{part}") for part in ("metrics", "events", "checkpoints")),
+        ("post", "/v1/datasets"),
+        ("get", "/v1/datasets"),
+        ("get", "/v1/datasets/{dataset_id}"),
+        ("get", "/v1/datasets/{dataset_id}/rows"),
+        ("delete", "/v1/datasets/{dataset_id}"),
+        *(("get", path) for path in ("/health/live", "/health/ready", "/metrics", "/docs", "/openapi.json", "/")),
+    }
+    assert told == contract
+    hidden = [
+        route.path
+        for route in embedded.client.app.routes
+        if isinstance(route, APIRoute) and not route.include_in_schema
+    ]  # type: ignore[attr-defined]
+    assert hidden == []
+
+
+def test_every_operation_is_described(document: dict[str, Any]) -> None:
+    for method, path, operation in operations(document):
+        where = f"{method} {path}"
+        assert operation["summary"], where
+        assert operation["description"], where
+        problems = [
+            answer
+            for answer in operation["responses"].values()
+            if "application/problem+json" in answer.get("content", {})
+        ]
+        assert problems, where
+        if "{" in path:
+            assert "404" in operation["responses"], where
+
+
+def test_every_parameter_in_a_path_has_an_example(document: dict[str, Any]) -> None:
+    for _, path, operation in operations(document):
+        for parameter in operation.get("parameters", []):
+            if parameter["in"] == "path":
+                assert example_of(parameter) == "latest", path
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for name in re.findall(r"'#/components/schemas/([^']+)'", str(document)):
+        assert name in schemas
+    assert {"JobSpec", "Job", "Problem", "Dense", "Adam", "Inline"} <= set(schemas)
+    assert "HTTPValidationError" not in schemas
+
+
+def example_of(place: dict[str, Any]) -> Any:
+    """The first example of a parameter or of a body's content."""
+    if "examples" in place:
+        return next(iter(place["examples"].values()))["value"]
+    return place.get("example")
+
+
+def bodies(operation: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Every example body of an operation: its media type and itself."""
+    for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+        examples = [one["value"] for one in content.get("examples", {}).values()]
+        for example in examples or ([content["example"]] if "example" in content else []):
+            yield kind, example
+
+
+def send(api: Api, method: str, path: str, kind: str | None, body: Any) -> Any:
+    if kind is None:
+        return api.client.request(method, path)
+    if kind in FORMS:
+        fields = {name: value for name, value in body.items() if name != "file"}
+        return api.client.request(method, path, files={"file": ("example.csv", body["file"])}, data=fields)
+    if isinstance(body, str):
+        return api.client.request(method, path, content=body, headers={"Content-Type": kind})
+    return api.client.request(method, path, json=body)
+
+
+def test_every_example_runs_as_it_stands(embedded: Api, document: dict[str, Any]) -> None:
+    api = embedded
+    for method, path, operation in operations(document):
+        for kind, body in [*bodies(operation)] or [(None, None)]:
+            prepare(api, method, path, document)
+            filled = path
+            for parameter in operation.get("parameters", []):
+                if parameter["in"] == "path":
+                    filled = filled.replace(f"{{{parameter['name']}}}", quote(example_of(parameter)))
+            answer = send(api, method, filled, kind, body)
+            assert answer.status_code < 300, f"{method} {filled} {kind}: {answer.text}"
+            assert str(answer.status_code) in operation["responses"], f"{method} {filled}: {answer.status_code}"
+
+
+def prepare(api: Api, method: str, path: str, document: dict[str, Any]) -> None:
+    """Do what a reader of the docs page has done by then: posted the first example, seen it trained."""
+    if "{job_id}" in path:
+        api.client.post(
+            "/v1/jobs",
+            json=example_of(document["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]["application/json"]),
+        )
+        wanted = BEFORE.get((method, path), "trained")
+        if wanted == "trained":
+            api.train()
+        elif wanted == "paused":
+            api.client.post("/v1/jobs/latest/pause")
+    if "{dataset_id}" in path:
+        content = document["paths"]["/v1/datasets"]["post"]["requestBody"]["content"]
+        api.client.post("/v1/datasets", content=example_of(content["text/csv"]), headers={"Content-Type": "text/csv"})
+
+
+def test_a_body_without_an_example_is_binary(document: dict[str, Any]) -> None:
+    for method, path, operation in operations(document):
+        for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+            has_example = "example" in content or "examples" in content
+            assert has_example or content["schema"].get("format") == "binary", f"{method} {path} {kind}"

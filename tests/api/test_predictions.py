@@ -1,0 +1,176 @@
+"""A net is asked over HTTP: in three kinds of body, by its own words, also while it trains."""
+
+import threading
+import time
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.api.conftest import LINE, Api
+
+TABLE = "size,colour,sweet\n" + "".join(
+    f"{n % 7},{'red' if n % 2 else 'green'},{'yes' if n % 2 else 'no'}\n" for n in range(60)
+)
+
+
+@pytest.fixture(scope="module")
+def line(api: Api) -> str:
+    """A job that has learned y = 2x."""
+    return str(api.trained()["id"])
+
+
+@pytest.fixture(scope="module")
+def classes(api: Api) -> str:
+    """A job that has learned a table with classes."""
+    dataset = api.client.post("/v1/datasets", content=TABLE, headers={"Content-Type": "text/csv"}).json()["id"]
+    spec = {
+        "data": {"type": "dataset", "id": dataset, "features": ["size", "colour"], "target": "sweet"},
+        "architecture": {"layers": [{"type": "dense", "units": 2}]},
+        "optimizer": {"type": "adam", "learning_rate": 0.1},
+        "training": {"epochs": 50, "seed": 1},
+    }
+    job = api.client.post("/v1/jobs", json=spec)
+    assert job.status_code == 201, job.text
+    api.train()
+    return str(job.json()["id"])
+
+
+def test_six_is_twelve(client: TestClient, line: str) -> None:
+    answer = client.post(f"/v1/jobs/{line}/predictions", json={"instances": [[6], [0]]})
+    assert answer.status_code == 200
+    first, second = answer.json()["predictions"]
+    assert first["value"] == pytest.approx(12, abs=0.05)
+    assert second == {"value": 0.0, "warnings": []}
+    assert answer.json()["checkpoint"]["step"] == 100
+
+
+def npy(array: Any) -> bytes:
+    held = BytesIO()
+    np.save(held, array)
+    return held.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/json", b'{"instances": [[6], [7]]}'),
+        ("application/json; charset=utf-8", b'{"instances": [6, 7]}'),
+        ("text/csv", b"6\n7\n"),
+        ("application/x-npy", npy(np.array([[6.0], [7.0]]))),
+        ("application/x-npy", npy(np.array([[6], [7]], np.int32))),
+    ],
+)
+def test_every_kind_of_body_gets_the_same(client: TestClient, line: str, kind: str, body: bytes) -> None:
+    answer = client.post(f"/v1/jobs/{line}/predictions", content=body, headers={"Content-Type": kind})
+    assert answer.status_code == 200, answer.text
+    assert [one["value"] for one in answer.json()["predictions"]] == pytest.approx([12, 14], abs=0.1)
+
+
+def test_classes_come_back_by_their_names(client: TestClient, classes: str) -> None:
+    records = [{"size": 3, "colour": "red"}, {"size": "4", "colour": "green"}, {"size": 1, "colour": "blue"}]
+    red, green, blue = client.post(f"/v1/jobs/{classes}/predictions", json={"instances": records}).json()["predictions"]
+    assert (red["label"], green["label"]) == ("yes", "no")
+    assert sum(red["probabilities"].values()) == pytest.approx(1)
+    assert (red["warnings"], bool(blue["warnings"])) == ([], True)
+    table = client.post(
+        f"/v1/jobs/{classes}/predictions", content="size,colour\n3,red\n4,green\n", headers={"Content-Type": "text/csv"}
+    )
+    assert [one["label"] for one in table.json()["predictions"]] == ["yes", "no"]
+
+
+BAD: list[tuple[str, Any, int, str, str]] = [
+    ("nothing", {}, 422, "invalid_body", "/instances"),
+    ("no instances", {"instances": []}, 422, "invalid_body", "/instances"),
+    ("a field too many", {"instances": [[1]], "x": 1}, 422, "invalid_body", "/x"),
+    ("no list", {"instances": 6}, 422, "invalid_body", "/instances"),
+    ("text", {"instances": [[1], ["six"]]}, 422, "invalid_instance", "/instances/1/0"),
+    ("too wide", {"instances": [[1, 2]]}, 422, "invalid_instance", "/instances/0"),
+    ("null", {"instances": [None]}, 422, "invalid_instance", "/instances/0"),
+    ("NaN", b'{"instances": [[NaN]]}', 422, "invalid_body", "/instances/0/0"),
+    ("400 digits", b'{"instances": [[' + b"9" * 400 + b"]]}", 422, "invalid_body", "/instances/0/0"),
+    ("deep", b'{"instances": ' + b"[" * 5000 + b"]" * 5000 + b"}", 422, "invalid_body", ""),
+    ("no JSON", b"6", 422, "invalid_body", ""),
+]
+
+
+@pytest.mark.parametrize(("what", "body", "status", "code", "pointer"), BAD, ids=[row[0] for row in BAD])
+def test_bad_instances(
+    client: TestClient, line: str, what: str, body: Any, status: int, code: str, pointer: str
+) -> None:
+    given = (
+        {"content": body, "headers": {"Content-Type": "application/json"}}
+        if isinstance(body, bytes)
+        else {"json": body}
+    )
+    answer = client.post(f"/v1/jobs/{line}/predictions", **given)
+    assert answer.status_code == status, answer.text
+    assert answer.json()["code"] == code
+    assert pointer in [error.get("pointer") for error in answer.json()["errors"]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "status"),
+    [
+        ("text/plain", b"6", 415),
+        ("application/x-npy", b"no npy", 422),
+        ("application/x-npy", npy(np.array(6.0)), 422),
+        ("application/x-npy", npy(np.array(["a"])), 422),
+        ("text/csv", b"1,2\n3\n", 422),
+        ("text/csv", b"", 422),
+    ],
+)
+def test_other_bad_bodies(client: TestClient, line: str, kind: str, body: bytes, status: int) -> None:
+    answer = client.post(f"/v1/jobs/{line}/predictions", content=body, headers={"Content-Type": kind})
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_job_without_weights_says_so(api: Api, client: TestClient) -> None:
+    job = api.post()["id"]
+    problem = client.post(f"/v1/jobs/{job}/predictions", json={"instances": [[6]]})
+    assert problem.status_code == 409
+    assert (problem.json()["code"], problem.json()["state"]) == ("job_not_trained", "queued")
+    client.post(f"/v1/jobs/{job}/cancel?keep=none")
+    assert client.post(f"/v1/jobs/{job}/predictions", json={"instances": [[6]]}).status_code == 409
+
+
+def test_a_damaged_checkpoint_is_passed_over(api: Api, client: TestClient) -> None:
+    job = api.trained(training=LINE["training"] | {"epochs": 50})["id"]
+    rows = client.get(f"/v1/jobs/{job}/checkpoints").json()["items"]
+    path = api.services.blobs.path(rows[0]["sha256"])
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes()[:-1])
+    answer = client.post(f"/v1/jobs/{job}/predictions", json={"instances": [[6]]})
+    if len(rows) == 1:
+        assert answer.json()["code"] == "damaged_file"
+    else:
+        assert answer.json()["checkpoint"]["id"] == rows[1]["id"]
+
+
+def test_asked_from_many_threads_while_it_trains(api: Api, client: TestClient) -> None:
+    job = api.post(training={"epochs": 50_000_000, "batch_size": 5, "log_every": 100_000})["id"]
+    worker = threading.Thread(target=api.train)
+    worker.start()
+    try:
+        url, body = f"/v1/jobs/{job}/predictions", {"instances": [[6]]}
+        deadline = time.monotonic() + 20
+        while client.post(url, json=body).status_code == 409:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        statuses: list[int] = []
+        threads = [
+            threading.Thread(target=lambda: statuses.append(client.post(url, json=body).status_code)) for _ in range(40)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert statuses == [200] * 40
+        assert api.job(job)["status"] == "running"
+    finally:
+        client.post(f"/v1/jobs/{job}/cancel")
+        worker.join(30)
+    assert client.post(url, json=body).json()["predictions"][0]["value"] == pytest.approx(12, abs=1e-3)
