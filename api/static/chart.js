@@ -71,7 +71,7 @@ export class Chart {
     } else this.#plot.setData(data);
     if (this.#plot.cursor.idx == null) this.#plot.setLegend({ idx: null });
     const words = splits.map((split, at) => `${split} ${number(last(data[at + 1]))}`);
-    this.#box.setAttribute("aria-label", `${this.#name} by step, now ${words.join(", ")}`);
+    this.#box.setAttribute("aria-label", `${this.#name} at step ${last(data[0])}: ${words.join(", ")}`);
   }
 
   /** A logarithm has no place for zero and below. */
