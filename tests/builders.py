@@ -1,0 +1,60 @@
+"""Rows for tests, with every field filled in: a test names only what it is about."""
+
+from typing import Any
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from core.store import checkpoints, datasets, jobs, leases
+from core.store.events import MetricRow
+from core.store.holds import Guarded, Hold, hold_of
+from core.store.tables import Checkpoint, Dataset, Job
+
+LEASE = 30.0
+
+
+def a_job(s: Session, **changes: Any) -> Job:
+    """A queued job."""
+    defaults: dict[str, Any] = {"name": "y = 2x", "spec": "{}", "metadata": {}, "epochs": 1, "steps": 10, "threads": 1}
+    return jobs.insert(s, **defaults | changes)
+
+
+def a_hold(s: Session, worker: str = "w1", **changes: Any) -> Hold:
+    """A job of its own in the hands of a worker."""
+    job = a_job(s, priority=1_000, **changes)
+    claimed = leases.claim(s, worker, LEASE)
+    assert claimed is not None
+    assert claimed.id == job.id
+    return hold_of(claimed)
+
+
+def a_guard(s: Session, hold: Hold, **changes: Any) -> Guarded:
+    """A guarded transaction has begun."""
+    return leases.guard(s, hold, **{"lease_seconds": LEASE} | changes)
+
+
+def a_checkpoint(s: Session, hold: Hold, **changes: Any) -> Checkpoint:
+    """A checkpoint of the guarded transaction."""
+    defaults: dict[str, Any] = {"step": 1, "epoch": 1, "sha256": sha("c"), "bytes": 3, "weights_sha256": sha("d")}
+    return checkpoints.record(s, hold, **defaults | {"metrics": {"loss": 0.5}, "reason": "epoch"} | changes)
+
+
+def a_dataset(s: Session, **changes: Any) -> Dataset:
+    """A dataset of a name and bytes of its own."""
+    defaults: dict[str, Any] = {"name": "iris.csv", "format": "csv", "sha256": sha("a"), "bytes": 3, "rows": 1}
+    return datasets.insert(s, **defaults | {"columns": {"columns": []}} | changes)[0]
+
+
+def a_row(**changes: Any) -> MetricRow:
+    """A training loss."""
+    return MetricRow(**{"step": 1, "epoch": 1, "split": "train", "name": "loss", "value": 0.5} | changes)
+
+
+def sha(letter: str) -> str:
+    """A name that a blob could have."""
+    return letter * 64
+
+
+def lapse(s: Session, job_id: str) -> None:
+    """Let the job's lease have run out."""
+    s.execute(update(Job).where(Job.id == job_id).values(lease_until=1))

@@ -1,0 +1,100 @@
+"""Databases for tests: SQLite always, PostgreSQL where it answers, with the real migrations applied."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, settings
+from sqlalchemy import make_url, text
+
+from core.store.migrate import upgrade
+from core.store.sessions import Sessions, open_sessions
+from core.store.tables import Base
+from tests.backends import POSTGRES, postgres_database
+
+DATABASES = ("sqlite", "postgres")
+ROWS = [text(f"DELETE FROM {table.name}") for table in reversed(Base.metadata.sorted_tables)]
+
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("long", settings.get_profile("default"), max_examples=2_000, stateful_step_count=100)
+settings.load_profile("default")
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated file, to be copied."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template() -> Iterator[str]:
+    """The name of a migrated database, to be copied: ten times faster than to migrate each anew."""
+    with postgres_database() as url:
+        upgrade(url)
+        yield str(make_url(url).database)
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """A fresh, migrated SQLite database."""
+    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'chainrule.db')}"
+
+
+@pytest.fixture
+def postgres_url(postgres_template: str) -> Iterator[str]:
+    """A fresh, migrated PostgreSQL database."""
+    with postgres_database() as url:
+        name = make_url(url).database
+        with psycopg.connect(POSTGRES, autocommit=True) as admin:
+            admin.execute(f"DROP DATABASE {name}")
+            admin.execute(f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
+        yield url
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A fresh, migrated database of each kind."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture(params=DATABASES)
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of each kind that holds nothing."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+        return
+    with postgres_database() as url:
+        yield url
+
+
+@pytest.fixture(scope="session", params=DATABASES)
+def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sessions]:
+    """A database of each kind for all tests that share one, each of which finds it empty (see `sessions`)."""
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            url = f"sqlite:///{tmp_path_factory.mktemp('store') / 'chainrule.db'}"
+        else:
+            url = stack.enter_context(postgres_database())
+        upgrade(url)
+        sessions = open_sessions(url)
+        stack.callback(sessions.close)
+        yield sessions
+
+
+@pytest.fixture
+def sessions(store: Sessions) -> Sessions:
+    """Doors to a database of each kind, migrated and without rows."""
+    empty(store)
+    return store
+
+
+def empty(sessions: Sessions) -> None:
+    """Remove every row."""
+    with sessions.begin() as s:
+        for delete in ROWS:
+            s.execute(delete)

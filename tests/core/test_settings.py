@@ -1,0 +1,94 @@
+"""Settings are read from the environment and from secret files, and nothing wrong among them is passed over."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from core.settings import Settings, SettingsError, read_settings
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [row[0] for row in Settings.table()]:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_defaults_suit_a_laptop() -> None:
+    settings = read_settings()
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.database == f"sqlite:///{Path('.chainrule').absolute()}/chainrule.db"
+    assert settings.broker == "filesystem://"
+    assert settings.workers >= 1
+    assert settings.blas_threads >= 1
+
+
+def test_the_environment_sets_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAINRULE_PORT", "0")
+    monkeypatch.setenv("CHAINRULE_WORKERS", "3")
+    monkeypatch.setenv("CHAINRULE_DATABASE_URL", "postgresql://db/chainrule")
+    settings = read_settings()
+    assert (settings.port, settings.workers, settings.database) == (0, 3, "postgresql://db/chainrule")
+
+
+def test_a_commands_options_go_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAINRULE_PORT", "9000")
+    assert read_settings(port=9001).port == 9001
+
+
+def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAINRULE_DATABASE_URL", "")
+    assert read_settings().database_url is None
+
+
+def test_secrets_come_from_files_and_after_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "chainrule_database_url").write_text("postgresql://secret/one\n")
+    (tmp_path / "chainrule_broker_url").write_text("redis://secret\n")
+    monkeypatch.setenv("CHAINRULE_BROKER_URL", "redis://open")
+    settings = read_settings(secrets=tmp_path)
+    assert (settings.database, settings.broker) == ("postgresql://secret/one", "redis://open")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("CHAINRULE_PROT", "1", "is no setting"),
+        ("CHAINRULE_PORT", "eighty", "valid integer"),
+        ("CHAINRULE_PORT", "70000", "65535"),
+        ("CHAINRULE_WORKERS", "0", "greater than 0"),
+        ("CHAINRULE_LEASE_SECONDS", "nan", "finite"),
+        ("CHAINRULE_LEASE_SECONDS", "0.5", "greater than or equal to 1"),
+        ("CHAINRULE_LOG_FORMAT", "xml", "console"),
+        ("CHAINRULE_DATABASE_URL", "mysql://db", "sqlite:/// or postgresql://"),
+        ("CHAINRULE_BROKER_URL", "localhost", "redis://"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as error:
+        read_settings()
+    assert str(error.value).startswith(f"{name}: ")
+    assert says in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["CHAINRULE_REQUIRE", "CHAINRULE_TEST_POSTGRES", "CHAINRULE_CHAOS_ROUNDS"])
+def test_what_tests_read_is_not_unknown(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "1")
+    read_settings()
+
+
+def test_threads_are_shared_among_the_workers() -> None:
+    assert Settings(workers=10_000).blas_threads == 1
+    assert Settings(workers=1, threads=7).blas_threads == 7
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().port = 1  # type: ignore[misc]
+
+
+def test_every_setting_says_what_it_means() -> None:
+    table = Settings.table()
+    assert [row[0] for row in table] == [f"CHAINRULE_{name.upper()}" for name in Settings.model_fields]
+    assert all(default and meaning.endswith(".") for _, default, meaning in table)
