@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.middleware import Middleware
@@ -39,7 +40,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The app for these settings (else the environment's). Starting it raises `WrongRevision` at another migration."""
     settings = settings or read_settings()
     registry = new_registry()
-    app = FastAPI(
+    app = Api(
         title="Chainrule",
         version=_version(),
         description=ABOUT,
@@ -64,7 +65,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for room in (jobs, events, predictions, datasets, service, pages):
         app.include_router(room.router)
     pages.mount_static(app)
-    _describe(app)
     return app
 
 
@@ -92,16 +92,14 @@ async def lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
         sessions.close()
 
 
-def _describe(app: FastAPI) -> None:
-    """Let the app answer with our document, made once."""
-    made: dict[str, object] = {}
+class Api(FastAPI):
+    """FastAPI, with a document of our own."""
 
-    def openapi() -> dict[str, object]:
-        if not made:
-            made.update(document(app, [JobSpec, Instances]))
-        return made
-
-    app.openapi = openapi  # type: ignore[method-assign] - FastAPI's documented way
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, made once."""
+        if not self.openapi_schema:
+            self.openapi_schema = document(self, [JobSpec, Instances])
+        return self.openapi_schema
 
 
 def _version() -> str:

@@ -4,7 +4,7 @@ Bodies are validated by our own code, so their schemas are put into the componen
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -79,7 +79,10 @@ def document(app: FastAPI, models: Sequence[type[BaseModel]]) -> dict[str, Any]:
     made = get_openapi(
         title=app.title, version=app.version, summary=app.summary, description=app.description, routes=app.routes
     )
-    _, ours = models_json_schema([(model, "validation") for model in (*models, Problem)], ref_template=REF)
+    wanted: list[tuple[type[BaseModel], Literal["validation"]]] = [
+        (model, "validation") for model in (*models, Problem)
+    ]
+    _, ours = models_json_schema(wanted, ref_template=REF)
     components = made.setdefault("components", {}).setdefault("schemas", {})
     components.update(ours["$defs"])
     return made

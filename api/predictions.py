@@ -111,7 +111,9 @@ def _model(services: Services, newest: tables.Checkpoint, which: Which) -> tuple
             others = [row for row in checkpoints.of_job(s, newest.job_id) if row.sha256 != newest.sha256]
         if not others:
             raise
-        log.warning("cannot read a checkpoint: taking another", checkpoint=newest.id, reason=str(error))
+        log.warning(
+            "cannot read a checkpoint: taking another", checkpoint=newest.id, job=newest.job_id, reason=str(error)
+        )
         return others[0], services.models.get(others[0].sha256, which)
 
 

@@ -3,7 +3,7 @@
 One table maps each fact to its status, its stable word and its title; facts of this room stand here, the rest in core.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,8 +41,8 @@ RETRY_AFTER_SECONDS = 2
 class FieldError(BaseModel):
     """One thing that is wrong: a place in the body (`pointer`) or a parameter, and what to do about it."""
 
-    pointer: str | None = Field(None, description="A JSON pointer (RFC 6901) into the body that was sent.")
-    parameter: str | None = Field(None, description="The query, path or header parameter that is wrong.")
+    pointer: str | None = Field(default=None, description="A JSON pointer (RFC 6901) into the body that was sent.")
+    parameter: str | None = Field(default=None, description="The query, path or header parameter that is wrong.")
     message: str
 
 
@@ -56,7 +56,7 @@ class Problem(BaseModel):
     code: str = Field(description="A stable word.")
     request_id: str
     errors: list[FieldError] = []
-    state: str | None = Field(None, description="The state that forbids it, where the status is 409.")
+    state: str | None = Field(default=None, description="The state that forbids it, where the status is 409.")
 
 
 class Refusal(Exception):
@@ -154,12 +154,14 @@ HTTP_FACTS: Mapping[int, Fact] = {
     405: Fact(405, "method_not_allowed", "The method is not allowed here"),
 }
 
+_TITLES = {fact.code: fact.title for fact in FACTS.values()}
+
 INTERNAL = Fact(500, "internal_error", "The service failed")
 _HIDDEN = "the service failed; its log has the reason under this request_id"
 _AWAY = "the database does not answer: try again in a moment (nothing was stored)"
 
 
-def handlers() -> dict[Any, Callable[[Request, Any], Awaitable[Response]]]:
+def handlers() -> dict[Any, Callable[[Request, Any], Coroutine[Any, Any, Response]]]:
     """The exception handlers of the app: the facts of the table, and whatever Starlette itself refuses."""
     return {**dict.fromkeys(FACTS, _answer_fact), HTTPException: _answer_http}
 
@@ -194,12 +196,13 @@ def problem(
     error: Exception | None = None,
 ) -> Response:
     """The fact as an answer."""
+    code = _code(fact, error)
     body = Problem(
-        type=f"urn:chainrule:problem:{_code(fact, error)}",
-        title=fact.title,
+        type=f"urn:chainrule:problem:{code}",
+        title=_TITLES.get(code, fact.title),
         status=fact.status,
         detail=detail,
-        code=_code(fact, error),
+        code=code,
         request_id=scope.get("state", {}).get("request_id", ""),
         errors=list(errors),
         state=_text(getattr(error, "state", None) or getattr(error, "status", None)),

@@ -19,10 +19,11 @@ RING_SECONDS = 5.0
 def sweep(sessions: Sessions, bell: Bell) -> None:
     """One round: plain statements that any number of processes may run at once."""
     with sessions.begin() as s:
-        for job in leases.sweep(s, actor="api"):
-            log.warning("took a job back from a lost worker", job_id=job.id, status=job.status)
+        taken = leases.sweep(s, actor="api")
         due = leases.ring_due(s, RING_SECONDS)
-    if due:
+    for job in taken:
+        log.warning("took a job back from a lost worker", job=job.id, status=job.status)
+    if taken or due:
         bell.ring()
 
 

@@ -75,12 +75,16 @@ async def _receive_form(request: Request, writer: Writer) -> Upload:
         parser = MultipartParser(_boundary(request), parts.callbacks())
         async for chunk in chunks(request):
             await run_in_threadpool(parser.write, chunk)
-        parser.finalize()
     except FormParserError:
-        raise InvalidBody([("", "is no complete multipart/form-data: send it as curl -F does")]) from None
+        raise InvalidBody([("", _NO_FORM)]) from None
+    if not parts.complete:
+        raise InvalidBody([("", _NO_FORM)])
     if not parts.has_file:
         raise InvalidBody([("/file", 'is required: add the data as the part named "file"')])
     return upload
+
+
+_NO_FORM = "is no complete multipart/form-data: send it as curl -F does"
 
 
 async def chunks(request: Request) -> AsyncIterator[bytes]:
@@ -111,6 +115,7 @@ class Parts:
         self.upload = upload
         self.writer = writer
         self.has_file = False
+        self.complete = False
         self._header_name = b""
         self._header_value = b""
         self._disposition: Mapping[str, str] = {}
@@ -127,6 +132,7 @@ class Parts:
             "on_headers_finished": self._start,
             "on_part_data": self._take,
             "on_part_end": self._end,
+            "on_end": self._complete,
         }
 
     @property
@@ -150,7 +156,7 @@ class Parts:
             header = Message()
             header["Content-Disposition"] = value
             pairs = header.get_params(header="content-disposition") or []
-            self._disposition = {key.lower(): text for key, text in pairs[1:] if isinstance(text, str)}
+            self._disposition = {key.lower(): text for key, text in pairs[1:]}
         elif name == b"content-type":
             self._content_type = value.partition(";")[0].strip().lower()
 
@@ -172,6 +178,9 @@ class Parts:
         self._value += data[start:end]
         if len(self._value) > FIELD_BYTES:
             raise InvalidBody([(f"/{self._name}", f"must have at most {FIELD_BYTES:,} bytes: shorten it")])
+
+    def _complete(self) -> None:
+        self.complete = True
 
     def _end(self) -> None:
         if self._name == "file":

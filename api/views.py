@@ -103,7 +103,7 @@ class MetricRow(BaseModel):
     split: str
     name: str
     value: float | None
-    nonfinite: str | None = Field(None, description="`nan`, `inf` or `-inf`, where value is null.")
+    nonfinite: str | None = Field(default=None, description="`nan`, `inf` or `-inf`, where value is null.")
     at: str
 
 

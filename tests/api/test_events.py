@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from api.events import encode
 from core.store import events, leases
 from core.store.events import LogRow, MetricRow
+from core.store.holds import hold_of
 from tests.api.conftest import Api
 
 
@@ -70,14 +71,12 @@ def test_what_is_not_finite_has_a_word(api: Api, client: TestClient) -> None:
 
 def running_with(api: Api, rows: list[MetricRow], logs: tuple[LogRow, ...] = ()) -> str:
     """A job that some worker holds and has written these rows of."""
-    posted = api.post()["id"]
+    posted = str(api.post()["id"])
     with api.services.sessions.begin() as s:
         while (job := leases.claim(s, "someone", 30.0)) is not None and job.id != posted:
             pass
         assert job is not None
-        guarded = leases.guard(
-            s, leases.hold_of(job), lease_seconds=30.0, events=len(rows) + len(logs), recorded=len(rows)
-        )
+        guarded = leases.guard(s, hold_of(job), lease_seconds=30.0, events=len(rows) + len(logs), recorded=len(rows))
         events.append(s, guarded, rows, logs=logs)
     return posted
 

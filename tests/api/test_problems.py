@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from api import jobs as jobs_module
 from api.problems import FACTS, Problem
 from core.data.errors import DataError
 from core.store import errors as store_errors
+from core.store import jobs
 from tests.api.conftest import LINE, Api
 
 HUGE = "9" * 400
@@ -172,14 +172,14 @@ def test_a_405_says_what_is_allowed(embedded: Api) -> None:
 
 
 def test_what_nobody_foresaw_says_nothing_of_the_inside(embedded: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs_module.jobs, "get", _raise(RuntimeError("secret")))
+    monkeypatch.setattr(jobs, "get", _raise(RuntimeError("secret")))
     answer = embedded.client.get("/v1/jobs/job_00000000000000000000000000")
     assert checked(answer, 500).code == "internal_error"
     assert "secret" not in answer.text
 
 
 def test_a_database_that_is_away_is_503(embedded: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs_module.jobs, "page", _raise(OperationalError("SELECT", {}, Exception("secret"))))
+    monkeypatch.setattr(jobs, "page", _raise(OperationalError("SELECT", {}, Exception("secret"))))
     answer = embedded.client.get("/v1/jobs")
     assert checked(answer, 503).code == "database_away"
     assert answer.headers["retry-after"] == "2"

@@ -21,7 +21,7 @@ from core.jobs.states import Status, StopReason
 from core.settings import Settings
 from core.store import events, leases
 from core.store.events import MetricRow
-from core.store.leases import Hold
+from core.store.holds import Hold, hold_of
 from core.store.migrate import upgrade
 from tests.api.conftest import LINE, quiet
 
@@ -43,7 +43,7 @@ class Service:
             while (claimed := leases.claim(s, "someone", 60.0)) is not None and claimed.id != job:
                 pass
             assert claimed is not None
-            return Running(self, job, leases.hold_of(claimed))
+            return Running(self, job, hold_of(claimed))
 
     def stream(self, job: str, after: int = 0) -> Iterator[dict[str, Any]]:
         """The job's rows, as they come."""
