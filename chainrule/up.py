@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from chainrule.child import Child
 from chainrule.claim import CannotStart, claimed, free_port
+from chainrule.terminal import keys
 from core.settings import Settings
 from core.store.errors import StoreError
 from core.store.migrate import upgrade
@@ -38,7 +39,7 @@ def run(settings: Settings) -> int:
     CannotStart
         with the reason, in one line.
     """
-    with claimed(settings.data_dir), _signals() as wanted:
+    with claimed(settings.data_dir), keys(), _signals() as wanted:
         port = free_port(settings.host, settings.port)
         _migrate(settings)
         for pulse in pulse_folder(settings.data_dir).glob("*"):
