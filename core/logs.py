@@ -22,7 +22,9 @@ _SHARED: tuple[Processor, ...] = (
 
 _RENDER: dict[str, tuple[Processor, ...]] = {
     "json": (structlog.processors.format_exc_info, structlog.processors.JSONRenderer()),
-    "console": (structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),),
+    "console": (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback),
+    ),
 }
 
 

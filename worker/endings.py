@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-
 from core.data.errors import InvalidData, InvalidFile
 from core.jobs.check import InvalidSpec
 from core.jobs.states import Request, Status, StopReason

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.blobs import Blobs
-
 from core.data.prepare import Prepared, Stored, prepare, signature
 from core.data.schema import Schema
 from core.data.sources import DatasetReference

@@ -10,6 +10,8 @@ from billiard.pool import Pool as BlockingPool
 from celery.concurrency.asynpool import AsynPool
 from celery.concurrency.prefork import TaskPool
 
+LOOK_EVERY = 0.2
+
 
 class Deaths:
     """The children that ended, by process id, and how: an exit code, or minus a signal's number."""
@@ -39,6 +41,11 @@ class _Watched:
 
 class _Asynchronous(_Watched, AsynPool):  # type: ignore[misc]  # Celery ships no types
     """The pool under Redis."""
+
+    @property
+    def timers(self) -> dict[Any, float]:
+        """How often to look for dead children, in seconds; Celery does each 5."""
+        return {self.maintain_pool: LOOK_EVERY}
 
 
 class _Blocking(_Watched, BlockingPool):  # type: ignore[misc]  # Celery ships no types

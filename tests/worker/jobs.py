@@ -8,10 +8,13 @@ from core.data.prepare import signature
 from core.jobs.check import resolve
 from core.jobs.rows import Row
 from core.jobs.spec import JobSpec
+from core.settings import Settings
 from core.store import checkpoints, events, jobs
 from core.store.migrate import upgrade
 from core.store.sessions import Sessions, open_sessions
 from core.store.tables import Job
+from worker.desk import Desk
+from worker.stop import Stop
 
 DOUBLING: dict[str, Any] = {
     "data": {"type": "inline", "x": [[1], [2], [3], [4], [5]], "y": [[2], [4], [6], [8], [10]]},
@@ -45,6 +48,13 @@ def a_database(folder: Path) -> Sessions:
     url = f"sqlite:///{folder / 'chainrule.db'}"
     upgrade(url)
     return open_sessions(url)
+
+
+def a_desk(folder: Path, **settings: Any) -> Desk:
+    """A child's desk in this process, over an embedded database in the folder."""
+    chosen = Settings(data_dir=folder, threads=1, **settings)
+    upgrade(chosen.database)
+    return Desk.set_up(chosen, "test:0:0:", Stop())
 
 
 def post(sessions: Sessions, spec: dict[str, Any]) -> str:

@@ -5,8 +5,9 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,11 @@ from core.store.sessions import Sessions, open_sessions
 from core.store.tables import Job
 from tests.backends import postgres_database, redis_database
 from tests.processes import Processes, processes
-from tests.worker.jobs import LONG, SPIRALS, a_spec, post, remarks, row, saved_at, story, stream
+from tests.worker.jobs import LONG, SPIRALS, a_desk, a_spec, post, remarks, row, saved_at, story, stream
 from worker.pulse import alive, pulse_folder
+from worker.work import work
 
-SECONDS_OF_TRAINING = a_spec(SPIRALS, epochs=260, batch_size=10, shuffle=True)
+SECONDS_OF_TRAINING = a_spec(SPIRALS, epochs=500, batch_size=10, shuffle=True)
 FOR_EVER = a_spec(SPIRALS, epochs=LONG, batch_size=10, shuffle=True)
 
 
@@ -56,14 +58,17 @@ class Place:
         return int((self.row(job_id).worker or "").split(":")[3])
 
 
-@pytest.fixture(params=["embedded", "postgres and redis"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+PLACES = ["embedded", "postgres and redis"]
+
+
+@contextmanager
+def a_place(kind: str, folder: Path) -> Iterator[Place]:
     with ExitStack() as stack:
         urls = {}
-        if request.param != "embedded":
+        if kind != "embedded":
             urls["database_url"] = stack.enter_context(postgres_database())
             urls["broker_url"] = stack.enter_context(redis_database())
-        running = stack.enter_context(processes(tmp_path, **urls))
+        running = stack.enter_context(processes(folder, **urls))
         sessions = open_sessions(running.settings.database)
         stack.callback(sessions.close)
         bell = Bell(running.settings)
@@ -71,29 +76,54 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         yield Place(running, sessions, bell)
 
 
-def fingerprint(place: Place, job_id: str) -> tuple[str | None, list[Row]]:
+@pytest.fixture(scope="module", params=PLACES)
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A place where a worker works; no test ends it."""
+    with a_place(request.param, tmp_path_factory.mktemp("place")) as shared:
+        shared.processes.start_worker()
+        yield shared
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[Place]:
+    """A place of a test's own, embedded, where nothing works yet."""
+    with a_place("embedded", tmp_path) as own:
+        yield own
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str | None, list[Row]]:
+    """What a job ends with that nothing happened to, trained in this very process."""
+    desk = a_desk(tmp_path_factory.mktemp("undisturbed"))
+    job_id = post(desk.sessions, SECONDS_OF_TRAINING)
+    work(desk)
+    return fingerprint(desk.sessions, job_id)
+
+
+def _claimed(fence: int, job: Job) -> bool:
+    return job.fence == fence and job.worker is not None
+
+
+def _past(step: int, job: Job) -> bool:
+    return job.step > step
+
+
+def fingerprint(sessions: Sessions, job_id: str) -> tuple[str | None, list[Row]]:
     """What an interruption must not change."""
-    return place.row(job_id).weights_sha256, stream(place.sessions, job_id)
+    return row(sessions, job_id).weights_sha256, stream(sessions, job_id)
 
 
 def test_a_job_from_its_row_to_its_end(place: Place) -> None:
-    worker = place.processes.start_worker()
     job = place.ended(place.post(a_spec()))
     assert story(place.sessions, job.id) == ["queued", "running", "succeeded"]
     assert (job.stop_reason, job.step, job.epoch) == ("epochs_completed", 100, 100)
     assert saved_at(place.sessions, job.id) == [100]
     assert sum(found.name == "loss" for found in stream(place.sessions, job.id)) == 100
-    assert alive(pulse_folder(place.processes.settings.data_dir))
-    worker.send_signal(signal.SIGTERM)
-    assert worker.wait(20) == 0
-    assert not alive(pulse_folder(place.processes.settings.data_dir))
 
 
-def test_killed_paused_and_moved_it_ends_as_if_nothing_had_happened(place: Place) -> None:
-    worker = place.processes.start_worker()
-    calm = place.post(SECONDS_OF_TRAINING)
-    place.ended(calm)
-
+def test_killed_and_paused_it_ends_as_if_nothing_had_happened(
+    place: Place, undisturbed: tuple[str | None, list[Row]]
+) -> None:
     job_id = place.post(SECONDS_OF_TRAINING)
     place.until(job_id, lambda job: job.step > 500, "trains")
     os.kill(place.child(job_id), signal.SIGKILL)
@@ -105,25 +135,16 @@ def test_killed_paused_and_moved_it_ends_as_if_nothing_had_happened(place: Place
     with place.sessions.begin() as s:
         jobs.resume(s, job_id)
     place.bell.ring()
-    place.until(job_id, lambda job: job.status is Status.RUNNING and job.step > paused.step, "goes on")
-    worker.send_signal(signal.SIGTERM)
-    assert worker.wait(20) == 0
-    yielded = place.row(job_id)
-    assert (yielded.status, yielded.deaths) == (Status.QUEUED, 0)
-    place.processes.start_worker()
     place.ended(job_id)
-
     assert story(place.sessions, job_id) == [
-        "queued", "running", "queued", "running", "pausing", "paused",
-        "queued", "running", "queued", "running", "succeeded",
+        "queued", "running", "queued", "running", "pausing", "paused", "queued", "running", "succeeded",
     ]  # fmt: skip
-    assert fingerprint(place, job_id) == fingerprint(place, calm)
+    assert fingerprint(place.sessions, job_id) == undisturbed
     assert remarks(place.sessions, job_id) == []
 
 
-@pytest.mark.parametrize("keep", list(Keep))
+@pytest.mark.parametrize("keep", [Keep.LAST, Keep.NONE])
 def test_cancel_keeps_what_was_asked_for(place: Place, keep: Keep) -> None:
-    place.processes.start_worker()
     job_id = place.post(FOR_EVER)
     place.until(job_id, lambda job: job.best is not None, "has a best epoch")
     with place.sessions.begin() as s:
@@ -133,52 +154,54 @@ def test_cancel_keeps_what_was_asked_for(place: Place, keep: Keep) -> None:
     assert bool(saved_at(place.sessions, job_id)) is (keep is not Keep.NONE)
 
 
-def test_a_poisonous_job_does_not_kill_workers_for_ever(place: Place) -> None:
-    place.processes.start_worker()
-    job_id = place.post(FOR_EVER)
-    for fence in (1, 3, 5):
-        place.until(job_id, lambda job: job.fence == fence and job.worker is not None, "is claimed")  # noqa: B023
-        os.kill(place.child(job_id), signal.SIGKILL)
-    job = place.ended(job_id, Status.FAILED)
-    assert job.error is not None
-    assert (job.error["code"], job.error["signal"], job.error["machine_bytes"] > 0) == ("worker_lost", "SIGKILL", True)
-    assert place.ended(place.post(a_spec())).step == 100
-
-
-def test_jobs_that_nobody_rang_for_are_found(place: Place) -> None:
-    waiting = [post(place.sessions, a_spec()) for _ in range(3)]
-    place.processes.start_worker()
-    for job_id in waiting:
-        place.ended(job_id)
+def test_a_job_that_nobody_rang_for_is_found(place: Place) -> None:
+    place.ended(post(place.sessions, a_spec()))
 
 
 def test_bells_without_work_do_no_harm(place: Place) -> None:
-    place.processes.start_worker()
     for _ in range(10):
         place.bell.ring()
     job = place.ended(place.post(a_spec()))
     assert story(place.sessions, job.id) == ["queued", "running", "succeeded"]
 
 
-def test_the_whole_group_may_be_told_to_end(place: Place) -> None:
-    """A process manager signals parent and children alike."""
-    worker = place.processes.start_worker()
-    job_id = place.post(FOR_EVER)
-    place.until(job_id, lambda job: job.step > 0, "trains")
-    os.killpg(worker.pid, signal.SIGTERM)
-    assert worker.wait(20) == 0
-    job = place.row(job_id)
-    assert (job.status, job.deaths) == (Status.QUEUED, 0)
+def test_a_poisonous_job_does_not_kill_workers_for_ever(empty: Place) -> None:
+    empty.processes.start_worker()
+    job_id = empty.post(FOR_EVER)
+    for fence in (1, 3, 5):
+        empty.until(job_id, partial(_claimed, fence), "is claimed")
+        os.kill(empty.child(job_id), signal.SIGKILL)
+    job = empty.ended(job_id, Status.FAILED)
+    assert job.error is not None
+    assert (job.error["code"], job.error["signal"], job.error["machine_bytes"] > 0) == ("worker_lost", "SIGKILL", True)
+    assert empty.ended(empty.post(a_spec())).step == 100
 
 
-def test_no_child_outlives_a_killed_worker(place: Place) -> None:
-    worker = place.processes.start_worker()
-    job_id = place.post(FOR_EVER)
-    place.until(job_id, lambda job: job.step > 0, "trains")
-    child = place.child(job_id)
+def test_told_to_end_it_hands_back_and_another_goes_on(empty: Place, undisturbed: tuple[str | None, list[Row]]) -> None:
+    """A process manager may signal the parent alone, or parent and children alike."""
+    pulses = pulse_folder(empty.processes.settings.data_dir)
+    job_id = empty.post(SECONDS_OF_TRAINING)
+    for end in (os.kill, os.killpg):
+        worker = empty.processes.start_worker()
+        step = empty.row(job_id).step
+        empty.until(job_id, partial(_past, step), "trains")
+        assert alive(pulses)
+        end(worker.pid, signal.SIGTERM)
+        assert worker.wait(20) == 0
+        assert not alive(pulses)
+        job = empty.row(job_id)
+        assert (job.status, job.deaths) == (Status.QUEUED, 0)
+        assert saved_at(empty.sessions, job_id)[0] == job.step
+    worker = empty.processes.start_worker()
+    empty.ended(job_id)
+    assert fingerprint(empty.sessions, job_id) == undisturbed
+
+    job_id = empty.post(FOR_EVER)
+    empty.until(job_id, lambda job: job.step > 0, "trains")
+    child = empty.child(job_id)
     worker.kill()
     worker.wait()
-    place.processes.until(lambda: not Path(f"/proc/{child}").exists(), "the child has ended")
+    empty.processes.until(lambda: not Path(f"/proc/{child}").exists(), "no child outlives a killed worker")
 
 
 def test_the_check_tells_by_its_exit_code(tmp_path: Path) -> None:
