@@ -62,7 +62,7 @@ def test_softmax_bears_huge_logits() -> None:
     z = np.array([[1e30, 0.0, -1e30], [5.0, 5.0, 5.0]])
     out = np.empty_like(z)
     Softmax().forward(z, out, a_run())
-    np.testing.assert_allclose(out, [[1, 0, 0], [1 / 3] * 3])
+    np.testing.assert_allclose(out, [[1.0, 0.0, 0.0], [1 / 3, 1 / 3, 1 / 3]])
 
 
 def test_cross_entropy_is_its_formula() -> None:
