@@ -52,7 +52,7 @@ def read_header(stream: IO[bytes], size: int, name: str, limits: Limits) -> Head
         version = layout.read_magic(stream)
         shape, fortran, dtype = READERS[version](stream, max_header_size=HEADER_BYTES)
     except Exception as error:  # NumPy documents none: ValueError, KeyError, SyntaxError, … were all seen
-        raise InvalidFile(f"{name} is no array in NumPy's format: save it with numpy.save") from error
+        raise InvalidFile(f"{name} is no array in NumPy's format, or is damaged: save it with numpy.save") from error
     header = Header(tuple(map(int, shape)), fortran, dtype)  # NumPy takes a literal True for a length
     _check(header, size - stream.tell(), name, limits)
     return header

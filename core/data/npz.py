@@ -58,8 +58,9 @@ class Npz:
 
     def load(self, path: Path, schema: Schema, columns: Sequence[Column]) -> dict[str, NDArray[Any]]:
         """The named arrays whole: float32 or float64, texts as int32 codes of their classes."""
-        with path.open("rb") as file, opened(file, _known(schema)) as archive:
-            return {column.name: _loaded(archive, column, _known(schema)) for column in columns}
+        limits = _known(schema)
+        with path.open("rb") as file, opened(file, limits) as archive:
+            return {column.name: _loaded(archive, column, limits) for column in columns}
 
     def rows(self, path: Path, schema: Schema, offset: int, limit: int) -> list[dict[str, Any]]:
         """A page of rows, each an object by array; arrays that have ended are left out."""
@@ -139,7 +140,9 @@ def _weigh_member(info: zipfile.ZipInfo) -> None:
 
 @contextmanager
 def _member(archive: zipfile.ZipFile, name: str, limits: Limits) -> Iterator[tuple[IO[bytes], Header]]:
-    info = archive.getinfo(f"{name}.npy")
+    info = archive.NameToInfo.get(f"{name}.npy")
+    if info is None:
+        raise InvalidFile(f"the archive no longer holds {shown(name)}")
     with archive.open(info) as stream:
         yield stream, read_header(stream, info.file_size, shown(name), limits)
 
@@ -204,11 +207,17 @@ def _loaded(archive: zipfile.ZipFile, column: Column, limits: Limits) -> NDArray
     with _member(archive, column.name, limits) as (stream, header):
         if header.shape != (column.rows, *column.shape):
             raise InvalidFile(f"{shown(column.name)} has another shape than when it was uploaded")
-        codes = {name: code for code, (name, _) in enumerate(column.classes)}
         array = np.empty(header.shape, np.int32 if column.type == "category" else header.held)
         start = 0
         for block in blocks(stream, header, shown(column.name)):
-            coded = [codes[text] for text in texts(block, column.name)] if column.type == "category" else block
-            array[start : start + len(block)] = coded
+            array[start : start + len(block)] = _coded(block, column) if column.type == "category" else block
             start += len(block)
     return array
+
+
+def _coded(block: NDArray[Any], column: Column) -> list[int]:
+    codes = {name: code for code, (name, _) in enumerate(column.classes)}
+    try:
+        return [codes[text] for text in texts(block, column.name)]
+    except KeyError as error:
+        raise InvalidFile(f"{shown(column.name)} holds {error.args[0]!r}, which it did not at its upload") from None
