@@ -47,7 +47,7 @@ def a_dataset(s: Session, **changes: Any) -> Dataset:
 
 def a_row(**changes: Any) -> MetricRow:
     """A training loss."""
-    return MetricRow(**{"step": 1, "epoch": 1, "split": "train", "name": "loss", "value": 0.5} | changes)
+    return MetricRow(1, 1, "train", "loss", 0.5)._replace(**changes)
 
 
 def sha(letter: str) -> str:

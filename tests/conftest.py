@@ -8,7 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
-from sqlalchemy import make_url, text
+from sqlalchemy import event, make_url, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from core.store.migrate import upgrade
 from core.store.sessions import Sessions, open_sessions
@@ -77,12 +78,14 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """A database of each kind for all tests that share one, each of which finds it empty (see `sessions`)."""
     with ExitStack() as stack:
         if request.param == "sqlite":
-            url = f"sqlite:///{tmp_path_factory.mktemp('store') / 'chainrule.db'}"
+            url, hasten = f"sqlite:///{tmp_path_factory.mktemp('store') / 'chainrule.db'}", "PRAGMA synchronous = OFF"
         else:
-            url = stack.enter_context(postgres_database())
+            url, hasten = stack.enter_context(postgres_database()), "SET synchronous_commit = off"
         upgrade(url)
         sessions = open_sessions(url)
         stack.callback(sessions.close)
+        # No power is cut here, so that no commit need wait for the disk: twice as fast.
+        event.listen(sessions.engine, "connect", lambda connection, _record: run(connection, hasten))
         yield sessions
 
 
@@ -91,6 +94,14 @@ def sessions(store: Sessions) -> Sessions:
     """Doors to a database of each kind, migrated and without rows."""
     empty(store)
     return store
+
+
+def run(connection: DBAPIConnection, statement: str) -> None:
+    """Run one statement on a connection that is its own."""
+    cursor = connection.cursor()
+    cursor.execute(statement)
+    cursor.close()
+    connection.commit()
 
 
 def empty(sessions: Sessions) -> None:

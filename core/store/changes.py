@@ -15,7 +15,6 @@ from core.store.clock import now
 from core.store.errors import NoSuchJob
 from core.store.tables import Event, Job, Transition
 
-FRESH = {"synchronize_session": False, "populate_existing": True}
 RELEASED: dict[str, Any] = {"worker": None, "lease_until": None, "request": None}
 ENTERING: Mapping[Status, Mapping[str, Any]] = MappingProxyType(
     {
@@ -45,7 +44,7 @@ def change(
         .values({"status": target, "last_seq": Job.last_seq + 1} | dict(ENTERING.get(target, {})) | columns)
         .returning(Job, now())
     )
-    row = s.execute(statement, execution_options=FRESH).one_or_none()
+    row = s.execute(statement).one_or_none()
     if row is None:
         return None
     job, at = row
@@ -81,7 +80,7 @@ def locked(s: Session, job_id: str) -> Job:
         it was never made, or is deleted.
     """
     statement = select(Job).where(Job.id == job_id).with_for_update()
-    job = s.scalars(statement, execution_options={"populate_existing": True}).one_or_none()
+    job = s.scalars(statement).one_or_none()
     if job is None:
         raise NoSuchJob(job_id)
     return job

@@ -7,7 +7,6 @@ from sqlalchemy import case, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from core.ids import new_id
-from core.store.changes import FRESH
 from core.store.clock import now
 from core.store.errors import Fenced, NoSuchCheckpoint
 from core.store.holds import Hold, held
@@ -119,10 +118,10 @@ def blobs_in_use(s: Session) -> set[str]:
 
 def _point(s: Session, hold: Hold, **columns: Any) -> None:
     statement = update(Job).where(*held(hold)).values(columns).returning(Job.id)
-    if s.execute(statement, execution_options={"synchronize_session": False}).first() is None:
+    if s.execute(statement).first() is None:
         raise Fenced(hold.job_id, hold.fence)
 
 
 def _forget(s: Session, ids: Collection[str]) -> None:
     if ids:
-        s.execute(delete(Checkpoint).where(Checkpoint.id.in_(ids)), execution_options=FRESH)
+        s.execute(delete(Checkpoint).where(Checkpoint.id.in_(ids)))

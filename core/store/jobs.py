@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from core.ids import new_id
 from core.jobs.states import TERMINAL, Keep, Request, Status, StopReason
-from core.store.changes import FRESH, change, locked, tell
+from core.store.changes import change, locked, tell
 from core.store.checkpoints import unused
 from core.store.clock import now
 from core.store.datasets import hold_still
@@ -75,7 +75,7 @@ def insert(
     given = {"name": name, "labels": dict(metadata), "epochs": epochs, "steps": steps, "threads": threads}
     place = {"dataset_id": dataset_id, "owner": owner, "priority": priority, "created_at": now(), "due_at": now()}
     values = {"id": new_id("job"), "status": Status.QUEUED} | dict(NEW) | given | place
-    job = s.scalars(insert_into(Job).returning(Job).values(values), execution_options=FRESH).one()
+    job = s.scalars(insert_into(Job).returning(Job).values(values)).one()
     s.execute(insert_into(Spec).values(job_id=job.id, json=spec))
     if metadata:
         s.execute(insert_into(Label), [{"job_id": job.id, "key": k, "value": v} for k, v in metadata.items()])
@@ -192,8 +192,8 @@ def delete(s: Session, job_id: str) -> list[str]:
         raise WrongState(job_id, job.status, "deleted")
     blobs = list(s.scalars(select(Checkpoint.sha256).where(Checkpoint.job_id == job_id).distinct()))
     for table in (Event, Transition, Label, Checkpoint, Spec):
-        s.execute(delete_from(table).where(table.job_id == job_id), execution_options=FRESH)
-    s.execute(delete_from(Job).where(Job.id == job_id), execution_options=FRESH)
+        s.execute(delete_from(table).where(table.job_id == job_id))
+    s.execute(delete_from(Job).where(Job.id == job_id))
     s.expunge(job)
     return unused(s, blobs)
 

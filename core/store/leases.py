@@ -11,7 +11,7 @@ from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from core.jobs.states import ACTIVE, TERMINAL, Request, Status, StopReason, sources
-from core.store.changes import FRESH, change, locked, tell
+from core.store.changes import change, locked, tell
 from core.store.clock import microseconds, now
 from core.store.errors import Fenced, NoSuchJob, WrongState
 from core.store.holds import Guarded, Hold, held
@@ -73,7 +73,7 @@ def guard(
         )
         .returning(Job.writes, Job.last_seq, Job.recorded, Job.heartbeat_at, Job.status, Job.request, Job.keep)
     )
-    row: Any = s.execute(statement, execution_options={"synchronize_session": False}).one_or_none()
+    row: Any = s.execute(statement).one_or_none()
     if row is None:
         raise Fenced(hold.job_id, hold.fence)
     writes, *heard = row
@@ -114,7 +114,7 @@ def renew(s: Session, hold: Hold, lease_seconds: float) -> Request | None:
         .values(_lease(lease_seconds))
         .returning(Job.request)
     )
-    row = s.execute(statement, execution_options={"synchronize_session": False}).one_or_none()
+    row = s.execute(statement).one_or_none()
     if row is None:
         raise Fenced(hold.job_id, hold.fence)
     return row.request
@@ -140,7 +140,7 @@ def leave(
         no such way: look at the guard's status before.
     """
     columns = {"stop_reason": stop_reason, "error": error} if status in TERMINAL else {}
-    ways = sources(status) & ACTIVE
+    ways = frozenset() if status in ACTIVE else sources(status) & ACTIVE
     mine = and_(Job.id == hold.job_id, Job.fence == hold.fence, Job.writes == hold.writes)
     job = change(s, mine, ways, status, actor=actor, message=message, **columns)
     return job or _refuse(s, hold, status)
@@ -155,7 +155,7 @@ def note(s: Session, hold: Hold, message: str, actor: str) -> None:
         the job is another's by now.
     """
     statement = update(Job).where(*held(hold)).values(last_seq=Job.last_seq + 1).returning(Job, now())
-    row = s.execute(statement, execution_options=FRESH).one_or_none()
+    row = s.execute(statement).one_or_none()
     if row is None:
         raise Fenced(hold.job_id, hold.fence)
     tell(s, row[0], row[1], actor, message)
@@ -222,7 +222,7 @@ def ring_due(s: Session, every_seconds: float) -> bool:
         .values(rung_at=now())
         .returning(Job.id)
     )
-    return s.execute(statement, execution_options={"synchronize_session": False}).first() is not None
+    return s.execute(statement).first() is not None
 
 
 def held_by(s: Session, worker_prefix: str) -> list[Job]:
@@ -240,7 +240,7 @@ def ask_to_yield(s: Session, worker_prefix: str) -> list[str]:
         .values(request=Request.YIELD)
         .returning(Job.id)
     )
-    return sorted(s.scalars(statement, execution_options={"synchronize_session": False}))
+    return sorted(s.scalars(statement))
 
 
 def _next_due() -> Any:

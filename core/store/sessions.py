@@ -13,10 +13,13 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from core.store.errors import NetworkFileSystem
 
+MOUNTS = Path("/proc/self/mounts")
 NETWORKED = frozenset(
     {"9p", "afs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "glusterfs", "nfs", "nfs4", "smb3", "smbfs"}
 )
 PRAGMAS = ("busy_timeout = 10000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
+FRESH = {"populate_existing": True, "synchronize_session": False}
+"""Rows show what the database answered last; statements change no row behind its back."""
 POSTGRES = {
     "connect_timeout": 5,
     "keepalives_idle": 30,
@@ -30,7 +33,7 @@ class Sessions(sessionmaker[Session]):
     """`with sessions.begin() as s:` commits at its end; `with sessions.read() as s:` only looks."""
 
     def __init__(self, engine: Engine, reading: Engine) -> None:
-        super().__init__(engine, expire_on_commit=False)
+        super().__init__(engine, autoflush=False, expire_on_commit=False, execution_options=FRESH)
         self.engine = engine
         self._reading = reading
 
@@ -93,11 +96,11 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _refuse_network(path: Path) -> None:
     try:
-        lines = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return
-    mounts = [line.split(" ")[1:3] for line in lines]
-    above = [(len(where), kind) for where, kind in mounts if path.resolve().is_relative_to(where)]
+    mounts = [line.replace("\\040", "\0").split(" ")[1:3] for line in lines]
+    above = [(len(where), kind) for where, kind in mounts if path.resolve().is_relative_to(where.replace("\0", " "))]
     kind = max(above, default=(0, ""))[1]
     if kind in NETWORKED:
         raise NetworkFileSystem(str(path), kind)

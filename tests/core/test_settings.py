@@ -85,7 +85,7 @@ def test_threads_are_shared_among_the_workers() -> None:
 
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        Settings().port = 1  # type: ignore[misc]
+        Settings().port = 1
 
 
 def test_every_setting_says_what_it_means() -> None:

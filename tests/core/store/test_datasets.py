@@ -1,0 +1,76 @@
+"""The same bytes are one dataset, and it stays while a job needs it."""
+
+import threading
+
+import pytest
+
+from core.jobs.states import Status
+from core.store import datasets, jobs, leases
+from core.store.errors import DatasetInUse, NoSuchDataset
+from core.store.sessions import Sessions
+from tests.builders import a_dataset, a_guard, a_hold, a_job, sha
+
+
+def test_the_same_bytes_are_the_first_dataset(sessions: Sessions) -> None:
+    given = {"format": "csv", "sha256": sha("a"), "bytes": 3, "rows": 1, "columns": {"columns": ["x"]}}
+    with sessions.begin() as s:
+        first, made = datasets.insert(s, name="one", **given)  # type: ignore[arg-type]
+        again, made_again = datasets.insert(s, name="two", **given)  # type: ignore[arg-type]
+    assert (made, made_again) == (True, False)
+    assert again.id == first.id
+    with sessions.read() as s:
+        stored = datasets.get(s, first.id)
+        assert (stored.name, stored.columns) == ("one", {"columns": ["x"]})
+        found = datasets.by_sha(s, sha("a"))
+        assert found is not None
+        assert found.id == first.id
+        assert datasets.by_sha(s, sha("b")) is None
+
+
+def test_pages_are_newest_first(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        made = [a_dataset(s, sha256=sha(letter)).id for letter in "abc"]
+        first, cursor = datasets.page(s, limit=2)
+        rest, end = datasets.page(s, limit=2, cursor=cursor)
+    assert [dataset.id for dataset in first + rest] == made[::-1]
+    assert end is None
+
+
+def test_a_dataset_stays_while_a_job_needs_it(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        dataset = a_dataset(s)
+        waiting = a_job(s, dataset_id=dataset.id)
+        ran = a_hold(s, dataset_id=dataset.id)
+        leases.leave(s, a_guard(s, ran).hold, Status.SUCCEEDED, message="done", actor="w1")
+        with pytest.raises(DatasetInUse, match=f"{dataset.id} is needed by job {waiting.id}"):
+            datasets.delete(s, dataset.id)
+        jobs.cancel(s, waiting.id)
+        assert datasets.delete(s, dataset.id) == [sha("a")]
+        with pytest.raises(NoSuchDataset, match=dataset.id):
+            datasets.get(s, dataset.id)
+        with pytest.raises(NoSuchDataset):
+            datasets.delete(s, dataset.id)
+
+
+def test_a_dataset_cannot_go_while_a_job_that_names_it_is_being_made(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        dataset_id = a_dataset(s).id
+    deleting = threading.Event()
+    outcome: list[object] = []
+
+    def delete() -> None:
+        deleting.set()
+        try:
+            with sessions.begin() as s:
+                outcome.append(datasets.delete(s, dataset_id))
+        except DatasetInUse as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=delete)
+    with sessions.begin() as s:
+        a_job(s, dataset_id=dataset_id)
+        thread.start()
+        deleting.wait()
+        assert outcome == []
+    thread.join()
+    assert isinstance(outcome[0], DatasetInUse)

@@ -1,0 +1,151 @@
+"""Rows come back as they were written, numbered by one; what is not finite too."""
+
+import math
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core.jobs.states import Status
+from core.store import events, jobs
+from core.store.events import LogRow, MetricRow
+from core.store.holds import Guarded, Hold
+from core.store.sessions import Sessions
+from tests.builders import a_guard, a_hold, a_job, a_row
+from tests.conftest import empty
+
+ROWS = [
+    a_row(step=1, value=0.5),
+    a_row(step=2, value=math.nan),
+    a_row(step=2, split="validation", name="val_loss", value=math.inf),
+    a_row(step=3, value=-math.inf),
+]
+
+
+def write(
+    sessions: Sessions,
+    hold: Hold,
+    rows: Sequence[MetricRow],
+    timed: Sequence[MetricRow] = (),
+    logs: Sequence[LogRow] = (),
+) -> Guarded:
+    with sessions.begin() as s:
+        guarded = a_guard(s, hold, events=len(rows) + len(timed) + len(logs), recorded=len(rows))
+        events.append(s, guarded, rows, timed, logs)
+    return guarded
+
+
+@pytest.fixture
+def hold(sessions: Sessions) -> Hold:
+    with sessions.begin() as s:
+        return a_hold(s)
+
+
+def test_rows_are_numbered_on_and_stamped_by_the_database(sessions: Sessions, hold: Hold) -> None:
+    guarded = write(sessions, hold, ROWS, [a_row(name="samples_per_second", value=9.0)], [LogRow("hm", 3, 1, {"a": 1})])
+    with sessions.read() as s:
+        read = events.after(s, hold.job_id, 2)
+    assert [row.seq for row in read] == [3, 4, 5, 6, 7, 8]
+    assert {row.at for row in read} == {guarded.at}
+    assert [row.kind for row in read] == ["metric"] * 5 + ["log"]
+    assert [(row.value, row.nonfinite) for row in read[:4]] == [
+        (0.5, None),
+        (None, "nan"),
+        (None, "inf"),
+        (None, "-inf"),
+    ]
+    assert (read[2].step, read[2].epoch, read[2].split, read[2].name) == (2, 1, "validation", "val_loss")
+    assert (read[5].step, read[5].epoch, read[5].data) == (3, 1, {"message": "hm", "a": 1})
+
+
+def test_only_the_trainings_own_rows_are_recorded(sessions: Sessions, hold: Hold) -> None:
+    timed, logs = [a_row(name="speed")], [LogRow("hm")]
+    first = write(sessions, hold, ROWS[:1], timed, logs)
+    write(sessions, first.hold, ROWS[2:], timed, logs)
+    with sessions.read() as s:
+        assert events.stored_rows(s, hold.job_id, 0, 100) == [ROWS[0], *ROWS[2:]]
+        assert events.stored_rows(s, hold.job_id, 1, 1) == [ROWS[2]]
+        assert events.stored_rows(s, hold.job_id, 3, 1) == []
+        assert jobs.get(s, hold.job_id).recorded == 3
+
+
+@pytest.mark.parametrize(("events_", "recorded"), [(1, 1), (2, 1), (3, 2), (2, 3)])
+def test_rows_that_were_not_guarded_are_refused(sessions: Sessions, hold: Hold, events_: int, recorded: int) -> None:
+    with sessions.begin() as s:
+        guarded = a_guard(s, hold, events=events_, recorded=recorded)
+        with pytest.raises(ValueError, match="were guarded, not 2, 2"):
+            events.append(s, guarded, ROWS[:2])
+
+
+def test_nothing_to_append_is_nothing(sessions: Sessions, hold: Hold) -> None:
+    guarded = write(sessions, hold, [])
+    assert guarded.last_seq == 2
+
+
+def test_a_reader_goes_on_where_it_stopped(sessions: Sessions, hold: Hold) -> None:
+    write(sessions, hold, ROWS)
+    read: list[int] = []
+    with sessions.read() as s:
+        while rows := events.after(s, hold.job_id, read[-1] if read else 0, limit=2):
+            read += [row.seq for row in rows]
+        assert read == [1, 2, 3, 4, 5, 6]
+        assert [row.seq for row in events.after(s, hold.job_id, 0, kinds=["status"])] == [1, 2]
+        assert events.after(s, "job_gone", 0) == []
+
+
+def test_metrics_are_found_by_name_and_split(sessions: Sessions, hold: Hold) -> None:
+    write(sessions, hold, ROWS)
+    with sessions.read() as s:
+
+        def numbers(**asked: object) -> list[int]:
+            return [row.seq for row in events.metrics(s, hold.job_id, **asked)]  # type: ignore[arg-type]
+
+        assert numbers() == [3, 4, 5, 6]
+        assert numbers(after=4) == [5, 6]
+        assert numbers(limit=1) == [3]
+        assert numbers(name="loss") == [3, 4, 6]
+        assert numbers(split="validation") == [5]
+        assert numbers(name="loss", split="validation") == []
+        assert [row.seq for row in events.series(s, hold.job_id, "loss", "train")] == [3, 4, 6]
+
+
+def test_heads_tell_of_the_jobs_there_are(sessions: Sessions, hold: Hold) -> None:
+    with sessions.begin() as s:
+        other = a_job(s).id
+    with sessions.read() as s:
+        heads = events.heads(s, [hold.job_id, other, "job_gone"])
+        assert heads == {hold.job_id: (2, Status.RUNNING), other: (1, Status.QUEUED)}
+        assert events.heads(s, []) == {}
+        assert len(events.heads(s, [other, *(f"job_{n}" for n in range(2_000))])) == 1
+
+
+A_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+A_ROW = st.builds(
+    MetricRow,
+    step=st.integers(0, 2**62),
+    epoch=st.integers(0, 2**31),
+    split=st.sampled_from(["train", "validation", "test"]),
+    name=A_TEXT,
+    value=st.floats(),
+)
+
+
+@given(st.lists(st.lists(A_ROW, max_size=8), max_size=4))
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_number_survives_to_the_bit(sessions: Sessions, batches: list[list[MetricRow]]) -> None:
+    empty(sessions)
+    with sessions.begin() as s:
+        hold = a_hold(s)
+    at = hold
+    for batch in batches:
+        at = write(sessions, at, batch).hold
+    with sessions.read() as s:
+        stored = events.stored_rows(s, hold.job_id, 0, 1_000)
+        assert [row.seq for row in events.after(s, hold.job_id, 0)] == list(range(1, 3 + len(stored)))
+    assert [comparable(row) for row in stored] == [comparable(row) for batch in batches for row in batch]
+
+
+def comparable(row: MetricRow) -> tuple[object, ...]:
+    # SQLite keeps no sign of zero; a NaN is like another.
+    return (*row[:4], "nan" if math.isnan(row.value) else float(row.value).hex() if row.value else "0")

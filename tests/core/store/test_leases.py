@@ -1,0 +1,421 @@
+"""One worker holds a job at a time; what it writes counts once; a lost one's job goes on."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from core.jobs.states import ACTIVE, TRANSITIONS, Keep, Request, Status, StopReason
+from core.store import events, jobs, leases
+from core.store.clock import SECOND, read_clock
+from core.store.errors import Fenced, WrongState
+from core.store.holds import Hold, hold_of
+from core.store.sessions import Sessions
+from core.store.tables import Job
+from tests.builders import LEASE, a_checkpoint, a_guard, a_hold, a_job, lapse
+
+
+def test_a_claim_holds_the_job_for_a_lease(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        job = a_job(s)
+        before = read_clock(s)
+        claimed = leases.claim(s, "w1", 30.0)
+        after = read_clock(s)
+    assert claimed is not None
+    assert (claimed.id, claimed.status, claimed.worker) == (job.id, Status.RUNNING, "w1")
+    assert hold_of(claimed) == Hold(job.id, 1, 0)
+    assert claimed.lease_until is not None
+    assert before + 30 * SECOND <= claimed.lease_until <= after + 30 * SECOND
+    assert claimed.started_at is not None
+
+
+def test_where_nothing_is_due_there_is_nothing_to_claim(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        assert leases.claim(s, "w1", LEASE) is None
+        later = a_job(s)
+        s.execute(update(Job).where(Job.id == later.id).values(due_at=read_clock(s) + 60 * SECOND))
+        assert leases.claim(s, "w1", LEASE) is None
+
+
+def test_claims_go_by_priority_then_fairly_then_by_age(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        old, older = a_job(s, owner="ann"), a_job(s, owner="ann")
+        other, urgent = a_job(s, owner="bob"), a_job(s, owner="ann", priority=1)
+        for age, job in enumerate((other, old, older, urgent)):  # the oldest has the lowest
+            s.execute(update(Job).where(Job.id == job.id).values(created_at=10 - age))
+        order = [claimed.id for claimed in (leases.claim(s, "w1", LEASE) for _ in range(4)) if claimed]
+    assert order == [urgent.id, other.id, older.id, old.id]
+
+
+def test_the_second_run_keeps_when_the_first_began(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        hold = a_hold(s)
+        started = jobs.get(s, hold.job_id).started_at
+        leases.leave(s, a_guard(s, hold).hold, Status.QUEUED, message="yield", actor="w1")
+        again = leases.claim(s, "w2", LEASE)
+        assert again is not None
+        assert (again.started_at, again.fence, again.writes) == (started, 2, 0)
+
+
+def test_many_claimers_never_take_the_same(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        made = {a_job(s).id for _ in range(12)}
+    taken: list[str] = []
+
+    def claim_all(worker: str) -> None:
+        while True:
+            with sessions.begin() as s:
+                job = leases.claim(s, worker, LEASE)
+            if job is None:
+                return
+            taken.append(job.id)
+
+    together(*[lambda worker=f"w{n}": claim_all(worker) for n in range(4)])
+    assert sorted(taken) == sorted(made)
+
+
+def test_a_guard_allots_numbers_renews_and_sets(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        hold = a_hold(s)
+        lapse(s, hold.job_id)
+        guarded = leases.guard(s, hold, lease_seconds=30.0, events=3, recorded=2, step=7, latest={"loss": 0.5})
+        assert guarded.hold == Hold(hold.job_id, 1, 1)
+        assert (guarded.last_seq, guarded.recorded, guarded.events, guarded.rows) == (5, 2, 3, 2)
+        assert (guarded.status, guarded.request, guarded.keep) == (Status.RUNNING, None, None)
+        job = jobs.get(s, hold.job_id)
+        assert (job.step, job.latest, job.heartbeat_at) == (7, {"loss": 0.5}, guarded.at)
+        assert job.lease_until is not None
+        assert abs(job.lease_until - guarded.at - 30 * SECOND) < SECOND / 10
+        assert abs(guarded.at - read_clock(s)) < 5 * SECOND
+
+
+def test_a_guard_hears_what_a_client_asked_and_is_not_fenced_by_it(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        hold = a_hold(s)
+        jobs.cancel(s, hold.job_id, Keep.BEST)
+        guarded = a_guard(s, hold)
+        assert (guarded.status, guarded.request, guarded.keep) == (Status.CANCELLING, Request.CANCEL, Keep.BEST)
+
+
+def test_numbers_that_are_not_finite_stand_as_words(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        hold = a_hold(s)
+        a_guard(s, hold, latest={"loss": float("nan"), "a": [float("inf"), -1.5]}, best={"value": float("-inf")})
+    with sessions.read() as s:
+        job = jobs.get(s, hold.job_id)
+        assert (job.latest, job.best) == ({"loss": "nan", "a": ["inf", -1.5]}, {"value": "-inf"})
+
+
+def take_away(sessions: Sessions, hold: Hold) -> None:
+    with sessions.begin() as s:
+        assert leases.hand_back(s, hold.job_id, hold.fence, message="gone")
+
+
+def take_and_claim(sessions: Sessions, hold: Hold) -> None:
+    take_away(sessions, hold)
+    with sessions.begin() as s:
+        assert leases.claim(s, "w2", LEASE)
+
+
+def write_once_more(sessions: Sessions, hold: Hold) -> None:
+    with sessions.begin() as s:
+        a_guard(s, hold)
+
+
+def end(sessions: Sessions, hold: Hold) -> None:
+    with sessions.begin() as s:
+        leases.leave(s, a_guard(s, hold).hold, Status.SUCCEEDED, message="done", actor="w1")
+
+
+def delete(sessions: Sessions, hold: Hold) -> None:
+    end(sessions, hold)
+    with sessions.begin() as s:
+        jobs.delete(s, hold.job_id)
+
+
+WRITES: dict[str, Callable[[Any, Hold], object]] = {
+    "guard": a_guard,
+    "note": lambda s, hold: leases.note(s, hold, "hm", "w1"),
+    "leave": lambda s, hold: leases.leave(s, hold, Status.SUCCEEDED, message="done", actor="w1"),
+    "checkpoint": a_checkpoint,
+}
+
+
+@pytest.mark.parametrize("lose", [take_away, take_and_claim, write_once_more, end, delete])
+@pytest.mark.parametrize("write", WRITES)
+def test_who_lost_the_job_writes_nothing(
+    sessions: Sessions, lose: Callable[[Sessions, Hold], None], write: str
+) -> None:
+    with sessions.begin() as s:
+        hold = a_hold(s)
+    lose(sessions, hold)
+    before = everything(sessions, hold.job_id)
+    with sessions.begin() as s, pytest.raises(Fenced, match="stop, write nothing"):
+        WRITES[write](s, hold)
+    assert everything(sessions, hold.job_id) == before
+
+
+@pytest.mark.parametrize("lose", [take_away, take_and_claim, end, delete])
+def test_who_lost_the_job_renews_nothing(sessions: Sessions, lose: Callable[[Sessions, Hold], None]) -> None:
+    with sessions.begin() as s:
+        hold = a_hold(s)
+    lose(sessions, hold)
+    with sessions.begin() as s, pytest.raises(Fenced):
+        leases.renew(s, hold, LEASE)
+
+
+def test_a_heartbeat_moves_the_lease_and_nothing_else(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        hold = a_hold(s)
+        lapse(s, hold.job_id)
+        assert leases.renew(s, hold, LEASE) is None
+        assert leases.sweep(s) == []
+        jobs.pause(s, hold.job_id)
+        assert leases.renew(s, hold, LEASE) is Request.PAUSE
+        assert a_guard(s, hold).hold.writes == 1
+
+
+def test_a_lost_answer_is_settled(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        hold = a_hold(s)
+        assert leases.settle(s, hold) is None
+        following = a_guard(s, hold).hold
+        assert leases.settle(s, hold) == following
+        assert leases.settle(s, following) is None
+        last = a_guard(s, following).hold
+        with pytest.raises(Fenced):
+            leases.settle(s, hold)
+        leases.leave(s, last, Status.SUCCEEDED, message="done", actor="w1")
+        assert leases.settle(s, following) == last
+        with pytest.raises(Fenced):
+            leases.settle(s, last)
+
+
+def test_what_was_taken_away_is_not_settled(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        hold = a_hold(s)
+        a_guard(s, hold)
+    take_away(sessions, hold)
+    with sessions.read() as s, pytest.raises(Fenced):
+        leases.settle(s, hold)
+
+
+@pytest.mark.parametrize("target", Status)
+@pytest.mark.parametrize("status", sorted(ACTIVE))
+def test_a_worker_leaves_only_by_the_ways_there_are(sessions: Sessions, status: Status, target: Status) -> None:
+    with sessions.begin() as s:
+        hold = a_hold(s)
+        if status != Status.RUNNING:
+            (jobs.pause if status == Status.PAUSING else jobs.cancel)(s, hold.job_id)
+        guarded = a_guard(s, hold)
+        if target in TRANSITIONS[status] - ACTIVE:
+            job = leases.leave(s, guarded.hold, target, message="so", actor="w1")
+            assert (job.status, job.worker, job.lease_until, job.request) == (target, None, None, None)
+            assert jobs.transitions(s, hold.job_id)[-1].message == "so"
+        else:
+            with pytest.raises(WrongState, match=f"is {status} and cannot be {target}"):
+                leases.leave(s, guarded.hold, target, message="so", actor="w1")
+
+
+def test_an_end_keeps_its_reason_and_its_error(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        guarded = a_guard(s, a_hold(s))
+        error = {"code": "diverged", "step": 3}
+        reason = StopReason.DIVERGED
+        leases.leave(s, guarded.hold, Status.FAILED, message="no", actor="w1", stop_reason=reason, error=error)
+    with sessions.read() as s:
+        job = jobs.get(s, guarded.hold.job_id)
+        assert (job.stop_reason, job.error) == (reason, error)
+        assert job.ended_at is not None
+        told = events.after(s, job.id, job.last_seq - 1)[-1].data
+        assert told == {"status": "failed", "actor": "w1", "message": "no", "stop_reason": "diverged", "error": error}
+
+
+def test_a_note_is_told_without_a_change(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        guarded = a_guard(s, a_hold(s))
+        leases.note(s, guarded.hold, "other BLAS", "w1")
+        leases.note(s, guarded.hold, "really", "w1")
+        told = jobs.transitions(s, guarded.hold.job_id)
+        assert [(t.status, t.message) for t in told[-2:]] == [
+            (Status.RUNNING, "other BLAS"),
+            (Status.RUNNING, "really"),
+        ]
+
+
+@pytest.mark.parametrize(
+    ("ask", "status"),
+    [(None, Status.QUEUED), (jobs.pause, Status.PAUSED), (jobs.cancel, Status.CANCELLED)],
+)
+def test_a_lost_workers_job_goes_on_as_was_asked(
+    sessions: Sessions, ask: Callable[..., Job] | None, status: Status
+) -> None:
+    with sessions.begin() as s:
+        hold = a_hold(s, worker="w7")
+        if ask:
+            ask(s, hold.job_id)
+        assert leases.sweep(s) == []
+        lapse(s, hold.job_id)
+        (job,) = leases.sweep(s)
+        assert (job.status, job.fence, job.worker, job.request) == (status, 2, None, None)
+        assert "w7" in jobs.transitions(s, hold.job_id)[-1].message
+        assert leases.sweep(s) == []
+
+
+def test_a_cancelled_job_says_so_when_its_worker_is_lost(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        hold = a_hold(s)
+        jobs.cancel(s, hold.job_id, Keep.BEST)
+        job = leases.hand_back(s, hold.job_id, hold.fence, message="died")
+        assert job is not None
+        assert (job.stop_reason, job.keep) == (StopReason.CANCELLED, Keep.BEST)
+
+
+def test_only_who_holds_the_job_loses_it(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        hold = a_hold(s)
+        assert leases.hand_back(s, hold.job_id, hold.fence + 1, message="no") is None
+        assert leases.hand_back(s, "job_gone", 1, message="no") is None
+        assert leases.hand_back(s, hold.job_id, hold.fence, message="died")
+        assert leases.hand_back(s, hold.job_id, hold.fence, message="died") is None
+        assert leases.hand_back(s, hold.job_id, hold.fence + 1, message="it waits") is None
+
+
+def test_the_third_loss_without_progress_is_the_last(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        job_id = a_job(s).id
+        for death in range(1, leases.DEATHS + 1):
+            claimed = leases.claim(s, f"w{death}", LEASE)
+            assert claimed is not None
+            job = leases.hand_back(s, job_id, claimed.fence, message="killed by 9", detail={"signal": 9})
+            assert job is not None
+            assert job.deaths == death
+            assert (job.status == Status.FAILED) == (death == leases.DEATHS)
+        job = jobs.get(s, job_id)
+        assert job.error is not None
+        assert (job.error["code"], job.error["signal"]) == ("worker_lost", 9)
+        assert "killed by 9" in job.error["message"]
+
+
+def test_progress_forgets_the_lost(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        job_id = a_job(s).id
+        for round_ in range(2 * leases.DEATHS):
+            claimed = leases.claim(s, "w", LEASE)
+            assert claimed is not None
+            a_checkpoint(s, a_guard(s, hold_of(claimed)).hold, step=round_ + 1)
+            job = leases.hand_back(s, job_id, claimed.fence, message="killed")
+            assert job is not None
+            assert (job.status, job.deaths) == (Status.QUEUED, 1)
+
+
+def test_the_same_checkpoint_again_is_no_progress(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        job_id = a_job(s).id
+        seen = []
+        for _ in range(leases.DEATHS):
+            claimed = leases.claim(s, "w", LEASE)
+            assert claimed is not None
+            a_checkpoint(s, a_guard(s, hold_of(claimed)).hold, step=0)
+            job = leases.hand_back(s, job_id, claimed.fence, message="killed")
+            assert job is not None
+            seen.append(job.status)
+    assert seen == [Status.QUEUED, Status.QUEUED, Status.FAILED]
+
+
+def test_many_sweepers_take_a_job_away_once(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        holds = [a_hold(s) for _ in range(6)]
+        for hold in holds:
+            lapse(s, hold.job_id)
+    taken: list[str] = []
+
+    def sweep() -> None:
+        with sessions.begin() as s:
+            swept = [job.id for job in leases.sweep(s)]
+        taken.extend(swept)
+
+    together(*[sweep] * 4)
+    assert sorted(taken) == sorted(hold.job_id for hold in holds)
+    with sessions.read() as s:
+        assert {jobs.get(s, hold.job_id).fence for hold in holds} == {2}
+
+
+def test_one_of_many_rings_for_a_job_that_waits(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        assert not leases.ring_due(s, 0.0)
+        job = a_job(s)
+        assert not leases.ring_due(s, 5.0), "it has hardly waited"
+        s.execute(update(Job).where(Job.id == job.id).values(due_at=1))
+    answers: list[bool] = []
+
+    def ask() -> None:
+        with sessions.begin() as s:
+            answer = leases.ring_due(s, 60.0)
+        answers.append(answer)
+
+    together(*[ask] * 6)
+    assert sorted(answers) == [False] * 5 + [True]
+    with sessions.begin() as s:
+        s.execute(update(Job).where(Job.id == job.id).values(rung_at=1))
+        assert leases.ring_due(s, 60.0), "the bell was lost"
+
+
+def test_nobody_rings_for_a_job_that_runs(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        a_hold(s)
+        assert not leases.ring_due(s, 0.0)
+
+
+def test_a_parent_finds_its_childrens_jobs(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        mine, other = a_hold(s, worker="host:1:7"), a_hold(s, worker="host:10:7")
+        assert [job.id for job in leases.held_by(s, "host:1:")] == [mine.job_id]
+        assert [job.id for job in leases.held_by(s, "%")] == []
+        assert {job.id for job in leases.held_by(s, "host")} == {mine.job_id, other.job_id}
+
+
+def test_a_shutdown_asks_its_own_jobs_to_yield(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        mine, asked, other = a_hold(s, worker="a:1"), a_hold(s, worker="a:2"), a_hold(s, worker="b:1")
+        jobs.cancel(s, asked.job_id)
+        assert leases.ask_to_yield(s, "a:") == [mine.job_id]
+        wanted = [a_guard(s, hold).request for hold in (mine, asked, other)]
+        assert wanted == [Request.YIELD, Request.CANCEL, None]
+
+
+def test_a_yield_costs_no_life(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        hold = a_hold(s)
+        leases.ask_to_yield(s, "w1")
+        job = leases.leave(s, a_guard(s, hold).hold, Status.QUEUED, message="yield", actor="w1")
+        assert (job.deaths, job.request) == (0, None)
+
+
+def everything(sessions: Sessions, job_id: str) -> Any:
+    with sessions.read() as s:
+        job = s.get(Job, job_id)
+        columns = None if job is None else {c.key: getattr(job, c.key) for c in Job.__mapper__.column_attrs}
+        return columns, events.after(s, job_id, 0), [t.message for t in jobs.transitions(s, job_id)]
+
+
+def together(*calls: Callable[[], None]) -> None:
+    """Make the calls at once, each in a thread; fails with what any of them raised."""
+    start = threading.Barrier(len(calls))
+    raised: list[BaseException] = []
+
+    def run(call: Callable[[], None]) -> None:
+        start.wait()
+        try:
+            call()
+        except BaseException as error:
+            raised.append(error)
+
+    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not raised
