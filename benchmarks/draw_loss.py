@@ -100,10 +100,15 @@ def panel(
 
     parts = [f'<text class="title" y="-20">{title}</text>']
     parts += [f'<path class="grid" d="M0 {y(loss)}H{WIDTH}"/>' for loss in losses]
-    parts += [f'<text x="-8" y="{y(loss) + 4}" text-anchor="end">{loss:g}</text>' for loss in losses]
+    parts += [f'<text x="-8" y="{y(loss) + 4}" text-anchor="end">{short(loss)}</text>' for loss in losses]
     parts += [f'<text x="{x(step)}" y="{HEIGHT + 22}" text-anchor="middle">{step:g}</text>' for step in steps]
     parts.append(f'<path class="loss" d="M{"L".join(f"{x(step)} {y(loss)}" for step, loss in rows)}"/>')
     return "\n".join(parts)
+
+
+def short(loss: float) -> str:
+    """`1e-7`, not `1e-07`."""
+    return f"{loss:g}".replace("e-0", "e-")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,10 @@ import { number } from "./format.js";
 
 const SPLITS = ["train", "validation", "test"];
 
+/** Between ticks: uPlot's own end at 1e16, and a loss that diverges does not. */
+const INCREMENTS = Array.from({ length: 320 }, (_, at) => at - 16)
+  .flatMap((power) => [1, 2, 2.5, 5].map((digit) => Number(`${digit}e${power}`)));
+
 /** A chart in `box` that grows by `add(row)`; `show(name, log)` picks the metric and the scale. */
 export class Chart {
   #box; #plot = null; #series = new Map(); #name = "loss"; #log = false; #frame = 0; #watch; #dark;
@@ -92,13 +96,19 @@ export class Chart {
     return {
       ...size(this.#box),
       scales: { x: { time: false }, y: { distr: this.#log ? 3 : 1 } },
-      axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : number(tick))) }],
+      axes: [axis, {
+        ...axis,
+        size: 64,
+        incrs: INCREMENTS,
+        values: (_, ticks) => ticks.map((tick) => number(tick)),
+        ...(this.#log && { splits: (_, at, min, max) => decades(min, max), filter: (_, ticks) => ticks }),
+      }],
       series: [
         { label: "step", value: here },
         ...splits.map((split) => ({
           label: split,
           stroke: color(split),
-          width: 2,
+          width: 1.5,
           points: { show: false },
           value: here,
         })),
@@ -108,6 +118,16 @@ export class Chart {
 }
 
 const size = ({ clientWidth: width }) => ({ width, height: Math.min(400, Math.max(260, 0.56 * width)) });
+
+/** Ticks of a logarithmic axis: some ten powers of ten at most, or 1, 2 and 5 of each where these are few. */
+function decades(min, max) {
+  const [low, high] = [Math.floor(Math.log10(min)), Math.ceil(Math.log10(max))];
+  const every = Math.ceil((high - low) / 10);
+  const digits = high - low > 3 ? [1] : [1, 2, 5];
+  const ticks = [];
+  for (let power = low; power <= high; power += every) ticks.push(...digits.map((digit) => Number(`${digit}e${power}`)));
+  return ticks.filter((tick) => tick >= min && tick <= max);
+}
 
 const last = (values) => values.findLast((value) => value != null);
 

@@ -96,14 +96,13 @@ function show(part, job) {
   part.progress.textContent = [
     `epoch ${progress.epoch} of ${progress.epochs}`,
     `step ${progress.step}`,
-    ...(progress.seconds_left > 0 && !TERMINAL.has(status) ? [`${duration(progress.seconds_left)} left`] : []),
+    ...(progress.seconds_left ? [`${duration(progress.seconds_left)} left`] : []),
+    ...(job.stop_reason ? [job.stop_reason.replaceAll("_", " ")] : []),
   ].join(" · ");
   ACTIONS.forEach(({ from }, at) => { part.actions.children[at].disabled = !from.includes(status); });
-  part.notice.hidden = !job.error && !job.stop_reason;
-  part.notice.classList.toggle("bad", Boolean(job.error));
-  part.notice.textContent = job.error?.message ?? (job.stop_reason ?? "").replaceAll("_", " ");
+  part.error.textContent = job.error?.message ?? "";
   part.story.replaceChildren(...job.transitions.map(({ status: entered, at, actor, message }) =>
-    element("li", {}, badge(entered), " ", element("time", { datetime: at }, clock(at)), ` ${[message, actor].filter(Boolean).join(" · ")}`)));
+    element("li", {}, badge(entered), " ", element("time", { datetime: at, title: actor }, clock(at)), ` ${message}`)));
   part.facts.replaceChildren(...facts(job).flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
   part.spec.textContent = pretty(job.spec);
 }

@@ -165,6 +165,13 @@ def test_a_job_page_lives_with_its_job_and_its_buttons_obey_the_status(page: Pag
     assert httpx.get(f"{service}/v1/jobs/{job}").status_code == 404
 
 
+def test_a_job_that_diverges_says_what_to_do(page: Page, service: str) -> None:
+    job = post(service, LINE | {"optimizer": {"type": "sgd", "learning_rate": 5}, "training": {"epochs": 100}})
+    page.goto(f"/#/jobs/{job}")
+    expect(badge(page)).to_have_text("failed", timeout=TRAINED_MS)
+    expect(page.locator(".error")).to_contain_text("try a smaller learning rate")
+
+
 def test_a_stream_that_breaks_is_opened_again(page: Page, service: str) -> None:
     job = post(service, LONG)
     answers = [503]
