@@ -28,6 +28,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 TRAINED_MS = 30_000
+expect.set_options(timeout=15_000)  # a busy machine is no fault of the page
 VENDOR = Path(__file__).parents[2] / "api" / "static" / "vendor"
 
 LINE: dict[str, Any] = {
@@ -220,7 +221,7 @@ def test_the_list_filters_by_status_and_loads_more(page: Page, service: str) -> 
     press(page, "Load more")
     expect(page.locator(".jobs .name", has_text=re.compile("^list 0$"))).to_be_visible()
     page.get_by_label("Status").select_option("failed")
-    expect(page.get_by_text("No job here yet.")).to_be_visible()
+    expect(page.locator(".jobs .name", has_text="list")).to_have_count(0)
 
 
 def test_an_unknown_job_and_a_service_that_is_away_are_said(page: Page) -> None:
