@@ -68,13 +68,24 @@ class Child:
     def _start(self) -> None:
         self._again_at = None
         self._started_at = monotonic()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "chainrule", self.command],
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,  # so that a Ctrl-C in the terminal reaches `up` alone
-            preexec_fn=_end_with_parent,  # noqa: PLW1509 - there are no threads here
-        )
+        self._process = started(self.command, self._environment)
+
+
+def started(command: str, environment: Mapping[str, str], *, quiet: bool = False) -> subprocess.Popen[bytes]:
+    """`python -m chainrule <command>` as a process that is told to end when this one is killed."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "chainrule", command],
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL if quiet else None,
+        start_new_session=True,  # so that a Ctrl-C in the terminal reaches the parent alone
+        preexec_fn=_end_with_parent,  # noqa: PLW1509 - there are no threads here
+    )
+
+
+def run_once(command: str, environment: Mapping[str, str]) -> int:
+    """The exit code of `python -m chainrule <command>`."""
+    return started(command, environment).wait()
 
 
 def how(code: int) -> str:

@@ -3,6 +3,8 @@
 What each command needs is imported when it runs, so that none waits for another's libraries.
 """
 
+import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -92,6 +94,7 @@ def demo(
     from chainrule.demo import Disappointed, demonstrate
     from chainrule.service import NoService
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that a service of our own is ended
     with _plainly(HTTPError, Disappointed, NoService, OSError):
         demonstrate(settings, url)
 

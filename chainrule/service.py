@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic, sleep
@@ -11,6 +9,7 @@ from time import monotonic, sleep
 import httpx
 from rich.console import Console
 
+from chainrule.child import started
 from core.settings import Settings
 
 PATIENCE = 60.0
@@ -43,9 +42,7 @@ def service(settings: Settings, url: str | None, console: Console) -> Iterator[h
 def _started(client: httpx.Client, console: Console) -> Iterator[None]:
     console.print(f"Nothing answers at {client.base_url}: starting a service for the demo", style="dim")
     environment = {"CHAINRULE_LOG_LEVEL": "warning", **os.environ}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "chainrule", "up"], env=environment, stdout=subprocess.DEVNULL, start_new_session=True
-    )
+    process = started("up", environment, quiet=True)
     try:
         until = monotonic() + PATIENCE
         while not _ready(client):

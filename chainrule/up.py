@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
@@ -12,14 +12,11 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from rich.console import Console
-from sqlalchemy.exc import OperationalError
 
-from chainrule.child import Child
+from chainrule.child import Child, run_once
 from chainrule.claim import CannotStart, claimed, free_port
 from chainrule.terminal import keys
 from core.settings import Settings
-from core.store.errors import StoreError
-from core.store.migrate import upgrade
 from worker.pulse import alive, pulse_folder
 
 READY = 60.0
@@ -27,6 +24,7 @@ READY = 60.0
 GRACE = 25.0
 """Seconds that they may take to end."""
 TICK = 0.05
+CODE = Path(__file__).parent.parent
 
 console = Console(highlight=False)
 
@@ -41,10 +39,10 @@ def run(settings: Settings) -> int:
     """
     with claimed(settings.data_dir), keys(), _signals() as wanted:
         port = free_port(settings.host, settings.port)
-        _migrate(settings)
+        environment = _environment(settings, port)
+        _migrate(settings, environment)
         for pulse in pulse_folder(settings.data_dir).glob("*"):
             pulse.unlink()
-        environment = _environment(settings, port)
         children = [Child("api", environment), Child("worker", environment)]
         try:
             if _ready(settings, port, children, wanted):
@@ -78,19 +76,21 @@ def _signals() -> Iterator[Wanted]:
             signal.signal(number, handler)
 
 
-def _migrate(settings: Settings) -> None:
-    try:
-        upgrade(settings.database)
-    except StoreError as error:
-        raise CannotStart(str(error)) from None
-    except OperationalError as error:
-        raise CannotStart(f"the database cannot be reached: {str(error.orig).splitlines()[0]}") from None
+def _migrate(settings: Settings, environment: Mapping[str, str]) -> None:
+    """Migrate the database, unless this folder's own is known to be migrated: to look would cost a second."""
+    known = settings.data_dir / "migrated"
+    wanted = " ".join(sorted(file.name for file in (CODE / "migrations" / "versions").glob("*.py")))
+    own = settings.database_url is None and (settings.data_dir / "chainrule.db").exists()
+    if own and known.exists() and known.read_text() == wanted:
+        return
+    if run_once("migrate", environment):
+        raise CannotStart("the database cannot be migrated; what was said stands above")
+    known.write_text(wanted)
 
 
 def _environment(settings: Settings, port: int) -> dict[str, str]:
     """The children's variables: ours, the port that was found, and where this program's code is."""
-    here = str(Path(__file__).parent.parent)
-    path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
+    path = os.pathsep.join(filter(None, [str(CODE), os.environ.get("PYTHONPATH")]))
     data = str(settings.data_dir.absolute())
     return {**os.environ, "CHAINRULE_PORT": str(port), "CHAINRULE_DATA_DIR": data, "PYTHONPATH": path}
 
