@@ -12,6 +12,7 @@ from threadpoolctl import ThreadpoolController
 
 from api.app import create_app
 from api.services import Services
+from core import logs
 from core.settings import Settings
 from core.store import leases
 from core.store.migrate import upgrade
@@ -63,6 +64,11 @@ class Api:
         job = self.post(**changes)
         self.train()
         return self.job(job["id"])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logging() -> None:
+    logs.configure(Settings(log_level="warning"))
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
