@@ -151,7 +151,7 @@ def test_limits_are_kept(path: Path, limits: Limits, message: str) -> None:
         csv_schema(path, ONE, limits=limits)
 
 
-class Watched(io.FileIO):
+class Watched(io.BufferedReader):
     """A file that knows how far it was read."""
 
     taken = 0
@@ -166,10 +166,10 @@ class Watched(io.FileIO):
 def test_a_gigabyte_in_one_cell_is_not_read(path: Path, opening: bytes) -> None:
     path.write_bytes(opening + b"x" * 100)
     os.truncate(path, 2**30)  # sparse: takes no room on the disk
-    with pytest.raises(InvalidFile, match="longer than"), path.open("rb") as file:
-        watched = Watched(file.fileno(), closefd=False)
-        Csv(delimiter=",", header=True).summed_up(watched, {}, Limits())  # type: ignore[arg-type]
-    assert watched.taken < 5 * 2**20
+    with Watched(io.FileIO(path)) as watched:
+        with pytest.raises(InvalidFile, match="longer than"):
+            Csv(delimiter=",", header=True).summed_up(watched, {}, Limits())
+        assert watched.taken < 5 * 2**20
 
 
 def test_a_row_that_never_ends_over_many_lines_is_not_read() -> None:
@@ -184,7 +184,7 @@ def test_columns_load_as_numbers_and_codes(path: Path) -> None:
     loaded = Csv(header=True).load(path, schema, schema.columns)
     np.testing.assert_array_equal(loaded["age"], [20, 30, np.nan])
     assert loaded["city"].tolist() == [1, 0, 1]
-    assert (loaded["age"].dtype, loaded["city"].dtype) == (np.float64, np.int32)
+    assert (loaded["age"].dtype, loaded["city"].dtype) == (np.dtype("f8"), np.dtype("i4"))
 
 
 def test_a_missing_category_loads_as_minus_one(path: Path) -> None:
@@ -216,8 +216,8 @@ def test_rows_come_in_pages_as_stored(path: Path) -> None:
 
 
 def test_blocks_are_seamless(path: Path) -> None:
-    values = np.arange(200_000.0)
-    schema = csv_schema(path, "n,m\n" + "".join(f"{n},{n % 7}\n" for n in range(200_000)))
+    values = np.arange(100_000.0)
+    schema = csv_schema(path, "n,m\n" + "".join(f"{n},{n % 7}\n" for n in range(100_000)))
     assert schema.columns[0].mean == pytest.approx(values.mean())
     assert schema.columns[1].distinct == 7
     np.testing.assert_array_equal(Csv(header=True).load(path, schema, schema.columns)["n"], values)

@@ -26,7 +26,7 @@ def test_every_format_has_a_file_here_and_a_way_to_be_told() -> None:
 def test_a_file_is_inspected_and_read(tmp_path: Path, word: str) -> None:
     path = tmp_path / "../of no meaning".replace("../", "")
     path.write_bytes(FILES[word])
-    schema = inspect(path, FORMATS[word](header=True) if word == "csv" else FORMATS[word]())
+    schema = inspect(path, Csv(header=True) if word == "csv" else FORMATS[word]())
     assert type(reader(schema)) is FORMATS[word]
     loaded = load(path, schema, ["0"])
     assert {name: values.tolist() for name, values in loaded.items()} == {"0": [3.5, 1.5]}

@@ -73,7 +73,7 @@ WRONG: list[tuple[Any, str]] = [
     (npy_bytes(np.zeros(2, "c16")), "holds complex128"),
     (npy_bytes(np.zeros(2, "M8[s]")), "holds datetime64"),
     (npy_bytes(np.zeros(2, [("a", "f8")])), "only whole numbers, floats"),
-    (npy_bytes(np.longdouble([1])), "only whole numbers, floats"),
+    (npy_bytes(np.array([1], np.longdouble)), "only whole numbers, floats"),
     (npy_bytes(1.0), "is a single value"),
     (npy_bytes(np.zeros((0, 3))), "is empty"),
     (npy_bytes(np.zeros((2, 0))), "is empty"),

@@ -45,10 +45,10 @@ def test_a_schema_says_what_the_arrays_hold(path: Path) -> None:
 @pytest.mark.parametrize(
     ("array", "dtype"),
     [
-        (np.float64([[0.1, 0.2]]), "f8"),
-        (np.float16([[0.5, 2]]), "f4"),
-        (np.uint8([[1, 2]]), "f4"),
-        (np.int64([[2**40, 1]]), "f8"),
+        (np.array([[0.1, 0.2]]), "f8"),
+        (np.array([[0.5, 2]], "f2"), "f4"),
+        (np.array([[1, 2]], "u1"), "f4"),
+        (np.array([[2**40, 1]], "i8"), "f8"),
         (np.asfortranarray(np.arange(6.0).reshape(2, 3)), "f8"),
     ],
 )
@@ -115,7 +115,7 @@ def test_two_arrays_of_one_name_are_refused(path: Path) -> None:
     with zipfile.ZipFile(file, "w") as written:
         written.writestr("x.npy", ARRAY)
         written.writestr("x.npy", ARRAY)
-    with pytest.raises(InvalidFile, match='holds "x.npy" 2 times'):
+    with pytest.raises(InvalidFile, match=r'holds "x.npy" 2 times'):
         npz_schema(path, file.getvalue())
 
 
@@ -180,7 +180,7 @@ def test_a_directory_of_a_million_members_is_not_listed(path: Path) -> None:
 
 
 def test_limits_are_kept(path: Path) -> None:
-    with pytest.raises(InvalidFile, match="holds 2 arrays: at most 1"):
+    with pytest.raises(InvalidFile, match=r"holds 2 arrays: at most 1"):
         npz_schema(path, npz_bytes(x=np.zeros(2), y=np.zeros(2)), Limits(columns=1))
     with pytest.raises(InvalidFile, match="more than 5 values together"):
         npz_schema(path, npz_bytes(x=np.zeros(3), y=np.zeros(3)), Limits(cells=5))

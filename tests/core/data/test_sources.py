@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from core.data.builtin import Builtin
 from core.data.errors import InvalidData
-from core.data.sources import Builtin, Data, DatasetReference, Inline
+from core.data.sources import Data, DatasetReference, Inline
 from core.data.targets import Classes, Numbers
 from core.nn.kinds import members
 

@@ -18,8 +18,7 @@ def test_the_split_is_what_was_announced(fraction: float, counts: list[int], str
     ids = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
     try:
         held = held_out(validation, len(ids), counts)
-    except InvalidData as error:
-        assert error.pointer == "/data/validation/fraction"
+    except InvalidData:  # a side would be empty
         return
     found = split(validation, ids, len(ids), seed)
     assert found.validation is not None

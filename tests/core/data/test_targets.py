@@ -18,7 +18,7 @@ def test_a_target_travels_as_json(target: Target) -> None:
 
 
 def test_one_number_is_answered_plainly() -> None:
-    assert ONE.answer(np.float32([[1.5], [2]])) == [{"value": 1.5}, {"value": 2.0}]
+    assert ONE.answer(np.array([[1.5], [2]], np.float32)) == [{"value": 1.5}, {"value": 2.0}]
 
 
 def test_numbers_keep_their_shape() -> None:
