@@ -52,6 +52,17 @@ CURVE_ENDS = """box => {
   return [found[0], found.at(-1)];
 }"""  # the first and the last pixel of the training curve: [[x, y], [x, y]]
 
+POINTERS = [  # a text, a pointer, and what it leads to
+    ('{"a": {"b": [1, 22, 3]}}', "/a/b/1", "22"),
+    ('{"a": {"b": [1, 22, 3]}}', "/a/b/9", "[1, 22, 3]"),
+    ('{"b": "a", "a": "b"}', "/a", '"b"'),
+    ('{"x/y": 1, "m~n": "}"}', "/m~0n", '"}"'),
+    ('{"x/y": 1, "m~n": "}"}', "/x~1y", "1"),
+    ('{"a": [[], {}, [{"b": null}]]}', "/a/2/0/b", "null"),
+    ("[1, 2", "/1", "2"),
+    ("]", "", "]"),
+]
+
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -232,8 +243,7 @@ def test_an_unknown_job_and_a_service_that_is_away_are_said(page: Page) -> None:
     expect(page.locator("#health")).to_contain_text("The service does not answer.")
 
 
-@pytest.mark.parametrize("width", [320, 375])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (375, "dark")])
 def test_a_phone_needs_no_sideways_scroll(page: Page, service: str, width: int, scheme: Any) -> None:
     job = post(service, LINE | {"name": "a name without any place to break it " + "x" * 80})
     page.set_viewport_size({"width": width, "height": 720})
@@ -244,23 +254,12 @@ def test_a_phone_needs_no_sideways_scroll(page: Page, service: str, width: int, 
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.parametrize(
-    ("text", "pointer", "found"),
-    [
-        ('{"a": {"b": [1, 22, 3]}}', "/a/b/1", "22"),
-        ('{"a": {"b": [1, 22, 3]}}', "/a/b/9", "[1, 22, 3]"),
-        ('{"b": "a", "a": "b"}', "/a", '"b"'),
-        ('{"x/y": 1, "m~n": "}"}', "/m~0n", '"}"'),
-        ('{"x/y": 1, "m~n": "}"}', "/x~1y", "1"),
-        ('{"a": [[], {}, [{"b": null}]]}', "/a/2/0/b", "null"),
-        ("[1, 2", "/1", "2"),
-        ("]", "", "]"),
-    ],
-)
-def test_a_pointer_finds_its_place_in_the_text(page: Page, text: str, pointer: str, found: str) -> None:
+def test_a_pointer_finds_its_place_in_the_text(page: Page) -> None:
     page.goto("/")
-    start, end = page.evaluate("async args => (await import('/static/pointer.js')).locate(...args)", [text, pointer])
-    assert text[start:end] == found
+    for text, pointer, found in POINTERS:
+        call = "async args => (await import('/static/pointer.js')).locate(...args)"
+        start, end = page.evaluate(call, [text, pointer])
+        assert text[start:end] == found, (text, pointer)
 
 
 @pytest.mark.parametrize("source", sorted(VENDOR.glob("*/SOURCE.md")), ids=lambda path: path.parent.name)
