@@ -97,6 +97,9 @@ def _app(settings: Settings, prefix: str, stop: Stop) -> Celery:
     desks: list[Desk] = []
 
     def set_up(**_: object) -> None:
+        # A process manager may signal the whole group. A child that died of it could take a lock of the pool's queues
+        # along, and its parent would wait for that lock for ever: children end when the parent closes the queue.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         desks[:] = [Desk.set_up(settings, prefix, stop)]
 
     @app.task(name=TASK)  # type: ignore[untyped-decorator]  # Celery ships no types

@@ -4,7 +4,6 @@ One byte shared with the children it forks, and a flag of each child's own.
 """
 
 import mmap
-import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,14 +28,13 @@ class Stop:
 
     @contextmanager
     def by_signal(self) -> Iterator[None]:
-        """Let a SIGTERM that reaches this child itself be such a wish; the child ends by it after the block."""
+        """Let a SIGTERM that reaches this child itself be such a wish, for this block."""
         before = signal.signal(signal.SIGTERM, self._on_signal)
         try:
             yield
         finally:
             signal.signal(signal.SIGTERM, before)
-            if self._own:
-                os.kill(os.getpid(), signal.SIGTERM)
+            self._own = False
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._own = True
