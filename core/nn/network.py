@@ -116,4 +116,4 @@ def _views(
     for part in plan.parts:
         parts.append(_views(part, weights, gradients, statistics, input_gradient=below))
         below = below or part.parameters > 0
-    return Views(own, slopes, moving, tuple(parts), input_gradient)
+    return Views(own, slopes, moving, tuple(parts), plan.parameters > 0, input_gradient)

@@ -80,12 +80,13 @@ class Plan:
 class Views:
     """What one layer sees of the three flat vectors, by name, and what its parts see.
 
-    `input_gradient` is false where nothing below the layer learns, so that its backward pass can end with its own
-    weights.
+    `learns` is true where it or a part of it has weights; `input_gradient` is false where nothing below the layer
+    learns, so that its backward pass can end with its own weights. Where both are false no backward pass is made.
     """
 
     weights: dict[str, Array]
     gradients: dict[str, Array]
     statistics: dict[str, Array]
     parts: tuple[Views, ...]
+    learns: bool
     input_gradient: bool

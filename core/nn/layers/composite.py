@@ -41,11 +41,12 @@ class Sequential:
         return Plan(shape, parts=tuple(parts))
 
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
-        """Forwards through the layers in order; backwards by the chain rule, in reverse order."""
+        """Forwards through the layers in order; backwards by the chain rule, in reverse, to the first that learns."""
         chain = []
         for layer, view in zip(self.layers, views.parts, strict=True):
             x, backward = layer.forward(x, view, run)
-            chain.append(backward)
+            if view.learns or view.input_gradient:
+                chain.append(backward)
         chain.reverse()
 
         def backward_through(gradient: Array) -> Array:
