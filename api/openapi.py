@@ -79,9 +79,8 @@ def document(app: FastAPI, models: Sequence[type[BaseModel]]) -> dict[str, Any]:
     made = get_openapi(
         title=app.title, version=app.version, summary=app.summary, description=app.description, routes=app.routes
     )
-    wanted: list[tuple[type[BaseModel], Literal["validation"]]] = [
-        (model, "validation") for model in (*models, Problem)
-    ]
+    shown: list[type[BaseModel]] = [*models, Problem]
+    wanted: list[tuple[type[BaseModel], Literal["validation"]]] = [(model, "validation") for model in shown]
     _, ours = models_json_schema(wanted, ref_template=REF)
     components = made.setdefault("components", {}).setdefault("schemas", {})
     components.update(ours["$defs"])

@@ -24,8 +24,9 @@ from core.data.instances import instances_from_csv, instances_from_npy
 from core.jobs.states import Keep
 from core.models.checkpoint import DamagedCheckpoint
 from core.models.model import Model, Which
-from core.store import checkpoints, jobs, tables
+from core.store import checkpoints
 from core.store.errors import NoSuchJob
+from core.store.serving import Serving, serving
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 
@@ -84,37 +85,32 @@ def predict(
     services: Service,
     job_id: JobId,
     body: RawBody,
-    weights: Annotated[Keep | None, Query(description="`best` or `last`; else those that the job keeps.")] = None,
+    weights: Annotated[Which | None, Query(description="Which weights; else those that the job keeps.")] = None,
 ) -> Response:
     """Predict with the job's latest checkpoint. Records are raw: scaling and categories travel in the model."""
     records = _records(media_type(request), body)
     with services.sessions.read() as s:
-        job = jobs.get(s, known(s, job_id))
-        newest = checkpoints.latest(s, job.id)
-    which = weights or job.keep or Keep.BEST
-    if newest is None or Keep.NONE in {which, job.keep}:
-        raise JobNotTrained(job.id, job.status)
-    checkpoint, model = _model(services, newest, "best" if which is Keep.BEST else "last")
-    source = {"id": checkpoint.id, "step": checkpoint.step, "epoch": checkpoint.epoch}
+        job = serving(s, known(s, job_id))
+    which: Which = weights or ("last" if job.keep is Keep.LAST else "best")
+    if job.checkpoint_id is None or job.sha256 is None or job.keep is Keep.NONE:
+        raise JobNotTrained(job.job_id, job.status)
+    source = {"id": job.checkpoint_id, "step": job.step, "epoch": job.epoch}
+    try:
+        model = services.models.get(job.sha256, which)
+    except UNREADABLE as error:
+        model, source = _another(services, job, which, error)
     return Json({"predictions": model.predict(records), "checkpoint": source})
 
 
-def _model(services: Services, newest: tables.Checkpoint, which: Which) -> tuple[tables.Checkpoint, Model]:
-    """The newest model that can be read.
-
-    The file of the newest may just have been pruned by a training that went on, or be damaged: then the next is taken.
-    """
-    try:
-        return newest, services.models.get(newest.sha256, which)
-    except UNREADABLE as error:
-        with services.sessions.read() as s:
-            others = [row for row in checkpoints.of_job(s, newest.job_id) if row.sha256 != newest.sha256]
-        if not others:
-            raise
-        log.warning(
-            "cannot read a checkpoint: taking another", checkpoint=newest.id, job=newest.job_id, reason=str(error)
-        )
-        return others[0], services.models.get(others[0].sha256, which)
+def _another(services: Services, job: Serving, which: Which, error: Exception) -> tuple[Model, dict[str, Any]]:
+    """The model of another checkpoint: the newest's file was just pruned by a training that went on, or is damaged."""
+    log.warning("cannot read a checkpoint", checkpoint=job.checkpoint_id, job=job.job_id, reason=str(error))
+    with services.sessions.read() as s:
+        others = [row for row in checkpoints.of_job(s, job.job_id) if row.sha256 != job.sha256]
+    if not others:
+        raise error
+    source = {"id": others[0].id, "step": others[0].step, "epoch": others[0].epoch}
+    return services.models.get(others[0].sha256, which), source
 
 
 def _records(kind: str, body: bytes) -> Records:
