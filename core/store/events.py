@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cache
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -50,6 +52,8 @@ class EventRow(NamedTuple):
 
 Metric = tuple[int, int, str, str, float]
 Values = tuple[Any, ...]
+PORTIONS = (500, 50, 5, 1)
+"""Rows of one statement."""
 COLUMNS = ("job_id", "seq", "kind", "step", "epoch", "split", "name", "value", "nonfinite", "at", "recorded", "data")
 _READ = tuple(getattr(Event, name) for name in EventRow._fields)
 
@@ -168,10 +172,21 @@ def _values(
         yield job, seq, "log", log.step, log.epoch, None, None, None, None, at, None, data
 
 
-def _execute_many(s: Session, values: Iterator[Values]) -> None:
-    places = ", ".join("?" * len(COLUMNS))
-    statement = f"INSERT INTO events ({', '.join(COLUMNS)}) VALUES ({places})"  # noqa: S608 - our own names
-    s.connection().exec_driver_sql(statement, list(values))
+def _insert_many(s: Session, values: Iterator[Values]) -> None:
+    # The driver gives up the interpreter's lock at each statement, and a busy training thread hands it back 5 ms later:
+    # so many rows a statement (and in a few sizes, whose texts stay prepared). Twice as fast as `executemany` alone, too.
+    connection, rows, start = s.connection(), list(values), 0
+    for size in PORTIONS:
+        while len(rows) - start >= size:
+            portion = rows[start : start + size]
+            connection.exec_driver_sql(_insertion(size), tuple(chain.from_iterable(portion)))
+            start += size
+
+
+@cache
+def _insertion(rows: int) -> str:
+    places = f"({', '.join('?' * len(COLUMNS))})"
+    return f"INSERT INTO events ({', '.join(COLUMNS)}) VALUES {', '.join([places] * rows)}"  # noqa: S608 - our own names
 
 
 def _copy(s: Session, values: Iterator[Values]) -> None:
@@ -182,5 +197,5 @@ def _copy(s: Session, values: Iterator[Values]) -> None:
 
 
 WRITERS: Mapping[str, Callable[[Session, Iterator[Values]], None]] = MappingProxyType(
-    {"sqlite": _execute_many, "postgresql": _copy},
+    {"sqlite": _insert_many, "postgresql": _copy},
 )

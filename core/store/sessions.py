@@ -18,6 +18,8 @@ NETWORKED = frozenset(
     {"9p", "afs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "glusterfs", "nfs", "nfs4", "smb3", "smbfs"}
 )
 PRAGMAS = ("busy_timeout = 10000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
+LOOKING = {"begin": "BEGIN"}
+"""Of a connection that only reads: on SQLite it then waits for no writer."""
 FRESH = {"populate_existing": True, "synchronize_session": False}
 """Rows show what the database answered last; statements change no row behind its back."""
 POSTGRES = {
@@ -65,7 +67,7 @@ def _open_sqlite(url: URL, pool_size: int) -> Sessions:
     engine = create_engine(url, pool_size=pool_size, max_overflow=40, json_serializer=dumps)
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
-    return Sessions(engine, engine.execution_options(begin="BEGIN"))
+    return Sessions(engine, engine.execution_options(**LOOKING))
 
 
 def _open_postgresql(url: URL, pool_size: int) -> Sessions:

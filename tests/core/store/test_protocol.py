@@ -1,0 +1,346 @@
+"""The promises of the job's life, on the real queries: workers that die, wake late and lose answers, in any order.
+
+The model beside the database knows who rightly holds what; after each step both must tell the same.
+`pytest --hypothesis-profile=long` runs the long form.
+"""
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.jobs.states import ACTIVE, TERMINAL, TRANSITIONS, Request, Status
+from core.store import events, jobs, leases
+from core.store.errors import Fenced, WrongState
+from core.store.events import LogRow, MetricRow
+from core.store.holds import Guarded, Hold, hold_of
+from core.store.sessions import Sessions
+from core.store.tables import Job
+from tests.builders import LEASE, a_checkpoint, a_guard, a_job, lapse
+from tests.conftest import empty
+from tests.core.store.test_jobs import WISHES
+
+LOST = {Status.RUNNING: Status.QUEUED, Status.PAUSING: Status.PAUSED, Status.CANCELLING: Status.CANCELLED}
+ENDS = {
+    Request.CANCEL: [Status.CANCELLED, Status.SUCCEEDED],
+    Request.PAUSE: [Status.PAUSED, Status.FAILED],
+    Request.YIELD: [Status.QUEUED, Status.SUCCEEDED],
+    None: [Status.SUCCEEDED, Status.FAILED, Status.QUEUED],
+}
+
+
+@dataclass
+class Known:
+    """What is true of a job."""
+
+    id: str
+    owner: str
+    priority: int
+    status: Status = Status.QUEUED
+    fence: int = 0
+    writes: int = 0
+    rows: int = 0
+    saved: int = 0
+    deaths: int = 0
+    told: list[Status] = field(default_factory=lambda: [Status.QUEUED])
+
+
+@dataclass
+class Worker:
+    """What one worker believes, rightly or not; `unsure` that its last commit happened, which wrote so many rows."""
+
+    hold: Hold
+    rows: int
+    unsure: int | None = None
+
+
+class CommitLost(Exception):
+    """The answer to a commit did not arrive."""
+
+
+ANSWERS = st.sampled_from(["arrives", "arrives", "lost", "never sent"])
+INDEX = st.integers(0, 1_000)
+
+
+class Protocol(RuleBasedStateMachine):
+    """Jobs, clients and workers."""
+
+    sessions: Sessions
+
+    def __init__(self) -> None:
+        super().__init__()
+        empty(self.sessions)
+        self.known: dict[str, Known] = {}
+        self.workers: list[Worker] = []
+
+    # What clients do
+
+    @rule(owner=st.sampled_from(["ann", "bob"]), priority=st.integers(0, 1))
+    def post(self, owner: str, priority: int) -> None:
+        with self.sessions.begin() as s:
+            job = a_job(s, owner=owner, priority=priority)
+        self.known[job.id] = Known(job.id, owner, priority)
+
+    @precondition(lambda self: self.known)
+    @rule(index=INDEX, wish=st.sampled_from(sorted(WISHES)))
+    def wish(self, index: int, wish: str) -> None:
+        ask, granted = WISHES[wish]
+        known = self.any_job(index)
+        target = granted.get(known.status)
+        try:
+            with self.sessions.begin() as s:
+                ask(s, known.id)
+        except WrongState:
+            assert target is None
+        else:
+            assert target is not None
+            if target != known.status:
+                self.move(known, target)
+
+    @precondition(lambda self: self.known)
+    @rule(index=INDEX)
+    def delete(self, index: int) -> None:
+        known = self.any_job(index)
+        try:
+            with self.sessions.begin() as s:
+                jobs.delete(s, known.id)
+        except WrongState:
+            assert known.status not in TERMINAL
+        else:
+            assert known.status in TERMINAL
+            del self.known[known.id]
+
+    # What workers do, rightly or late
+
+    @rule(answer=ANSWERS)
+    def claim(self, answer: str) -> None:
+        with self.committing(answer) as s:
+            job = leases.claim(s, f"w{len(self.workers)}", LEASE)
+        expected = self.next_due()
+        if expected is None or answer == "never sent":
+            assert (job is None) == (expected is None)
+            return
+        assert job is not None
+        assert job.id == expected.id
+        self.move(expected, Status.RUNNING, fence=expected.fence + 1, writes=0)
+        if answer == "arrives":  # else nobody knows that the job is held, until its lease runs out
+            self.workers.append(Worker(hold_of(job), job.recorded))
+
+    @precondition(lambda self: self.workers)
+    @rule(index=INDEX, rows=st.integers(0, 4), logs=st.integers(0, 1), save=st.booleans(), answer=ANSWERS)
+    def write(self, index: int, rows: int, logs: int, save: bool, answer: str) -> None:
+        worker = self.any_worker(index)
+
+        def work(s: Session) -> Guarded:
+            numbers = range(worker.rows, worker.rows + rows)
+            stream = [MetricRow(n, 1, "train", "loss", float(n)) for n in numbers]
+            guarded = a_guard(s, worker.hold, events=rows + logs, recorded=rows, step=worker.rows + rows)
+            events.append(s, guarded, stream, logs=[LogRow("hm")] * logs)
+            if save:
+                a_checkpoint(s, guarded.hold, step=worker.rows + rows)
+            return guarded
+
+        def happened(known: Known) -> None:
+            known.writes += 1
+            known.rows += rows
+            if save and known.rows > known.saved:
+                known.saved, known.deaths = known.rows, 0
+
+        self.attempt(worker, work, happened, rows, answer)
+
+    @precondition(lambda self: self.workers)
+    @rule(index=INDEX, choice=INDEX, answer=ANSWERS)
+    def leave(self, index: int, choice: int, answer: str) -> None:
+        worker = self.any_worker(index)
+        chosen: list[Status] = []
+
+        def work(s: Session) -> Guarded:
+            guarded = a_guard(s, worker.hold)
+            ends = ENDS[guarded.request]
+            chosen.append(ends[choice % len(ends)])
+            leases.leave(s, guarded.hold, chosen[0], message="left", actor="w")
+            return guarded
+
+        def happened(known: Known) -> None:
+            known.writes += 1
+            self.move(known, chosen[0])
+
+        self.attempt(worker, work, happened, 0, answer)
+
+    @precondition(lambda self: any(worker.unsure is not None for worker in self.workers))
+    @rule(index=INDEX)
+    def settle(self, index: int) -> None:
+        unsure = [worker for worker in self.workers if worker.unsure is not None]
+        worker = unsure[index % len(unsure)]
+        known = self.known.get(worker.hold.job_id)
+        lost = known is None or known.fence != worker.hold.fence
+        try:
+            with self.sessions.read() as s:
+                following = leases.settle(s, worker.hold)
+        except Fenced:
+            assert lost
+            self.workers.remove(worker)
+            return
+        assert known is not None
+        assert not lost
+        assert known.writes == worker.hold.writes + (following is not None)
+        if following is not None:
+            assert worker.unsure is not None
+            worker.hold, worker.rows = following, worker.rows + worker.unsure
+        worker.unsure = None
+
+    @precondition(lambda self: self.workers)
+    @rule(index=INDEX)
+    def heartbeat(self, index: int) -> None:
+        worker = self.any_worker(index)
+        known = self.known.get(worker.hold.job_id)
+        mine = known is not None and known.fence == worker.hold.fence and known.status in ACTIVE
+        try:
+            with self.sessions.begin() as s:
+                leases.renew(s, worker.hold, LEASE)
+        except Fenced:
+            assert not mine
+            self.workers.remove(worker)
+        else:
+            assert mine
+
+    @rule()
+    def shut_down(self) -> None:
+        with self.sessions.begin() as s:
+            asked = leases.ask_to_yield(s, "w")
+        assert all(self.known[job_id].status == Status.RUNNING for job_id in asked)
+
+    # What happens to workers
+
+    @precondition(lambda self: self.held())
+    @rule(chosen=st.sets(INDEX, min_size=1))
+    def leases_run_out(self, chosen: set[int]) -> None:
+        held = self.held()
+        lapsed = {held[index % len(held)].id for index in chosen}
+        with self.sessions.begin() as s:
+            for job_id in lapsed:
+                lapse(s, job_id)
+            swept = {job.id for job in leases.sweep(s)}
+        assert swept == lapsed
+        for job_id in lapsed:
+            self.lose(self.known[job_id])
+
+    @precondition(lambda self: self.known)
+    @rule(index=INDEX, behind=st.integers(0, 1))
+    def a_parent_sees_a_child_die(self, index: int, behind: int) -> None:
+        known = self.any_job(index)
+        with self.sessions.begin() as s:
+            job = leases.hand_back(s, known.id, known.fence - behind, message="killed")
+        assert (job is not None) == (behind == 0 and known.status in ACTIVE)
+        if job is not None:
+            self.lose(known)
+
+    @rule()
+    def ring(self) -> None:
+        due = any(known.status == Status.QUEUED for known in self.known.values())
+        with self.sessions.begin() as s:
+            assert leases.ring_due(s, 0.0) == due
+
+    # What is always true
+
+    @invariant()
+    def the_database_tells_what_is_true(self) -> None:
+        with self.sessions.read() as s:
+            rows = {job.id: job for job in s.scalars(select(Job))}
+            assert rows.keys() == self.known.keys()
+            for job_id, known in self.known.items():
+                self.check(s, rows[job_id], known)
+
+    def check(self, s: Session, job: Job, known: Known) -> None:
+        told = (job.status, job.fence, job.writes, job.recorded, job.deaths)
+        assert told == (known.status, known.fence, known.writes, known.rows, known.deaths)
+        assert (job.worker is None) == (job.lease_until is None) == (known.status not in ACTIVE)
+        assert (job.ended_at is not None) == (known.status in TERMINAL)
+        log = events.after(s, job.id, 0)
+        assert [row.seq for row in log] == list(range(1, job.last_seq + 1)), "a hole, a double or a disorder"
+        assert [row.value for row in log if row.kind == "metric"] == [float(n) for n in range(known.rows)]
+        assert [row.data["status"] for row in log if row.kind == "status" and row.data] == known.told
+        assert [change.status for change in jobs.transitions(s, job.id)] == known.told
+        for before, after in zip(known.told, known.told[1:], strict=False):
+            assert after in TRANSITIONS[before]
+
+    # How the model follows
+
+    def attempt(
+        self,
+        worker: Worker,
+        work: Callable[[Session], Guarded],
+        happened: Callable[[Known], None],
+        rows: int,
+        answer: str,
+    ) -> None:
+        """A guarded transaction of a worker, who may have lost the job and whose commit's answer may be lost."""
+        known = self.known.get(worker.hold.job_id)
+        mine = known is not None and known.status in ACTIVE
+        mine = mine and known is not None and (known.fence, known.writes) == (worker.hold.fence, worker.hold.writes)
+        try:
+            with self.committing(answer) as s:
+                guarded = work(s)
+        except Fenced:
+            assert not mine
+            self.workers.remove(worker)
+            return
+        assert known is not None
+        assert mine, "one that lost its job wrote"
+        if answer != "never sent":
+            happened(known)
+        if answer == "arrives":
+            worker.hold, worker.rows, worker.unsure = guarded.hold, worker.rows + rows, None
+        else:
+            worker.unsure = rows
+
+    @contextmanager
+    def committing(self, answer: str) -> Any:
+        """A transaction that happens, unless its commit was never sent."""
+        try:
+            with self.sessions.begin() as s:
+                yield s
+                if answer == "never sent":
+                    raise CommitLost
+        except CommitLost:
+            pass
+
+    def lose(self, known: Known) -> None:
+        target = LOST[known.status]
+        deaths = known.deaths + 1
+        if target == Status.QUEUED and deaths >= leases.DEATHS:
+            target = Status.FAILED
+        self.move(known, target, fence=known.fence + 1, deaths=deaths)
+
+    def move(self, known: Known, target: Status, **changes: Any) -> None:
+        self.known[known.id] = replace(known, status=target, told=[*known.told, target], **changes)
+
+    def next_due(self) -> Known | None:
+        load = {known.owner: 0 for known in self.known.values()}
+        for known in self.held():
+            load[known.owner] += 1
+        waiting = [known for known in self.known.values() if known.status == Status.QUEUED]
+        return min(waiting, key=lambda known: (-known.priority, load[known.owner], known.id), default=None)
+
+    def held(self) -> list[Known]:
+        return [known for known in self.known.values() if known.status in ACTIVE]
+
+    def any_job(self, index: int) -> Known:
+        return list(self.known.values())[index % len(self.known)]
+
+    def any_worker(self, index: int) -> Worker:
+        """One of the workers; who is unsure of its last commit tries it again without asking."""
+        return self.workers[index % len(self.workers)]
+
+
+def test_no_order_of_events_breaks_a_promise(sessions: Sessions) -> None:
+    machine = type("Protocol", (Protocol,), {"sessions": sessions})
+    short = settings.get_current_profile_name() == "default"
+    bounds = settings(max_examples=12, stateful_step_count=30) if short else settings()
+    run_state_machine_as_test(machine, settings=bounds)

@@ -1,0 +1,87 @@
+"""One history makes the tables of `tables.py` on both databases, however often and by however many it is run."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, text
+
+from core.store.errors import WrongRevision
+from core.store.migrate import WANTED, config, drift, require_head, revision_state, upgrade
+from core.store.sessions import open_sessions
+from core.store.tables import Base
+
+UPGRADE = "import sys; from core.store.migrate import upgrade; sys.stdin.read(1); upgrade(sys.argv[1])"
+
+
+def test_the_history_has_one_end_which_the_program_knows() -> None:
+    assert ScriptDirectory.from_config(config()).get_heads() == [WANTED]
+
+
+def test_from_nothing_to_the_tables_of_this_program(empty_database_url: str) -> None:
+    sessions = open_sessions(empty_database_url)
+    with pytest.raises(WrongRevision, match=r"at migration none, .* run `chainrule migrate`"):
+        require_head(sessions.engine)
+    upgrade(empty_database_url)
+    require_head(sessions.engine)
+    assert revision_state(sessions.engine).at_head
+    assert drift(sessions.engine) == []
+    assert set(inspect(sessions.engine).get_table_names()) == {*Base.metadata.tables, "alembic_version"}
+    sessions.close()
+
+
+def test_a_second_run_changes_nothing(database_url: str) -> None:
+    sessions = open_sessions(database_url)
+    before = revision_state(sessions.engine)
+    upgrade(database_url)
+    assert revision_state(sessions.engine) == before
+    sessions.close()
+
+
+def test_a_database_of_another_time_is_refused(database_url: str) -> None:
+    sessions = open_sessions(database_url)
+    with sessions.begin() as s:
+        s.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(WrongRevision, match="at migration 9999"):
+        require_head(sessions.engine)
+    sessions.close()
+
+
+def test_drift_is_seen(database_url: str) -> None:
+    sessions = open_sessions(database_url)
+    with sessions.begin() as s:
+        s.execute(text("DROP INDEX ix_jobs_next"))
+        s.execute(text("ALTER TABLE datasets ADD COLUMN surplus INTEGER"))
+    seen = " ".join(drift(sessions.engine))
+    assert "ix_jobs_next" in seen
+    assert "surplus" in seen
+    sessions.close()
+
+
+def test_many_processes_may_migrate_at_once_and_from_any_folder(empty_database_url: str, tmp_path: Path) -> None:
+    root = Path(__file__).parent.parent
+    environment = os.environ | {"PYTHONPATH": str(root), "PYTHONWARNINGS": "error"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", UPGRADE, empty_database_url],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=tmp_path,
+            env=environment,
+        )
+        for _ in range(2)
+    ]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.close()  # until then each waits, so that all begin at once
+    said = [process.stderr.read().decode() for process in processes if process.stderr]
+    assert [process.wait() for process in processes] == [0, 0], said
+    for process in processes:
+        assert process.stderr is not None
+        process.stderr.close()
+    sessions = open_sessions(empty_database_url)
+    require_head(sessions.engine)
+    sessions.close()
