@@ -174,7 +174,7 @@ def _values(
 
 def _insert_many(s: Session, values: Iterator[Values]) -> None:
     # The driver gives up the interpreter's lock at each statement, and a busy training thread hands it back 5 ms later:
-    # so many rows a statement, in a few sizes whose texts stay prepared. Even alone it is twice as fast as `executemany`.
+    # so many rows a statement, in a few sizes whose texts stay prepared. Even alone that is twice as fast.
     connection, rows, start = s.connection(), list(values), 0
     for size in PORTIONS:
         while len(rows) - start >= size:
