@@ -1,0 +1,221 @@
+"""How runs end, in this process and over an embedded database."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.blobs import Blobs
+from core.jobs.states import Keep, Status
+from core.models.checkpoint import decode
+from core.store import checkpoints, jobs, leases
+from core.store.tables import Checkpoint
+from tests.worker.jobs import DOUBLING, LONG, SPIRALS, a_desk, a_spec, post, remarks, row, saved_at, story, stream
+from worker import run as module
+from worker import saves
+from worker.desk import Desk
+from worker.run import Run
+from worker.work import work
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = a_desk(tmp_path)
+    yield made
+    made.bell.close()
+    made.sessions.close()
+
+
+def newest(desk: Desk, job_id: str) -> Checkpoint:
+    with desk.sessions.read() as s:
+        found = checkpoints.latest(s, job_id)
+    assert found is not None
+    return found
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, desk: Desk, step: int, wish: Any) -> None:
+    """Have `wish` happen at the first batch boundary at or after a step, and attention called at each."""
+    watch = Run._watch
+    happened: list[int] = []
+
+    def watched(self: Run, item: Any) -> Any:
+        if item is not None and item.step >= step and not happened:
+            happened.append(item.step)
+            wish()
+            self._writer.write()
+        ending = watch(self, item)
+        self._writer.attention = not happened
+        return ending
+
+    monkeypatch.setattr(Run, "_watch", watched)
+
+
+def test_a_loss_that_is_not_finite_ends_the_job_and_keeps_the_last_good_weights(desk: Desk) -> None:
+    job_id = post(desk.sessions, a_spec(DOUBLING | {"optimizer": {"type": "sgd", "learning_rate": 1e10}}))
+    work(desk)
+    job = row(desk.sessions, job_id)
+    assert (job.status, job.stop_reason) == (Status.FAILED, "diverged")
+    assert job.error is not None
+    assert (job.error["code"], job.error["step"] - 1, bool(job.error["layer"])) == ("diverged", job.step, True)
+    assert saved_at(desk.sessions, job_id) == [job.step]
+    assert decode(desk.blobs.read(newest(desk, job_id).sha256)).state().step == job.step
+
+
+def test_the_clock_ends_a_job_that_may_take_so_long(desk: Desk) -> None:
+    job_id = post(desk.sessions, a_spec(epochs=LONG, max_runtime=0.2))
+    work(desk)
+    job = row(desk.sessions, job_id)
+    assert (job.status, job.stop_reason) == (Status.SUCCEEDED, "max_runtime")
+    assert saved_at(desk.sessions, job_id) == [job.step]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(MemoryError(), "out_of_memory"), (RuntimeError("secret"), "internal_error")]
+)
+def test_what_goes_wrong_is_told_without_its_trace(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str
+) -> None:
+    def broken(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(module, "train", broken)
+    job_id = post(desk.sessions, a_spec())
+    work(desk)
+    job = row(desk.sessions, job_id)
+    assert job.error is not None
+    assert (job.status, job.error["code"], "secret" in str(job.error)) == (Status.FAILED, code, False)
+
+
+def test_weights_that_cannot_be_written_end_the_job_as_failed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> str:
+        raise OSError(28, "No space left on device", "/somewhere/secret")
+
+    monkeypatch.setattr(Blobs, "put", full)
+    job_id = post(desk.sessions, a_spec())
+    work(desk)
+    job = row(desk.sessions, job_id)
+    assert job.error is not None
+    assert (job.status, job.error["code"], "secret" in str(job.error)) == (Status.FAILED, "storage_failed", False)
+
+
+def test_a_job_is_paused_at_a_batch_and_goes_on_bit_for_bit(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = a_spec(SPIRALS, epochs=4, batch_size=7, shuffle=True)
+    calm = post(desk.sessions, spec)
+    work(desk)
+    job_id = post(desk.sessions, spec)
+
+    def pause() -> None:
+        with desk.sessions.begin() as s:
+            jobs.pause(s, job_id)
+
+    with monkeypatch.context() as patch:
+        stop_at(patch, desk, 60, pause)
+        work(desk)
+    paused = row(desk.sessions, job_id)
+    assert (paused.status, paused.step, saved_at(desk.sessions, job_id)) == (Status.PAUSED, 60, [60])
+    with desk.sessions.begin() as s:
+        jobs.resume(s, job_id)
+    work(desk)
+    assert row(desk.sessions, job_id).weights_sha256 == row(desk.sessions, calm).weights_sha256
+    assert stream(desk.sessions, job_id) == stream(desk.sessions, calm)
+
+
+@pytest.mark.parametrize("keep", list(Keep))
+def test_cancel_takes_effect_at_the_next_batch(desk: Desk, monkeypatch: pytest.MonkeyPatch, keep: Keep) -> None:
+    job_id = post(desk.sessions, a_spec(epochs=LONG))
+
+    def cancel() -> None:
+        with desk.sessions.begin() as s:
+            jobs.cancel(s, job_id, keep)
+
+    stop_at(monkeypatch, desk, 60, cancel)
+    work(desk)
+    job = row(desk.sessions, job_id)
+    assert (job.status, job.stop_reason, job.step) == (Status.CANCELLED, "cancelled", 60)
+    assert saved_at(desk.sessions, job_id) == ([] if keep is Keep.NONE else [60])
+
+
+def test_a_worker_that_lost_its_job_writes_nothing_more(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = post(desk.sessions, a_spec(epochs=200))
+
+    def lose() -> None:
+        with desk.sessions.begin() as s:
+            job = jobs.get(s, job_id)
+            leases.hand_back(s, job_id, job.fence, message="lost")
+        desk.stop.ask()  # so that it isn't claimed again here
+
+    stop_at(monkeypatch, desk, 60, lose)
+    work(desk)
+    job = row(desk.sessions, job_id)
+    assert (job.status, job.deaths, saved_at(desk.sessions, job_id)) == (Status.QUEUED, 1, [])
+    assert story(desk.sessions, job_id) == ["queued", "running", "queued"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "turned", "removed"])
+def test_a_damaged_checkpoint_is_passed_over(desk: Desk, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
+    monkeypatch.setattr(saves, "AT_EPOCHS", 0.0)
+    monkeypatch.setattr(saves, "SPACING", 0)
+    spec = a_spec(SPIRALS, epochs=6, batch_size=30, shuffle=True)
+    calm = post(desk.sessions, spec)
+    work(desk)
+    job_id = post(desk.sessions, spec)
+
+    def pause() -> None:
+        with desk.sessions.begin() as s:
+            jobs.pause(s, job_id)
+
+    with monkeypatch.context() as patch:
+        stop_at(patch, desk, 45, pause)
+        work(desk)
+    last, before = saved_at(desk.sessions, job_id)
+    assert (last, before) == (45, 40)
+    file = desk.blobs.path(newest(desk, job_id).sha256)
+    data = file.read_bytes()
+    if damage == "removed":
+        file.unlink()
+    else:
+        file.write_bytes(data[:-9] if damage == "cut" else data[:-1] + bytes([data[-1] ^ 1]))
+    with desk.sessions.begin() as s:
+        jobs.resume(s, job_id)
+        said_before = len(jobs.transitions(s, job_id))
+    work(desk)
+    with desk.sessions.read() as s:
+        said = [transition.message for transition in jobs.transitions(s, job_id)[said_before:]]
+    assert any("damaged" in message and "step 40" in message for message in said), said
+    assert row(desk.sessions, job_id).weights_sha256 == row(desk.sessions, calm).weights_sha256
+    assert stream(desk.sessions, job_id) == stream(desk.sessions, calm)
+    assert remarks(desk.sessions, job_id) == []
+
+
+def test_checkpoints_are_spaced_by_their_cost(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job of many tiny epochs leaves a checkpoint at its end alone."""
+    put: list[bytes] = []
+    original = Blobs.put
+
+    def counted(self: Blobs, data: bytes) -> str:
+        put.append(data)
+        return original(self, data)
+
+    monkeypatch.setattr(Blobs, "put", counted)
+    monkeypatch.setattr(saves, "AT_EPOCHS", 3600.0)
+    post(desk.sessions, a_spec(epochs=300))
+    work(desk)
+    assert len(put) == 1
+
+
+def test_a_stale_bell_does_nothing(desk: Desk) -> None:
+    work(desk)
+
+
+def test_one_bell_serves_all_that_waits(desk: Desk) -> None:
+    waiting = [post(desk.sessions, a_spec(epochs=3)) for _ in range(3)]
+    work(desk)
+    assert [row(desk.sessions, job_id).status for job_id in waiting] == [Status.SUCCEEDED] * 3
+
+
+def test_a_worker_that_has_to_end_claims_nothing(desk: Desk) -> None:
+    job_id = post(desk.sessions, a_spec())
+    desk.stop.ask()
+    work(desk)
+    assert story(desk.sessions, job_id) == ["queued"]
