@@ -1,0 +1,46 @@
+"""The API as a process: it ends cleanly with streams open, and refuses a database that does not fit in one line."""
+
+import signal
+import threading
+from pathlib import Path
+
+import httpx
+from sqlalchemy import text
+
+from core.store.sessions import open_sessions
+from tests.api.conftest import LINE
+from tests.processes import processes
+
+
+def test_a_sigterm_ends_streams_and_the_process_with_zero(tmp_path: Path) -> None:
+    with processes(tmp_path) as running:
+        api = running.start_api()
+        job = httpx.post(f"{running.url}/v1/jobs", json=LINE).raise_for_status().json()["id"]
+        told: list[str] = []
+        first = threading.Event()
+
+        def listen() -> None:
+            with httpx.stream("GET", f"{running.url}/v1/jobs/{job}/events", timeout=30) as answer:
+                for line in answer.iter_lines():
+                    told.append(line)
+                    first.set()
+
+        listener = threading.Thread(target=listen)
+        listener.start()
+        assert first.wait(20)
+        api.send_signal(signal.SIGTERM)
+        assert api.wait(8) == 0, running.said()
+        listener.join(5)
+    assert "retry: 1000" in told
+    assert "Traceback" not in running.said()
+
+
+def test_another_migration_is_one_line(tmp_path: Path) -> None:
+    with processes(tmp_path) as running:
+        sessions = open_sessions(running.settings.database)
+        with sessions.begin() as s:
+            s.execute(text("UPDATE alembic_version SET version_num = 'other'"))
+        sessions.close()
+        assert running.start("api").wait(30) == 1
+        (line,) = running.said().splitlines()[1:]
+    assert "chainrule migrate" in line
