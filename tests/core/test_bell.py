@@ -3,6 +3,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kombu import Connection
@@ -110,7 +111,12 @@ def test_what_was_owed_is_rung_when_the_broker_is_back(tmp_path: Path) -> None:
 def test_one_connection_serves_many_rings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[object] = []
     establish = Connection._establish_connection
-    monkeypatch.setattr(Connection, "_establish_connection", lambda self: opened.append(self) or establish(self))
+
+    def counted(self: Any) -> Any:
+        opened.append(self)
+        return establish(self)
+
+    monkeypatch.setattr(Connection, "_establish_connection", counted)
     bell = Bell(settings(tmp_path))
     for _ in range(20):
         bell.ring()

@@ -29,9 +29,10 @@ def test_the_split_is_what_was_announced(fraction: float, counts: list[int], str
 
 @given(FRACTIONS, COUNTS)
 def test_each_class_gives_its_share_and_keeps_a_row(fraction: float, counts: list[int]) -> None:
+    capped = any(fraction * count > count - 1 for count in counts)  # what such a class keeps back, others give
     for held, count in zip(shares(fraction, counts), counts, strict=True):
         assert held <= count - 1
-        assert abs(held - fraction * count) < 1 or held == count - 1
+        assert abs(held - fraction * count) < (2 if capped else 1) or held == count - 1
 
 
 @given(FRACTIONS, st.lists(st.integers(2, 30), min_size=1, max_size=8))

@@ -1,0 +1,64 @@
+"""`python -m benchmarks [name …]`: measure all of it, or what is named, and write the table to `benchmarks/results.md`."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from rich.console import Console
+
+from benchmarks import classifier, latency, memory, prediction, running, startup, steps, stored
+from benchmarks.machine import busy, described
+from benchmarks.outcome import Missing, Outcome
+
+RESULTS = Path(__file__).parent / "results.md"
+MEASURES: Mapping[str, Callable[[], Iterator[Outcome]]] = MappingProxyType(
+    {
+        module.__name__.rpartition(".")[2]: module.measure
+        for module in (steps, classifier, startup, running, latency, prediction, memory, stored)
+    },
+)
+MET = {True: "yes", False: "**missed**", None: ""}
+
+
+def main(names: list[str]) -> int:
+    """Measure; returns the exit code: 2 for a name that is none, 1 where something required is missing."""
+    if unknown := set(names) - set(MEASURES):
+        print(f"benchmarks: no {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}", file=sys.stderr)
+        return 2
+    machine = [*described(), ("Cores in use by others before the run", f"{busy():.0%}")]
+    outcomes: list[Outcome] = []
+    lacking = False
+    console = Console(highlight=False, soft_wrap=True)
+    for name in names or MEASURES:
+        try:
+            for outcome in MEASURES[name]():
+                outcomes.append(outcome)
+                console.print(f"{outcome.what}: {outcome.measured}  {outcome.must}  {MET[outcome.met]}", markup=False)
+        except Missing as missing:
+            lacking = lacking or missing.required
+            outcomes.append(Outcome(f"{name}: skipped", str(missing)))
+            console.print(str(missing), markup=False)
+    if not names:
+        RESULTS.write_text(_table(machine, outcomes), encoding="utf-8")
+    return int(lacking)
+
+
+def _table(machine: list[tuple[str, str]], outcomes: list[Outcome]) -> str:
+    rows = [f"| {one.what} | {one.must} | {one.measured} | {MET[one.met]} |" for one in outcomes]
+    facts = [f"- {what}: {which}" for what, which in machine]
+    return "\n".join(
+        [
+            "# What `make bench` measured",
+            "",
+            *facts,
+            "",
+            "| what | must | measured | met |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+sys.exit(main(sys.argv[1:]))

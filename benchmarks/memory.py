@@ -1,0 +1,23 @@
+"""The resident memory of the process that trains y = 2x: the worker's child, as the kernel counts it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.nets import STRAIGHT_LINE
+from benchmarks.outcome import Outcome, at_most
+from benchmarks.service import service
+
+
+def measure() -> Iterator[Outcome]:
+    """One line, on the embedded service."""
+    with service() as embedded, embedded.client() as client:
+        job_id = client.post("/v1/jobs", STRAIGHT_LINE)["id"]
+        client.until_status(job_id, "succeeded")
+        said = client.get(f"/v1/jobs/{job_id}")["transitions"]
+        worker = next(one["actor"] for one in said if one["status"] == "running")
+        pid = int(worker.split(":")[3])
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    fields = dict(line.split(":", 1) for line in status.splitlines())
+    peak, shared = (int(fields[name].split()[0]) / 1024 for name in ("VmHWM", "RssFile"))
+    note = f"at its peak; {shared:.0f} MB of it are files that all processes share"
+    yield at_most("resident memory of the process that trains y = 2x", peak, 150, "MB", note)

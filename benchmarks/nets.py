@@ -1,0 +1,76 @@
+"""The nets that are measured, each with what it learns from: as values of the core and as a job to post."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from core.data.prepare import Prepared, prepare, signature
+from core.jobs.check import Resolved, resolve
+from core.jobs.spec import JobSpec
+
+STRAIGHT_LINE: dict[str, Any] = {
+    "name": "y = 2x",
+    "data": {"type": "inline", "x": [[1], [2], [3], [4], [5]], "y": [[2], [4], [6], [8], [10]]},
+    "architecture": {"layers": [{"type": "dense", "units": 1, "use_bias": False}]},
+    "loss": {"type": "mean_squared_error"},
+    "optimizer": {"type": "sgd", "learning_rate": 0.01},
+    "training": {"epochs": 100, "batch_size": 5, "shuffle": False, "seed": 7},
+}
+FOREVER = 10_000_000
+
+
+@dataclass(frozen=True)
+class Net:
+    """Dense layers with relu between them. One output learns a number, more learn classes."""
+
+    widths: tuple[int, ...]
+    """Of the input and of each layer."""
+    batch: int
+    rows: int
+    optimizer: Literal["adam", "sgd"]
+    rate: float = 0.001
+
+    @property
+    def name(self) -> str:
+        """Such as `20-64-64-2, batch 32, Adam`."""
+        told = {"adam": "Adam", "sgd": "SGD"}[self.optimizer]
+        return f"{'-'.join(map(str, self.widths))}, batch {self.batch}, {told}"
+
+    @property
+    def classes(self) -> bool:
+        """Whether it learns classes."""
+        return self.widths[-1] > 1
+
+    def samples(self) -> tuple[Any, Any]:
+        """Inputs `(rows, inputs)` and targets, class numbers or numbers, the same at each call."""
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal((self.rows, self.widths[0])).round(3)
+        if not self.classes:
+            return x, 2 * x
+        return x, (x[:, : self.widths[-1]]).argmax(axis=1)
+
+    def spec(self) -> dict[str, Any]:
+        """A job that leaves a loss row for every step, and ends when it is cancelled."""
+        x, y = self.samples()
+        hidden = [{"type": "dense", "units": units, "activation": "relu"} for units in self.widths[1:-1]]
+        return {
+            "name": self.name,
+            "data": {"type": "inline", "x": x.tolist(), "y": y.tolist()},
+            "architecture": {"layers": [*hidden, {"type": "dense", "units": self.widths[-1]}]},
+            "loss": {"type": "cross_entropy" if self.classes else "mean_squared_error"},
+            "optimizer": {"type": self.optimizer, "learning_rate": self.rate},
+            "training": {"epochs": FOREVER, "batch_size": self.batch, "shuffle": False, "log_every": 1, "metrics": []},
+        }
+
+
+LITTLE = Net((20, 64, 64, 2), 32, 4096, "adam")
+LARGE = Net((784, 256, 128, 10), 128, 1024, "adam")
+LINE = Net((1, 1), 5, 500, "sgd")
+SAME_STEPS = replace(LARGE, rows=256)  # fits a request body
+
+
+def made_ready(spec: JobSpec) -> tuple[Resolved, Prepared]:
+    """What a worker makes of a spec whose data stand in it."""
+    resolved = resolve(spec, signature(spec.data, None))
+    return resolved, resolved.fit(prepare(spec.data, None, spec.training.seed))

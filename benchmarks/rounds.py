@@ -1,0 +1,31 @@
+"""Contestants that do the same work in turns, so that whatever slows the machine down slows all of them down."""
+
+import time
+from collections.abc import Callable, Mapping
+
+Contestant = Callable[[int], None]
+"""Takes so many steps."""
+
+
+def alternate(contestants: Mapping[str, Contestant], rounds: int, seconds: float) -> dict[str, list[float]]:
+    """Seconds a step of each contestant in each round; a round of one takes about `seconds`."""
+    steps = {name: _steps_in(contestant, seconds) for name, contestant in contestants.items()}
+    measured: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(rounds):
+        for name, contestant in contestants.items():
+            contestant(max(1, steps[name] // 20))  # its memory is in the caches, its threads are awake
+            measured[name].append(_timed(contestant, steps[name]) / steps[name])
+    return measured
+
+
+def _steps_in(contestant: Contestant, seconds: float) -> int:
+    steps = 1
+    while (taken := _timed(contestant, steps)) < seconds / 10:
+        steps *= 2
+    return max(1, round(steps * seconds / taken))
+
+
+def _timed(contestant: Contestant, steps: int) -> float:
+    began = time.perf_counter()
+    contestant(steps)
+    return time.perf_counter() - began

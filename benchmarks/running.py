@@ -1,0 +1,122 @@
+"""Steps per second of a job in a real worker, a loss row for every step, against the bare core in a loop, by turns."""
+
+import json
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import islice
+from statistics import median
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from benchmarks.nets import LINE, LITTLE, SAME_STEPS, Net, made_ready
+from benchmarks.outcome import Missing, Outcome, at_least, information, ratios
+from benchmarks.service import Service, postgres, service, until
+from core.jobs.spec import JobSpec
+from core.nn.state import start
+from core.nn.training import train
+from core.store import jobs
+from core.store.tables import Job
+
+NETS = (LITTLE, SAME_STEPS, LINE)
+LEAST = 0.95
+ROUNDS = 5
+SECONDS = 1.5
+"""Of one round."""
+WARM = 0.5
+LATE = 0.5
+"""Seconds by which the stored rows may fall behind the training in a round."""
+
+
+def measure() -> Iterator[Outcome]:
+    """Each net on SQLite and on Postgres; 1 → 1 as information, since nothing is smaller."""
+    with ExitStack() as stack:
+        services = {"SQLite": stack.enter_context(service())}
+        try:
+            services["Postgres"] = stack.enter_context(service(stack.enter_context(postgres())))
+        except Missing:
+            yield from _compared(services)
+            raise
+        yield from _compared(services)
+
+
+def _compared(services: dict[str, Service]) -> Iterator[Outcome]:
+    for net in NETS:
+        bare = Bare(net)
+        loop: list[float] = []
+        running: dict[str, list[float]] = {name: [] for name in services}
+        for _ in range(ROUNDS):
+            for name, one in services.items():
+                rate, threads = _of_a_job(one, net)
+                running[name].append(rate)
+            loop.append(bare.steps_per_second(threads))
+        for name, rates in running.items():
+            ratio, spread = ratios(rates, loop)
+            what = f"steps per second of a running job against the bare core, {name}: {net.name}"
+            note = f"{spread}; {median(rates):,.0f} of {median(loop):,.0f} a second"
+            yield information(what, ratio, "", note) if net is LINE else at_least(what, ratio, LEAST, "", note)
+
+
+class Bare:
+    """`for _ in train(...)` in this process, with the threads that a job gets."""
+
+    def __init__(self, net: Net) -> None:
+        np.seterr(all="ignore")  # as in a worker
+        spec = JobSpec.model_validate_json(json.dumps(net.spec()))
+        resolved, data = made_ready(spec)
+        self._state = start(resolved.network, spec.optimizer, spec.training.seed)
+        self._items = train(resolved.network, resolved.loss, spec.optimizer, resolved.training, data, self._state)
+        self._portion = 32
+
+    def steps_per_second(self, threads: int) -> float:
+        """Over a round, with nothing in the loop but the training."""
+        with threadpool_limits(threads, user_api="blas"):
+            self._take(self._portion)
+            before, began = self._state.step, time.perf_counter()
+            while (taken := time.perf_counter() - began) < SECONDS:
+                self._take(self._portion)
+        return (self._state.step - before) / taken
+
+    def _take(self, items: int) -> None:
+        deque(islice(self._items, items), maxlen=0)
+
+
+def _of_a_job(one: Service, net: Net) -> tuple[float, int]:
+    """Steps per second between two writes of its row, once it runs steadily; and its threads."""
+    with one.client() as client:
+        job_id = client.post("/v1/jobs", net.spec())["id"]
+    try:
+        _next_write(one, job_id)
+        time.sleep(WARM)
+        first = _next_write(one, job_id)
+        time.sleep(SECONDS)
+        last = _next_write(one, job_id)
+    finally:
+        with one.client() as client:
+            client.post(f"/v1/jobs/{job_id}/cancel", {})
+            client.until_status(job_id, "cancelled", 0.02)
+    if last.recorded < last.step:
+        raise RuntimeError(f"{last.step} steps left only {last.recorded} rows")
+    trained = last.runtime - first.runtime
+    written = (last.heartbeat_at or 0) - (first.heartbeat_at or 0)
+    # Rows that fall ever further behind are not a row for every step: then the pace of the writes counts.
+    took = written if written - trained > LATE * 1e6 else trained
+    return (last.step - first.step) / took * 1e6, last.threads
+
+
+def _next_write(one: Service, job_id: str) -> Job:
+    """The job's row as soon as the worker has written it once more."""
+    before = _row(one, job_id).writes
+
+    def look() -> Job | None:
+        job = _row(one, job_id)
+        return job if job.step and job.writes > before else None
+
+    return until(look, f"{job_id} trains")
+
+
+def _row(one: Service, job_id: str) -> Job:
+    with one.sessions.read() as s:
+        return jobs.get(s, job_id)

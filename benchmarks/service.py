@@ -1,0 +1,210 @@
+"""A service of one's own for a benchmark: its processes, on a free port, and a database that is dropped afterwards."""
+
+import contextlib
+import http.client
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+import psycopg
+import redis
+from sqlalchemy import make_url
+
+from benchmarks.outcome import Missing
+from core.store.sessions import Sessions, open_sessions
+
+ROOT = Path(__file__).parent.parent
+POSTGRES = os.environ.get("CHAINRULE_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
+REDIS = os.environ.get("CHAINRULE_TEST_REDIS", "redis://127.0.0.1:6379")
+CLAIM = "chainrule-tests"
+"""The key by which a Redis database is taken, the tests' own: so neither gets into the other's."""
+PATIENCE = 60.0
+"""Seconds after which what should have happened has not."""
+GRACE = 30.0
+
+Answer = TypeVar("Answer")
+
+
+class Client:
+    """One connection to the service that is kept open, with no more between it and the socket than must be."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+
+    def get(self, path: str) -> Any:
+        """What JSON a GET answers."""
+        return self._ask("GET", path, None)
+
+    def post(self, path: str, body: Any) -> Any:
+        """What JSON a POST answers."""
+        return self._ask("POST", path, json.dumps(body))
+
+    def raw(self, method: str, path: str, body: bytes | None = None) -> bytes:
+        """The body of the answer, unread."""
+        self._connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
+        answer = self._connection.getresponse()
+        content = answer.read()
+        if answer.status >= 400:
+            raise RuntimeError(f"{method} {path}: {answer.status} {content[:500].decode(errors='replace')}")
+        return content
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _ask(self, method: str, path: str, body: str | None) -> Any:
+        return json.loads(self.raw(method, path, body.encode() if body else None))
+
+    def until_status(self, job_id: str, wanted: str, pause: float = 0.005) -> Any:
+        """The job, as soon as it has this status; another end is an error."""
+
+        def look() -> Any:
+            job = self.get(f"/v1/jobs/{job_id}")
+            if job["status"] != wanted and job["ended_at"]:
+                raise RuntimeError(f"job {job_id} ended as {job['status']}: {job['error']}")
+            return job if job["status"] == wanted else None
+
+        return until(look, f"job {job_id} is {wanted}", pause)
+
+
+@dataclass(frozen=True)
+class Service:
+    """What runs, and how to look into its store."""
+
+    port: int
+    sessions: Sessions
+
+    @contextmanager
+    def client(self) -> Iterator[Client]:
+        """A connection of one's own."""
+        with contextlib.closing(Client(self.port)) as client:
+            yield client
+
+
+@contextmanager
+def service(database: str | None = None, broker: str | None = None, *, worker: bool = True) -> Iterator[Service]:
+    """`chainrule up`, or without a worker `chainrule api`, in a folder of its own; embedded where no URL is given."""
+    with TemporaryDirectory(prefix="chainrule-bench-", ignore_cleanup_errors=True) as folder:
+        port = free_port()
+        variables = {"PORT": str(port), "DATA_DIR": f"{folder}/data", "DATABASE_URL": database, "BROKER_URL": broker}
+        with (Path(folder) / "output").open("wb") as output:
+            environment = _environment({**variables, "LOG_LEVEL": "warning"})
+            if not worker:
+                _run("migrate", environment)
+            process = _started("up" if worker else "api", environment, output)
+            try:
+                _until_ready(process, port, Path(output.name), worker=worker)
+                sessions = open_sessions(database or f"sqlite:///{folder}/data/chainrule.db")
+                with contextlib.closing(sessions):
+                    yield Service(port, sessions)
+            finally:
+                _end(process)
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """The URL of an empty database, dropped afterwards."""
+    try:
+        admin = psycopg.connect(POSTGRES, autocommit=True, connect_timeout=3)
+    except psycopg.OperationalError as error:
+        raise Missing("postgres", error) from None
+    name = f"chainrule_bench_{secrets.token_hex(6)}"
+    with admin:
+        admin.execute(f"CREATE DATABASE {name}")
+        try:
+            yield make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
+        finally:
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def redis_database() -> Iterator[str]:
+    """The URL of an empty Redis database that nobody else uses, flushed afterwards."""
+    for number in range(15, 0, -1):
+        url = f"{REDIS}/{number}"
+        with redis.Redis.from_url(url, socket_connect_timeout=3) as client:
+            try:
+                mine = client.set(CLAIM, os.getpid(), nx=True, ex=900)
+            except redis.RedisError as error:
+                raise Missing("redis", error) from None
+            if mine:
+                try:
+                    yield url
+                finally:
+                    client.flushdb()
+                return
+    raise Missing("redis", "all its databases are taken by other runs")
+
+
+def until(look: Callable[[], Answer | None], what: str, pause: float = 0.02, patience: float = PATIENCE) -> Answer:
+    """What `look` answers, as soon as that is true."""
+    deadline = time.monotonic() + patience
+    while not (answer := look()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not so after {patience:.0f} s: {what}")
+        time.sleep(pause)
+    return answer
+
+
+def free_port() -> int:
+    """A port that nothing listened on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _environment(variables: Mapping[str, str | None]) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHAINRULE_")}
+    return inherited | {f"CHAINRULE_{name}": value for name, value in variables.items() if value is not None}
+
+
+def _run(command: str, environment: Mapping[str, str]) -> None:
+    program = [sys.executable, "-m", "chainrule", command]
+    subprocess.run(program, cwd=ROOT, env=environment, check=True, timeout=PATIENCE)
+
+
+def _started(command: str, environment: Mapping[str, str], output: Any) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "chainrule", command],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # a Ctrl-C reaches this process alone, which then ends them in order
+    )
+
+
+def _until_ready(process: subprocess.Popen[bytes], port: int, said: Path, *, worker: bool) -> None:
+    def look() -> bool:
+        if process.poll() is not None:
+            raise RuntimeError(f"the service ended at its start:\n{said.read_text(errors='replace')}")
+        if worker:
+            return "is ready" in said.read_text(errors="replace")
+        try:
+            with contextlib.closing(Client(port)) as client:
+                return bool(client.get("/health/ready"))
+        except (OSError, RuntimeError):
+            return False
+
+    until(look, f"the service is ready; it said:\n{said.read_text(errors='replace')}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

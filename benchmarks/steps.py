@@ -1,0 +1,99 @@
+"""One training step of the core beside PyTorch's fastest, two threads each, on the same batches in the same order."""
+
+import json
+from collections.abc import Iterator
+from importlib import import_module
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from benchmarks.nets import LARGE, LINE, LITTLE, Net, made_ready
+from benchmarks.outcome import Missing, Outcome, at_least, information, ratios
+from benchmarks.rounds import Contestant, alternate
+from core.jobs.spec import JobSpec
+from core.nn.state import start
+from core.nn.training import Learner
+
+MUST = {LITTLE: 4.0, LARGE: 1.0, LINE: 4.0}
+THREADS = 2
+ROUNDS = 31
+SECONDS = 0.06
+"""Of one round: many short ones, so that what else the machine does spoils few of them."""
+WAYS = {
+    "eager": {"foreach": False, "fused": False},
+    "foreach": {"foreach": True, "fused": False},
+    "fused": {"foreach": False, "fused": True},
+}
+"""How PyTorch can take the optimizer's step."""
+
+
+def measure() -> Iterator[Outcome]:
+    """A line for each net; without PyTorch only how long our step takes."""
+    with threadpool_limits(THREADS, user_api="blas"):
+        try:
+            torch = import_module("torch")
+        except ImportError as error:
+            for net in MUST:
+                own = median(alternate({"ours": ours(net)}, ROUNDS, SECONDS)["ours"])
+                yield information(f"one training step: {net.name}", own * 1e6, "µs")
+            raise Missing("torch", error) from None
+        torch.set_num_threads(THREADS)
+        for net, least in MUST.items():
+            yield _beside(torch, net, least)
+
+
+def _beside(torch: Any, net: Net, least: float) -> Outcome:
+    contestants = {"ours": ours(net)} | {way: theirs(torch, net, way) for way in WAYS}
+    measured = alternate(contestants, ROUNDS, SECONDS)
+    own = measured.pop("ours")
+    best = min(measured, key=lambda way: median(measured[way]))
+    ratio, spread = ratios(measured[best], own)
+    took = f"{median(own) * 1e6:.0f} µs, PyTorch {best} {median(measured[best]) * 1e6:.0f} µs"
+    return at_least(f"one training step against PyTorch: {net.name}", ratio, least, "×", f"{spread}; {took}")
+
+
+def ours(net: Net) -> Contestant:
+    """The core's step."""
+    np.seterr(all="ignore")
+    spec = JobSpec.model_validate_json(json.dumps(net.spec()))
+    resolved, data = made_ready(spec)
+    state = start(resolved.network, spec.optimizer, seed=0)
+    learner = Learner(resolved.network, resolved.loss, spec.optimizer, resolved.training, data, state)
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            if state.position == learner.rows:
+                state.position = 0
+            learner.step()
+
+    return run
+
+
+def theirs(torch: Any, net: Net, way: str) -> Contestant:
+    """PyTorch's step, whose loss is asked for as ours is known."""
+    x, y = (torch.from_numpy(array) for array in net.samples())
+    x, y = x.float(), y if net.classes else y.float()
+    layers = [layer for pair in pairwise(net.widths) for layer in (torch.nn.Linear(*pair), torch.nn.ReLU())][:-1]
+    model = torch.nn.Sequential(*layers)
+    compare = torch.nn.CrossEntropyLoss() if net.classes else torch.nn.MSELoss()
+    optimizer = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[net.optimizer]
+    optimizer = optimizer(model.parameters(), lr=net.rate, **WAYS[way])
+    place = 0
+
+    def run(steps: int) -> None:
+        nonlocal place
+        for _ in range(steps):
+            if place == len(x):
+                place = 0
+            end = min(place + net.batch, len(x))
+            optimizer.zero_grad()
+            loss = compare(model(x[place:end]), y[place:end])
+            loss.backward()
+            optimizer.step()
+            loss.item()
+            place = end
+
+    return run

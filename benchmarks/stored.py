@@ -1,0 +1,90 @@
+"""How fast a job's state is told where much is stored: GET /v1/jobs/{id}, 200 times a second, in a full database.
+
+The clock is the schedule's: a request that waits for the one before it has waited, and that counts (open loop).
+"""
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from statistics import median
+
+from sqlalchemy import insert
+
+from benchmarks.outcome import Missing, Outcome, at_most, percentile
+from benchmarks.service import Service, postgres, service
+from core.jobs.states import Status
+from core.store import jobs
+from core.store.sessions import Sessions
+from core.store.tables import Event
+
+JOBS, ROWS = 10_000, 100
+RATE, SECONDS, CONNECTIONS = 200, 20.0, 8
+
+
+def measure() -> Iterator[Outcome]:
+    """SQLite, then Postgres."""
+    with service(worker=False) as embedded:
+        yield _told("SQLite", embedded)
+    with ExitStack() as stack:
+        try:
+            database = stack.enter_context(postgres())
+        except Missing:
+            raise
+        yield _told("Postgres", stack.enter_context(service(database, worker=False)))
+
+
+def _told(name: str, one: Service) -> Outcome:
+    ids = _fill(one.sessions)
+    taken = _asked(one, ids)
+    what = f"GET /v1/jobs/{{id}}, {RATE} a second, {JOBS:,} jobs and {JOBS * ROWS:,} rows, {name}: p99"
+    return at_most(what, percentile(taken, 0.99), 25, "ms", f"p50 {median(taken):.1f} ms; {len(taken)} requests")
+
+
+def _fill(sessions: Sessions) -> list[str]:
+    """Ended jobs with their rows; their ids."""
+    ids: list[str] = []
+    for _ in range(JOBS // 500):
+        with sessions.begin() as s:
+            made = [
+                jobs.insert(s, name="stored", spec="{}", metadata={}, epochs=1, steps=ROWS, threads=1)
+                for _ in range(500)
+            ]
+            for job in made:
+                job.status, job.ended_at = Status.SUCCEEDED, job.created_at
+                job.last_seq = ROWS + 1
+            s.flush()
+            rows = [
+                {"job_id": job.id, "seq": n + 2, "kind": "metric", "step": n + 1, "epoch": 1, "split": "train",
+                 "name": "loss", "value": 1 / (n + 1), "at": job.created_at, "recorded": n}
+                for job in made for n in range(ROWS)
+            ]  # fmt: skip
+            s.execute(insert(Event), rows)
+            ids += [job.id for job in made]
+    return ids
+
+
+def _asked(one: Service, ids: list[str]) -> list[float]:
+    """Milliseconds from the moment each request was due to its answer."""
+    rng = random.Random(0)
+    plan = [(turn / RATE, rng.choice(ids)) for turn in range(int(RATE * SECONDS))]
+    taken: list[float] = []
+    with one.client() as client:
+        for _, job_id in plan[:200]:
+            client.raw("GET", f"/v1/jobs/{job_id}")
+    began = time.perf_counter() + 0.1
+
+    def ask(share: int) -> None:
+        with one.client() as client:
+            for due, job_id in plan[share::CONNECTIONS]:
+                time.sleep(max(0.0, began + due - time.perf_counter()))
+                client.raw("GET", f"/v1/jobs/{job_id}")
+                taken.append(1000 * (time.perf_counter() - began - due))
+
+    threads = [threading.Thread(target=ask, args=(share,)) for share in range(CONNECTIONS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return taken
