@@ -1,4 +1,4 @@
-"""`python -m benchmarks [name …]`: measure all of it, or what is named, and write the table to `benchmarks/results.md`."""
+"""`python -m benchmarks [name …]`: measure what is named, or all of it into `benchmarks/results.md`."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping

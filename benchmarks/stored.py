@@ -12,7 +12,7 @@ from statistics import median
 
 from sqlalchemy import insert
 
-from benchmarks.outcome import Missing, Outcome, at_most, percentile
+from benchmarks.outcome import Outcome, at_most, percentile
 from benchmarks.service import Service, postgres, service
 from core.jobs.states import Status
 from core.store import jobs
@@ -28,10 +28,7 @@ def measure() -> Iterator[Outcome]:
     with service(worker=False) as embedded:
         yield _told("SQLite", embedded)
     with ExitStack() as stack:
-        try:
-            database = stack.enter_context(postgres())
-        except Missing:
-            raise
+        database = stack.enter_context(postgres())
         yield _told("Postgres", stack.enter_context(service(database, worker=False)))
 
 
