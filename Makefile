@@ -24,7 +24,7 @@ check: $(EVERYTHING)  ## everything that has to be green
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m migrations.check
+	$(BIN)/python -m pytest tests/test_migrations.py
 	$(BIN)/python -m pytest
 
 bench: $(EVERYTHING)  ## this core and this service beside others, in one run

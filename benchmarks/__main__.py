@@ -61,4 +61,5 @@ def _table(machine: list[tuple[str, str]], outcomes: list[Outcome]) -> str:
     )
 
 
-sys.exit(main(sys.argv[1:]))
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

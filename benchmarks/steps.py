@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
 from importlib import import_module
+from importlib.util import find_spec
 from itertools import pairwise
 from statistics import median
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from benchmarks.apart import apart
 from benchmarks.nets import LARGE, LINE, LITTLE, Net, made_ready
 from benchmarks.outcome import Missing, Outcome, at_least, information, ratios
 from benchmarks.rounds import Contestant, alternate
@@ -32,22 +35,21 @@ WAYS = {
 
 def measure() -> Iterator[Outcome]:
     """A line for each net; without PyTorch only how long our step takes."""
-    with threadpool_limits(THREADS, user_api="blas"):
-        try:
-            torch = import_module("torch")
-        except ImportError as error:
-            for net in MUST:
-                own = median(alternate({"ours": ours(net)}, ROUNDS, SECONDS)["ours"])
-                yield information(f"one training step: {net.name}", own * 1e6, "µs")
-            raise Missing("torch", error) from None
-        torch.set_num_threads(THREADS)
-        for net, least in MUST.items():
-            yield _beside(torch, net, least)
+    if not find_spec("torch"):
+        for net in MUST:
+            with apart(partial(ours, net), THREADS) as contestant:
+                own = median(alternate({"ours": contestant}, ROUNDS, SECONDS)["ours"])
+            yield information(f"one training step: {net.name}", own * 1e6, "µs")
+        raise Missing("torch", "No module named 'torch'")
+    for net, least in MUST.items():
+        yield _beside(net, least)
 
 
-def _beside(torch: Any, net: Net, least: float) -> Outcome:
-    contestants = {"ours": ours(net)} | {way: theirs(torch, net, way) for way in WAYS}
-    measured = alternate(contestants, ROUNDS, SECONDS)
+def _beside(net: Net, least: float) -> Outcome:
+    with ExitStack() as stack:
+        contestants = {"ours": stack.enter_context(apart(partial(ours, net), THREADS))}
+        contestants |= {way: stack.enter_context(apart(partial(theirs, net, way), THREADS)) for way in WAYS}
+        measured = alternate(contestants, ROUNDS, SECONDS)
     own = measured.pop("ours")
     best = min(measured, key=lambda way: median(measured[way]))
     ratio, spread = ratios(measured[best], own)
@@ -72,8 +74,10 @@ def ours(net: Net) -> Contestant:
     return run
 
 
-def theirs(torch: Any, net: Net, way: str) -> Contestant:
+def theirs(net: Net, way: str) -> Contestant:
     """PyTorch's step, whose loss is asked for as ours is known."""
+    torch: Any = import_module("torch")
+    torch.set_num_threads(THREADS)
     x, y = (torch.from_numpy(array) for array in net.samples())
     x, y = x.float(), y if net.classes else y.float()
     layers = [layer for pair in pairwise(net.widths) for layer in (torch.nn.Linear(*pair), torch.nn.ReLU())][:-1]

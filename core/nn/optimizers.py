@@ -23,7 +23,7 @@ from core.nn.schedules import ConstantRate, Schedule
 Slots: TypeAlias = Mapping[str, Array]
 """What an optimizer remembers from step to step: vectors of the weights' length, by name."""
 
-BLOCK = 32_768
+BLOCK = 65_536
 """How many numbers are updated at a time, so that the several passes over them find them in the cache."""
 
 
