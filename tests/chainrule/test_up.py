@@ -1,0 +1,137 @@
+"""One command, one Ctrl-C: the whole tree of a laptop, as real processes."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+from core.settings import Settings
+from tests.backends import missing
+from tests.processes import PATIENCE, ROOT, Processes, answers, free_port
+
+
+@pytest.fixture
+def laptop(tmp_path: Path) -> Iterator[Processes]:
+    """A data folder and a port where nothing runs yet."""
+    settings = Settings(data_dir=tmp_path / "data", port=free_port(), workers=1)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHAINRULE_")}
+    variables = {
+        "CHAINRULE_DATA_DIR": str(settings.data_dir),
+        "CHAINRULE_PORT": str(settings.port),
+        "CHAINRULE_WORKERS": "1",
+    }
+    running = Processes(tmp_path, settings, inherited | variables)
+    yield running
+    running.stop()
+
+
+def is_up(laptop: Processes) -> bool:
+    return "Chainrule is ready" in laptop.said()
+
+
+def tree(pid: int) -> list[int]:
+    """The processes below one."""
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
+    children = [int(child) for child in found.stdout.split()]
+    return children + [below for child in children for below in tree(child)]
+
+
+def gone(pids: list[int]) -> bool:
+    return not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def command(pid: int) -> str:
+    """The last word of a process's command line."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0").rpartition("\0")[2]
+    return ""
+
+
+def test_one_command_starts_all_and_one_signal_ends_all(laptop: Processes) -> None:
+    up = laptop.start("up")
+    laptop.until(lambda: is_up(laptop), "all is ready", up)
+    for path in ("/", "/docs", "/health/ready"):
+        assert answers(laptop.url + path)
+    for line in (f"{laptop.url}/docs", f"{laptop.url}/v1"):
+        assert line in laptop.said()
+
+    second = laptop.start("up")
+    assert second.wait(PATIENCE) == 1
+    *_, line = laptop.said().splitlines()
+    assert "is in use by another `chainrule up`" in line
+
+    elsewhere = laptop.environment | {"CHAINRULE_DATA_DIR": str(laptop.folder / "elsewhere")}
+    third = subprocess.run(
+        [sys.executable, "-m", "chainrule", "up"], cwd=ROOT, env=elsewhere, capture_output=True, text=True, check=False
+    )
+    assert (third.returncode, third.stdout) == (1, "")
+    assert third.stderr.splitlines() == [
+        f"chainrule: port {laptop.settings.port} on 127.0.0.1 is in use: set CHAINRULE_PORT, or end what runs there"
+    ]
+
+    below = tree(up.pid)
+    (worker,) = [pid for pid in below if command(pid) == "worker" and tree(pid)]
+    os.kill(worker, signal.SIGKILL)
+    laptop.until(lambda: "it is started again" in laptop.said(), "the death is told")
+    laptop.until(lambda: any(command(pid) == "worker" and tree(pid) for pid in tree(up.pid)), "the worker is back")
+    below += tree(up.pid)
+    up.send_signal(signal.SIGINT)
+    assert up.wait(PATIENCE) == 0
+    laptop.until(lambda: gone(below), "no process is left")
+
+
+def test_a_second_signal_ends_it_at_once_and_a_kill_leaves_nothing(laptop: Processes) -> None:
+    up = laptop.start("up")
+    laptop.until(lambda: is_up(laptop), "all is ready", up)
+    below = tree(up.pid)
+    stopped = [pid for pid in below if command(pid) == "worker"]
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)  # a worker that does not listen
+    up.send_signal(signal.SIGINT)
+    up.send_signal(signal.SIGTERM)
+    assert up.wait(PATIENCE) == 0
+    laptop.until(lambda: gone(below), "no process is left")
+
+    again = laptop.start("up")
+    laptop.until(lambda: laptop.said().count("Chainrule is ready") == 2, "all is ready again", again)
+    below = tree(again.pid)
+    again.kill()
+    again.wait()
+    laptop.until(lambda: gone(below), "no process outlives a kill")
+
+
+def test_what_cannot_be_started_is_told_in_a_line(laptop: Processes) -> None:
+    wrong = laptop.environment | {"CHAINRULE_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing"}
+    up = subprocess.run(
+        [sys.executable, "-m", "chainrule", "up"], cwd=ROOT, env=wrong, capture_output=True, text=True, check=False
+    )
+    assert up.returncode == 1
+    assert "Traceback" not in up.stderr
+    assert "Connection refused" in up.stderr
+
+
+def test_the_demo_starts_a_service_shows_both_parts_and_ends_it(laptop: Processes) -> None:
+    demo = subprocess.run(
+        [sys.executable, "-m", "chainrule", "demo"],
+        cwd=ROOT,
+        env=laptop.environment | {"COLUMNS": "100"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=4 * PATIENCE,
+    )
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert "Cost after iteration 0: " in demo.stdout
+    assert demo.stdout.count("Cost after iteration") == 10
+    assert "6 → 12.00" in demo.stdout
+    if "needs scikit-learn" in demo.stdout:
+        missing("sklearn", "it cannot be imported")
+    assert "held-out digits read rightly" in demo.stdout
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(laptop.url)
