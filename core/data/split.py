@@ -58,7 +58,7 @@ def shares(fraction: float, counts: Sequence[int]) -> list[int]:
     What the shares leave over goes to the largest remainders (Hamilton's method); a class keeps one row for training.
     """
     exact = [fraction * count for count in counts]
-    held = [min(math.floor(share), max(0, count - 1)) for share, count in zip(exact, counts, strict=True)]
+    held = [math.floor(share) for share in exact]
     over = _rounded(fraction * sum(counts)) - sum(held)
     by_remainder = sorted(range(len(counts)), key=lambda i: (held[i] - exact[i], i))
     for i in [i for i in by_remainder if held[i] < counts[i] - 1][: max(0, over)]:

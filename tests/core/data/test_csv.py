@@ -179,6 +179,13 @@ def test_a_row_that_never_ends_over_many_lines_is_not_read() -> None:
     assert lines.tell() < 5 * 2**20
 
 
+def test_long_cells_make_short_chunks() -> None:
+    table = io.BytesIO(b"a,b\n" + (b"1," + b"x" * 100_000 + b"\n") * 100)
+    _, *chunks = Csv(delimiter=",", header=True).chunks(table, Limits())
+    assert sum(map(len, chunks)) == 100
+    assert max(map(len, chunks)) < 50
+
+
 def test_columns_load_as_numbers_and_codes(path: Path) -> None:
     schema = csv_schema(path, ONE)
     loaded = Csv(header=True).load(path, schema, schema.columns)

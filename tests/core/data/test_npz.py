@@ -179,6 +179,13 @@ def test_a_directory_of_a_million_members_is_not_listed(path: Path) -> None:
     refused_cheaply(path, bytes(content), "directory is too long")
 
 
+def test_a_second_directory_for_large_archives_is_refused(path: Path) -> None:
+    content = archive({"x.npy": ARRAY})
+    at = content.rindex(b"PK\x05\x06")
+    locator = b"PK\x06\x07" + bytes(16)
+    refused_cheaply(path, content[:at] + locator + content[at:], "directory is too long")
+
+
 def test_limits_are_kept(path: Path) -> None:
     with pytest.raises(InvalidFile, match=r"holds 2 arrays: at most 1"):
         npz_schema(path, npz_bytes(x=np.zeros(2), y=np.zeros(2)), Limits(columns=1))
