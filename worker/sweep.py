@@ -10,10 +10,10 @@ import time
 from typing import Any
 
 import structlog
-from core.blobs import Blobs
 from sqlalchemy.orm import Session
 
 from core.bell import Bell
+from core.blobs import Blobs
 from core.settings import Settings
 from core.store import checkpoints, idempotency, leases
 from core.store.sessions import open_sessions
@@ -28,6 +28,11 @@ RING_EVERY = 3.0
 HOUSEKEEPING = 3600.0
 """Seconds between two looks for files that nothing needs."""
 DAY = 86_400.0
+
+UNFORKED = threading.Lock()
+"""Held while this process has connections open. A child that is forked meanwhile would inherit SQLite's note that
+somebody here holds the write lock, and would find the database locked for ever."""
+os.register_at_fork(before=UNFORKED.acquire, after_in_parent=UNFORKED.release, after_in_child=UNFORKED.release)
 
 log = structlog.get_logger(__name__)
 
@@ -81,6 +86,11 @@ class Sweep:
 
     def _round(self) -> None:
         self._pulse.beat()
+        with UNFORKED:
+            self._look_after()
+            self._sessions.close()
+
+    def _look_after(self) -> None:
         try:
             if self._sweep():
                 self._bell.ring()

@@ -3,6 +3,7 @@
 import json
 import math
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ MOUNTS = Path("/proc/self/mounts")
 NETWORKED = frozenset(
     {"9p", "afs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "glusterfs", "nfs", "nfs4", "smb3", "smbfs"}
 )
+PATIENCE = 10.0
+"""Seconds to wait for another process that sets the same file up."""
 PRAGMAS = ("busy_timeout = 10000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
 LOOKING = {"begin": "BEGIN"}
 """Of a connection that only reads: on SQLite it then waits for no writer."""
@@ -87,8 +90,21 @@ OPENERS = {"sqlite": _open_sqlite, "postgresql": _open_postgresql}
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # Python's own BEGIN comes late and is never IMMEDIATE: ours is sent below
+    until = time.monotonic() + PATIENCE
     for pragma in PRAGMAS:
+        while not _done(connection, pragma, last=time.monotonic() > until):
+            time.sleep(0.01)
+
+
+def _done(connection: sqlite3.Connection, pragma: str, *, last: bool) -> bool:
+    """Whether the pragma was taken: two that turn a new file to WAL at once are told so, whatever the busy timeout."""
+    try:
         connection.execute(f"PRAGMA {pragma}").close()
+    except sqlite3.OperationalError:
+        if last:
+            raise
+        return False
+    return True
 
 
 def _begin_sqlite(connection: Connection) -> None:
