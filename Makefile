@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
-INSTALL := $(UV) pip install --quiet --python $(BIN)/python --require-hashes
+INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes
 RUNTIME := $(VENV)/.runtime
 EVERYTHING := $(VENV)/.everything
 

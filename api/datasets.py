@@ -51,12 +51,15 @@ RAW = [
 
 _POST = operation(InvalidBody, InvalidFile, BodyTooLarge, answer=views.Dataset, content=BODIES)
 _POST["openapi_extra"]["parameters"] = RAW
-_POST["responses"][200] = {"model": views.Dataset, "description": "The same bytes were here before."}
+_POST["responses"][200] = {"model": views.Dataset, "description": "The same was here before: bytes, format and types."}
 
 
 @router.post("/datasets", status_code=201, summary="Upload a dataset", **_POST)
 async def post(request: Request, services: Service) -> Response:
-    """CSV, npy or npz, as the part `file` of a form or as the body itself. The same bytes give the same dataset."""
+    """CSV, npy or npz, as the part `file` of a form or as the body itself.
+
+    The same bytes, read as the same types, give the same dataset.
+    """
     with services.blobs.writer() as writer:
         upload = await receive(request, writer)
         return await run_in_threadpool(_keep, services, writer, upload)
@@ -71,7 +74,14 @@ def _keep(services: Services, writer: Writer, upload: Upload) -> Response:
     size, sha256 = writer.bytes, writer.commit()
     with services.sessions.begin() as s:
         row, new = datasets.insert(
-            s, name=name, format=schema.format, sha256=sha256, bytes=size, rows=schema.rows, columns=schema.to_json()
+            s,
+            name=name,
+            format=schema.format,
+            sha256=sha256,
+            fingerprint=schema.fingerprint(sha256),
+            bytes=size,
+            rows=schema.rows,
+            columns=schema.to_json(),
         )
     status = 201 if new else 200
     return Json(views.dataset_view(row), status_code=status, headers={"Location": f"/v1/datasets/{row.id}"})

@@ -42,7 +42,8 @@ def a_checkpoint(s: Session, hold: Hold, **changes: Any) -> Checkpoint:
 def a_dataset(s: Session, **changes: Any) -> Dataset:
     """A dataset of a name and bytes of its own."""
     defaults: dict[str, Any] = {"name": "iris.csv", "format": "csv", "sha256": sha("a"), "bytes": 3, "rows": 1}
-    return datasets.insert(s, **defaults | {"columns": {"columns": []}} | changes)[0]
+    given = defaults | {"columns": {"columns": []}} | changes
+    return datasets.insert(s, **{"fingerprint": given["sha256"]} | given)[0]
 
 
 def a_row(**changes: Any) -> MetricRow:

@@ -1,20 +1,31 @@
 """One history makes the tables of `tables.py` on both databases, however often and by however many it is run."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
+from core.data.schema import Column, Schema
 from core.store.errors import WrongRevision
 from core.store.migrate import WANTED, config, drift, require_head, revision_state, upgrade
 from core.store.sessions import open_sessions
 from core.store.tables import Base
+from tests.builders import a_dataset
 
 UPGRADE = "import sys; from core.store.migrate import upgrade; sys.stdin.read(1); upgrade(sys.argv[1])"
+
+
+def _upgrade(url: str, revision: str) -> None:
+    sessions = open_sessions(url)
+    with sessions.engine.begin() as connection:
+        command.upgrade(config(connection), revision)
+    sessions.close()
 
 
 def test_the_history_has_one_end_which_the_program_knows() -> None:
@@ -30,6 +41,26 @@ def test_from_nothing_to_the_tables_of_this_program(empty_database_url: str) -> 
     assert revision_state(sessions.engine).at_head
     assert drift(sessions.engine) == []
     assert set(inspect(sessions.engine).get_table_names()) == {*Base.metadata.tables, "alembic_version"}
+    sessions.close()
+
+
+def test_datasets_from_before_fingerprints_are_known_again(empty_database_url: str) -> None:
+    schema = Schema(format="csv", rows=1, columns=(Column(name="x", type="number", rows=1),))
+    _upgrade(empty_database_url, "0001")
+    sessions = open_sessions(empty_database_url)
+    with sessions.begin() as s:
+        s.execute(
+            text(
+                "INSERT INTO datasets (id, name, format, sha256, bytes, rows, columns, created_at) "
+                "VALUES ('ds_1', 'old', 'csv', :sha256, 3, 1, :columns, 1)"
+            ),
+            {"sha256": "a" * 64, "columns": json.dumps(schema.to_json())},
+        )
+    upgrade(empty_database_url)
+    assert drift(sessions.engine) == []
+    with sessions.begin() as s:
+        again = a_dataset(s, sha256="a" * 64, fingerprint=schema.fingerprint("a" * 64))
+        assert (again.id, again.name) == ("ds_1", "old")
     sessions.close()
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from core.blobs import Blobs
 from threadpoolctl import ThreadpoolController
 
 from core.bell import Bell
+from core.blobs import Blobs
 from core.settings import Settings
 from core.store.sessions import Sessions, open_sessions
 from worker.stop import Stop

@@ -8,9 +8,9 @@ from time import monotonic
 from typing import Any
 
 import structlog
-from core.blobs import Blobs, DamagedBlob, NoSuchBlob
 from sqlalchemy.orm import Session
 
+from core.blobs import Blobs, DamagedBlob, NoSuchBlob
 from core.models.checkpoint import DamagedCheckpoint, Saved, decode, encode, weights_sha256
 from core.nn.state import State
 from core.store import checkpoints, leases

@@ -3,6 +3,7 @@
 A schema says all that a job's check needs (shapes, classes, counts), so that no dataset is read before it trains.
 """
 
+import hashlib
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -109,6 +110,11 @@ class Schema:
     def column(self, name: str) -> Column | None:
         """The column of that name, if there is one."""
         return next((column for column in self.columns if column.name == name), None)
+
+    def fingerprint(self, sha256: str) -> str:
+        """What tells this dataset from others: its bytes, by their sha256, and the way they are read, as a sha256."""
+        read_as = [sha256, self.format, *(column.type for column in self.columns)]
+        return hashlib.sha256(" ".join(read_as).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, to be stored."""

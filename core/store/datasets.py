@@ -1,4 +1,4 @@
-"""The uploaded datasets, each known by the hash of its bytes."""
+"""The uploaded datasets, each known by its bytes and the way they are read."""
 
 from typing import Any
 
@@ -22,30 +22,27 @@ def insert(
     name: str | None,
     format: str,  # noqa: A002 - the column's name
     sha256: str,
+    fingerprint: str,
     bytes: int,  # noqa: A002 - the column's name
     rows: int,
     columns: dict[str, Any],
 ) -> tuple[Dataset, bool]:
-    """Make a dataset of a stored blob; where the same bytes came before, that dataset and False."""
+    """Make a dataset of a stored blob; where the same came before, read the same way, that dataset and False."""
     statement = insert_into(Dataset).values(
         id=new_id("ds"),
         name=name,
         format=format,
         sha256=sha256,
+        fingerprint=fingerprint,
         bytes=bytes,
         rows=rows,
         columns=columns,
         created_at=now(),
     )
-    made = s.scalars(statement.on_conflict_do_nothing(index_elements=["sha256"]).returning(Dataset)).one_or_none()
+    made = s.scalars(statement.on_conflict_do_nothing(index_elements=["fingerprint"]).returning(Dataset)).one_or_none()
     if made is not None:
         return made, True
-    return s.scalars(select(Dataset).where(Dataset.sha256 == sha256)).one(), False
-
-
-def by_sha(s: Session, sha256: str) -> Dataset | None:
-    """The dataset of these bytes."""
-    return s.scalars(select(Dataset).where(Dataset.sha256 == sha256)).one_or_none()
+    return s.scalars(select(Dataset).where(Dataset.fingerprint == fingerprint)).one(), False
 
 
 def get(s: Session, dataset_id: str) -> Dataset:

@@ -174,14 +174,16 @@ class Checkpoint(Base):
 
 
 class Dataset(Base):
-    """An uploaded file, known by the hash of its bytes."""
+    """An uploaded file, known by its bytes and the way they are read."""
 
     __tablename__ = "datasets"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     name: Mapped[str | None]
     format: Mapped[str] = mapped_column(String(20))
-    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    sha256: Mapped[str] = mapped_column(String(64), index=True)
+    fingerprint: Mapped[str] = mapped_column(String(64), unique=True)
+    """Of the bytes, their format and the types of their columns: the same again is the same dataset."""
     bytes: Mapped[int]
     rows: Mapped[int]
     columns: Mapped[dict[str, Any]]

@@ -82,6 +82,18 @@ def test_types_can_be_set(client: TestClient) -> None:
     assert posted.json()["columns"][0]["classes"] == {"0815": 2, "4711": 1}
 
 
+def test_other_types_make_another_dataset_of_the_same_bytes(client: TestClient) -> None:
+    body = b"zip,n\n1010,1\n4711,2\n1010,3\n"
+    guessed = client.post("/v1/datasets", content=body, headers=CSV)
+    types = json.dumps({"zip": "category"})
+    told = client.post("/v1/datasets", files={"file": ("zip.csv", body)}, data={"types": types})
+    assert (guessed.status_code, told.status_code) == (201, 201)
+    assert guessed.json()["sha256"] == told.json()["sha256"]
+    assert [one.json()["columns"][0]["type"] for one in (guessed, told)] == ["number", "category"]
+    assert client.delete(f"/v1/datasets/{guessed.json()['id']}").status_code == 204
+    assert len(client.get(f"/v1/datasets/{told.json()['id']}/rows").json()["items"]) == 3
+
+
 def test_rows_come_in_pages_as_stored(client: TestClient) -> None:
     dataset = client.post("/v1/datasets", content=table(3), headers=CSV).json()["id"]
     first = client.get(f"/v1/datasets/{dataset}/rows?limit=2").json()

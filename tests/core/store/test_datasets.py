@@ -1,4 +1,4 @@
-"""The same bytes are one dataset, and it stays while a job needs it."""
+"""The same bytes, read the same way, are one dataset, and it stays while a job needs it."""
 
 import threading
 
@@ -12,7 +12,8 @@ from tests.builders import a_dataset, a_guard, a_hold, a_job, sha
 
 
 def test_the_same_bytes_are_the_first_dataset(sessions: Sessions) -> None:
-    given = {"format": "csv", "sha256": sha("a"), "bytes": 3, "rows": 1, "columns": {"columns": ["x"]}}
+    given = {"format": "csv", "sha256": sha("a"), "fingerprint": sha("f"), "bytes": 3, "rows": 1}
+    given |= {"columns": {"columns": ["x"]}}
     with sessions.begin() as s:
         first, made = datasets.insert(s, name="one", **given)  # type: ignore[arg-type]
         again, made_again = datasets.insert(s, name="two", **given)  # type: ignore[arg-type]
@@ -21,10 +22,14 @@ def test_the_same_bytes_are_the_first_dataset(sessions: Sessions) -> None:
     with sessions.read() as s:
         stored = datasets.get(s, first.id)
         assert (stored.name, stored.columns) == ("one", {"columns": ["x"]})
-        found = datasets.by_sha(s, sha("a"))
-        assert found is not None
-        assert found.id == first.id
-        assert datasets.by_sha(s, sha("b")) is None
+
+
+def test_a_file_stays_while_another_dataset_reads_it_otherwise(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        one, other = (a_dataset(s, fingerprint=sha(letter)) for letter in "fg")
+        assert one.id != other.id
+        assert datasets.delete(s, one.id) == []
+        assert datasets.delete(s, other.id) == [sha("a")]
 
 
 def test_pages_are_newest_first(sessions: Sessions) -> None:
