@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastapi import FastAPI
@@ -21,6 +20,7 @@ from api.predictions import Instances
 from api.scrape import StoreCollector, latencies, new_registry
 from api.services import Services
 from api.sweep import sweeping
+from core import VERSION
 from core.bell import Bell
 from core.blobs import Blobs
 from core.jobs.spec import JobSpec
@@ -42,7 +42,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     registry = new_registry()
     app = Api(
         title="Chainrule",
-        version=_version(),
+        version=VERSION,
         description=ABOUT,
         docs_url=None,
         redoc_url=None,
@@ -100,10 +100,3 @@ class Api(FastAPI):
         if not self.openapi_schema:
             self.openapi_schema = document(self, [JobSpec, Instances])
         return self.openapi_schema
-
-
-def _version() -> str:
-    try:
-        return version("chainrule")
-    except PackageNotFoundError:  # run from a checkout that was never installed
-        return "0"

@@ -21,8 +21,8 @@ SPIRALS: dict[str, Any] = {
     "data": {"type": "builtin", "name": "spirals", "validation": {"fraction": 0.2}},
     "architecture": {
         "layers": [
-            {"type": "dense", "units": 32, "activation": "tanh"},
-            {"type": "dense", "units": 32, "activation": "tanh"},
+            {"type": "dense", "units": 64, "activation": "relu"},
+            {"type": "dense", "units": 64, "activation": "relu"},
             {"type": "dense", "units": 1},
         ]
     },
