@@ -95,9 +95,7 @@ class Progress:
         Where the database is away while it is asked for older rows, nothing is lost: collect again.
         """
         fresh = self.items[:]
-        found: list[Row] = []
-        for item in fresh:
-            found += self._cadence.rows(item)
+        found = self._cadence.rows(fresh)
         known = max(0, min(self._recorded - self.emitted, len(found)))
         remarks = self._compare(found[:known]) if known else []
         del self.items[: len(fresh)]
@@ -158,9 +156,10 @@ def _same(was: MetricRow, now: Row) -> bool:
 
 
 def _not_reproduced(was: MetricRow, now: Row) -> LogRow:
+    step, epoch, split, name, value = now
     message = (
-        f"not reproduced: {now.name} at step {now.step} was {was.value!r} before the interruption "
-        f"and is {now.value!r}; the first rows stay"
+        f"not reproduced: {name} at step {step} was {was.value!r} before the interruption "
+        f"and is {value!r}; the first rows stay"
     )
-    data = {"code": "not_reproduced", "name": now.name, "split": now.split, "stored": was.value, "computed": now.value}
-    return LogRow(message, now.step, now.epoch, data)
+    data = {"code": "not_reproduced", "name": name, "split": split, "stored": was.value, "computed": value}
+    return LogRow(message, step, epoch, data)

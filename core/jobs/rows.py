@@ -3,8 +3,9 @@
 Nothing here depends on a clock, so that a job that was interrupted leaves the same rows as one that was not.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TypeAlias
 
 from core.nn.training import Epoch, Step, Training
 
@@ -12,14 +13,8 @@ MOST = 10_000
 """How many steps, and how many epochs, leave rows at most, unless the client says otherwise."""
 
 
-class Row(NamedTuple):
-    """One number at one step."""
-
-    step: int
-    epoch: int
-    split: str
-    name: str
-    value: float
+Row: TypeAlias = tuple[int, int, str, str, float]
+"""One number: step, epoch, split, name, value. A plain tuple, since each step of a training may leave one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +29,18 @@ class Cadence:
         """The client's wish, or whatever leaves no more than `MOST` of each; `rows` are those trained on."""
         return Cadence(training.log_every or -(-training.steps(rows) // MOST), -(-training.epochs // MOST))
 
-    def rows(self, item: Step | Epoch) -> list[Row]:
-        """The rows of one step or epoch, in their order."""
-        if isinstance(item, Step):
-            due = (item.step - 1) % self.steps == 0
-            return [Row(item.step, item.epoch, "train", "loss", item.loss)] if due else []
-        if (item.epoch - 1) % self.epochs and not item.stop:
-            return []
-        return [Row(item.step, item.epoch, split, name, value) for split, name, value in _of_epoch(item)]
+    def rows(self, items: Iterable[Step | Epoch]) -> list[Row]:
+        """The rows of these steps and epochs, in their order."""
+        found: list[Row] = []
+        every = self.steps
+        for item in items:
+            if isinstance(item, Step):
+                step, epoch, loss, _ = item
+                if (step - 1) % every == 0:
+                    found.append((step, epoch, "train", "loss", loss))
+            elif item.stop or (item.epoch - 1) % self.epochs == 0:
+                found += [(item.step, item.epoch, split, name, value) for split, name, value in _of_epoch(item)]
+        return found
 
 
 def _of_epoch(epoch: Epoch) -> list[tuple[str, str, float]]:

@@ -1,18 +1,18 @@
 """The event log of a job: metrics, status and remarks, numbered by one from 1. Readers ask what follows a number."""
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
-from itertools import chain
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, insert, select
 from sqlalchemy.orm import Session
 
+from core.jobs.rows import Row
 from core.jobs.states import Status
 from core.store.holds import Guarded
-from core.store.sessions import dumps, word
+from core.store.sessions import word
 from core.store.tables import Event, Job
 
 
@@ -50,35 +50,28 @@ class EventRow(NamedTuple):
     data: dict[str, Any] | None
 
 
-Metric = tuple[int, int, str, str, float]
-Values = tuple[Any, ...]
 PORTIONS = (500, 50, 5, 1)
-"""Rows of one statement."""
-COLUMNS = ("job_id", "seq", "kind", "step", "epoch", "split", "name", "value", "nonfinite", "at", "recorded", "data")
+"""Rows of one statement: a few sizes, whose texts stay prepared."""
+METRIC = ("job_id", "seq", "kind", "step", "epoch", "split", "name", "value", "nonfinite", "at", "recorded")
+"""The columns of a metric row."""
 _READ = tuple(getattr(Event, name) for name in EventRow._fields)
 
 
-def append(
-    s: Session,
-    guarded: Guarded,
-    rows: Sequence[Metric],
-    timed: Sequence[Metric] = (),
-    logs: Sequence[LogRow] = (),
-) -> None:
-    """Write the rows that `guard` allotted numbers to, in its transaction.
-
-    `rows` belong to the training's own stream; those of `timed` depend on the wall clock and are never compared.
+def append(s: Session, guarded: Guarded, rows: Sequence[Row], logs: Sequence[LogRow] = ()) -> None:
+    """Write the training's own rows, and remarks, with the numbers that `guard` allotted, in its transaction.
 
     Raises
     ------
     ValueError
         the guard was asked for another count.
     """
-    count = len(rows) + len(timed) + len(logs)
+    count = len(rows) + len(logs)
     if (count, len(rows)) != (guarded.events, guarded.rows):
         raise ValueError(f"{guarded.events} events, {guarded.rows} recorded, were guarded, not {count}, {len(rows)}")
-    if count:
-        WRITERS[s.get_bind().dialect.name](s, _values(guarded, rows, timed, logs))
+    if rows:
+        WRITERS[s.get_bind().dialect.name](s, _Place.of(guarded), rows)
+    if logs:
+        s.execute(insert(Event), _remarks(guarded, logs))
 
 
 def after(s: Session, job_id: str, seq: int, limit: int = 1000, kinds: Collection[str] | None = None) -> list[EventRow]:
@@ -149,53 +142,69 @@ def _read(s: Session, statement: Select[Any]) -> list[EventRow]:
     return [EventRow._make(row) for row in s.execute(statement)]
 
 
-def _values(
-    guarded: Guarded,
-    rows: Sequence[Metric],
-    timed: Sequence[Metric],
-    logs: Sequence[LogRow],
-) -> Iterator[Values]:
-    job, at, finite = guarded.hold.job_id, guarded.at, math.isfinite
-    seq, place = guarded.last_seq - guarded.events, guarded.recorded - guarded.rows
-    for step, epoch, split, name, value in rows:
-        seq += 1
-        number, nonfinite = (value, None) if finite(value) else (None, word(value))
-        yield job, seq, "metric", step, epoch, split, name, number, nonfinite, at, place, None
-        place += 1
-    for step, epoch, split, name, value in timed:
-        seq += 1
-        number, nonfinite = (value, None) if finite(value) else (None, word(value))
-        yield job, seq, "metric", step, epoch, split, name, number, nonfinite, at, None, None
-    for log in logs:
-        seq += 1
-        data = dumps({"message": log.message, **(log.data or {})})
-        yield job, seq, "log", log.step, log.epoch, None, None, None, None, at, None, data
+class _Place(NamedTuple):
+    """What the rows of one transaction share: where they begin, and when they were written."""
+
+    job_id: str
+    seq: int
+    recorded: int
+    at: int
+
+    @classmethod
+    def of(cls, guarded: Guarded) -> "_Place":
+        first = guarded.last_seq - guarded.events + 1
+        return cls(guarded.hold.job_id, first, guarded.recorded - guarded.rows, guarded.at)
 
 
-def _insert_many(s: Session, values: Iterator[Values]) -> None:
+def _remarks(guarded: Guarded, logs: Sequence[LogRow]) -> list[dict[str, Any]]:
+    shared = {"job_id": guarded.hold.job_id, "kind": "log", "at": guarded.at}
+    return [
+        {
+            **shared,
+            "seq": seq,
+            "step": log.step,
+            "epoch": log.epoch,
+            "data": {"message": log.message, **(log.data or {})},
+        }
+        for seq, log in enumerate(logs, guarded.last_seq - len(logs) + 1)
+    ]
+
+
+def _finite(value: float) -> tuple[float | None, str | None]:
+    """The columns `value` and `nonfinite`."""
+    return (value, None) if math.isfinite(value) else (None, word(value))
+
+
+def _insert_many(s: Session, place: _Place, rows: Sequence[Row]) -> None:
     # The driver gives up the interpreter's lock at each statement, and a busy training thread hands it back 5 ms later:
-    # so many rows a statement, in a few sizes whose texts stay prepared. Even alone that is twice as fast.
-    connection, rows, start = s.connection(), list(values), 0
+    # so many rows a statement. It binds each value under that lock: so few values a row.
+    connection, (job_id, seq, recorded, at) = s.connection(), place
+    start = 0
     for size in PORTIONS:
         while len(rows) - start >= size:
-            portion = rows[start : start + size]
-            connection.exec_driver_sql(_insertion(size), tuple(chain.from_iterable(portion)))
+            shared = (job_id, seq + start, recorded + start, at)
+            portion = (value for row in rows[start : start + size] for value in (*row[:4], *_finite(row[4])))
+            connection.exec_driver_sql(_insertion(size), (*shared, *portion))
             start += size
 
 
 @cache
 def _insertion(rows: int) -> str:
-    places = f"({', '.join('?' * len(COLUMNS))})"
-    return f"INSERT INTO events ({', '.join(COLUMNS)}) VALUES {', '.join([places] * rows)}"  # noqa: S608 - our own names
+    values = []
+    for row in range(rows):
+        own = ", ".join(f"?{number}" for number in range(5 + 6 * row, 11 + 6 * row))
+        values.append(f"(?1, ?2 + {row}, 'metric', {own}, ?4, ?3 + {row})")
+    return f"INSERT INTO events ({', '.join(METRIC)}) VALUES {', '.join(values)}"  # noqa: S608 - our own names
 
 
-def _copy(s: Session, values: Iterator[Values]) -> None:
+def _copy(s: Session, place: _Place, rows: Sequence[Row]) -> None:
     connection: Any = s.connection().connection.driver_connection
-    with connection.cursor() as cursor, cursor.copy(f"COPY events ({', '.join(COLUMNS)}) FROM STDIN") as copy:
-        for row in values:
-            copy.write_row(row)
+    job_id, seq, recorded, at = place
+    with connection.cursor() as cursor, cursor.copy(f"COPY events ({', '.join(METRIC)}) FROM STDIN") as copy:
+        for number, row in enumerate(rows):
+            copy.write_row((job_id, seq + number, "metric", *row[:4], *_finite(row[4]), at, recorded + number))
 
 
-WRITERS: Mapping[str, Callable[[Session, Iterator[Values]], None]] = MappingProxyType(
+WRITERS: Mapping[str, Callable[[Session, _Place, Sequence[Row]], None]] = MappingProxyType(
     {"sqlite": _insert_many, "postgresql": _copy},
 )

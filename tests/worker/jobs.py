@@ -6,10 +6,10 @@ from typing import Any
 
 from core.data.prepare import signature
 from core.jobs.check import resolve
-from core.jobs.rows import Row
 from core.jobs.spec import JobSpec
 from core.settings import Settings
 from core.store import checkpoints, events, jobs
+from core.store.events import MetricRow
 from core.store.migrate import upgrade
 from core.store.sessions import Sessions, open_sessions
 from core.store.tables import Job
@@ -74,10 +74,10 @@ def row(sessions: Sessions, job_id: str) -> Job:
         return jobs.get(s, job_id)
 
 
-def stream(sessions: Sessions, job_id: str) -> list[Row]:
+def stream(sessions: Sessions, job_id: str) -> list[MetricRow]:
     """The training's own rows, in their order."""
     with sessions.read() as s:
-        return [Row(*found) for found in events.stored_rows(s, job_id, 0, 10_000_000)]
+        return events.stored_rows(s, job_id, 0, 10_000_000)
 
 
 def remarks(sessions: Sessions, job_id: str) -> list[dict[str, Any]]:

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from core.bell import Bell
-from core.jobs.rows import Row
 from core.jobs.states import Keep, Status
 from core.store import jobs
+from core.store.events import MetricRow
 from core.store.sessions import Sessions, open_sessions
 from core.store.tables import Job
 from tests.backends import postgres_database, redis_database
@@ -92,7 +92,7 @@ def empty(tmp_path: Path) -> Iterator[Place]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str | None, list[Row]]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str | None, list[MetricRow]]:
     """What a job ends with that nothing happened to, trained in this very process."""
     desk = a_desk(tmp_path_factory.mktemp("undisturbed"))
     job_id = post(desk.sessions, SECONDS_OF_TRAINING)
@@ -108,7 +108,7 @@ def _past(step: int, job: Job) -> bool:
     return job.step > step
 
 
-def fingerprint(sessions: Sessions, job_id: str) -> tuple[str | None, list[Row]]:
+def fingerprint(sessions: Sessions, job_id: str) -> tuple[str | None, list[MetricRow]]:
     """What an interruption must not change."""
     return row(sessions, job_id).weights_sha256, stream(sessions, job_id)
 
@@ -122,7 +122,7 @@ def test_a_job_from_its_row_to_its_end(place: Place) -> None:
 
 
 def test_killed_and_paused_it_ends_as_if_nothing_had_happened(
-    place: Place, undisturbed: tuple[str | None, list[Row]]
+    place: Place, undisturbed: tuple[str | None, list[MetricRow]]
 ) -> None:
     job_id = place.post(SECONDS_OF_TRAINING)
     place.until(job_id, lambda job: job.step > 500, "trains")
@@ -177,7 +177,9 @@ def test_a_poisonous_job_does_not_kill_workers_for_ever(empty: Place) -> None:
     assert empty.ended(empty.post(a_spec())).step == 100
 
 
-def test_told_to_end_it_hands_back_and_another_goes_on(empty: Place, undisturbed: tuple[str | None, list[Row]]) -> None:
+def test_told_to_end_it_hands_back_and_another_goes_on(
+    empty: Place, undisturbed: tuple[str | None, list[MetricRow]]
+) -> None:
     """A process manager may signal the parent alone, or parent and children alike."""
     pulses = pulse_folder(empty.processes.settings.data_dir)
     job_id = empty.post(SECONDS_OF_TRAINING)

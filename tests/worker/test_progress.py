@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from core.jobs.rows import Cadence, Row
+from core.jobs.rows import Cadence
 from core.jobs.spec import JobSpec
 from core.nn.network import Network
 from core.nn.state import State, start
@@ -41,7 +41,7 @@ def test_rows_are_collected_once() -> None:
     progress = a_progress()
     progress.items += [a_step(1), a_step(2)]
     rows, remarks = progress.collect()
-    assert rows == [Row(1, 1, "train", "loss", 0.5), Row(2, 1, "train", "loss", 0.5)]
+    assert rows == [MetricRow(1, 1, "train", "loss", 0.5), MetricRow(2, 1, "train", "loss", 0.5)]
     assert remarks == []
     assert progress.collect() == ([], [])
     assert progress.emitted == 2
@@ -72,16 +72,16 @@ def test_work_is_counted_once() -> None:
 
 
 def test_rows_that_are_stored_are_compared_and_not_stored_again() -> None:
-    stored = [Row(1, 1, "train", "loss", 0.5), Row(2, 1, "train", "loss", math.nan)]
+    stored = [MetricRow(1, 1, "train", "loss", 0.5), MetricRow(2, 1, "train", "loss", math.nan)]
     progress = a_progress(stored)
     progress.items += [a_step(1), a_step(2, math.nan), a_step(3)]
     rows, remarks = progress.collect()
-    assert rows == [Row(3, 1, "train", "loss", 0.5)]
+    assert rows == [MetricRow(3, 1, "train", "loss", 0.5)]
     assert remarks == []
 
 
 def test_a_row_that_comes_out_otherwise_is_told_once() -> None:
-    stored = [Row(step, 1, "train", "loss", 0.25) for step in (1, 2, 3)]
+    stored = [MetricRow(step, 1, "train", "loss", 0.25) for step in (1, 2, 3)]
     progress = a_progress(stored)
     progress.items += [a_step(1), a_step(2)]
     rows, (remark,) = progress.collect()
@@ -95,21 +95,21 @@ def test_a_row_that_comes_out_otherwise_is_told_once() -> None:
 
 
 def test_a_run_from_a_checkpoint_compares_from_there() -> None:
-    stored = [Row(step, 1, "train", "loss", step / 10) for step in (1, 2, 3)]
+    stored = [MetricRow(step, 1, "train", "loss", step / 10) for step in (1, 2, 3)]
     progress = a_progress(stored, emitted=2)
     progress.items += [a_step(3, 0.3), a_step(4)]
     rows, remarks = progress.collect()
-    assert rows == [Row(4, 1, "train", "loss", 0.5)]
+    assert rows == [MetricRow(4, 1, "train", "loss", 0.5)]
     assert remarks == []
     assert progress.emitted == 4
 
 
 def test_nothing_is_lost_when_the_stored_rows_cannot_be_read() -> None:
-    progress = a_progress([Row(1, 1, "train", "loss", 0.5)])
+    progress = a_progress([MetricRow(1, 1, "train", "loss", 0.5)])
     read = progress._stored
     progress._stored = lambda *_: 1 / 0  # type: ignore[assignment]  # away
     progress.items += [a_step(1), a_step(2)]
     with pytest.raises(ZeroDivisionError):
         progress.collect()
     progress._stored = read
-    assert [found.step for found in progress.collect()[0]] == [2]
+    assert [step for step, *_ in progress.collect()[0]] == [2]

@@ -11,11 +11,10 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from core.jobs.rows import Row
 from core.jobs.states import Request, Status
 from core.store import jobs, leases, tallies
 from core.store.errors import Fenced
-from core.store.events import LogRow
+from core.store.events import LogRow, MetricRow
 from core.store.holds import Guarded, hold_of
 from core.store.sessions import Sessions
 from core.store.tables import Job
@@ -51,8 +50,8 @@ def held(sessions: Sessions, job: Job) -> Held:
     return Held(sessions, hold_of(job), "me", LEASE)
 
 
-def rows(*steps: int) -> list[Row]:
-    return [Row(step, 1, "train", "loss", 0.5) for step in steps]
+def rows(*steps: int) -> list[MetricRow]:
+    return [MetricRow(step, 1, "train", "loss", 0.5) for step in steps]
 
 
 def away(*_: object) -> None:

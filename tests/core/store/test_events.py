@@ -27,12 +27,11 @@ def write(
     sessions: Sessions,
     hold: Hold,
     rows: Sequence[MetricRow],
-    timed: Sequence[MetricRow] = (),
     logs: Sequence[LogRow] = (),
 ) -> Guarded:
     with sessions.begin() as s:
-        guarded = a_guard(s, hold, events=len(rows) + len(timed) + len(logs), recorded=len(rows))
-        events.append(s, guarded, rows, timed, logs)
+        guarded = a_guard(s, hold, events=len(rows) + len(logs), recorded=len(rows))
+        events.append(s, guarded, rows, logs)
     return guarded
 
 
@@ -43,12 +42,12 @@ def hold(sessions: Sessions) -> Hold:
 
 
 def test_rows_are_numbered_on_and_stamped_by_the_database(sessions: Sessions, hold: Hold) -> None:
-    guarded = write(sessions, hold, ROWS, [a_row(name="samples_per_second", value=9.0)], [LogRow("hm", 3, 1, {"a": 1})])
+    guarded = write(sessions, hold, ROWS, [LogRow("hm", 3, 1, {"a": 1})])
     with sessions.read() as s:
         read = events.after(s, hold.job_id, 2)
-    assert [row.seq for row in read] == [3, 4, 5, 6, 7, 8]
+    assert [row.seq for row in read] == [3, 4, 5, 6, 7]
     assert {row.at for row in read} == {guarded.at}
-    assert [row.kind for row in read] == ["metric"] * 5 + ["log"]
+    assert [row.kind for row in read] == ["metric"] * 4 + ["log"]
     assert [(row.value, row.nonfinite) for row in read[:4]] == [
         (0.5, None),
         (None, "nan"),
@@ -56,13 +55,13 @@ def test_rows_are_numbered_on_and_stamped_by_the_database(sessions: Sessions, ho
         (None, "-inf"),
     ]
     assert (read[2].step, read[2].epoch, read[2].split, read[2].name) == (2, 1, "validation", "val_loss")
-    assert (read[5].step, read[5].epoch, read[5].data) == (3, 1, {"message": "hm", "a": 1})
+    assert (read[4].step, read[4].epoch, read[4].data) == (3, 1, {"message": "hm", "a": 1})
 
 
 def test_only_the_trainings_own_rows_are_recorded(sessions: Sessions, hold: Hold) -> None:
-    timed, logs = [a_row(name="speed")], [LogRow("hm")]
-    first = write(sessions, hold, ROWS[:1], timed, logs)
-    write(sessions, first.hold, ROWS[2:], timed, logs)
+    logs = [LogRow("hm")]
+    first = write(sessions, hold, ROWS[:1], logs)
+    write(sessions, first.hold, ROWS[2:], logs)
     with sessions.read() as s:
         assert events.stored_rows(s, hold.job_id, 0, 100) == [ROWS[0], *ROWS[2:]]
         assert events.stored_rows(s, hold.job_id, 1, 1) == [ROWS[2]]
