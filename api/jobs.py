@@ -223,11 +223,9 @@ def _changed(services: Services, job_id: str, change: Callable[[Session, str], t
 
 @router.delete("/jobs/{job_id}", status_code=204, summary="Delete a job", **operation(NoSuchJob, WrongState))
 def delete(services: Service, job_id: JobId) -> Response:
-    """An ended job with its metrics, checkpoints and model."""
+    """An ended job with its metrics, checkpoints and model. Its files go a minute or two later."""
     with services.sessions.begin() as s:
-        unneeded = jobs.delete(s, known(s, job_id))
-    for sha256 in unneeded:
-        services.blobs.delete(sha256)
+        jobs.delete(s, known(s, job_id))
     return Response(status_code=204)
 
 

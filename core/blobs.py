@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
@@ -14,6 +14,10 @@ from types import TracebackType
 from typing import Self
 
 PART = ".part"
+YOUNG = 60.0
+"""Seconds in which whoever put a blob, or asked to keep it, has written the row that names it."""
+ABANDONED = 86_400.0
+"""Seconds after which a file that is not written to any more is what a crash left."""
 _NAME = re.compile(r"[0-9a-f]{64}")
 
 
@@ -93,29 +97,40 @@ class Blobs:
             raise DamagedBlob(sha256)
         return data
 
-    def delete(self, sha256: str, grace_seconds: float = 60.0) -> bool:
-        """Remove the blob; False where it is gone already, or was put just now and may be about to be recorded."""
+    def keep(self, sha256: str, data: bytes) -> None:
+        """Have the blob be there and young, just before a row is written that names it: nobody deletes it meanwhile."""
+        with self._alone(), suppress(FileNotFoundError):
+            os.utime(self.path(sha256))
+            return
+        self.put(data)
+
+    def old(self) -> dict[str, int]:
+        """The names of all blobs that are not young, each with its stamp: another one after it was put or kept anew."""
+        return {name: stamp for name, stamp in self._older_than(YOUNG) if _NAME.fullmatch(name)}
+
+    def delete(self, sha256: str, stamp: int) -> bool:
+        """Remove an old blob that no row names; False where it is gone already, or was put or kept since its stamp."""
         path = self.path(sha256)
         with self._alone(), suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime >= grace_seconds:
+            if path.stat().st_mtime_ns == stamp:
                 path.unlink()
                 return True
         return False
 
-    def sweep(self, older_than_seconds: float, keep: Collection[str]) -> list[str]:
-        """Remove what no row names and what a crash left half written, when it is that old; the names removed."""
-        if not self.root.is_dir():
-            return []
-        latest = time.time() - older_than_seconds
-        removed = []
-        with self._alone():
-            for path in sorted(self.root.iterdir()):
-                loose = path.name.endswith(PART) or (_NAME.fullmatch(path.name) and path.name not in keep)
-                with suppress(FileNotFoundError):
-                    if loose and path.stat().st_mtime < latest:
-                        path.unlink()
-                        removed.append(path.name)
-        return removed
+    def clear(self) -> list[str]:
+        """Remove what a crash left half written; the names."""
+        parts = [name for name, _ in self._older_than(ABANDONED) if name.endswith(PART)]
+        for name in parts:
+            (self.root / name).unlink(missing_ok=True)
+        return parts
+
+    def _older_than(self, seconds: float) -> Iterator[tuple[str, int]]:
+        """Names and stamps."""
+        latest = time.time_ns() - int(seconds * 1e9)
+        for path in sorted(self.root.iterdir()) if self.root.is_dir() else ():
+            with suppress(FileNotFoundError):
+                if (stamp := path.stat().st_mtime_ns) < latest:
+                    yield path.name, stamp
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -127,6 +142,7 @@ class Blobs:
 
     def _adopt(self, part: Path, sha256: str) -> None:
         with self._alone():
+            os.utime(part)
             part.replace(self.path(sha256))
         folder = os.open(self.root, os.O_RDONLY)
         try:

@@ -11,10 +11,10 @@ import structlog
 from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
-from core.jobs.states import Keep, Request, Status, StopReason
+from core.jobs.states import Request, StopReason
 from core.nn.state import State
 from core.nn.training import Diverged, Epoch, Step, train
-from core.store import checkpoints, events, leases
+from core.store import events, leases
 from core.store.errors import Fenced
 from core.store.events import MetricRow
 from core.store.holds import Guarded, hold_of
@@ -168,8 +168,6 @@ def _leave_by(s: Session, guarded: Guarded, ending: Ending, worker: str) -> Endi
     """Write the ending, or that of a wish which arrived just now and goes before it."""
     if guarded.request is not None and ending.status in INTERRUPTIONS:
         ending = WISHES[guarded.request]
-    if ending.status is Status.CANCELLED and guarded.keep is Keep.NONE:
-        checkpoints.prune(s, guarded.hold.job_id, keep=0)
     leases.leave(
         s,
         guarded.hold,

@@ -91,9 +91,9 @@ class Saves:
         notes = {"emitted": self._writer.emitted(), "kernels": self._kernels}
         data = encode(state, self._model, notes)
         sha256 = self._blobs.put(data)
-        unneeded: list[str] = []
 
         def record(s: Session, guarded: Guarded) -> None:
+            self._blobs.keep(sha256, data)  # the database may have been away for long
             checkpoints.record(
                 s,
                 guarded.hold,
@@ -107,11 +107,9 @@ class Saves:
             )
             if then is not None:
                 then(s, guarded)
-            unneeded[:] = checkpoints.prune(s, guarded.hold.job_id)
+            checkpoints.prune(s, guarded.hold.job_id)
 
         self._writer.write(record)
-        for blob in unneeded:
-            self._blobs.delete(blob)
 
     def _space(self, cost: float) -> None:
         now = monotonic()

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from core.bell import Bell
 from core.blobs import Blobs
 from core.settings import Settings
-from core.store import checkpoints, idempotency, leases
+from core.store import garbage, idempotency, leases
 from core.store.sessions import open_sessions
 from core.store.tables import Job
 from worker.desk import pid_in
@@ -25,7 +25,7 @@ from worker.pulse import Pulse
 
 RING_EVERY = 3.0
 """Seconds that due jobs wait before somebody rings again."""
-HOUSEKEEPING = 3600.0
+HOUSEKEEPING = 30.0
 """Seconds between two looks for files that nothing needs."""
 DAY = 86_400.0
 
@@ -126,11 +126,10 @@ class Sweep:
         return leases.hand_back(s, job.id, job.fence, message=message, detail=detail) is not None
 
     def _tidy(self) -> None:
-        """Remove files without a row that are older than a day, and answers that nobody will ask for again."""
+        """Remove files that no row names, and answers that nobody will ask for again."""
         with self._sessions.begin() as s:
             idempotency.forget(s, DAY)
-            needed = checkpoints.blobs_in_use(s)
-        self._blobs.sweep(DAY, needed)
+        garbage.collect(self._sessions, self._blobs)
         self._tidy_at = time.monotonic() + HOUSEKEEPING
 
 

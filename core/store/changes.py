@@ -7,13 +7,13 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from core.jobs.states import TERMINAL, TRANSITIONS, Status
+from core.jobs.states import TERMINAL, TRANSITIONS, Keep, Status
 from core.store.clock import now
 from core.store.errors import NoSuchJob
-from core.store.tables import Event, Job, Transition
+from core.store.tables import Checkpoint, Event, Job, Transition
 
 RELEASED: dict[str, Any] = {"worker": None, "lease_until": None, "request": None}
 ENTERING: Mapping[Status, Mapping[str, Any]] = MappingProxyType(
@@ -49,7 +49,14 @@ def change(
         return None
     job, at = row
     tell(s, job, at, actor, message)
-    return job
+    return _without_weights(s, job) if job.status == Status.CANCELLED and job.keep == Keep.NONE else job
+
+
+def _without_weights(s: Session, job: Job) -> Job:
+    """A client that cancels may want nothing kept, wherever the job stands."""
+    s.execute(delete(Checkpoint).where(Checkpoint.job_id == job.id))
+    statement = update(Job).where(Job.id == job.id).values(checkpoint_id=None, weights_sha256=None).returning(Job)
+    return s.scalars(statement).one()
 
 
 def tell(s: Session, job: Job, at: int, actor: str, message: str) -> None:

@@ -1,4 +1,4 @@
-"""The checkpoints of jobs: which there are, which to go on from, and which blobs nothing needs any more."""
+"""The checkpoints of jobs: which there are, and which to go on from."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -10,8 +10,10 @@ from core.ids import new_id
 from core.store.clock import now
 from core.store.errors import Fenced, NoSuchCheckpoint
 from core.store.holds import Hold, held
-from core.store.tables import Checkpoint, Dataset, Job
+from core.store.tables import Checkpoint, Job
 
+KEPT = 2
+"""Checkpoints of a job: the newest, and the one before it where that is damaged."""
 NEWEST = (Checkpoint.step.desc(), Checkpoint.created_at.desc(), Checkpoint.id.desc())
 
 
@@ -95,25 +97,9 @@ def discard(s: Session, hold: Hold, checkpoint_id: str) -> Checkpoint | None:
     return before
 
 
-def prune(s: Session, job_id: str, keep: int = 2) -> list[str]:
-    """Forget all but the newest `keep`, in a guarded transaction; the sha256 that nothing needs any more."""
-    old = of_job(s, job_id)[keep:]
-    _forget(s, [checkpoint.id for checkpoint in old])
-    return unused(s, {checkpoint.sha256 for checkpoint in old})
-
-
-def unused(s: Session, blobs: Collection[str]) -> list[str]:
-    """Those of the sha256 that no row names."""
-    if not blobs:
-        return []
-    named = select(Checkpoint.sha256).where(Checkpoint.sha256.in_(blobs))
-    stored = select(Dataset.sha256).where(Dataset.sha256.in_(blobs))
-    return sorted(set(blobs) - set(s.scalars(named.union(stored))))
-
-
-def blobs_in_use(s: Session) -> set[str]:
-    """The sha256 of every blob that some row names."""
-    return set(s.scalars(select(Checkpoint.sha256).union(select(Dataset.sha256))))
+def prune(s: Session, job_id: str) -> None:
+    """Forget all but the newest two, in a guarded transaction."""
+    _forget(s, [checkpoint.id for checkpoint in of_job(s, job_id)[KEPT:]])
 
 
 def _point(s: Session, hold: Hold, **columns: Any) -> None:

@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 
 from core.ids import new_id
 from core.jobs.states import TERMINAL
-from core.store.checkpoints import unused
 from core.store.clock import now
 from core.store.errors import DatasetInUse, NoSuchDataset
 from core.store.pages import page_of
@@ -78,8 +77,8 @@ def page(s: Session, *, limit: int = 20, cursor: str | None = None) -> tuple[lis
     return page_of(s, select(Dataset), Dataset.id, "ds", limit, cursor)
 
 
-def delete(s: Session, dataset_id: str) -> list[str]:
-    """Remove a dataset that no job needs; the sha256 of its blob, to delete after the commit.
+def delete(s: Session, dataset_id: str) -> None:
+    """Remove a dataset that no job needs; its blob is garbage then, unless another row names it.
 
     Raises
     ------
@@ -88,14 +87,12 @@ def delete(s: Session, dataset_id: str) -> list[str]:
     DatasetInUse
         a job that has not ended learns from it.
     """
-    dataset = hold_still(s, dataset_id)
+    hold_still(s, dataset_id)
     needed = select(Job.id).where(Job.dataset_id == dataset_id, Job.status.not_in(sorted(TERMINAL))).limit(1)
     job_id = s.scalars(needed).one_or_none()
     if job_id is not None:
         raise DatasetInUse(dataset_id, job_id)
-    sha256 = dataset.sha256
     s.execute(delete_from(Dataset).where(Dataset.id == dataset_id))
-    return unused(s, [sha256])
 
 
 def _one(s: Session, dataset_id: str, *, lock: bool) -> Dataset:

@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 from core.ids import new_id
 from core.jobs.states import TERMINAL, Keep, Request, Status, StopReason
 from core.store.changes import change, locked, tell
-from core.store.checkpoints import unused
 from core.store.clock import now
 from core.store.datasets import hold_still
 from core.store.errors import NoSuchJob, WrongState
@@ -179,8 +178,8 @@ def resume(s: Session, job_id: str, actor: str = "client") -> Job:
     return _wish(s, job_id, RESUME, "resumed", actor, {})
 
 
-def delete(s: Session, job_id: str) -> list[str]:
-    """Remove an ended job with all its rows; the sha256 of blobs to delete after the commit.
+def delete(s: Session, job_id: str) -> None:
+    """Remove an ended job with all its rows; its blobs are garbage then, unless another row names them.
 
     Raises
     ------
@@ -190,12 +189,10 @@ def delete(s: Session, job_id: str) -> list[str]:
     job = locked(s, job_id)
     if job.status not in TERMINAL:
         raise WrongState(job_id, job.status, "deleted")
-    blobs = list(s.scalars(select(Checkpoint.sha256).where(Checkpoint.job_id == job_id).distinct()))
     for table in (Event, Transition, Label, Checkpoint, Spec):
         s.execute(delete_from(table).where(table.job_id == job_id))
     s.execute(delete_from(Job).where(Job.id == job_id))
     s.expunge(job)
-    return unused(s, blobs)
 
 
 def exists(s: Session, job_id: str) -> bool:

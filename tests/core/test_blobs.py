@@ -3,6 +3,7 @@
 import hashlib
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -97,7 +98,6 @@ def test_damage_is_mended_by_the_same_bytes(blobs: Blobs) -> None:
 def test_what_is_missing_is_said(blobs: Blobs) -> None:
     with pytest.raises(NoSuchBlob, match=SHA):
         blobs.read(SHA)
-    assert not blobs.delete(SHA)
 
 
 @given(st.text())
@@ -112,36 +112,57 @@ def test_nearly_a_hash_is_none(blobs: Blobs, name: str) -> None:
         blobs.path(name)
 
 
-def test_delete_removes_what_is_old_and_keeps_what_was_just_put(blobs: Blobs) -> None:
+def test_only_what_is_old_can_be_deleted(blobs: Blobs) -> None:
     blobs.put(DATA)
-    assert not blobs.delete(SHA)
-    assert blobs.read(SHA) == DATA
+    assert blobs.old() == {}
     age(blobs.path(SHA), 61)
-    assert blobs.delete(SHA)
+    assert blobs.delete(SHA, blobs.old()[SHA])
     assert names(blobs) == []
+    assert not blobs.delete(SHA, 0)
 
 
-def test_putting_again_makes_an_old_file_young(blobs: Blobs) -> None:
+@pytest.mark.parametrize("again", [lambda blobs: blobs.put(DATA), lambda blobs: blobs.keep(SHA, DATA)])
+def test_what_is_put_or_kept_meanwhile_is_not_deleted(blobs: Blobs, again: Callable[[Blobs], object]) -> None:
     blobs.put(DATA)
     age(blobs.path(SHA), 3_600)
+    stamp = blobs.old()[SHA]
+    again(blobs)
+    assert blobs.old() == {}
+    age(blobs.path(SHA), 1_800)
+    assert not blobs.delete(SHA, stamp)
+    assert blobs.read(SHA) == DATA
+
+
+def test_what_is_kept_is_there_even_if_it_was_deleted_meanwhile(blobs: Blobs) -> None:
     blobs.put(DATA)
-    assert not blobs.delete(SHA)
+    blobs.path(SHA).unlink()
+    blobs.keep(SHA, DATA)
+    assert blobs.read(SHA) == DATA
 
 
-def test_a_sweep_removes_what_no_row_names_and_what_a_crash_left(blobs: Blobs) -> None:
-    kept, orphan, young = blobs.put(b"kept"), blobs.put(b"orphan"), blobs.put(b"young")
-    part = blobs.root / "0123.part"
-    part.write_bytes(b"half")
-    other = blobs.root / "README"
-    other.touch()
-    for path in (blobs.path(kept), blobs.path(orphan), part, other):
+def test_a_long_upload_is_young_when_it_has_its_name(blobs: Blobs) -> None:
+    with blobs.writer() as writer:
+        writer.write(DATA)
+        writer.flush()
+        age(writer.path, 3_600)
+        writer.commit()
+    assert blobs.old() == {}
+
+
+def test_what_a_crash_left_half_written_is_cleared(blobs: Blobs) -> None:
+    whole = blobs.put(b"whole")
+    parts = [blobs.root / f"{number}.part" for number in range(2)]
+    for path in (*parts, other := blobs.root / "README"):
+        path.write_bytes(b"half")
+    for path in (blobs.path(whole), parts[0], other):
         age(path, 90_000)
-    assert blobs.sweep(86_400, keep={kept}) == sorted([orphan, part.name])
-    assert names(blobs) == sorted([kept, young, "README"])
+    assert blobs.clear() == [parts[0].name]
+    assert list(blobs.old()) == [whole]
+    assert names(blobs) == sorted([whole, parts[1].name, "README"])
 
 
-def test_a_sweep_of_no_folder_is_nothing(blobs: Blobs) -> None:
-    assert blobs.sweep(0, keep=()) == []
+def test_no_folder_holds_nothing_old(blobs: Blobs) -> None:
+    assert (blobs.old(), blobs.clear()) == ({}, [])
 
 
 def names(blobs: Blobs) -> list[str]:

@@ -10,13 +10,13 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from core.jobs.states import TERMINAL, Keep, Request, Status, StopReason
-from core.store import events, jobs, leases
+from core.store import checkpoints, events, jobs, leases
 from core.store.clock import read_clock
 from core.store.errors import BadCursor, NoSuchDataset, NoSuchJob, WrongState
 from core.store.pages import page_of
 from core.store.sessions import Sessions
 from core.store.tables import Base, Job
-from tests.builders import LEASE, a_checkpoint, a_dataset, a_guard, a_hold, a_job, sha
+from tests.builders import LEASE, a_checkpoint, a_dataset, a_guard, a_hold, a_job
 
 MISSING = "job_00000000000000000000000000"
 
@@ -121,7 +121,7 @@ def test_only_an_ended_job_is_deleted(sessions: Sessions, status: Status) -> Non
     with sessions.begin() as s:
         job_id = in_status(s, status)
         if status in TERMINAL:
-            assert jobs.delete(s, job_id) == []
+            jobs.delete(s, job_id)
             assert not jobs.exists(s, job_id)
         else:
             with pytest.raises(WrongState, match="cannot be deleted"):
@@ -136,7 +136,7 @@ def test_a_deleted_job_leaves_no_row_anywhere(sessions: Sessions) -> None:
         a_checkpoint(s, guarded.hold)
         leases.leave(s, guarded.hold, Status.SUCCEEDED, message="done", actor="w1")
     with sessions.begin() as s:
-        assert jobs.delete(s, hold.job_id) == [sha("c")]
+        jobs.delete(s, hold.job_id)
     with sessions.read() as s:
         counts = {
             table.name: s.scalar(select(func.count()).select_from(table)) for table in Base.metadata.sorted_tables
@@ -144,13 +144,18 @@ def test_a_deleted_job_leaves_no_row_anywhere(sessions: Sessions) -> None:
     assert set(counts.values()) == {0}, counts
 
 
-def test_a_blob_that_another_job_needs_is_not_given_up(sessions: Sessions) -> None:
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.PAUSED])
+@pytest.mark.parametrize("keep", Keep)
+def test_a_waiting_job_that_is_cancelled_keeps_what_is_asked(sessions: Sessions, status: Status, keep: Keep) -> None:
     with sessions.begin() as s:
-        first, second = a_hold(s), a_hold(s)
-        for hold in (first, second):
-            a_checkpoint(s, (kept := a_guard(s, hold)).hold)
-        leases.leave(s, kept.hold, Status.FAILED, message="no", actor="w1")
-        assert jobs.delete(s, second.job_id) == []
+        guarded = a_guard(s, a_hold(s))
+        a_checkpoint(s, guarded.hold)
+        if status is Status.PAUSED:
+            jobs.pause(s, guarded.hold.job_id)
+        leases.leave(s, guarded.hold, status, message="later", actor="w1")
+        job = jobs.cancel(s, guarded.hold.job_id, keep)
+        assert len(checkpoints.of_job(s, job.id)) == (keep is not Keep.NONE)
+        assert (job.checkpoint_id is None, job.weights_sha256 is None) == (keep is Keep.NONE,) * 2
 
 
 def test_a_running_job_hears_what_is_asked(sessions: Sessions) -> None:

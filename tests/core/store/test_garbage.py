@@ -1,0 +1,129 @@
+"""What no row names is removed, and what a row names never is, whatever happens between any two steps."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core.blobs import YOUNG, Blobs
+from core.store import datasets, garbage
+from core.store.sessions import Sessions
+from tests.builders import a_checkpoint, a_dataset, a_guard, a_hold
+from tests.conftest import empty
+
+CONTENTS = [b"a", b"b", b"c"]
+NAMES = [hashlib.sha256(content).hexdigest() for content in CONTENTS]
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> Blobs:
+    return Blobs(tmp_path / "blobs")
+
+
+def age(blobs: Blobs) -> None:
+    """Time passes, until nothing is young."""
+    for path in blobs.root.iterdir():
+        stamp = path.stat().st_mtime_ns - int(1e9 * (YOUNG + 1))
+        os.utime(path, ns=(stamp, stamp))
+
+
+def test_only_what_is_old_and_has_no_row_goes(sessions: Sessions, blobs: Blobs) -> None:
+    named_by_a_dataset, named_by_a_checkpoint, garbage_ = [blobs.put(content) for content in CONTENTS]
+    age(blobs)
+    young = blobs.put(b"young")
+    with sessions.begin() as s:
+        a_dataset(s, sha256=named_by_a_dataset)
+        a_checkpoint(s, a_guard(s, a_hold(s)).hold, sha256=named_by_a_checkpoint)
+    assert garbage.collect(sessions, blobs) == [garbage_]
+    assert garbage.collect(sessions, blobs) == []
+    assert sorted(blobs.read(name) for name in (named_by_a_dataset, named_by_a_checkpoint, young))
+
+
+class World:
+    """Writers and deleters, each of whose steps may be its last; time passes between them."""
+
+    def __init__(self, sessions: Sessions, blobs: Blobs) -> None:
+        self.sessions, self.blobs = sessions, blobs
+        self.writers: dict[int, Iterator[None]] = {}
+        self.rows: dict[int, str] = {}
+
+    def act(self, action: tuple[str, int]) -> None:
+        """One step of somebody, or of the clock."""
+        getattr(self, action[0])(action[1])
+
+    def write(self, which: int) -> None:
+        """The next step of this content's writer; who is never asked again has crashed."""
+        writer = self.writers.setdefault(which, self._write(which))
+        if next(writer, StopIteration) is StopIteration:
+            del self.writers[which]
+
+    def _write(self, which: int) -> Iterator[None]:
+        sha256 = self.blobs.put(CONTENTS[which])
+        yield  # for as long as the database is away
+        with self.sessions.begin() as s:
+            self.blobs.keep(sha256, CONTENTS[which])
+            dataset = a_dataset(s, sha256=sha256)
+        self.rows[which] = dataset.id
+
+    def crash(self, which: int) -> None:
+        """Its writer is never heard of again."""
+        self.writers.pop(which, None)
+
+    def delete(self, which: int) -> None:
+        """The row goes."""
+        if (dataset_id := self.rows.pop(which, None)) is not None:
+            with self.sessions.begin() as s:
+                datasets.delete(s, dataset_id)
+
+    def wait(self, _which: int) -> None:
+        """Time passes."""
+        age(self.blobs)
+
+
+class Interrupted(Blobs):
+    """Between any two steps of a collection, somebody else takes theirs."""
+
+    def __init__(self, world: World, actions: list[tuple[str, int]]) -> None:
+        super().__init__(world.blobs.root)
+        self.world, self.actions = world, actions
+
+    def _others(self) -> None:
+        for _ in range(min(2, len(self.actions))):
+            self.world.act(self.actions.pop())
+
+    def old(self) -> dict[str, int]:
+        found = super().old()
+        self._others()
+        return found
+
+    def delete(self, sha256: str, stamp: int) -> bool:
+        self._others()
+        return super().delete(sha256, stamp)
+
+
+ACTIONS = st.lists(
+    st.tuples(st.sampled_from(["write", "write", "delete", "wait", "crash"]), st.integers(0, 2)), max_size=12
+)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rounds=st.lists(st.tuples(ACTIONS, ACTIONS), min_size=1, max_size=4))
+def test_whatever_happens_between_a_row_has_its_file(sessions: Sessions, rounds: Any, tmp_path_factory: Any) -> None:
+    empty(sessions)
+    blobs = Blobs(tmp_path_factory.mktemp("blobs"))
+    world = World(sessions, blobs)
+    for before, between in rounds:
+        for action in before:
+            world.act(action)
+        garbage.collect(sessions, Interrupted(world, list(between)))
+        for which in world.rows:
+            assert blobs.read(NAMES[which]) == CONTENTS[which]
+    world.writers.clear()
+    world.wait(0)
+    garbage.collect(sessions, blobs)
+    assert sorted(blobs.old()) == sorted(NAMES[which] for which in world.rows)
