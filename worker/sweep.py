@@ -70,10 +70,11 @@ class Sweep:
         self._thread.start()
 
     def stop(self) -> None:
-        """Sweep once more, and end."""
+        """Sweep once more, and end. One that was not started, as its worker never reached the broker, only ends."""
         self._open = False
         self._deaths.happened.set()
-        self._thread.join(2 * self._every)
+        if self._thread.ident is not None:
+            self._thread.join(2 * self._every)
         self._bell.close()
         self._pulse.stop()
 

@@ -19,7 +19,7 @@ from core.store.events import MetricRow
 from core.store.sessions import Sessions, open_sessions
 from core.store.tables import Job
 from tests.backends import postgres_database, redis_database
-from tests.processes import Processes, processes
+from tests.processes import Processes, free_port, processes
 from tests.worker.jobs import LONG, SPIRALS, a_desk, a_spec, post, remarks, row, saved_at, story, stream
 from worker.pulse import alive, pulse_folder
 from worker.work import work
@@ -204,6 +204,16 @@ def test_told_to_end_it_hands_back_and_another_goes_on(
     worker.kill()
     worker.wait()
     empty.processes.until(lambda: not Path(f"/proc/{child}").exists(), "no child outlives a killed worker")
+
+
+def test_told_to_end_while_it_waits_for_the_broker_it_ends_without_complaint(tmp_path: Path) -> None:
+    with processes(tmp_path, broker_url=f"redis://127.0.0.1:{free_port()}/0") as running:
+        worker = running.start("worker")
+        running.until(lambda: "Cannot connect to redis" in running.said(), "it waits for the broker", worker)
+        worker.send_signal(signal.SIGTERM)
+        code = worker.wait(30)
+        said = running.said()
+        assert (code, "Traceback" in said) == (0, False), said
 
 
 def test_the_check_tells_by_its_exit_code(tmp_path: Path) -> None:
