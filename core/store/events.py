@@ -1,12 +1,13 @@
 """The event log of a job: metrics, status and remarks, numbered by one from 1. Readers ask what follows a number."""
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, insert, select
+from sqlalchemy import Connection, Select, insert, select
 from sqlalchemy.orm import Session
 
 from core.jobs.rows import Row
@@ -52,8 +53,8 @@ class EventRow(NamedTuple):
 
 PORTIONS = (500, 50, 5, 1)
 """Rows of one statement: a few sizes, whose texts stay prepared."""
-METRIC = ("job_id", "seq", "kind", "step", "epoch", "split", "name", "value", "nonfinite", "at", "recorded")
-"""The columns of a metric row."""
+METRIC = "job_id, at, seq, recorded, kind, step, epoch, split, name, value"
+"""The columns of a metric row that holds a number."""
 _READ = tuple(getattr(Event, name) for name in EventRow._fields)
 
 
@@ -69,7 +70,7 @@ def append(s: Session, guarded: Guarded, rows: Sequence[Row], logs: Sequence[Log
     if (count, len(rows)) != (guarded.events, guarded.rows):
         raise ValueError(f"{guarded.events} events, {guarded.rows} recorded, were guarded, not {count}, {len(rows)}")
     if rows:
-        WRITERS[s.get_bind().dialect.name](s, _Place.of(guarded), rows)
+        _write(s, guarded, rows)
     if logs:
         s.execute(insert(Event), _remarks(guarded, logs))
 
@@ -143,48 +144,52 @@ def _read(s: Session, statement: Select[Any]) -> list[EventRow]:
 
 
 class _Place(NamedTuple):
-    """What the rows of one transaction share: where they begin, and when they were written."""
+    """What rows of one transaction share: whose they are, when they were written, and where the first one stands."""
 
     job_id: str
+    at: int
     seq: int
     recorded: int
-    at: int
 
-    @classmethod
-    def of(cls, guarded: Guarded) -> "_Place":
-        first = guarded.last_seq - guarded.events + 1
-        return cls(guarded.hold.job_id, first, guarded.recorded - guarded.rows, guarded.at)
+    def past(self, rows: int) -> "_Place":
+        """The place of the row so many rows on."""
+        return self._replace(seq=self.seq + rows, recorded=self.recorded + rows)
+
+
+def _write(s: Session, guarded: Guarded, rows: Sequence[Row]) -> None:
+    """What is written beside a training takes time from it: numbers go the fast way, the few that are none another."""
+    place = _Place(
+        guarded.hold.job_id, guarded.at, guarded.last_seq - guarded.events + 1, guarded.recorded - guarded.rows
+    )
+    if math.isfinite(sum(row[4] for row in rows)):
+        WRITERS[s.get_bind().dialect.name](s.connection(), place, rows)
+    else:
+        s.execute(insert(Event), [_columns(place.past(number), row) for number, row in enumerate(rows)])
+
+
+def _columns(place: _Place, row: Row) -> dict[str, Any]:
+    step, epoch, split, name, value = row
+    nonfinite = word(value)
+    told = {"split": split, "name": name, "value": None if nonfinite else value, "nonfinite": nonfinite}
+    return {**place._asdict(), "kind": "metric", "step": step, "epoch": epoch, **told}
 
 
 def _remarks(guarded: Guarded, logs: Sequence[LogRow]) -> list[dict[str, Any]]:
     shared = {"job_id": guarded.hold.job_id, "kind": "log", "at": guarded.at}
-    return [
-        {
-            **shared,
-            "seq": seq,
-            "step": log.step,
-            "epoch": log.epoch,
-            "data": {"message": log.message, **(log.data or {})},
-        }
-        for seq, log in enumerate(logs, guarded.last_seq - len(logs) + 1)
+    told = [
+        {"step": log.step, "epoch": log.epoch, "data": {"message": log.message, **(log.data or {})}} for log in logs
     ]
+    return [shared | {"seq": seq} | one for seq, one in enumerate(told, guarded.last_seq - len(logs) + 1)]
 
 
-def _finite(value: float) -> tuple[float | None, str | None]:
-    """The columns `value` and `nonfinite`."""
-    return (value, None) if math.isfinite(value) else (None, word(value))
-
-
-def _insert_many(s: Session, place: _Place, rows: Sequence[Row]) -> None:
+def _insert_many(connection: Connection, place: _Place, rows: Sequence[Row]) -> None:
     # The driver gives up the interpreter's lock at each statement, and a busy training thread hands it back 5 ms later:
     # so many rows a statement. It binds each value under that lock: so few values a row.
-    connection, (job_id, seq, recorded, at) = s.connection(), place
     start = 0
     for size in PORTIONS:
         while len(rows) - start >= size:
-            shared = (job_id, seq + start, recorded + start, at)
-            portion = (value for row in rows[start : start + size] for value in (*row[:4], *_finite(row[4])))
-            connection.exec_driver_sql(_insertion(size), (*shared, *portion))
+            own = chain.from_iterable(rows[start : start + size])
+            connection.exec_driver_sql(_insertion(size), (*place.past(start), *own))
             start += size
 
 
@@ -192,19 +197,31 @@ def _insert_many(s: Session, place: _Place, rows: Sequence[Row]) -> None:
 def _insertion(rows: int) -> str:
     values = []
     for row in range(rows):
-        own = ", ".join(f"?{number}" for number in range(5 + 6 * row, 11 + 6 * row))
-        values.append(f"(?1, ?2 + {row}, 'metric', {own}, ?4, ?3 + {row})")
-    return f"INSERT INTO events ({', '.join(METRIC)}) VALUES {', '.join(values)}"  # noqa: S608 - our own names
+        own = ", ".join(f"?{number}" for number in range(5 * row + 5, 5 * row + 10))
+        values.append(f"(?1, ?2, ?3 + {row}, ?4 + {row}, 'metric', {own})")
+    return f"INSERT INTO events ({METRIC}) VALUES {', '.join(values)}"  # noqa: S608 - our own names
 
 
-def _copy(s: Session, place: _Place, rows: Sequence[Row]) -> None:
-    connection: Any = s.connection().connection.driver_connection
-    job_id, seq, recorded, at = place
-    with connection.cursor() as cursor, cursor.copy(f"COPY events ({', '.join(METRIC)}) FROM STDIN") as copy:
-        for number, row in enumerate(rows):
-            copy.write_row((job_id, seq + number, "metric", *row[:4], *_finite(row[4]), at, recorded + number))
+def _insert_arrays(connection: Connection, place: _Place, rows: Sequence[Row]) -> None:
+    steps, epochs, splits, names, values = zip(*rows, strict=True)
+    series = {one: number for number, one in enumerate(dict.fromkeys(zip(splits, names, strict=True)), 1)}
+    which = map(series.__getitem__, zip(splits, names, strict=True))
+    shared = (*place, [split for split, _ in series], [name for _, name in series])
+    connection.exec_driver_sql(ARRAYS, (*shared, *map(_array, (steps, epochs, which, values))))
 
 
-WRITERS: Mapping[str, Callable[[Session, _Place, Sequence[Row]], None]] = MappingProxyType(
-    {"sqlite": _insert_many, "postgresql": _copy},
+def _array(numbers: Iterable[float]) -> str:
+    """The text of a PostgreSQL array: ten times faster to make than what the driver makes of a list."""
+    return f"{{{','.join(map(str, numbers))}}}"
+
+
+ARRAYS = f"""
+INSERT INTO events ({METRIC})
+SELECT %s, %s, %s + place - 1, %s + place - 1, 'metric', step, epoch, (%s::text[])[which], (%s::text[])[which], value
+FROM unnest(%s::bigint[], %s::bigint[], %s::int[], %s::float8[]) WITH ORDINALITY
+AS row (step, epoch, which, value, place)
+"""  # noqa: S608 - our own names
+
+WRITERS: Mapping[str, Callable[[Connection, _Place, Sequence[Row]], None]] = MappingProxyType(
+    {"sqlite": _insert_many, "postgresql": _insert_arrays},
 )

@@ -4,10 +4,11 @@ Each function takes an open session and commits nothing. docs: "A job is never l
 """
 
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from core.jobs.states import ACTIVE, TERMINAL, Request, Status, StopReason, sources
@@ -59,21 +60,9 @@ def guard(
     Fenced
         the job is another's by now: write nothing, remove nothing.
     """
-    statement = (
-        update(Job)
-        .where(*held(hold))
-        .values(
-            {
-                "writes": Job.writes + 1,
-                "last_seq": Job.last_seq + events,
-                "recorded": Job.recorded + recorded,
-                **_lease(lease_seconds),
-                **columns,
-            },
-        )
-        .returning(Job.writes, Job.last_seq, Job.recorded, Job.heartbeat_at, Job.status, Job.request, Job.keep)
-    )
-    row: Any = s.execute(statement).one_or_none()
+    shown = {"held_id": hold.job_id, "held_fence": hold.fence, "held_writes": hold.writes}
+    added = {"events": events, "rows": recorded, "lease": microseconds(lease_seconds)}
+    row: Any = s.connection().execute(_guarding(frozenset(columns)), {**shown, **added, **columns}).one_or_none()
     if row is None:
         raise Fenced(hold.job_id, hold.fence)
     writes, *heard = row
@@ -260,6 +249,22 @@ def _next_due() -> Any:
         .with_for_update(of=Job, skip_locked=True)
         .scalar_subquery()
     )
+
+
+@cache
+def _guarding(columns: frozenset[str]) -> Any:
+    """The guard's statement, made once: made anew four times a second it would cost a training half a percent."""
+    changed = {
+        "writes": Job.writes + 1,
+        "last_seq": Job.last_seq + bindparam("events"),
+        "recorded": Job.recorded + bindparam("rows"),
+        "heartbeat_at": now(),
+        "lease_until": now() + bindparam("lease"),
+        **{name: bindparam(name) for name in columns},
+    }
+    shown: list[Any] = [bindparam(f"held_{field}") for field in ("id", "fence", "writes")]
+    heard = (Job.writes, Job.last_seq, Job.recorded, Job.heartbeat_at, Job.status, Job.request, Job.keep)
+    return update(Job).where(*held(Hold(*shown))).values(changed).returning(*heard)
 
 
 def _lease(seconds: float) -> dict[str, Any]:

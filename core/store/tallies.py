@@ -1,6 +1,7 @@
 """Counts for operators: what the workers have trained, and how many jobs stand where."""
 
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert  # compiles for SQLite too: the same ON CONFLICT
@@ -21,11 +22,16 @@ class Tally(NamedTuple):
 
 def add(s: Session, worker: str, *, steps: int, samples: int, train_seconds: float) -> None:
     """Count what a worker has trained since the last time, in the transaction that `guard` began."""
-    fresh = insert(WorkerTally).values(
-        worker=worker, steps=steps, samples=samples, train_seconds=train_seconds, seen_at=now()
-    )
+    done = {"worker": worker, "steps": steps, "samples": samples, "train_seconds": train_seconds}
+    s.connection().execute(_adding(), done)
+
+
+@cache
+def _adding() -> Any:
+    """Made once, as the guard's."""
+    fresh = insert(WorkerTally).values(seen_at=now())
     sums = {name: getattr(WorkerTally, name) + fresh.excluded[name] for name in Tally._fields}
-    s.execute(fresh.on_conflict_do_update(index_elements=["worker"], set_={**sums, "seen_at": fresh.excluded.seen_at}))
+    return fresh.on_conflict_do_update(index_elements=["worker"], set_={**sums, "seen_at": fresh.excluded.seen_at})
 
 
 def total(s: Session) -> Tally:

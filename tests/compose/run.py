@@ -25,10 +25,17 @@ from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 ROOT = Path(__file__).resolve().parents[2]
-WHOLE_RUN = 1200  # seconds until it gives up, whatever it waits for
+WHOLE_RUN = 2400  # seconds until it gives up, whatever it waits for
 GRACE = 30.0  # seconds that docker-compose.yml gives a worker and an API to stop in
 LARGEST_IMAGE = 400e6  # bytes
 TRAINING = 12.0  # seconds that the job which is disturbed trains when it is not
+ITS_PROCESS = "$(cat /proc/1/task/1/children)"  # what the init of an API's or a worker's container runs
+CRASHES = {  # a container's first process can't be killed from inside, so those without an init are asked to end
+    "postgres": "kill -QUIT 1",
+    "redis": "kill -TERM 1",
+    "api": f"kill -KILL {ITS_PROCESS}",
+    "worker": f"kill -KILL {ITS_PROCESS}",
+}
 
 DOUBLING = {
     "name": "y = 2x",
@@ -65,7 +72,7 @@ class Deployment:
     project: str = field(default_factory=lambda: f"chainrule-try-{secrets.token_hex(3)}")
     port: int = field(default_factory=lambda: free_port())  # noqa: PLW0108 - it is defined below
 
-    def compose(self, *arguments: str, timeout: float = 120) -> str:
+    def compose(self, *arguments: str, timeout: float = 300) -> str:
         """The output of a compose command; raises `Broken` where it fails."""
         return docker("compose", "--project-name", self.project, *arguments, port=self.port, timeout=timeout)
 
@@ -103,13 +110,23 @@ class Deployment:
         lines = docker("inspect", "--format", told, *self.containers()).split("\n")
         return {name: state for name, _, state in (line.partition(" ") for line in lines if line)}
 
+    def restarts(self) -> dict[str, int]:
+        """How often Docker itself has started each container again."""
+        lines = docker("inspect", "--format", "{{.Name}} {{.RestartCount}}", *self.containers(ended=True)).splitlines()
+        return {name: int(count) for name, _, count in (line.partition(" ") for line in lines)}
+
+    def scaled(self) -> None:
+        """Have three workers, and whatever else is not there; what runs is left alone."""
+        self.compose("up", "--detach", "--no-recreate", "--scale", "worker=3")
+        self.ready()
+
     def trains(self, job: str) -> Json:
         """Wait until this job has learned for a while, and give it as it is then."""
         now: Json = until("the job trains", lambda: (now := self.job(job))["progress"]["epoch"] >= 5 and now)
         hold(now["status"] == "running", f"the job is {now['status']} already: nothing can be done to it any more")
         return now
 
-    def succeeds(self, job: str, seconds: float = 150) -> Json:
+    def succeeds(self, job: str, seconds: float = 300) -> Json:
         """Wait until this job has succeeded; a failed one is not waited for."""
         ended: Json = until(
             "the job ends", lambda: (now := self.job(job))["status"] in {"succeeded", "failed"} and now, seconds
@@ -118,7 +135,7 @@ class Deployment:
         return ended
 
 
-def docker(*arguments: str, port: int = 0, timeout: float = 60) -> str:
+def docker(*arguments: str, port: int = 0, timeout: float = 120) -> str:
     """The output of a docker command, run where the compose file is."""
     environment = os.environ | {"CHAINRULE_PORT": str(port)}
     try:
@@ -144,7 +161,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(what: str, ask: Callable[[], Any], seconds: float = 90) -> Any:
+def until(what: str, ask: Callable[[], Any], seconds: float = 180) -> Any:
     """The first true answer. A service that is away meanwhile is asked again; raises `Broken` after `seconds`."""
     deadline, last = time.monotonic() + seconds, "the answer was no"
     while time.monotonic() < deadline:
@@ -177,11 +194,17 @@ def is_confined(it: Deployment, _: Json) -> str:
         hold("no-new-privileges:true" in host["SecurityOpt"], f"{name}: may gain privileges")
         hold(one["Config"]["User"] not in {"", "0", "root"}, f"{name}: runs as root")
         hold(host["Memory"] and host["PidsLimit"], f"{name}: has no limits")
+        once = one["Config"]["Labels"]["com.docker.compose.service"] in {"secrets", "migrate"}
+        hold(host["RestartPolicy"]["Name"] == ("no" if once else "unless-stopped"), f"{name}: restarts otherwise")
         hold(host["LogConfig"]["Config"].get("max-size"), f"{name}: its log grows for ever")
         published = [bound for ports in one["NetworkSettings"]["Ports"].values() for bound in ports or []]
         hold({bound["HostIp"] for bound in published} <= {"127.0.0.1"}, f"{name}: is reached from outside")
-        environment = " ".join(one["Config"]["Env"])
-        hold("postgresql://" not in environment, f"{name}: the password is in its environment")
+        environment = dict(variable.split("=", 1) for variable in one["Config"]["Env"])
+        hold("postgresql://" not in str(environment), f"{name}: the password is in its environment")
+        threads = int(environment.get("OPENBLAS_NUM_THREADS", 0))
+        hold(not threads or host["NanoCpus"] == threads * 1e9, f"{name}: has another number of cores than threads")
+    tools = it.compose("exec", "-T", "api", "sh", "-c", "command -v gcc cc g++ make uv git curl wget; true").split()
+    hold(not tools, f"the image holds {tools}")
     size = int(docker("image", "inspect", "--format", "{{.Size}}", "chainrule:local"))
     hold(size < LARGEST_IMAGE, f"the image has {size / 1e6:.0f} MB")
     return f"image of {size / 1e6:.0f} MB"
@@ -261,8 +284,7 @@ def same(it: Deployment, seen: Json, job: str) -> Json:
 
 def scales(it: Deployment, seen: Json) -> str:
     """Three workers train three jobs at the same time."""
-    it.compose("up", "--detach", "--no-recreate", "--scale", "worker=3")
-    it.ready()
+    it.scaled()
     jobs = [it.post(seen["long"]) for _ in range(3)]
     places = until("three jobs train in three places", lambda: _three_places(it, jobs))
     for job in jobs:
@@ -287,8 +309,7 @@ def survives_a_killed_worker(it: Deployment, seen: Json) -> str:
     took = time.monotonic() - began
     claims = [change["actor"] for change in ended["transitions"] if change["status"] == "running"]
     hold(len(claims) == 2 and not claims[1].startswith(host), f"no other worker took it: {claims}")
-    it.compose("up", "--detach", "--no-recreate", "--scale", "worker=3")
-    it.ready()
+    it.scaled()
     return f"killed {host}, ended elsewhere {took:.1f} s later with the same weights"
 
 
@@ -311,24 +332,70 @@ def survives_a_restart_of(service: str) -> Callable[[Deployment, Json], str]:
     return restarts
 
 
+def is_known_to_be_ill(it: Deployment, _: Json) -> str:
+    """A worker that hangs and an API without its database are unhealthy, and healthy when that is over."""
+    worker = it.containers("worker")[0]
+    it.compose("stop", "postgres")
+    docker("exec", worker, "sh", "-c", f"kill -STOP {ITS_PROCESS}")
+    began = time.monotonic()
+    ill = [*it.containers("api"), worker]
+    told = ("inspect", "--format", "{{.State.Health.Status}}", *ill)
+    until("they are unhealthy", lambda: set(docker(*told).split()) == {"unhealthy"})
+    took = time.monotonic() - began
+    docker("exec", worker, "sh", "-c", f"kill -CONT {ITS_PROCESS}")
+    it.compose("start", "postgres")
+    it.ready()
+    return f"known after {took:.1f} s"
+
+
+def survives_a_crash_of_everything(it: Deployment, seen: Json) -> str:
+    """Every process dies at once while a job trains: Docker starts them all again, and the job goes on."""
+    job, before = it.post(seen["long"]), it.restarts()
+    it.trains(job)
+    crashing = [(container, CRASHES[service]) for service in CRASHES for container in it.containers(service)]
+    began = time.monotonic()
+    for container, crash in crashing:
+        docker("exec", "--detach", container, "sh", "-c", crash)
+
+    def all_again() -> bool:
+        return sum(count > before[name] for name, count in it.restarts().items()) == len(crashing)
+
+    until("every container was started again", all_again)
+    it.ready()
+    ready = time.monotonic() - began
+    same(it, seen, job)
+    took = time.monotonic() - began
+    return f"{len(crashing)} containers healthy again after {ready:.1f} s, the job ended after {took:.1f} s"
+
+
+def ends_while_it_starts(it: Deployment, _: Json) -> str:
+    """An API and a worker that still start end as soon as they are told to."""
+    longest = 0.0
+    for service in ("api", "worker"):
+        it.compose("restart", service)
+        began = time.monotonic()
+        it.compose("stop", service)
+        longest = max(longest, time.monotonic() - began)
+    hold(longest < GRACE / 2, f"stopping took {longest:.1f} s")
+    it.scaled()
+    return f"within {longest:.1f} s"
+
+
 def hands_back(it: Deployment, seen: Json) -> str:
-    """Workers that are stopped end in time, with 0, and give their job back themselves."""
-    workers = it.containers("worker")
-    job = it.post(seen["long"])
+    """Everything is stopped: it ends in time, with 0, and the job was given back by its own worker."""
+    job, running = it.post(seen["long"]), it.containers()
     it.trains(job)
     began = time.monotonic()
-    it.compose("stop", "worker")
+    it.compose("stop")
     took = time.monotonic() - began
     hold(took < GRACE, f"stopping took {took:.1f} s")
-    codes = docker("inspect", "--format", "{{.State.ExitCode}}", *workers).split()
+    codes = docker("inspect", "--format", "{{.State.ExitCode}}", *running).split()
     hold(set(codes) == {"0"}, f"exit codes {codes}")
-    waiting = it.job(job)
-    last = waiting["transitions"][-1]
-    hold(waiting["status"] == "queued" == last["status"], f"the job is {waiting['status']}")
-    hold(last["actor"] == waiting["transitions"][-2]["actor"], f"not given back by its own worker: {last}")
-    it.compose("up", "--detach", "--no-recreate", "--scale", "worker=3")
-    same(it, seen, job)
-    return f"stopped in {took:.1f} s, “{last['message']}”, went on with the same weights"
+    it.scaled()
+    ended = same(it, seen, job)
+    first, back = ended["transitions"][1:3]
+    hold(back["status"] == "queued" and back["actor"] == first["actor"], f"not given back by its own worker: {back}")
+    return f"stopped in {took:.1f} s, “{back['message']}”, went on with the same weights"
 
 
 STEPS: tuple[Callable[[Deployment, Json], str], ...] = (
@@ -340,6 +407,9 @@ STEPS: tuple[Callable[[Deployment, Json], str], ...] = (
     scales,
     survives_a_killed_worker,
     *(survives_a_restart_of(service) for service in ("redis", "api", "worker", "postgres")),
+    is_known_to_be_ill,
+    survives_a_crash_of_everything,
+    ends_while_it_starts,
     hands_back,
     doubles,
 )
