@@ -174,11 +174,11 @@ def _metadata(query: Mapping[str, str]) -> dict[str, str]:
 def get(services: Service, job_id: JobId) -> Response:
     """Status, progress, metrics, every change of status, and the spec as it was posted."""
     with services.sessions.read() as s:
-        return _reply(s, jobs.get(s, known(s, job_id)))
+        return _reply(s, *jobs.with_spec(s, known(s, job_id)))
 
 
-def _reply(s: Session, job: tables.Job) -> Response:
-    return Json(views.job_json(job, jobs.transitions(s, job.id), jobs.spec(s, job.id)))
+def _reply(s: Session, job: tables.Job, spec: str) -> Response:
+    return Json(views.job_json(job, jobs.transitions(s, job.id), spec))
 
 
 def known(s: Session, job_id: str) -> str:
@@ -218,7 +218,8 @@ def resume(services: Service, job_id: JobId) -> Response:
 
 def _changed(services: Services, job_id: str, change: Callable[[Session, str], tables.Job]) -> Response:
     with services.sessions.begin() as s:
-        return _reply(s, change(s, known(s, job_id)))
+        job = change(s, known(s, job_id))
+        return _reply(s, job, jobs.spec(s, job.id))
 
 
 @router.delete("/jobs/{job_id}", status_code=204, summary="Delete a job", **operation(NoSuchJob, WrongState))
