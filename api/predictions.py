@@ -17,10 +17,11 @@ from api.jobs import known
 from api.openapi import operation
 from api.problems import BodyTooLarge, InvalidBody, JobNotTrained, UnsupportedMediaType
 from api.replies import Json
-from api.services import Service, Services
+from api.services import Services
 from core.blobs import DamagedBlob, NoSuchBlob
 from core.data.errors import InvalidFile, InvalidInstance
 from core.data.instances import instances_from_csv, instances_from_npy
+from core.ids import is_id
 from core.jobs.states import Keep
 from core.models.checkpoint import DamagedCheckpoint
 from core.models.model import Model, Which
@@ -82,15 +83,18 @@ BODIES = {
 )
 def predict(
     request: Request,
-    services: Service,
     job_id: JobId,
     body: RawBody,
     weights: Annotated[Which | None, Query(description="Which weights; else those that the job keeps.")] = None,
 ) -> Response:
     """Predict with the job's latest checkpoint. Records are raw: scaling and categories travel in the model."""
+    services: Services = request.app.state.services  # as a dependency it would cost more than the net
     records = _records(media_type(request), body)
-    with services.sessions.read() as s:
-        job = serving(s, known(s, job_id))
+    if not is_id("job", job_id):
+        with services.sessions.read() as s:
+            job_id = known(s, job_id)
+    with services.sessions.ask() as connection:
+        job = serving(connection, job_id)
     which: Which = weights or ("last" if job.keep is Keep.LAST else "best")
     if job.checkpoint_id is None or job.sha256 is None or job.keep is Keep.NONE:
         raise JobNotTrained(job.job_id, job.status)

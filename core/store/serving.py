@@ -2,8 +2,7 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, bindparam, select
 
 from core.jobs.states import Keep, Status
 from core.store.errors import NoSuchJob
@@ -30,7 +29,7 @@ _SERVING = (
 )
 
 
-def serving(s: Session, job_id: str) -> Serving:
+def serving(connection: Connection, job_id: str) -> Serving:
     """The checkpoint with which this job answers.
 
     Raises
@@ -38,7 +37,7 @@ def serving(s: Session, job_id: str) -> Serving:
     NoSuchJob
         it was never made, or is deleted.
     """
-    row = s.connection().execute(_SERVING, {"job_id": job_id}).first()
+    row = connection.execute(_SERVING, {"job_id": job_id}).first()
     if row is None:
         raise NoSuchJob(job_id)
     return Serving._make(row)

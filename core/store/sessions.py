@@ -48,6 +48,12 @@ class Sessions(sessionmaker[Session]):
         with self(bind=self._reading) as session:
             yield session
 
+    @contextmanager
+    def ask(self) -> Iterator[Connection]:
+        """A connection that only reads, for single statements about columns: half the cost of a session."""
+        with self._reading.connect() as connection:
+            yield connection
+
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
