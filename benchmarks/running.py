@@ -22,8 +22,8 @@ from core.store.tables import Job
 
 NETS = (LITTLE, SAME_STEPS, LINE)
 LEAST = 0.95
-ROUNDS = 5
-SECONDS = 1.5
+ROUNDS = 9
+SECONDS = 1.0
 """Of one round."""
 WARM = 0.5
 LATE = 0.5
