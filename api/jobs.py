@@ -104,6 +104,7 @@ def _insert(s: Session, services: Services, spec: JobSpec, estimate: Estimate, t
         epochs=spec.training.epochs,
         steps=estimate.steps,
         threads=services.settings.blas_threads,
+        bytes=estimate.bytes,
         dataset_id=spec.data.id if isinstance(spec.data, DatasetReference) else None,
     )
 

@@ -69,6 +69,7 @@ class JobSummary(BaseModel):
     worker: str | None
     heartbeat_at: str | None
     threads: int = Field(description="BLAS threads, pinned when the job was made.")
+    bytes: int | None = Field(description="Memory of the training by its estimate, in bytes.")
     metadata: dict[str, str]
     created_at: str
     started_at: str | None
@@ -232,6 +233,7 @@ def summary(job: tables.Job) -> dict[str, Any]:
         "worker": job.worker,
         "heartbeat_at": at_or_none(job.heartbeat_at),
         "threads": job.threads,
+        "bytes": job.bytes,
         "metadata": job.labels or {},
         "created_at": at(job.created_at),
         "started_at": at_or_none(job.started_at),

@@ -122,7 +122,7 @@ class Sweep:
         if code is None:
             return False
         log.warning("worker died", job=job.id, pid=pid, how=_how(code))
-        detail = {"signal": _how(code)} | _memory(code)
+        detail = {"signal": _how(code)} | _memory(code, job)
         message = f"worker {job.worker} died ({_how(code)})"
         return leases.hand_back(s, job.id, job.fence, message=message, detail=detail) is not None
 
@@ -139,8 +139,8 @@ def _how(code: int) -> str:
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
-def _memory(code: int) -> dict[str, Any]:
-    """What the machine has, where the kernel may have killed for want of it."""
+def _memory(code: int, job: Job) -> dict[str, Any]:
+    """What the job needs and what the machine has, where the kernel may have killed for want of it."""
     if code != -signal.SIGKILL:
         return {}
-    return {"machine_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")}
+    return {"job_bytes": job.bytes, "machine_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")}

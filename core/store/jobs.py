@@ -61,6 +61,7 @@ def insert(
     epochs: int | None,
     steps: int | None,
     threads: int,
+    bytes: int | None = None,  # noqa: A002 - the column's name
     actor: str = "client",
     dataset_id: str | None = None,
     owner: str = "",
@@ -76,7 +77,14 @@ def insert(
     if dataset_id is not None:
         hold_still(s, dataset_id)
     given = {"name": name, "labels": dict(metadata), "epochs": epochs, "steps": steps, "threads": threads}
-    place = {"dataset_id": dataset_id, "owner": owner, "priority": priority, "created_at": now(), "due_at": now()}
+    place = {
+        "bytes": bytes,
+        "dataset_id": dataset_id,
+        "owner": owner,
+        "priority": priority,
+        "created_at": now(),
+        "due_at": now(),
+    }
     values = {"id": new_id("job"), "status": Status.QUEUED} | dict(NEW) | given | place
     job = s.scalars(insert_into(Job).returning(Job).values(values)).one()
     s.execute(insert_into(Spec).values(job_id=job.id, json=spec))

@@ -53,6 +53,8 @@ class Job(Base):
     dataset_id: Mapped[str | None] = mapped_column(String(40))
     threads: Mapped[int] = mapped_column(Integer)
     """BLAS threads, pinned when the job was made."""
+    bytes: Mapped[int | None]
+    """Memory that its training was estimated to need; none for jobs from before this was kept."""
 
     fence: Mapped[int]
     """Counts up at every claim and every taking-away; a writer must show it."""

@@ -50,6 +50,11 @@ def test_a_trained_job_tells_its_story(api: Api) -> None:
     Job.model_validate(job)
 
 
+def test_a_job_tells_what_memory_it_was_estimated_to_need(client: TestClient) -> None:
+    estimate = client.post("/v1/jobs/validate", json=LINE).json()
+    assert client.post("/v1/jobs", json=LINE).json()["bytes"] == estimate["bytes"] > 0
+
+
 def test_the_spec_comes_back_as_it_was_posted(client: TestClient) -> None:
     text = json.dumps(LINE, indent=3).replace("0.01", "1e-2")
     posted = client.post("/v1/jobs", content=text, headers={"Content-Type": "application/json"})

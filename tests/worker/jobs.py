@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from core.data.prepare import signature
-from core.jobs.check import resolve
+from core.jobs.check import Limits, check
 from core.jobs.spec import JobSpec
 from core.settings import Settings
 from core.store import checkpoints, events, jobs
@@ -61,11 +61,10 @@ def post(sessions: Sessions, spec: dict[str, Any]) -> str:
     """A queued job, as the API makes it; returns its id."""
     text = json.dumps(spec)
     parsed = JobSpec.model_validate_json(text)
-    sized = signature(parsed.data, None)
-    training = resolve(parsed, sized).training
+    cost = check(parsed, signature(parsed.data, None), Limits())
+    known: dict[str, Any] = {"epochs": parsed.training.epochs, "steps": cost.steps, "bytes": cost.bytes}
     with sessions.begin() as s:
-        steps = training.steps(sized.train_rows)
-        return jobs.insert(s, name=None, spec=text, metadata={}, epochs=training.epochs, steps=steps, threads=1).id
+        return jobs.insert(s, name=None, spec=text, metadata={}, threads=1, **known).id
 
 
 def row(sessions: Sessions, job_id: str) -> Job:
