@@ -91,8 +91,9 @@ def resolve(spec: JobSpec, signature: Signature) -> Resolved:
     targets = _targets(signature.target)
     if misfit := loss.misfit(targets, network.output_shape):
         raise _misfit(spec.architecture, misfit)
-    if not network.parameters:
-        raise InvalidSpec([("/architecture/layers", "nothing here can learn: add a layer with weights, such as dense")])
+    if not network.plan.learns:
+        remedy = "let one be trainable" if network.parameters else "add a layer with weights, such as dense"
+        raise InvalidSpec([("/architecture/layers", f"nothing here can learn: {remedy}")])
     metrics = USUAL[loss.predicts] if spec.training.metrics is None else spec.training.metrics
     training = replace(spec.training, metrics=metrics)
     errors = [*_applied_twice(spec.architecture, loss), *_wrong_metrics(training, metrics, loss, signature)]

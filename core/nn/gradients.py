@@ -57,6 +57,8 @@ def check_gradient(network: Network, loss: Loss, x: Array, targets: Any, *, seed
     network.add_penalty_gradient(weights, gradient)
 
     w_direction, x_direction = rng.standard_normal(weights.shape), rng.standard_normal(x.shape)
+    for direction in network.frozen(w_direction):
+        direction[...] = 0
     w, z = STEP * w_direction, STEP * x_direction
     return {
         "weights": Comparison(

@@ -48,10 +48,14 @@ class Network:
         """
         shapes = [w.shape for plan in self.plan.every() for w in plan.weights.values()]
         measured = [s.shape for plan in self.plan.every() for s in plan.statistics.values()]
+        gradients = _cut(weights if gradient is None else gradient, shapes)
+        if gradient is not None:
+            pieces = zip(gradients, self._trainable(), strict=True)
+            gradients = (piece if trainable else np.empty_like(piece) for piece, trainable in pieces)
         return _views(
             self.plan,
             _cut(weights, shapes),
-            _cut(weights if gradient is None else gradient, shapes),
+            gradients,
             _cut(statistics, measured),
             input_gradient=input_gradient,
         )
@@ -71,6 +75,11 @@ class Network:
             return parts[0]
         return np.concatenate(parts) if parts else np.empty((0, *self.output_shape), weights.dtype)
 
+    def frozen(self, vector: Array) -> list[Array]:
+        """Views of the numbers that stay as they are, of the weights or of another vector of their length."""
+        pieces = zip(self._each_weight(vector), self._trainable(), strict=True)
+        return [view for (view, _), trainable in pieces if not trainable]
+
     def penalty(self, weights: Array) -> float:
         """What the regularizers add to the loss."""
         each = self._each_weight(weights)
@@ -81,6 +90,9 @@ class Network:
         for (view, weight), (g, _) in zip(self._each_weight(weights), self._each_weight(gradient), strict=True):
             if weight.regularizer:
                 weight.regularizer.add_gradient(view, g, np.empty_like(view))
+
+    def _trainable(self) -> list[bool]:
+        return [plan.trainable for plan in self.plan.every() for _ in plan.weights]
 
     def _each_weight(self, vector: Array) -> Iterator[tuple[Array, Weight]]:
         wanted = [weight for plan in self.plan.every() for weight in plan.weights.values()]
@@ -112,8 +124,8 @@ def _views(
     slopes = {name: next(gradients) for name in plan.weights}
     moving = {name: next(statistics) for name in plan.statistics}
     parts = []
-    below = input_gradient or bool(own)
+    below = input_gradient or (bool(own) and plan.trainable)
     for part in plan.parts:
         parts.append(_views(part, weights, gradients, statistics, input_gradient=below))
-        below = below or part.parameters > 0
-    return Views(own, slopes, moving, tuple(parts), plan.parameters > 0, input_gradient)
+        below = below or part.learns
+    return Views(own, slopes, moving, tuple(parts), plan.learns, input_gradient, plan.trainable)

@@ -6,7 +6,7 @@ A network is planned with integers alone, so that a wrong or an impossible one i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from core.nn.arrays import Array, Shape, size
 from core.nn.initializers import Initializer
@@ -50,6 +50,7 @@ class Plan:
 
     `flops` are the floating-point operations of the forward pass (a multiplication and an addition are two);
     `floats` the numbers that a forward and a backward pass keep. A composite has the plans of its `parts`.
+    Where it is not `trainable`, its weights and statistics stay as they are.
     """
 
     output_shape: Shape
@@ -58,6 +59,15 @@ class Plan:
     flops: int = 0
     floats: int = 0
     parts: tuple[Plan, ...] = ()
+    trainable: bool = True
+
+    def frozen_unless(self, trainable: bool) -> Plan:
+        """The same, parts included, with nothing that changes while training and no penalties on what cannot change."""
+        if trainable:
+            return self
+        weights = {name: replace(weight, regularizer=None) for name, weight in self.weights.items()}
+        parts = tuple(part.frozen_unless(trainable) for part in self.parts)
+        return replace(self, weights=weights, parts=parts, trainable=False)
 
     def every(self) -> Iterator[Plan]:
         """The plan itself and those of its parts, depth first: the order of the flat vectors."""
@@ -66,8 +76,13 @@ class Plan:
             yield from part.every()
 
     @property
+    def learns(self) -> bool:
+        """Whether it or a part of it has weights that change."""
+        return any(plan.trainable and plan.weights for plan in self.every())
+
+    @property
     def parameters(self) -> int:
-        """How many numbers are learnt, parts included."""
+        """How many numbers the weights are, parts included."""
         return sum(size(weight.shape) for plan in self.every() for weight in plan.weights.values())
 
     @property
@@ -80,8 +95,9 @@ class Plan:
 class Views:
     """What one layer sees of the three flat vectors, by name, and what its parts see.
 
-    `learns` is true where it or a part of it has weights; `input_gradient` is false where nothing below the layer
-    learns, so that its backward pass can end with its own weights. Where both are false no backward pass is made.
+    `learns` is true where it or a part of it has weights that change; `input_gradient` is false where nothing below
+    the layer learns, so that its backward pass can end with its own weights. Where both are false no backward pass is
+    made. What is not `trainable` writes its gradients where nobody reads them.
     """
 
     weights: dict[str, Array]
@@ -90,3 +106,4 @@ class Views:
     parts: tuple[Views, ...]
     learns: bool
     input_gradient: bool
+    trainable: bool

@@ -130,6 +130,7 @@ class Learner:
         self.metrics = training.metrics or ()
         self.gradient: Array = np.zeros_like(state.weights)
         self.views = network.views(state.weights, state.statistics, self.gradient)
+        self.frozen = [(view, view.copy()) for view in network.frozen(state.weights)]
         self.statistics_before = state.statistics.copy()
         self.arenas: dict[int, tuple[Arena, Run]] = {}
 
@@ -145,6 +146,8 @@ class Learner:
         loss = self._checked(loss, x)
         self.optimizer.update(state.weights, self.gradient, state.slots, state.step, rate, run)
 
+        for weights, kept in self.frozen:  # an optimizer may change weights without a gradient, such as by decay
+            np.copyto(weights, kept)
         state.step += 1
         state.position += len(x)
         self._measure(loss, outputs, targets)

@@ -28,6 +28,8 @@ class Sequential:
     type: Literal["sequential"] = "sequential"
     layers: Annotated[tuple[Layer, ...], MinLen(1)]
     """The layers, from the input to the output."""
+    trainable: bool = True
+    """Whether anything in it learns; if not, all of it is as if it were not trainable itself."""
 
     def plan(self, shape: Shape) -> Plan:
         """Each layer's plan for what the one before it emits."""
@@ -38,7 +40,7 @@ class Sequential:
             except ShapeMismatch as error:
                 raise error.within(f"layer {position + 1} ({layer.type})", "layers", position) from None
             shape = parts[-1].output_shape
-        return Plan(shape, parts=tuple(parts))
+        return Plan(shape, parts=tuple(parts)).frozen_unless(self.trainable)
 
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
         """Forwards through the layers in order; backwards by the chain rule, in reverse, to the first that learns."""

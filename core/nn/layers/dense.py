@@ -33,6 +33,8 @@ class Dense:
     """A penalty on W."""
     bias_regularizer: Regularizer | None = None
     """A penalty on b."""
+    trainable: bool = True
+    """Whether it learns; if not, its weights stay as they are and bear no penalty."""
 
     def plan(self, shape: Shape) -> Plan:
         """A kernel `(inputs, units)` and, if wanted, a bias `(units,)`."""
@@ -42,7 +44,8 @@ class Dense:
         if self.use_bias:
             weights["bias"] = Weight((self.units,), self.bias_initializer, self.bias_regularizer)
         output = (*shape[:-1], self.units)
-        return Plan(output, weights, flops=2 * size(output) * shape[-1], floats=size(shape) + 3 * size(output))
+        plan = Plan(output, weights, flops=2 * size(output) * shape[-1], floats=size(shape) + 3 * size(output))
+        return plan.frozen_unless(self.trainable)
 
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
         """With `z = x·W + b` and `δ = ∂loss/∂z`: `∂W = xᵀ·δ`, `∂b = Σ δ` over the batch, `∂x = δ·Wᵀ`."""

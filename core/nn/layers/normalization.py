@@ -32,6 +32,8 @@ class BatchNormalization:
     """How β begins."""
     gamma_initializer: Initializer = field(default=Ones())
     """How γ begins."""
+    trainable: bool = True
+    """Whether it learns; if not, weights and moving statistics stay as they are, and it normalises by the latter."""
 
     def plan(self, shape: Shape) -> Plan:
         """γ, β and both moving statistics, each as long as the last axis."""
@@ -44,7 +46,8 @@ class BatchNormalization:
         if self.center:
             weights["beta"] = Weight(width, self.beta_initializer)
         statistics = {"moving_mean": Statistic(width, 0.0), "moving_variance": Statistic(width, 1.0)}
-        return Plan(shape, weights, statistics, flops=8 * size(shape), floats=4 * size(shape))
+        plan = Plan(shape, weights, statistics, flops=8 * size(shape), floats=4 * size(shape))
+        return plan.frozen_unless(self.trainable)
 
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
         """`∂γ = Σ ∂y·x̂`, `∂β = Σ ∂y`, `∂x = γ / (n·√(σ² + ε)) · (n·∂y − ∂β − x̂·∂γ)`.
@@ -52,11 +55,12 @@ class BatchNormalization:
         n is the count of numbers a feature has and x̂ the normalised input (the paper's section 3, gathered).
         """
         rows = x.reshape(-1, x.shape[-1])
+        of_the_batch = run.training and views.trainable
         moving_mean, moving_variance = views.statistics["moving_mean"], views.statistics["moving_variance"]
-        mean = rows.mean(axis=0) if run.training else moving_mean
+        mean = rows.mean(axis=0) if of_the_batch else moving_mean
         normal = np.subtract(rows, mean, out=run.empty(rows.shape))
         variance = moving_variance
-        if run.training:
+        if of_the_batch:
             variance = np.multiply(normal, normal, out=run.empty(rows.shape)).mean(axis=0)
             self._move(moving_mean, mean)
             self._move(moving_variance, variance)
@@ -75,7 +79,7 @@ class BatchNormalization:
             if self.center:
                 views.gradients["beta"][:] = d_beta
             factor = deviation * views.weights["gamma"] if self.scale else deviation
-            if run.training:  # the batch's own moments depend on x, too
+            if of_the_batch:  # the batch's own moments depend on x, too
                 d_y -= d_beta / len(rows)
                 d_y -= np.multiply(normal, d_gamma / len(rows), out=product)
             d_y *= factor

@@ -74,6 +74,7 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
         "invalid_spec",
         "add a layer",
     ),
+    ({"layers": [dense(1, trainable=False)]}, "/architecture/layers", "invalid_spec", "let one be trainable"),
     ({"data": WORDS, "loss": "mean_squared_error"}, "/loss", "invalid_spec", "cross_entropy"),
     ({"data": THREE, "layers": [dense(2)]}, "/architecture/layers/0", "shape_mismatch", "3 classes"),
     ({"data": THREE, "layers": [dense(1)], "loss": "binary_cross_entropy"}, "/loss", "invalid_spec", "3 classes"),

@@ -53,6 +53,9 @@ LAYERS: list[LayerCase] = [
     LayerCase(dropout.Dropout(rate=0.0), (7,), (7,)),
     LayerCase(normalization.BatchNormalization(), (4,), (4,)),
     LayerCase(normalization.BatchNormalization(center=False, scale=False), (2, 4), (2, 4)),
+    LayerCase(normalization.BatchNormalization(trainable=False), (4,), (4,)),
+    LayerCase(dense.Dense(units=4, kernel_regularizer=L2, trainable=False), (3,), (4,)),
+    LayerCase(composite.Sequential(layers=(dense.Dense(units=2),), trainable=False), (3,), (2,)),
     LayerCase(
         composite.Sequential(layers=(dense.Dense(units=4, activation=activations.Gelu()), dense.Dense(units=2))),
         (3,),
