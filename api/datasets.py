@@ -14,7 +14,7 @@ from api import views
 from api.examples import CSV, FORM, LATEST, DatasetId
 from api.openapi import operation
 from api.parameters import Cursor, Limit
-from api.problems import BodyTooLarge, InvalidBody
+from api.problems import BodyTooLarge, InvalidBody, StorageFull
 from api.replies import Json
 from api.services import Service, Services
 from api.uploads import Upload, receive
@@ -49,7 +49,7 @@ RAW = [
     )
 ]
 
-_POST = operation(InvalidBody, InvalidFile, BodyTooLarge, answer=views.Dataset, content=BODIES)
+_POST = operation(InvalidBody, InvalidFile, BodyTooLarge, StorageFull, answer=views.Dataset, content=BODIES)
 _POST["openapi_extra"]["parameters"] = RAW
 _POST["responses"][200] = {"model": views.Dataset, "description": "The same was here before: bytes, format and types."}
 

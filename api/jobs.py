@@ -17,7 +17,7 @@ from api.body import JsonBody, parse
 from api.examples import JOBS, LATEST, JobId
 from api.openapi import operation
 from api.parameters import Cursor, Limit, Text
-from api.problems import BodyTooLarge, InvalidBody, InvalidParameter, UnsupportedMediaType
+from api.problems import BodyTooLarge, InvalidBody, InvalidParameter, StorageFull, UnsupportedMediaType
 from api.replies import Json
 from api.services import Service, Services
 from core.data.errors import InvalidData
@@ -59,6 +59,7 @@ def _made(job: tables.Job, body: str) -> Response:
         KeyInProgress,
         BodyTooLarge,
         UnsupportedMediaType,
+        StorageFull,
         answer=views.Job,
         body=JobSpec,
         examples=JOBS,

@@ -3,6 +3,7 @@
 One table maps each fact to its status, its stable word and its title; facts of this room stand here, the rest in core.
 """
 
+import errno
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,11 +31,13 @@ from core.store.errors import (
     NoSuchDataset,
     NoSuchJob,
     WrongState,
+    storage_is_full,
 )
 
 log = structlog.get_logger("api")
 
 MEDIA_TYPE = "application/problem+json"
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 RETRY_AFTER_SECONDS = 2
 
 
@@ -108,6 +111,15 @@ class JobNotTrained(Refusal):
         super().__init__(f"{job_id} is {status} and has no checkpoint: ask again when it has trained an epoch")
 
 
+class StorageFull(Refusal):
+    """There is no room for what came; nothing of it stays."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the service's disk is full, and nothing of this request was kept: make room on it and send it again"
+        )
+
+
 class NoSuchPage(Refusal):
     """There is nothing at this address."""
 
@@ -147,6 +159,7 @@ FACTS: Mapping[type[Exception], Fact] = {
     OperationalError: Fact(503, "database_away", "The database cannot be reached"),
     InterfaceError: Fact(503, "database_away", "The database cannot be reached"),
     PoolTimeout: Fact(503, "database_busy", "The database is busy"),
+    StorageFull: Fact(507, "storage_full", "There is no room left"),
 }
 
 HTTP_FACTS: Mapping[int, Fact] = {
@@ -163,10 +176,19 @@ _AWAY = "the database does not answer: try again in a moment (nothing was stored
 
 def handlers() -> dict[Any, Callable[[Request, Any], Coroutine[Any, Any, Response]]]:
     """The exception handlers of the app: the facts of the table, and whatever Starlette itself refuses."""
-    return {**dict.fromkeys(FACTS, _answer_fact), HTTPException: _answer_http}
+    return {**dict.fromkeys(FACTS, _answer_fact), HTTPException: _answer_http, OSError: _answer_system}
+
+
+async def _answer_system(request: Request, error: OSError) -> Response:
+    """A disk that is full is a fact; whatever else the system refuses, nobody foresaw."""
+    if error.errno in NO_ROOM:
+        return await _answer_fact(request, StorageFull())
+    raise error
 
 
 async def _answer_fact(request: Request, error: Exception) -> Response:
+    if storage_is_full(error):
+        error = StorageFull()
     fact = next(FACTS[kind] for kind in type(error).__mro__ if kind in FACTS)
     if fact.status >= 500:
         log.warning("refused", code=fact.code, exc_info=error)

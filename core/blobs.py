@@ -189,5 +189,6 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        with suppress(OSError):  # a full disk refuses what was not yet written once more; nobody wants it any more
+            self._file.close()
         self._part.unlink(missing_ok=True)

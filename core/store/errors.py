@@ -8,7 +8,10 @@ StoreError
 └── WrongRevision, NetworkFileSystem
 """
 
+import sqlite3
 from typing import Any
+
+POSTGRES_DISK_FULL = "53100"
 
 
 class StoreError(Exception):
@@ -97,3 +100,10 @@ class NetworkFileSystem(StoreError):
 
     def __init__(self, path: str, kind: str) -> None:
         super().__init__(path=path, kind=kind)
+
+
+def storage_is_full(error: Exception) -> bool:
+    """Whether the database refused a statement for want of room on its disk; its transaction is rolled back then."""
+    cause = getattr(error, "orig", None)
+    full = getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    return full or getattr(cause, "sqlstate", None) == POSTGRES_DISK_FULL
