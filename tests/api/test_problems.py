@@ -172,7 +172,7 @@ def test_a_405_says_what_is_allowed(embedded: Api) -> None:
 
 
 def test_what_nobody_foresaw_says_nothing_of_the_inside(embedded: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "get", _raise(RuntimeError("secret")))
+    monkeypatch.setattr(jobs, "with_spec", _raise(RuntimeError("secret")))
     answer = embedded.client.get("/v1/jobs/job_00000000000000000000000000")
     assert checked(answer, 500).code == "internal_error"
     assert "secret" not in answer.text
