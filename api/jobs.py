@@ -28,8 +28,8 @@ from core.ids import is_id
 from core.jobs.check import Estimate, InvalidSpec, Limits, check
 from core.jobs.spec import JobSpec
 from core.jobs.states import Keep, Status
-from core.store import checkpoints, datasets, idempotency, jobs, tables
-from core.store.errors import BadCursor, KeyInProgress, KeyReused, NoSuchDataset, NoSuchJob, WrongState
+from core.store import admission, checkpoints, datasets, idempotency, jobs, tables
+from core.store.errors import BadCursor, KeyInProgress, KeyReused, NoSuchDataset, NoSuchJob, TooManyJobs, WrongState
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 
@@ -59,6 +59,7 @@ def _made(job: tables.Job, body: str) -> Response:
         KeyInProgress,
         BodyTooLarge,
         UnsupportedMediaType,
+        TooManyJobs,
         StorageFull,
         answer=views.Job,
         body=JobSpec,
@@ -75,6 +76,7 @@ def post(services: Service, body: JsonBody, key: Key = None) -> Response:
     with services.sessions.begin() as s:
         if key and (again := idempotency.reserve(s, key, digest)):
             return _again(again)
+        admission.admit(s, services.settings.max_queued)
         job = _insert(s, services, spec, estimate, body.decode())
         answer = views.job_json(job, jobs.transitions(s, job.id), body.decode())
         if key:
@@ -106,6 +108,7 @@ def _insert(s: Session, services: Services, spec: JobSpec, estimate: Estimate, t
         steps=estimate.steps,
         threads=services.settings.blas_threads,
         bytes=estimate.bytes,
+        priority=spec.priority,
         dataset_id=spec.data.id if isinstance(spec.data, DatasetReference) else None,
     )
 

@@ -30,6 +30,7 @@ from core.store.errors import (
     NoSuchCheckpoint,
     NoSuchDataset,
     NoSuchJob,
+    TooManyJobs,
     WrongState,
     storage_is_full,
 )
@@ -38,7 +39,7 @@ log = structlog.get_logger("api")
 
 MEDIA_TYPE = "application/problem+json"
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-RETRY_AFTER_SECONDS = 2
+RETRY_AFTER_SECONDS: Mapping[int, int] = {429: 10, 503: 2}
 
 
 class FieldError(BaseModel):
@@ -153,6 +154,7 @@ FACTS: Mapping[type[Exception], Fact] = {
     KeyInProgress: Fact(409, "idempotency_key_in_progress", "The first request is still under way"),
     BodyTooLarge: Fact(413, "body_too_large", "The body is too large"),
     UnsupportedMediaType: Fact(415, "unsupported_media_type", "The body's type is not read here"),
+    TooManyJobs: Fact(429, "too_many_jobs", "Too many jobs wait"),
     NoSuchBlob: Fact(500, "missing_file", "A stored file is missing"),
     DamagedBlob: Fact(500, "damaged_file", "A stored file is damaged"),
     ClientDisconnect: Fact(400, "incomplete_body", "The body broke off"),
@@ -229,7 +231,7 @@ def problem(
         errors=list(errors),
         state=_text(getattr(error, "state", None) or getattr(error, "status", None)),
     )
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if fact.status == 503 else None
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS[fact.status])} if fact.status in RETRY_AFTER_SECONDS else None
     return Response(
         body.model_dump_json(exclude_none=True), status_code=fact.status, media_type=MEDIA_TYPE, headers=headers
     )

@@ -68,6 +68,7 @@ class JobSummary(BaseModel):
     error: dict[str, Any] | None
     worker: str | None
     heartbeat_at: str | None
+    priority: int = Field(description="From −10 to 10; the higher goes first.")
     threads: int = Field(description="BLAS threads, pinned when the job was made.")
     bytes: int | None = Field(description="Memory of the training by its estimate, in bytes.")
     metadata: dict[str, str]
@@ -232,6 +233,7 @@ def summary(job: tables.Job) -> dict[str, Any]:
         "error": job.error,
         "worker": job.worker,
         "heartbeat_at": at_or_none(job.heartbeat_at),
+        "priority": job.priority,
         "threads": job.threads,
         "bytes": job.bytes,
         "metadata": job.labels or {},

@@ -76,6 +76,8 @@ class Settings(BaseSettings):
     """Most floating-point operations a training step may need."""
     max_cells: Positive = 100_000_000
     """Most rows × columns of a dataset."""
+    max_queued: Positive = 10_000
+    """Most jobs that may wait for a worker; beyond it a POST is answered 429."""
 
     @field_validator("database_url")
     @classmethod

@@ -5,7 +5,7 @@ The fields are api.md's and the names Keras's; each part is the frozen dataclass
 
 from typing import Annotated
 
-from annotated_types import Len, MaxLen
+from annotated_types import Ge, Le, Len, MaxLen
 from pydantic import BaseModel, ConfigDict
 
 from core.data.sources import Data
@@ -49,5 +49,7 @@ class JobSpec(BaseModel):
     """How the weights follow the gradient."""
     training: Training = Training()
     """How long, in which portions, and when to stop."""
+    priority: Annotated[int, Ge(-10), Le(10)] = 0
+    """Among the jobs that wait, those with more are trained first."""
     metadata: Annotated[dict[Annotated[str, Len(1, 64)], Annotated[str, MaxLen(512)]], MaxLen(16)] = {}
     """Words of the client's own, by which jobs can be found again."""

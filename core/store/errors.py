@@ -2,7 +2,7 @@
 
 StoreError
 ├── NoSuchJob, NoSuchCheckpoint, NoSuchDataset
-├── WrongState, DatasetInUse, KeyReused, KeyInProgress
+├── WrongState, DatasetInUse, KeyReused, KeyInProgress, TooManyJobs
 ├── Fenced
 ├── BadCursor
 └── WrongRevision, NetworkFileSystem
@@ -72,6 +72,13 @@ class KeyInProgress(StoreError):
 
     def __init__(self, key: str) -> None:
         super().__init__(key=key)
+
+
+class TooManyJobs(StoreError):
+    """There wait {most:,} jobs already, as many as may: post this one again when some have begun, or cancel some."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(most=most)
 
 
 class Fenced(StoreError):

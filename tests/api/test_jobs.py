@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -53,6 +54,35 @@ def test_a_trained_job_tells_its_story(api: Api) -> None:
 def test_a_job_tells_what_memory_it_was_estimated_to_need(client: TestClient) -> None:
     estimate = client.post("/v1/jobs/validate", json=LINE).json()
     assert client.post("/v1/jobs", json=LINE).json()["bytes"] == estimate["bytes"] > 0
+
+
+def test_the_higher_priority_goes_first(api: Api) -> None:
+    low, high = (api.post(priority=priority, name="ranked") for priority in (-10, 10))
+    assert (low["priority"], high["priority"], api.post()["priority"]) == (-10, 10, 0)
+    api.train()
+    low, high = api.job(low["id"]), api.job(high["id"])
+    assert high["ended_at"] < low["started_at"]
+
+
+@pytest.mark.parametrize("priority", [-11, 11, 0.5, "1", None])
+def test_a_priority_out_of_bounds_is_refused(client: TestClient, priority: object) -> None:
+    answer = client.post("/v1/jobs", json=LINE | {"priority": priority})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "/priority"
+
+
+def test_no_more_jobs_wait_than_may(start: Callable[..., Api], database: str | None) -> None:
+    api = start(max_queued=2, database_url=database)
+    first = api.client.post("/v1/jobs", json=LINE, headers={"Idempotency-Key": "first"})
+    api.post()
+    refused = api.client.post("/v1/jobs", json=LINE, headers={"Idempotency-Key": "late"})
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_jobs")
+    assert int(refused.headers["retry-after"]) > 0
+    again = api.client.post("/v1/jobs", json=LINE, headers={"Idempotency-Key": "first"})
+    assert (again.status_code, again.json()) == (201, first.json())
+    api.train()
+    late = api.client.post("/v1/jobs", json=LINE, headers={"Idempotency-Key": "late"})
+    assert (late.status_code, "idempotency-replayed" in late.headers) == (201, False)
 
 
 def test_the_spec_comes_back_as_it_was_posted(client: TestClient) -> None:
