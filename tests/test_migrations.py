@@ -4,20 +4,25 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, text
+from sqlalchemy import MetaData, Table, inspect, select, text
+from sqlalchemy.exc import DBAPIError
 
 from core.data.schema import Column, Schema
 from core.store.errors import WrongRevision
 from core.store.migrate import WANTED, config, drift, require_head, revision_state, upgrade
-from core.store.sessions import open_sessions
+from core.store.sessions import Sessions, open_sessions
 from core.store.tables import Base
 from tests.builders import a_dataset
 
+REVISIONS = [script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()][::-1]
 UPGRADE = "import sys; from core.store.migrate import upgrade; sys.stdin.read(1); upgrade(sys.argv[1])"
 
 
@@ -62,6 +67,78 @@ def test_datasets_from_before_fingerprints_are_known_again(empty_database_url: s
         again = a_dataset(s, sha256="a" * 64, fingerprint=schema.fingerprint("a" * 64))
         assert (again.id, again.name) == ("ds_1", "old")
     sessions.close()
+
+
+@pytest.mark.parametrize("revision", REVISIONS[:-1])
+def test_every_row_survives_from_every_revision(empty_database_url: str, revision: str) -> None:
+    _upgrade(empty_database_url, revision)
+    sessions = open_sessions(empty_database_url)
+    tables = _tables(sessions)
+    with sessions.begin() as s:
+        for table in tables:
+            s.execute(table.insert().values(_values(table)))
+    upgrade(empty_database_url)
+    assert drift(sessions.engine) == []
+    with sessions.read() as s:
+        for table in tables:
+            kept = s.execute(table.select()).mappings().one()
+            assert dict(kept) == _values(table), table.name
+    sessions.close()
+
+
+@pytest.mark.parametrize("revision", REVISIONS[:-1])
+def test_a_worker_of_before_writes_on_while_the_tables_change(empty_database_url: str, revision: str) -> None:
+    _upgrade(empty_database_url, revision)
+    sessions = open_sessions(empty_database_url)
+    by_name = {table.name: table for table in _tables(sessions)}
+    jobs, events = by_name["jobs"], by_name["events"]
+    with sessions.begin() as s:
+        s.execute(jobs.insert().values(_values(jobs) | {"last_seq": 0}))
+    migrated, failures = threading.Event(), []
+
+    def work() -> None:
+        """A worker's transaction, again and again, in the columns that it knows."""
+        try:
+            for number in count():
+                if migrated.is_set() and number > 20:
+                    return
+                with sessions.begin() as s:
+                    seq = s.scalar(jobs.update().values(last_seq=jobs.c.last_seq + 1).returning(jobs.c.last_seq))
+                    s.execute(events.insert().values(_values(events) | {"seq": seq}))
+        except DBAPIError as error:
+            failures.append(error)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    upgrade(empty_database_url)
+    migrated.set()
+    worker.join()
+    assert failures == []
+    with sessions.read() as s:
+        seqs = s.scalars(select(events.c.seq).order_by(events.c.seq)).all()
+        assert seqs == list(range(1, len(seqs) + 1))
+        assert s.scalar(select(jobs.c.last_seq)) == len(seqs) > 20
+    sessions.close()
+
+
+def _tables(sessions: Sessions) -> list[Table]:
+    """The tables of the database as it is, each after those that it points to."""
+    metadata = MetaData()
+    metadata.reflect(sessions.engine)
+    return [table for table in metadata.sorted_tables if table.name != "alembic_version"]
+
+
+def _values(table: Table) -> dict[str, Any]:
+    """A row with something in every column; keys that point to other tables fit."""
+    return {column.name: OF_NAME.get(column.name) or OF_TYPE[column.type.python_type] for column in table.columns}
+
+
+OF_NAME: dict[str, Any] = {
+    "job_id": "one",
+    "id": "one",
+    "columns": {"format": "csv", "columns": [{"type": "number"}]},
+}
+OF_TYPE: dict[type, Any] = {str: "one", int: 7, float: 0.5, object: {"a": [1, "b"]}}  # the last is JSON
 
 
 def test_a_second_run_changes_nothing(database_url: str) -> None:
