@@ -3,6 +3,7 @@
 The bell carries nothing. One that is lost, doubled, late or stale does no harm: the table says what is next.
 """
 
+import socket
 import time
 
 import structlog
@@ -11,6 +12,7 @@ from core.store import leases
 from core.store.tables import Job
 from worker.desk import Desk
 from worker.held import AWAY
+from worker.memory import memory
 from worker.run import run
 
 PATIENCE = 60.0
@@ -50,8 +52,11 @@ def _next(desk: Desk) -> Job | None:
 
 
 def _claim(desk: Desk) -> Job | None:
+    room = leases.Room(f"{socket.gethostname()}:", *memory())
     with desk.sessions.begin() as s:
-        job = leases.claim(s, desk.name, desk.settings.lease_seconds)
+        job = leases.claim(s, desk.name, desk.settings.lease_seconds, room)
+        if job is None:
+            leases.remark_misfits(s, room)
         others_wait = job is not None and leases.ring_due(s, CHAIN)
     if others_wait:
         desk.bell.ring()

@@ -6,7 +6,7 @@ Each function takes an open session and commits nothing. docs: "A job is never l
 from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import and_, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
@@ -16,7 +16,7 @@ from core.store.changes import change, locked, tell
 from core.store.clock import microseconds, now
 from core.store.errors import Fenced, NoSuchJob, WrongState
 from core.store.holds import Guarded, Hold, held
-from core.store.tables import Job
+from core.store.tables import Job, Transition
 
 DEATHS = 3
 """Workers that one job may lose without progress; then it has failed."""
@@ -27,14 +27,28 @@ LOST: Mapping[Status, Status] = MappingProxyType(
 """What becomes of a job whose worker is gone."""
 
 
-def claim(s: Session, worker: str, lease_seconds: float) -> Job | None:
-    """Take the job whose turn it is; None where none waits (the bell was stale).
+MISFIT_AFTER = 10.0
+"""Seconds that a job waits before it is said that it is too large: a larger worker would have it by then."""
+MEMORY = "memory"
+"""The actor of that remark."""
+
+
+class Room(NamedTuple):
+    """The memory that a worker's machine has in all, and has free now; its workers' names begin with `machine`."""
+
+    machine: str
+    total: int
+    available: int
+
+
+def claim(s: Session, worker: str, lease_seconds: float, room: Room | None = None) -> Job | None:
+    """Take the job whose turn it is; None where none waits (the bell was stale), or none fits into the room.
 
     The order: priority, then the owner who has the fewest jobs at work, then the oldest.
     """
     return change(
         s,
-        Job.id == _next_due(),
+        Job.id == _next_due(room),
         {Status.QUEUED},
         Status.RUNNING,
         actor=worker,
@@ -180,6 +194,36 @@ def hand_back(
     return change(s, mine, {job.status}, target, actor=actor, message=message, **columns)
 
 
+def remark_misfits(s: Session, room: Room) -> None:
+    """Say once of each job that waits, and needs more than this machine has in all, that it does."""
+    waited = now() - microseconds(MISFIT_AFTER)
+    large = select(Job.id).where(Job.status == Status.QUEUED, Job.bytes > room.total, Job.due_at <= waited)
+    for job_id in s.scalars(large.where(~_said(Job.id)).order_by(Job.id)).all():
+        _remark_misfit(s, job_id, room)
+
+
+def _remark_misfit(s: Session, job_id: str, room: Room) -> None:
+    waiting = select(Job.bytes).where(Job.id == job_id, Job.status == Status.QUEUED).with_for_update()
+    need = s.execute(waiting).scalar_one_or_none()
+    # Asked again behind the lock: two workers may have looked at the same moment.
+    if need is None or s.execute(select(_said(job_id))).scalar_one():
+        return
+    job, at = s.execute(
+        update(Job).where(Job.id == job_id).values(last_seq=Job.last_seq + 1).returning(Job, now())
+    ).one()
+    tell(
+        s, job, at, MEMORY, f"needs {_size(need)} by its estimate, and a worker has {_size(room.total)}: waits for more"
+    )
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:,.1f} GiB"
+
+
+def _said(job_id: Any) -> Any:
+    return select(Transition.seq).where(Transition.job_id == job_id, Transition.actor == MEMORY).exists()
+
+
 def sweep(s: Session, actor: str = "sweep") -> list[Job]:
     """Hand back every job whose lease ran out; ring after the commit where there are any."""
     statement = (
@@ -232,7 +276,7 @@ def ask_to_yield(s: Session, worker_prefix: str) -> list[str]:
     return sorted(s.scalars(statement))
 
 
-def _next_due() -> Any:
+def _next_due(room: Room | None) -> Any:
     atwork = aliased(Job)
     load = (
         select(atwork.owner, func.count().label("jobs"))
@@ -243,12 +287,23 @@ def _next_due() -> Any:
     return (
         select(Job.id)
         .join(load, load.c.owner == Job.owner, isouter=True)
-        .where(Job.status == Status.QUEUED, Job.due_at <= now())
+        .where(Job.status == Status.QUEUED, Job.due_at <= now(), *_fits(room))
         .order_by(Job.priority.desc(), func.coalesce(load.c.jobs, 0), Job.created_at, Job.id)
         .limit(1)
         .with_for_update(of=Job, skip_locked=True)
         .scalar_subquery()
     )
+
+
+def _fits(room: Room | None) -> list[Any]:
+    """What is free now, and what is left when all that this machine trains has taken what it was estimated to."""
+    if room is None:
+        return []
+    atwork = aliased(Job)
+    mine = atwork.worker.startswith(room.machine, autoescape=True)
+    taken = select(func.coalesce(func.sum(atwork.bytes), 0)).where(atwork.status.in_(sorted(ACTIVE)), mine)
+    left = and_(Job.bytes <= room.available, Job.bytes <= room.total - taken.scalar_subquery())
+    return [or_(Job.bytes.is_(None), left)]
 
 
 @cache

@@ -12,6 +12,7 @@ from core.store import events, jobs, leases
 from core.store.clock import SECOND, read_clock
 from core.store.errors import Fenced, WrongState
 from core.store.holds import Hold, hold_of
+from core.store.leases import Room
 from core.store.sessions import Sessions
 from core.store.tables import Job
 from tests.builders import LEASE, a_checkpoint, a_guard, a_hold, a_job, lapse
@@ -47,6 +48,49 @@ def test_claims_go_by_priority_then_fairly_then_by_age(sessions: Sessions) -> No
             s.execute(update(Job).where(Job.id == job.id).values(created_at=10 - age))
         order = [claimed.id for claimed in (leases.claim(s, "w1", LEASE) for _ in range(4)) if claimed]
     assert order == [urgent.id, other.id, older.id, old.id]
+
+
+# a worker's memory
+
+
+def test_what_does_not_fit_now_is_left_and_the_next_smaller_taken(sessions: Sessions) -> None:
+    room = Room("here:", total=100, available=50)
+    with sessions.begin() as s:
+        large, fits, unknown = a_job(s, bytes=51, priority=2), a_job(s, bytes=50, priority=1), a_job(s, bytes=None)
+        order = [claimed.id for claimed in (leases.claim(s, f"here:{n}", LEASE, room) for n in range(3)) if claimed]
+        assert order == [fits.id, unknown.id]
+        assert leases.claim(s, "there:1", LEASE, Room("there:", 100, 51)).id == large.id  # type: ignore[union-attr]
+
+
+def test_what_a_machine_trains_already_leaves_less_room(sessions: Sessions) -> None:
+    room = Room("here:", total=100, available=100)  # as when what was claimed has not begun to use it
+    with sessions.begin() as s:
+        for size in (60, 60, 40):
+            a_job(s, bytes=size)
+        sizes = [claimed.bytes for claimed in (leases.claim(s, f"here:{n}", LEASE, room) for n in range(3)) if claimed]
+        assert sizes == [60, 40]
+        assert leases.claim(s, "there:1", LEASE, room._replace(machine="there:")) is not None
+
+
+def test_of_a_job_too_large_for_the_machine_it_is_said_once(sessions: Sessions) -> None:
+    room = Room("here:", total=2**30, available=0)
+    with sessions.begin() as s:
+        large, small = a_job(s, bytes=3 * 2**30), a_job(s, bytes=2**30)
+        leases.remark_misfits(s, room)
+        assert len(jobs.transitions(s, large.id)) == 1, "a larger worker may come yet"
+        s.execute(update(Job).values(due_at=1))
+
+    def remark() -> None:
+        with sessions.begin() as s:
+            leases.remark_misfits(s, room)
+
+    together(*[remark] * 4)
+    with sessions.begin() as s:
+        _, said = jobs.transitions(s, large.id)
+        assert said.message == "needs 3.0 GiB by its estimate, and a worker has 1.0 GiB: waits for more"
+        assert (said.status, said.seq, jobs.get(s, large.id).last_seq) == (Status.QUEUED, 2, 2)
+        assert [event.seq for event in events.after(s, large.id, 0)] == [1, 2]
+        assert len(jobs.transitions(s, small.id)) == 1
 
 
 def test_the_second_run_keeps_when_the_first_began(sessions: Sessions) -> None:
