@@ -82,6 +82,23 @@ def migrate() -> None:
 
 
 @app.command()
+def doctor() -> None:
+    """Check every row against the others and against its file; the exit code is 1 if anything is wrong."""
+    settings = _settings()
+    from sqlalchemy.exc import OperationalError
+
+    from chainrule.doctor import examine
+    from core.store.errors import StoreError
+
+    with _plainly(StoreError, OperationalError, OSError):
+        report = examine(settings)
+    for line in (*report.findings, *report.remarks):
+        typer.echo(line)
+    typer.echo(f"found wrong: {len(report.findings)}" if report.findings else "nothing is wrong")
+    raise typer.Exit(1 if report.findings else 0)
+
+
+@app.command()
 def demo(
     url: Annotated[
         str | None, typer.Option(envvar="CHAINRULE_URL", help="A running service; else one is started.")

@@ -97,6 +97,19 @@ class Blobs:
             raise DamagedBlob(sha256)
         return data
 
+    def verify(self, sha256: str) -> int:
+        """How many bytes the blob has, each of them verified a piece at a time.
+
+        Raises
+        ------
+        NoSuchBlob, DamagedBlob
+            it is gone, or not what was put.
+        """
+        with self.open(sha256) as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                raise DamagedBlob(sha256)
+            return file.tell()
+
     def keep(self, sha256: str, data: bytes) -> None:
         """Have the blob be there and young, just before a row is written that names it: nobody deletes it meanwhile."""
         with self._alone(), suppress(FileNotFoundError):

@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 from chainrule.cli import app
 from tests.processes import ROOT
 
+COMMANDS = ["up", "api", "worker", "migrate", "doctor", "demo"]
+
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
@@ -18,9 +20,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 def test_help_names_each_command() -> None:
     said = CliRunner().invoke(app, ["--help"])
     assert said.exit_code == 0
-    assert [
-        name for name in ("up", "api", "worker", "migrate", "demo") if not re.search(rf"\b{name}\b", said.output)
-    ] == []
+    assert [name for name in COMMANDS if not re.search(rf"\b{name}\b", said.output)] == []
 
 
 def test_migrate_makes_the_database_and_may_be_repeated(environment: dict[str, str], tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_migrate_makes_the_database_and_may_be_repeated(environment: dict[str, s
     assert (tmp_path / "data" / "chainrule.db").exists()
 
 
-@pytest.mark.parametrize("command", ["up", "api", "worker", "migrate", "demo"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_wrong_setting_is_one_line(environment: dict[str, str], command: str) -> None:
     said = CliRunner().invoke(app, [command], env=environment | {"CHAINRULE_PROT": "8000"})
     assert said.exit_code == 1

@@ -1,0 +1,120 @@
+"""What is whole is found to be whole at every stage of a job, and each contradiction is found and told."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import delete, insert, update
+from sqlalchemy.orm import Session
+
+from core.jobs.states import Status, StopReason
+from core.store import doctor, events, jobs, leases
+from core.store.events import LogRow
+from core.store.sessions import Sessions
+from core.store.tables import Checkpoint, Dataset, Event, Job, Spec, Transition
+from tests.builders import a_checkpoint, a_dataset, a_guard, a_hold, a_job, a_row
+
+
+@pytest.fixture
+def job(sessions: Sessions) -> str:
+    """A job with rows and a checkpoint that has ended well, beside jobs in other states."""
+    with sessions.begin() as s:
+        hold = a_hold(s)
+        guarded = a_guard(s, hold, events=3, recorded=2)
+        events.append(s, guarded, [a_row(), a_row(step=2)], logs=[LogRow("a remark")])
+        a_checkpoint(s, guarded.hold)
+        done = StopReason.EPOCHS_COMPLETED
+        leases.leave(s, guarded.hold, Status.SUCCEEDED, message="done", actor="w1", stop_reason=done)
+        a_hold(s)
+        jobs.pause(s, a_hold(s).job_id)
+        jobs.cancel(s, a_job(s).id)
+        jobs.pause(s, a_job(s).id)
+        a_job(s, dataset_id=a_dataset(s).id)
+        return hold.job_id
+
+
+def test_nothing_is_wrong_with_what_is_whole(sessions: Sessions, job: str) -> None:
+    with sessions.read() as s:
+        assert list(doctor.contradictions(s)) == []
+    assert doctor.damage(sessions) == []
+
+
+Damage = Callable[[Session, str], object]
+EVENT: dict[str, object] = {"job_id": "job_gone", "seq": 1, "kind": "log", "at": 1}
+
+
+def _set(**columns: object) -> Damage:
+    return lambda s, job: s.execute(update(Job).where(Job.id == job).values(columns))
+
+
+DAMAGES: list[tuple[str, Damage, str]] = [
+    ("a hole in the log", lambda s, job: s.execute(delete(Event).where(Event.job_id == job, Event.seq == 5)), "log"),
+    ("a log cut short", lambda s, job: s.execute(delete(Event).where(Event.job_id == job, Event.seq == 6)), "log"),
+    ("no log", lambda s, job: s.execute(delete(Event).where(Event.job_id == job)), "ends at 6; it has 0 events"),
+    ("a later log", _set(last_seq=3), "ends at 3; it has 6 events up to 6"),
+    ("fewer rows", lambda s, _: s.execute(delete(Event).where(Event.recorded == 0)), "2 rows of its training"),
+    ("more rows", _set(recorded=1), "says that 1 rows of its training are stored, and has 2"),
+    ("events of no job", lambda s, _: s.execute(insert(Event).values(EVENT)), "events of a job job_gone that is gone"),
+    ("no spec", lambda s, job: s.execute(delete(Spec).where(Spec.job_id == job)), "has no spec"),
+    (
+        "no changes",
+        lambda s, job: s.execute(delete(Transition).where(Transition.job_id == job)),
+        "its last change says otherwise",
+    ),
+    ("another status", _set(status=Status.FAILED, error={}), "is failed, and its last change says otherwise"),
+    ("no end", _set(ended_at=None), "the time of its end says otherwise"),
+    ("no reason", _set(stop_reason=None), "does not say why"),
+    ("a failure without an error", _set(status=Status.FAILED), "is failed and does not say why"),
+    ("a worker that should be gone", _set(worker="w1", lease_until=1), "its worker or lease says otherwise"),
+    ("nobody at work", lambda s, _: s.execute(update(Job).values(worker=None)), "its worker or lease says otherwise"),
+    (
+        "no checkpoint",
+        lambda s, job: s.execute(delete(Checkpoint).where(Checkpoint.job_id == job)),
+        "is to go on from checkpoint ckpt_",
+    ),
+    ("no dataset", lambda s, _: s.execute(delete(Dataset)), "needs dataset ds_"),
+]
+
+
+@pytest.mark.parametrize(("what", "damage", "words"), DAMAGES, ids=[row[0] for row in DAMAGES])
+def test_each_contradiction_is_found(sessions: Sessions, job: str, what: str, damage: Damage, words: str) -> None:
+    with sessions() as s:
+        damage(s, job)
+        found = [str(finding) for finding in doctor.contradictions(s)]
+        s.rollback()
+    assert any(words in line for line in found), found
+
+
+def test_every_check_has_a_damage_that_it_finds(sessions: Sessions, job: str) -> None:
+    found: set[str] = set()
+    for _, damage, _ in DAMAGES:
+        with sessions() as s:
+            damage(s, job)
+            found |= {check.what for check in doctor.CHECKS if s.execute(check.faults()).first()}
+            s.rollback()
+    assert found == {check.what for check in doctor.CHECKS}
+
+
+def test_many_faults_of_a_kind_are_counted(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        for _ in range(doctor.SHOWN + 5):
+            a_job(s)
+        s.execute(delete(Spec))
+    with sessions.read() as s:
+        found = [str(finding) for finding in doctor.contradictions(s)]
+    assert len(found) == doctor.SHOWN + 1
+    assert "and 5 more" in found[-1]
+
+
+def test_a_reference_that_leads_nowhere_is_found(sessions: Sessions, job: str) -> None:
+    if sessions.engine.dialect.name != "sqlite":
+        return
+    with sessions.engine.connect() as connection:
+        raw = connection.connection
+        raw.rollback()
+        cursor = raw.cursor()
+        cursor.execute("PRAGMA foreign_keys = OFF")
+        cursor.execute("UPDATE specs SET job_id = 'job_gone' WHERE job_id = ?", (job,))
+        cursor.execute("PRAGMA foreign_keys = ON")
+        connection.detach()
+    found = [finding.what for finding in doctor.damage(sessions)]
+    assert any("table specs has a row" in line for line in found), found
