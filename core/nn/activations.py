@@ -4,15 +4,16 @@
 `∂loss/∂f` into `∂loss/∂z = ∂loss/∂f · f'(z)` in place. All arrays have the shape `(batch, …)`.
 """
 
-import functools
 import math
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
+from annotated_types import Ge, Gt, Le
 
 from core.nn.arena import Run
 from core.nn.arrays import Array, Backward
+from core.nn.erf import erfc
 from core.nn.kinds import Tagged
 
 
@@ -31,12 +32,18 @@ class Linear:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Relu:
-    """`f(z) = max(z, 0)` (Nair & Hinton 2010)."""
+    """`f(z) = max(z, 0)` (Nair & Hinton 2010), if wanted with a slope below 0 and a ceiling above."""
 
     type: Literal["relu"] = "relu"
+    negative_slope: Annotated[float, Ge(0)] = 0.0
+    """The slope where `z < 0`."""
+    max_value: Annotated[float, Gt(0)] | None = None
+    """The largest value; 6 makes it relu6 (Krizhevsky 2010)."""
 
     def forward(self, z: Array, out: Array, run: Run) -> Backward:
-        """The gradient passes where `z > 0`; at 0 it is 0."""
+        """The gradient passes where `z > 0`, and below the ceiling; at 0 it is the slope below 0."""
+        if self.negative_slope or self.max_value is not None:
+            return _bent(z, out, run, self.negative_slope, self.max_value)
         np.maximum(z, 0, out=out)
 
         def backward(d_out: Array) -> Array:
@@ -44,6 +51,43 @@ class Relu:
             return np.multiply(d_out, passes, out=d_out)
 
         return backward
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeakyRelu:
+    """`f(z) = max(z, s · z)`: a relu whose units cannot die (Maas et al. 2013)."""
+
+    type: Literal["leaky_relu"] = "leaky_relu"
+    negative_slope: Annotated[float, Ge(0), Le(1)] = 0.2
+    """The slope s where `z < 0`."""
+
+    def forward(self, z: Array, out: Array, run: Run) -> Backward:
+        """`f' = 1` where `z > 0`, else s."""
+        return _bent(z, out, run, self.negative_slope, None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Elu:
+    """`f(z) = z` where `z > 0`, else `α · (eᶻ − 1)` (Clevert et al. 2016, eq. 15)."""
+
+    type: Literal["elu"] = "elu"
+    alpha: Annotated[float, Ge(0)] = 1.0
+    """Where f ends for very negative z: at −α."""
+
+    def forward(self, z: Array, out: Array, run: Run) -> Backward:
+        """`f' = 1` where `z > 0`, else `f + α`."""
+        return _elu(z, out, run, self.alpha, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Selu:
+    """`f(z) = λ · elu(z)` with the λ and α that keep mean 0 and variance 1 (Klambauer et al. 2017, eq. 2 and 14)."""
+
+    type: Literal["selu"] = "selu"
+
+    def forward(self, z: Array, out: Array, run: Run) -> Backward:
+        """`f' = λ` where `z > 0`, else `f + λ · α`."""
+        return _elu(z, out, run, 1.6732632423543772, 1.0507009873554805)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,6 +127,58 @@ class Sigmoid:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class HardTanh:
+    """`f(z) = min(max(z, −1), 1)` (Collobert 2004)."""
+
+    type: Literal["hard_tanh"] = "hard_tanh"
+
+    def forward(self, z: Array, out: Array, run: Run) -> Backward:
+        """The gradient passes where `−1 < z < 1`."""
+        np.copyto(out, z)
+        return _clipped(out, -1.0, 1.0, 1.0, run)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HardSigmoid:
+    """`f(z) = min(max(z / 6 + 1/2, 0), 1)`: straight lines instead of a sigmoid (Courbariaux et al. 2015)."""
+
+    type: Literal["hard_sigmoid"] = "hard_sigmoid"
+
+    def forward(self, z: Array, out: Array, run: Run) -> Backward:
+        """`f' = 1/6` where `−3 < z < 3`, else 0."""
+        np.multiply(z, 1 / 6, out=out)
+        out += 0.5
+        return _clipped(out, 0.0, 1.0, 1 / 6, run)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Softsign:
+    """`f(z) = z / (1 + |z|)`: a tanh that saturates slowly (Bergstra et al. 2009)."""
+
+    type: Literal["softsign"] = "softsign"
+
+    def forward(self, z: Array, out: Array, run: Run) -> Backward:
+        """`f' = 1 / (1 + |z|)²`."""
+        slope = np.abs(z, out=run.empty(z.shape))
+        slope += 1
+        np.divide(z, slope, out=out)
+        slope *= slope
+        return lambda d_out: np.divide(d_out, slope, out=d_out)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exponential:
+    """`f(z) = eᶻ`: for what is positive."""
+
+    type: Literal["exponential"] = "exponential"
+
+    def forward(self, z: Array, out: Array, run: Run) -> Backward:
+        """`f' = f`."""
+        np.exp(z, out=out)
+        return lambda d_out: np.multiply(d_out, out, out=d_out)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Softplus:
     """`f(z) = log(1 + eᶻ)`, a smooth relu (Dugas et al. 2001)."""
 
@@ -91,12 +187,7 @@ class Softplus:
     def forward(self, z: Array, out: Array, run: Run) -> Backward:
         """`f' = sigmoid(z)`; `log(1 + eᶻ) = max(z, 0) + log(1 + e^−|z|)` cannot overflow."""
         slope = sigmoid(z, run.empty(z.shape))
-        rest = np.abs(z, out=run.empty(z.shape))
-        np.negative(rest, out=rest)
-        np.exp(rest, out=rest)
-        np.log1p(rest, out=rest)
-        np.maximum(z, 0, out=out)
-        np.add(out, rest, out=out)
+        softplus(z, out, run.empty(z.shape))
         return lambda d_out: np.multiply(d_out, slope, out=d_out)
 
 
@@ -119,6 +210,41 @@ class Gelu:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Silu:
+    """`f(z) = z · sigmoid(z)`, also called swish (Hendrycks & Gimpel 2016; Ramachandran et al. 2017)."""
+
+    type: Literal["silu"] = "silu"
+
+    def forward(self, z: Array, out: Array, run: Run) -> Backward:
+        """With `s = sigmoid(z)`: `f' = s · (1 + z · (1 − s)) = s + f · (1 − s)`."""
+        share = sigmoid(z, run.empty(z.shape))
+        np.multiply(z, share, out=out)
+        slope = np.subtract(1, share, out=run.empty(z.shape))
+        slope *= out
+        slope += share
+        return lambda d_out: np.multiply(d_out, slope, out=d_out)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mish:
+    """`f(z) = z · tanh(log(1 + eᶻ))` (Misra 2019)."""
+
+    type: Literal["mish"] = "mish"
+
+    def forward(self, z: Array, out: Array, run: Run) -> Backward:
+        """With `t = tanh(softplus(z))`: `f' = t + z · sigmoid(z) · (1 − t²)`."""
+        share, slope = softplus(z, run.empty(z.shape), run.empty(z.shape)), sigmoid(z, run.empty(z.shape))
+        np.tanh(share, out=share)
+        slope *= z
+        np.multiply(z, share, out=out)
+        rest = np.multiply(share, share, out=run.empty(z.shape))
+        np.subtract(1, rest, out=rest)
+        slope *= rest
+        slope += share
+        return lambda d_out: np.multiply(d_out, slope, out=d_out)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Softmax:
     """`f(z)ᵢ = e^zᵢ / Σⱼ e^zⱼ` over the last axis: shares that add up to one."""
 
@@ -137,8 +263,71 @@ class Softmax:
         return backward
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogSoftmax:
+    """`f(z)ᵢ = zᵢ − log Σⱼ e^zⱼ` over the last axis: the logarithms of shares that add up to one."""
+
+    type: Literal["log_softmax"] = "log_softmax"
+
+    def forward(self, z: Array, out: Array, run: Run) -> Backward:
+        """`∂loss/∂z = ∂loss/∂f − e^f · Σⱼ ∂loss/∂fⱼ`."""
+        np.subtract(z, np.maximum.reduce(z, axis=-1, keepdims=True), out=out)
+        shares = np.exp(out, out=run.empty(z.shape))
+        total = np.add.reduce(shares, axis=-1, keepdims=True)
+        out -= np.log(total)
+        shares /= total
+
+        def backward(d_out: Array) -> Array:
+            np.multiply(shares, np.add.reduce(d_out, axis=-1, keepdims=True), out=shares)
+            return np.subtract(d_out, shares, out=d_out)
+
+        return backward
+
+
 def _unchanged(d_out: Array) -> Array:
     return d_out
+
+
+def _bent(z: Array, out: Array, run: Run, below: float, most: float | None) -> Backward:
+    """Two straight lines that meet at 0, the one below with the slope `below`, and a ceiling at `most`."""
+    slope, where = np.asarray(run.empty(z.shape)), run.empty(z.shape, np.bool_)
+    slope.fill(below)
+    np.copyto(slope, 1, where=np.greater(z, 0, out=where))
+    if most is None:
+        np.multiply(z, slope, out=out)
+    else:
+        np.copyto(slope, 0, where=np.greater_equal(z, most, out=where))
+        np.multiply(z, slope, out=out)
+        np.copyto(out, most, where=where)
+    return lambda d_out: np.multiply(d_out, slope, out=d_out)
+
+
+def _elu(z: Array, out: Array, run: Run, alpha: float, scale: float) -> Backward:
+    """`scale · z` where `z > 0`, else `scale · alpha · (eᶻ − 1)`."""
+    slope, above = np.minimum(z, 0, out=run.empty(z.shape)), np.greater(z, 0, out=run.empty(z.shape, np.bool_))
+    np.expm1(slope, out=slope)
+    slope *= alpha
+    np.maximum(z, 0, out=out)
+    out += slope
+    out *= scale
+    slope += alpha
+    np.copyto(slope, 1, where=above)
+    slope *= scale
+    return lambda d_out: np.multiply(d_out, slope, out=d_out)
+
+
+def _clipped(out: Array, least: float, most: float, slope: float, run: Run) -> Backward:
+    """Brings the straight line in `out` between both ends; the gradient is its slope between them and 0 beyond."""
+    np.clip(out, least, most, out=out)
+
+    def backward(d_out: Array) -> Array:
+        inside = np.greater(out, least, out=run.empty(out.shape, np.bool_))
+        inside &= np.less(out, most, out=run.empty(out.shape, np.bool_))
+        d_out *= inside
+        d_out *= slope
+        return d_out
+
+    return backward
 
 
 def sigmoid(z: Array, out: Array) -> Array:
@@ -147,6 +336,16 @@ def sigmoid(z: Array, out: Array) -> Array:
     np.tanh(out, out=out)
     np.multiply(out, 0.5, out=out)
     return np.add(out, 0.5, out=out)
+
+
+def softplus(z: Array, out: Array, scratch: Array) -> Array:
+    """`log(1 + eᶻ)` into `out`, for any `z`, which may be `out` itself; `scratch` has the same shape."""
+    np.abs(z, out=scratch)
+    np.negative(scratch, out=scratch)
+    np.exp(scratch, out=scratch)
+    np.log1p(scratch, out=scratch)
+    np.maximum(z, 0, out=out)
+    return np.add(out, scratch, out=out)
 
 
 def softmax(z: Array, out: Array) -> Array:
@@ -175,7 +374,7 @@ def _normal_phi(z: Array, share: Array, slope: Array) -> None:
     """Φ into `share` and the bell curve, its derivative, into `slope`."""
     tail = np.abs(z)
     tail *= math.sqrt(0.5)
-    np.copyto(share, _erfc(tail))
+    np.copyto(share, erfc(tail))
     share *= 0.5  # what lies beyond |z|: Φ(−|z|)
     np.subtract(1, share, out=share, where=z > 0)
     np.multiply(z, z, out=slope)
@@ -184,35 +383,23 @@ def _normal_phi(z: Array, share: Array, slope: Array) -> None:
     slope *= 1 / math.sqrt(2 * math.pi)
 
 
-_LARGEST = 26  # erfc underflows beyond it, even in float64
-_SMALLEST = 2 / (2 + _LARGEST)
-
-
-def _erfc(x: Array) -> Array:
-    """The complementary error function for `x ≥ 0`, to some ulps of the array's own precision; NumPy has none.
-
-    With `t = 2 / (2 + x)`, `log(erfc(x) / t) + x²` is smooth, so that a short Chebyshev series holds it (the
-    substitution of Numerical Recipes, 3rd ed., section 6.2.2; the series is fitted here, from `math.erfc`).
-    """
-    x = np.minimum(x, _LARGEST)
-    t = 2 / (2 + x)
-    u = (2 * t - (1 + _SMALLEST)) / (1 - _SMALLEST)
-    first, *others = _erfc_series(10 if x.dtype == np.float32 else 22)
-    last: Any = 0.0
-    before: Any = 0.0
-    for c in reversed(others):  # Clenshaw's recurrence
-        last, before = 2 * u * last - before + c, last
-    return np.asarray(t * np.exp(u * last - before + first - x * x), x.dtype)
-
-
-@functools.cache
-def _erfc_series(degree: int) -> tuple[float, ...]:
-    def smooth(t: Any) -> Any:
-        x = 2 / t - 2
-        return np.array([math.log(math.erfc(v)) + v * v for v in x]) - np.log(t)
-
-    series = np.polynomial.Chebyshev.interpolate(smooth, degree, domain=[_SMALLEST, 1])
-    return tuple(float(c) for c in series.coef)
-
-
-Activation: TypeAlias = Annotated[Linear | Relu | Tanh | Sigmoid | Softplus | Gelu | Softmax, Tagged()]
+Activation: TypeAlias = Annotated[
+    Linear
+    | Relu
+    | LeakyRelu
+    | Elu
+    | Selu
+    | Tanh
+    | Sigmoid
+    | HardTanh
+    | HardSigmoid
+    | Softsign
+    | Exponential
+    | Softplus
+    | Gelu
+    | Silu
+    | Mish
+    | Softmax
+    | LogSoftmax,
+    Tagged(),
+]

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.nn.activations import Gelu, Relu, Sigmoid, Softplus, Tanh
+from core.nn import activations
+from core.nn.activations import Activation, Gelu, Relu, Sigmoid, Softplus, Tanh
 from core.nn.arena import Arena, Run
 from core.nn.arrays import Array
 from core.nn.layers.activation import ActivationLayer
@@ -89,6 +90,45 @@ def test_an_optimizer_goes_where_torch_goes(
         theirs.grad = torch.from_numpy(bowl) @ theirs.detach() - 1
         stepper.step()
     np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=tolerance, atol=tolerance)
+
+
+ACTIVATIONS: list[tuple[Activation, str, dict[str, Any]]] = [
+    (activations.Linear(), "Identity", {}),
+    (activations.Relu(), "ReLU", {}),
+    (activations.Relu(max_value=6), "ReLU6", {}),
+    (activations.Relu(negative_slope=0.3), "LeakyReLU", {"negative_slope": 0.3}),
+    (activations.LeakyRelu(), "LeakyReLU", {"negative_slope": 0.2}),
+    (activations.Elu(alpha=0.7), "ELU", {"alpha": 0.7}),
+    (activations.Selu(), "SELU", {}),
+    (activations.Tanh(), "Tanh", {}),
+    (activations.Sigmoid(), "Sigmoid", {}),
+    (activations.HardTanh(), "Hardtanh", {}),
+    (activations.HardSigmoid(), "Hardsigmoid", {}),
+    (activations.Softsign(), "Softsign", {}),
+    (activations.Softplus(), "Softplus", {"threshold": 1000}),
+    (activations.Gelu(), "GELU", {}),
+    (activations.Gelu(approximate=True), "GELU", {"approximate": "tanh"}),
+    (activations.Silu(), "SiLU", {}),
+    (activations.Mish(), "Mish", {}),
+    (activations.Softmax(), "Softmax", {"dim": -1}),
+    (activations.LogSoftmax(), "LogSoftmax", {"dim": -1}),
+]
+
+
+@pytest.mark.parametrize(("activation", "name", "options"), ACTIVATIONS, ids=str)
+@pytest.mark.parametrize("in_place", [False, True])
+def test_an_activation_is_torchs(
+    torch: Any, activation: Activation, name: str, options: dict[str, Any], in_place: bool
+) -> None:
+    rng = np.random.default_rng(5)
+    z, slope = rng.uniform(-30, 30, (50, 9)), rng.standard_normal((50, 9))
+    theirs = torch.tensor(z, requires_grad=True)
+    expected = getattr(torch.nn, name)(**options)(theirs)
+    expected.backward(torch.from_numpy(slope.copy()))
+    out = z if in_place else np.empty_like(z)
+    d_z = activation.forward(z, out, Run(Arena(np.float64), training=True))(slope)
+    np.testing.assert_allclose(out, expected.detach().numpy(), rtol=1e-7, atol=1e-13)
+    np.testing.assert_allclose(d_z, theirs.grad.numpy(), rtol=1e-7, atol=1e-13)
 
 
 def same_net(torch: Any, architecture: Sequential, training: ATraining) -> Any:
