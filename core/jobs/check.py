@@ -114,7 +114,7 @@ def check(spec: JobSpec, signature: Signature, limits: Limits) -> Estimate:
         parameters=plan.parameters,
         layers=list(_layers(spec.architecture, plan, "/architecture")),
         output_shape=plan.output_shape,
-        bytes=signature.bytes + 4 * (vectors * plan.parameters + batch * sum(p.floats for p in plans)),
+        bytes=signature.bytes + 4 * (vectors * plan.parameters + sum(batch * p.floats + p.scratch for p in plans)),
         flops=3 * batch * sum(p.flops for p in plans) + 4 * (1 + slots) * plan.parameters,
         steps=spec.training.steps(signature.train_rows),
         warnings=[*signature.warnings, *_warnings(spec, signature)],

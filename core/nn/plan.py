@@ -49,8 +49,8 @@ class Plan:
     """What a layer wants and what it emits, for one row.
 
     `flops` are the floating-point operations of the forward pass (a multiplication and an addition are two);
-    `floats` the numbers that a forward and a backward pass keep. A composite has the plans of its `parts`.
-    Where it is not `trainable`, its weights and statistics stay as they are.
+    `floats` the numbers that a forward and a backward pass keep, and `scratch` those that they keep whatever the batch.
+    A composite has the plans of its `parts`. Where it is not `trainable`, its weights and statistics stay as they are.
     """
 
     output_shape: Shape
@@ -58,6 +58,7 @@ class Plan:
     statistics: Mapping[str, Statistic] = field(default_factory=dict)
     flops: int = 0
     floats: int = 0
+    scratch: int = 0
     parts: tuple[Plan, ...] = ()
     trainable: bool = True
 

@@ -14,9 +14,12 @@ from core.nn.arena import Run
 from core.nn.arrays import Array, Backward, Shape
 from core.nn.kinds import Tagged
 from core.nn.layers.activation import ActivationLayer
+from core.nn.layers.bordering import Bordering
+from core.nn.layers.convolution import Conv1D, Conv2D
 from core.nn.layers.dense import Dense
 from core.nn.layers.dropout import Dropout
 from core.nn.layers.normalization import BatchNormalization
+from core.nn.layers.pooling import Pooling
 from core.nn.layers.shaping import Shaping
 from core.nn.plan import Plan, ShapeMismatch, Views
 
@@ -59,4 +62,16 @@ class Sequential:
         return x, backward_through
 
 
-Layer: TypeAlias = Annotated[Dense | ActivationLayer | Shaping | Dropout | BatchNormalization | Sequential, Tagged()]
+Layer: TypeAlias = Annotated[
+    Dense
+    | ActivationLayer
+    | Shaping
+    | Dropout
+    | BatchNormalization
+    | Conv1D
+    | Conv2D
+    | Pooling
+    | Bordering
+    | Sequential,
+    Tagged(),
+]

@@ -8,7 +8,17 @@ from typing import Any, NamedTuple
 from core.nn import activations, initializers, losses, metrics, optimizers, regularizers, schedules
 from core.nn.activations import Activation
 from core.nn.arrays import Shape
-from core.nn.layers import activation, composite, dense, dropout, normalization, shaping
+from core.nn.layers import (
+    activation,
+    bordering,
+    composite,
+    convolution,
+    dense,
+    dropout,
+    normalization,
+    pooling,
+    shaping,
+)
 from core.nn.layers.composite import Layer, Sequential
 from core.nn.losses import Loss
 from core.nn.optimizers import Optimizer
@@ -56,8 +66,46 @@ LAYERS: list[LayerCase] = [
     LayerCase(normalization.BatchNormalization(trainable=False), (4,), (4,)),
     LayerCase(dense.Dense(units=4, kernel_regularizer=L2, trainable=False), (3,), (4,)),
     LayerCase(composite.Sequential(layers=(dense.Dense(units=2),), trainable=False), (3,), (2,)),
+    LayerCase(convolution.Conv2D(filters=4, kernel_size=3), (5, 7, 2), (3, 5, 4)),
+    LayerCase(convolution.Conv2D(filters=3, kernel_size=(1, 4), padding="same", strides=(1, 3)), (3, 7, 1), (3, 3, 3)),
     LayerCase(
-        composite.Sequential(layers=(dense.Dense(units=4, activation=activations.Gelu()), dense.Dense(units=2))),
+        convolution.Conv2D(
+            filters=4,
+            kernel_size=(3, 2),
+            strides=2,
+            dilation_rate=(1, 2),
+            groups=2,
+            activation=activations.Tanh(),
+            use_bias=False,
+            kernel_regularizer=L2,
+        ),
+        (7, 6, 2),
+        (3, 2, 4),
+    ),
+    LayerCase(convolution.Conv1D(filters=3, kernel_size=3, padding="causal", dilation_rate=2), (7, 2), (7, 3)),
+    LayerCase(convolution.Conv1D(filters=2, kernel_size=2, strides=2, groups=2), (5, 4), (2, 2)),
+    LayerCase(pooling.MaxPooling1D(), (5, 2), (2, 2)),
+    LayerCase(pooling.MaxPooling1D(pool_size=3, strides=2, padding="same"), (7, 2), (4, 2)),
+    LayerCase(pooling.MaxPooling2D(), (4, 7, 2), (2, 3, 2)),
+    LayerCase(pooling.MaxPooling2D(pool_size=(3, 2), strides=(1, 2), padding="same"), (4, 5, 2), (4, 3, 2)),
+    LayerCase(pooling.AveragePooling1D(pool_size=3, strides=1), (7, 2), (5, 2)),
+    LayerCase(pooling.AveragePooling1D(pool_size=4, strides=3, padding="same"), (7, 2), (3, 2)),
+    LayerCase(pooling.AveragePooling2D(), (4, 7, 2), (2, 3, 2)),
+    LayerCase(pooling.AveragePooling2D(pool_size=(3, 2), strides=(1, 2), padding="same"), (4, 5, 2), (4, 3, 2)),
+    LayerCase(pooling.GlobalMaxPooling1D(), (5, 2), (2,)),
+    LayerCase(pooling.GlobalMaxPooling2D(), (5, 3, 2), (2,)),
+    LayerCase(pooling.GlobalAveragePooling1D(), (5, 2), (2,)),
+    LayerCase(pooling.GlobalAveragePooling2D(), (5, 3, 2), (2,)),
+    LayerCase(bordering.ZeroPadding1D(), (3, 2), (5, 2)),
+    LayerCase(bordering.ZeroPadding1D(padding=(0, 2)), (3, 2), (5, 2)),
+    LayerCase(bordering.ZeroPadding2D(padding=(1, 2)), (3, 2, 1), (5, 6, 1)),
+    LayerCase(bordering.ZeroPadding2D(padding=((0, 1), (2, 0))), (3, 2, 1), (4, 4, 1)),
+    LayerCase(bordering.Cropping1D(cropping=(0, 2)), (5, 2), (3, 2)),
+    LayerCase(bordering.Cropping2D(cropping=((0, 1), (2, 0))), (3, 4, 2), (2, 2, 2)),
+    LayerCase(bordering.UpSampling1D(size=3), (3, 2), (9, 2)),
+    LayerCase(bordering.UpSampling2D(size=(2, 1)), (3, 2, 2), (6, 2, 2)),
+    LayerCase(
+        composite.Sequential(layers=(dense.Dense(units=4, activation=activations.Tanh()), dense.Dense(units=2))),
         (3,),
         (2,),
     ),

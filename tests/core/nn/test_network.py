@@ -1,5 +1,6 @@
 """A plan says what runs, and what cannot run is refused before it takes a byte."""
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.nn.arena import Arena, Run
+from core.nn.arrays import size
+from core.nn.layers.bordering import Cropping1D
 from core.nn.layers.composite import Layer, Sequential
+from core.nn.layers.convolution import Conv1D, Conv2D
 from core.nn.layers.dense import Dense
 from core.nn.layers.dropout import Dropout
 from core.nn.layers.normalization import BatchNormalization
+from core.nn.layers.pooling import GlobalAveragePooling1D, MaxPooling2D
 from core.nn.layers.shaping import Flatten, Reshape
 from core.nn.losses import MeanSquaredError
 from core.nn.network import Network
@@ -27,6 +32,50 @@ def test_a_plan_says_what_is_emitted(case: LayerCase) -> None:
     x = np.ones((3, *case.input_shape), np.float32)
     assert network.predict(weights, statistics, x).shape == (3, *case.output_shape)
     assert len(weights) == network.parameters
+
+
+def a_step_of(case: LayerCase, rows: int) -> tuple[Network, Arena, Any]:
+    """The layer alone, its memory, and a function that takes a step of it."""
+    network = Network(sequential(case.layer), case.input_shape)
+    rng = np.random.default_rng(0)
+    weights, statistics = network.initialize(rng)
+    views = network.views(weights, statistics, np.zeros_like(weights), input_gradient=True)
+    arena = Arena()
+    run = Run(arena, training=True, rng=rng)
+    x = rng.standard_normal((rows, *case.input_shape), np.float32)
+    slope = np.ones((rows, *case.output_shape), np.float32)
+
+    def step() -> None:
+        arena.rewind()
+        slope.fill(1)
+        network.forward(x, views, run)[1](slope)
+
+    return network, arena, step
+
+
+@pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.layer.type)
+def test_a_layer_takes_the_memory_that_is_planned(case: LayerCase) -> None:
+    rows = 70
+    network, arena, step = a_step_of(case, rows)
+    step()
+    of_rows = 4 * rows * sum(plan.floats for plan in network.plan.every())
+    assert arena.nbytes <= of_rows + 4 * sum(plan.scratch for plan in network.plan.every())
+    assert arena.nbytes >= of_rows / 6 or not arena.nbytes
+
+
+@pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.layer.type)
+def test_a_layer_allocates_nothing_after_its_second_step(case: LayerCase) -> None:
+    least = min(size(case.input_shape), size(case.output_shape))
+    _, _, step = a_step_of(case, 1 + 2**17 // least)
+    step(), step()
+    tracemalloc.start()
+    step()
+    tracemalloc.reset_peak()
+    before, _ = tracemalloc.get_traced_memory()
+    step()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak - before < 2**18  # half of the smaller of input and output
 
 
 @st.composite
@@ -109,6 +158,17 @@ MISMATCHES: list[tuple[Sequential, tuple[int, ...], tuple[Any, ...], str]] = [
     (sequential(Reshape(target_shape=(-1, -1))), (4,), ("layers", 0), "do not fill"),
     (sequential(Reshape(target_shape=(0, -1))), (4,), ("layers", 0), "do not fill"),
     (sequential(BatchNormalization()), (), ("layers", 0), "needs"),
+    (
+        sequential(Conv2D(filters=2, kernel_size=3)), (28, 28), ("layers", 0),
+        r"needs \(height, width, channels\), and gets \(28, 28\): put a reshape",
+    ),
+    (sequential(Conv2D(filters=2, kernel_size=3)), (5, 2, 1), ("layers", 0), "gets width 2, and its window spans 3"),
+    (sequential(Conv1D(filters=3, kernel_size=1, groups=2)), (5, 4), ("layers", 0), "a number of groups that divides"),
+    (sequential(Conv1D(filters=3, kernel_size=2, padding="same")), (0, 4), ("layers", 0), "gets steps 0"),
+    (sequential(MaxPooling2D()), (5, 4), ("layers", 0), "needs"),
+    (sequential(MaxPooling2D()), (1, 4, 2), ("layers", 0), "gets height 1"),
+    (sequential(GlobalAveragePooling1D()), (4,), ("layers", 0), r"needs \(steps, channels\)"),
+    (sequential(Cropping1D(cropping=2)), (4, 1), ("layers", 0), "crop less"),
 ]  # fmt: skip
 
 
