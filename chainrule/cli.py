@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -96,6 +97,33 @@ def doctor() -> None:
         typer.echo(line)
     typer.echo(f"found wrong: {len(report.findings)}" if report.findings else "nothing is wrong")
     raise typer.Exit(1 if report.findings else 0)
+
+
+@app.command()
+def backup(folder: Annotated[Path, typer.Argument(help="Where to write it: new or empty.")]) -> None:
+    """Write all that the embedded service holds into a folder, also while it runs."""
+    settings = _settings()
+    from sqlite3 import Error
+
+    from chainrule.backup import CannotBackUp, back_up
+
+    with _plainly(CannotBackUp, Error, OSError):
+        lacking = back_up(settings, folder)
+    if lacking:
+        typer.echo(f"chainrule: {len(lacking)} files are missing or damaged here too: see `chainrule doctor`", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def restore(folder: Annotated[Path, typer.Argument(help="What `chainrule backup` wrote.")]) -> None:
+    """Fill a new or empty data folder from a backup; jobs that trained then go on when a service is started."""
+    settings = _settings()
+    from chainrule.backup import CannotBackUp
+    from chainrule.backup import restore as restored
+    from chainrule.claim import CannotStart
+
+    with _plainly(CannotBackUp, CannotStart, OSError):
+        restored(settings, folder)
 
 
 @app.command()

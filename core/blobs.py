@@ -14,6 +14,8 @@ from types import TracebackType
 from typing import Self
 
 PART = ".part"
+PIECE = 2**20
+"""Bytes of one piece of a copy."""
 YOUNG = 60.0
 """Seconds in which whoever put a blob, or asked to keep it, has written the row that names it."""
 ABANDONED = 86_400.0
@@ -117,6 +119,35 @@ class Blobs:
             return
         self.put(data)
 
+    def names(self) -> set[str]:
+        """The names of all blobs that there are."""
+        paths = self.root.iterdir() if self.root.is_dir() else ()
+        return {path.name for path in paths if _NAME.fullmatch(path.name)}
+
+    def take(self, source: "Blobs", sha256: str) -> None:
+        """Have a blob of another folder here too: the same file by a hard link, or where none can be made a copy.
+
+        Raises
+        ------
+        NoSuchBlob, DamagedBlob
+            it is gone there, or its copy is not what was put.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path(sha256).hardlink_to(source.path(sha256))
+        except FileNotFoundError:
+            raise NoSuchBlob(sha256) from None
+        except OSError:
+            self._copy(source, sha256)
+
+    def _copy(self, source: "Blobs", sha256: str) -> None:
+        with source.open(sha256) as file, self.writer() as writer:
+            while data := file.read(PIECE):
+                writer.write(data)
+            if writer.sha256 != sha256:
+                raise DamagedBlob(sha256)
+            writer.commit()
+
     def old(self) -> dict[str, int]:
         """The names of all blobs that are not young, each with its stamp: another one after it was put or kept anew."""
         return {name: stamp for name, stamp in self._older_than(YOUNG) if _NAME.fullmatch(name)}
@@ -178,6 +209,11 @@ class Writer:
         """The file that is written to, to look into before the commit."""
         return self._part
 
+    @property
+    def sha256(self) -> str:
+        """The name that the blob would get as it is now."""
+        return self._hash.hexdigest()
+
     def __enter__(self) -> Self:
         self._file = self._part.open("xb")
         return self
@@ -195,9 +231,8 @@ class Writer:
         """Put the whole onto the disk and give it its name, the sha256 of it."""
         self._file.flush()
         os.fsync(self._file.fileno())
-        sha256 = self._hash.hexdigest()
-        self._blobs._adopt(self._part, sha256)  # noqa: SLF001 - the two are one thing
-        return sha256
+        self._blobs._adopt(self._part, self.sha256)  # noqa: SLF001 - the two are one thing
+        return self.sha256
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

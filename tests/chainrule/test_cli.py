@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 from chainrule.cli import app
 from tests.processes import ROOT
 
-COMMANDS = ["up", "api", "worker", "migrate", "doctor", "demo"]
+COMMANDS = ["up", "api", "worker", "migrate", "doctor", "backup", "restore", "demo"]
+ARGUMENTS = {"backup": ["folder"], "restore": ["folder"]}
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def test_migrate_makes_the_database_and_may_be_repeated(environment: dict[str, s
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_wrong_setting_is_one_line(environment: dict[str, str], command: str) -> None:
-    said = CliRunner().invoke(app, [command], env=environment | {"CHAINRULE_PROT": "8000"})
+    said = CliRunner().invoke(app, [command, *ARGUMENTS.get(command, [])], env=environment | {"CHAINRULE_PROT": "8000"})
     assert said.exit_code == 1
     assert said.stderr.splitlines() == ["chainrule: CHAINRULE_PROT: is no setting; the README lists them all"]
 
