@@ -14,6 +14,7 @@ import httpx
 import pytest
 import uvicorn
 
+from api import stream
 from api.app import create_app
 from api.server import Server
 from api.services import Services
@@ -189,6 +190,17 @@ def test_a_client_that_does_not_read_holds_nothing_up(service: Service) -> None:
         assert sum(1 for _ in zip(rows, range(20_000), strict=False)) == 20_000
         rows.close()  # type: ignore[attr-defined]
     until(lambda: service.listeners() == 0)
+    job.end()
+
+
+def test_silence_is_filled_with_comments(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "COMMENT_SECONDS", 0.05)
+    job = service.running()
+    with httpx.stream("GET", f"{service.url}/v1/jobs/{job.id}/events", timeout=30) as answer:
+        lines = (line for line in answer.iter_lines() if line.startswith((":", "id")))
+        assert [next(lines) for _ in range(5)] == ["id: 1", "id: 2", *[": still here"] * 3]
+        job.write(1)
+        assert next(line for line in lines if line != ": still here") == "id: 3"
     job.end()
 
 
