@@ -17,7 +17,7 @@ from core.nn.layers.composite import Sequential
 from core.nn.layers.dense import Dense
 from core.nn.losses import CrossEntropy
 from core.nn.network import Network
-from core.nn.optimizers import Adam
+from core.nn.optimizers.moments import Adam
 from core.nn.schedules import ConstantRate
 from core.nn.state import start
 from core.nn.training import Training, train

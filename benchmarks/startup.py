@@ -17,7 +17,7 @@ from core.nn.layers.composite import Sequential
 from core.nn.layers.dense import Dense
 from core.nn.losses import MeanSquaredError
 from core.nn.network import Network
-from core.nn.optimizers import GradientDescent
+from core.nn.optimizers.descent import GradientDescent
 from core.nn.state import start
 from core.nn.training import Training, train
 x = np.arange(1, 6, dtype=np.float32)[:, None]

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from core.data.sources import Data
 from core.nn.layers.composite import Sequential
 from core.nn.losses import Loss
-from core.nn.optimizers import Adam, Optimizer
+from core.nn.optimizers.moments import Adam
+from core.nn.optimizers.wrappers import Optimizer
 from core.nn.training import Training
 
 

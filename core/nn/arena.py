@@ -40,12 +40,23 @@ class Arena:
 
 
 class Run:
-    """One pass through a network: where its arrays come from, whether it learns, and its source of chance."""
+    """One pass through a network: where its arrays come from, whether it learns, and its source of chance.
 
-    __slots__ = ("empty", "rng", "training")
+    `shapes` are those of the weights in the order of the flat vector, for what looks at each of them by itself.
+    """
 
-    def __init__(self, arena: Arena, *, training: bool, rng: np.random.Generator | None = None) -> None:
+    __slots__ = ("empty", "rng", "shapes", "training")
+
+    def __init__(
+        self,
+        arena: Arena,
+        *,
+        training: bool,
+        rng: np.random.Generator | None = None,
+        shapes: tuple[Shape, ...] = (),
+    ) -> None:
         self.empty = arena.empty
+        self.shapes = shapes
         self.training = training
         self.rng = rng
 

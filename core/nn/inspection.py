@@ -16,7 +16,7 @@ from core.nn.arena import Arena, Run
 from core.nn.arrays import Array, Backward, Shape
 from core.nn.losses import Loss
 from core.nn.network import Network
-from core.nn.optimizers import Optimizer
+from core.nn.optimizers.wrappers import Optimizer
 from core.nn.plan import Plan, Views
 from core.nn.state import State
 
@@ -117,7 +117,7 @@ def look(
     tapped = Network(_tapped(network.architecture, (), passes), network.input_shape)
     gradient = np.zeros_like(aside.weights)
     views = tapped.views(aside.weights, aside.statistics, gradient)
-    run = Run(Arena(aside.weights.dtype), training=True, rng=aside.rng)
+    run = Run(Arena(aside.weights.dtype), training=True, rng=aside.rng, shapes=tapped.shapes)
     with np.errstate(all="ignore"):
         outputs, backward = tapped.forward(x, views, run)
         lost, gradient_of_loss = loss.forward(outputs, loss.encode(targets, network.output_shape), run)

@@ -4,7 +4,7 @@ The weights are one vector, their gradients another, moving statistics a third; 
 So one network may train in one thread and predict in forty others.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ class Network:
         self.output_shape = self.plan.output_shape
         self.parameters = self.plan.parameters
         self.measured = self.plan.measured
+        self.shapes = tuple(w.shape for plan in self.plan.every() for w in plan.weights.values())
         self.regularized = any(w.regularizer for plan in self.plan.every() for w in plan.weights.values())
 
     def initialize(self, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> tuple[Array, Array]:
@@ -46,15 +47,14 @@ class Network:
 
         `input_gradient` asks the backward pass for the gradient with regard to the network's input as well.
         """
-        shapes = [w.shape for plan in self.plan.every() for w in plan.weights.values()]
         measured = [s.shape for plan in self.plan.every() for s in plan.statistics.values()]
-        gradients = _cut(weights if gradient is None else gradient, shapes)
+        gradients = _cut(weights if gradient is None else gradient, self.shapes)
         if gradient is not None:
             pieces = zip(gradients, self._trainable(), strict=True)
             gradients = (piece if trainable else np.empty_like(piece) for piece, trainable in pieces)
         return _views(
             self.plan,
-            _cut(weights, shapes),
+            _cut(weights, self.shapes),
             gradients,
             _cut(statistics, measured),
             input_gradient=input_gradient,
@@ -96,10 +96,10 @@ class Network:
 
     def _each_weight(self, vector: Array) -> Iterator[tuple[Array, Weight]]:
         wanted = [weight for plan in self.plan.every() for weight in plan.weights.values()]
-        return zip(_cut(vector, [weight.shape for weight in wanted]), wanted, strict=True)
+        return zip(_cut(vector, self.shapes), wanted, strict=True)
 
 
-def _cut(vector: Array, shapes: list[Shape]) -> Iterator[Any]:
+def _cut(vector: Array, shapes: Iterable[Shape]) -> Iterator[Any]:
     """The vector's pieces, one after the other, each in its shape."""
     start = 0
     for shape in shapes:

@@ -13,7 +13,7 @@ import numpy as np
 
 from core.nn.arrays import Array
 from core.nn.network import Network
-from core.nn.optimizers import Optimizer
+from core.nn.optimizers.wrappers import Optimizer
 
 
 @dataclass(frozen=True, slots=True)

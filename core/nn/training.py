@@ -18,7 +18,7 @@ from core.nn.arrays import Array
 from core.nn.losses import Loss
 from core.nn.metrics import Metric
 from core.nn.network import Network
-from core.nn.optimizers import Optimizer
+from core.nn.optimizers.wrappers import Optimizer
 from core.nn.state import Best, State
 from core.nn.stopping import Convergence, EarlyStopping, TargetMetric, better
 
@@ -178,7 +178,10 @@ class Learner:
         start, end = state.position, min(state.position + self.training.batch_size, self.rows)
         if (known := self.arenas.get(end - start)) is None:
             arena = Arena(state.weights.dtype)
-            known = self.arenas[end - start] = arena, Run(arena, training=True, rng=state.rng)
+            known = self.arenas[end - start] = (
+                arena,
+                Run(arena, training=True, rng=state.rng, shapes=self.network.shapes),
+            )
         arena, run = known
         if not self.training.shuffle:
             return arena, run, self.x[start:end], self.y[start:end]

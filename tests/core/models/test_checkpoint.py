@@ -12,7 +12,7 @@ from core.models.model import Model, describe
 from core.nn.layers.dense import Dense
 from core.nn.losses import CrossEntropy, MeanSquaredError
 from core.nn.network import Network
-from core.nn.optimizers import Adam
+from core.nn.optimizers.moments import Adam
 from core.nn.state import start
 from core.nn.training import Training, train
 from tests.core.nn.cases import sequential

@@ -5,7 +5,7 @@ A meta-test fails until a new member has its row.
 
 from typing import Any, NamedTuple
 
-from core.nn import activations, initializers, losses, metrics, optimizers, regularizers, schedules
+from core.nn import activations, initializers, losses, metrics, regularizers, schedules
 from core.nn.activations import Activation
 from core.nn.arrays import Shape
 from core.nn.layers import (
@@ -21,7 +21,8 @@ from core.nn.layers import (
 )
 from core.nn.layers.composite import Layer, Sequential
 from core.nn.losses import Loss
-from core.nn.optimizers import Optimizer
+from core.nn.optimizers import descent, matrices, moments, scales, wrappers
+from core.nn.optimizers.wrappers import Optimizer
 from core.nn.schedules import Schedule
 
 
@@ -144,14 +145,38 @@ LOSSES: list[LossCase] = [
     LossCase(losses.CrossEntropy(), (5,), "shares"),
 ]
 
+PLAIN = descent.GradientDescent()
+
 OPTIMIZERS: list[Optimizer] = [
-    optimizers.GradientDescent(),
-    optimizers.StochasticGradientDescent(),
-    optimizers.StochasticGradientDescent(momentum=0.9),
-    optimizers.StochasticGradientDescent(momentum=0.9, nesterov=True),
-    optimizers.Adagrad(learning_rate=schedules.ConstantRate(learning_rate=0.05)),
-    optimizers.Adam(),
-    optimizers.ClipByNorm(max_norm=0.1, optimizer=optimizers.GradientDescent()),
+    descent.GradientDescent(),
+    descent.StochasticGradientDescent(),
+    descent.StochasticGradientDescent(momentum=0.9),
+    descent.StochasticGradientDescent(momentum=0.9, nesterov=True),
+    descent.StochasticGradientDescent(momentum=0.9, dampening=0.5),
+    descent.Lion(),
+    descent.Rprop(),
+    scales.Adagrad(learning_rate=schedules.ConstantRate(learning_rate=0.05)),
+    scales.Adadelta(learning_rate=schedules.ConstantRate(learning_rate=1)),
+    scales.RmsProp(),
+    scales.RmsProp(centered=True, momentum=0.9),
+    moments.Adam(),
+    moments.AdamW(),
+    moments.AmsGrad(),
+    moments.Adamax(),
+    moments.Nadam(),
+    moments.RAdam(),
+    moments.Lamb(weight_decay=0.01),
+    matrices.Muon(),
+    wrappers.ClipByNorm(max_norm=0.1, optimizer=PLAIN),
+    wrappers.ClipByWeightNorm(max_norm=0.1, optimizer=PLAIN),
+    wrappers.ClipByValue(clip_value=0.01, optimizer=PLAIN),
+    wrappers.WeightDecay(weight_decay=0.1, optimizer=PLAIN),
+    wrappers.GradientAccumulation(steps=3, optimizer=moments.Adam()),
+    wrappers.ExponentialMovingAverage(momentum=0.8, overwrite_frequency=4, optimizer=moments.Adam()),
+    wrappers.Lookahead(
+        sync_period=4,
+        optimizer=wrappers.Lookahead(sync_period=3, optimizer=descent.StochasticGradientDescent(momentum=0.9)),
+    ),
 ]
 
 SCHEDULES: list[ScheduleCase] = [

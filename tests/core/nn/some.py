@@ -16,7 +16,8 @@ from core.nn.layers.normalization import BatchNormalization
 from core.nn.losses import CrossEntropy, Loss
 from core.nn.metrics import Accuracy
 from core.nn.network import Network
-from core.nn.optimizers import Adam, Optimizer
+from core.nn.optimizers.moments import Adam
+from core.nn.optimizers.wrappers import Optimizer
 from core.nn.state import State, start
 from core.nn.training import Epoch, Step, Training, train
 from tests.core.nn.cases import sequential

@@ -14,7 +14,7 @@ from core.nn.layers.dense import Dense
 from core.nn.layers.dropout import Dropout
 from core.nn.layers.normalization import BatchNormalization
 from core.nn.network import Network
-from core.nn.optimizers import GradientDescent
+from core.nn.optimizers.descent import GradientDescent
 from core.nn.plan import Views
 from core.nn.regularizers import L2
 from tests.core.nn.cases import LAYERS, OPTIMIZERS, sequential

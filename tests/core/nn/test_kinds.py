@@ -12,7 +12,8 @@ from core.nn.kinds import Tagged, members
 from core.nn.layers.composite import Layer
 from core.nn.losses import Loss
 from core.nn.metrics import Metric
-from core.nn.optimizers import Optimizer, StochasticGradientDescent
+from core.nn.optimizers.descent import StochasticGradientDescent
+from core.nn.optimizers.wrappers import Optimizer
 from core.nn.regularizers import Regularizer
 from core.nn.schedules import ConstantRate, Schedule
 from tests.core.nn import cases

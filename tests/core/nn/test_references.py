@@ -19,13 +19,16 @@ from core.nn.layers.composite import Sequential
 from core.nn.layers.dense import Dense
 from core.nn.layers.normalization import BatchNormalization
 from core.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError
-from core.nn.optimizers import Adagrad, Adam, ClipByNorm, GradientDescent, Optimizer, StochasticGradientDescent
+from core.nn.optimizers import descent, matrices, moments, scales, wrappers
+from core.nn.optimizers.descent import GradientDescent
+from core.nn.optimizers.moments import Adam
+from core.nn.optimizers.wrappers import Optimizer
 from core.nn.regularizers import L2
 from core.nn.schedules import ConstantRate
 from core.nn.training import Step, Training
 from tests.backends import missing
-from tests.core.nn.cases import sequential
-from tests.core.nn.some import ATraining, Rows
+from tests.core.nn.cases import PLAIN, sequential
+from tests.core.nn.some import ATraining, Rows, classes
 
 STEPS = 200
 EVERY_ROW = Training(epochs=STEPS, batch_size=64, shuffle=False, metrics=())
@@ -47,28 +50,58 @@ def rate(value: float) -> ConstantRate:
 
 
 OPTIMIZERS: list[tuple[Optimizer, str, dict[str, Any]]] = [
-    (GradientDescent(learning_rate=rate(0.05)), "SGD", {"lr": 0.05}),
-    (StochasticGradientDescent(learning_rate=rate(0.05), momentum=0.9), "SGD", {"lr": 0.05, "momentum": 0.9}),
+    (descent.GradientDescent(learning_rate=rate(0.05)), "SGD", {"lr": 0.05}),
+    (descent.StochasticGradientDescent(learning_rate=rate(0.05)), "SGD", {"lr": 0.05}),
+    (descent.StochasticGradientDescent(learning_rate=rate(0.05), momentum=0.9), "SGD", {"lr": 0.05, "momentum": 0.9}),
     (
-        StochasticGradientDescent(learning_rate=rate(0.05), momentum=0.9, nesterov=True),
+        descent.StochasticGradientDescent(learning_rate=rate(0.05), momentum=0.9, nesterov=True),
         "SGD",
         {"lr": 0.05, "momentum": 0.9, "nesterov": True},
     ),
-    (Adam(learning_rate=rate(0.01)), "Adam", {"lr": 0.01, "eps": 1e-7}),
     (
-        Adagrad(learning_rate=rate(0.05), epsilon=1e-10),
+        descent.StochasticGradientDescent(learning_rate=rate(0.05), momentum=0.9, dampening=0.4),
+        "SGD",
+        {"lr": 0.05, "momentum": 0.9, "dampening": 0.4},
+    ),
+    (
+        wrappers.WeightDecay(weight_decay=0.2, optimizer=moments.Adam(learning_rate=rate(0.01))),
+        "AdamW",
+        {"lr": 0.01, "eps": 1e-7, "weight_decay": 0.2},
+    ),
+    (descent.Rprop(), "Rprop", {"lr": 0.01}),
+    (
+        scales.Adagrad(learning_rate=rate(0.05), epsilon=1e-10),
         "Adagrad",
         {"lr": 0.05, "initial_accumulator_value": 0.1, "eps": 1e-10},
     ),
+    (scales.Adadelta(learning_rate=rate(1)), "Adadelta", {"lr": 1, "rho": 0.95, "eps": 1e-7}),
+    (
+        scales.RmsProp(learning_rate=rate(0.005), epsilon=1e-2),
+        "RMSprop",
+        {"lr": 0.005, "alpha": 0.9, "eps": 1e-2},
+    ),
+    (
+        scales.RmsProp(learning_rate=rate(0.001), momentum=0.8, centered=True, epsilon=1e-2),
+        "RMSprop",
+        {"lr": 0.001, "alpha": 0.9, "eps": 1e-2, "momentum": 0.8, "centered": True},
+    ),
+    (moments.Adam(learning_rate=rate(0.01)), "Adam", {"lr": 0.01, "eps": 1e-7}),
+    (moments.AdamW(learning_rate=rate(0.01)), "AdamW", {"lr": 0.01, "eps": 1e-7, "weight_decay": 0.004}),
+    (moments.AmsGrad(learning_rate=rate(0.01)), "Adam", {"lr": 0.01, "eps": 1e-7, "amsgrad": True}),
+    (moments.Adamax(learning_rate=rate(0.01)), "Adamax", {"lr": 0.01, "eps": 1e-7}),
+    (moments.Nadam(learning_rate=rate(0.002)), "NAdam", {"lr": 0.002, "eps": 1e-7}),
+    (moments.RAdam(learning_rate=rate(0.01)), "RAdam", {"lr": 0.01, "eps": 1e-7}),
 ]
 
 
-def descend(optimizer: Optimizer, gradient_at: Any, start: Array) -> Array:
-    """Where an optimizer comes to from `start` in `STEPS` steps."""
+def descend(
+    optimizer: Optimizer, gradient_at: Any, start: Array, steps: int = STEPS, shapes: tuple[Any, ...] = ()
+) -> Array:
+    """Where an optimizer comes to from `start`."""
     weights = start.copy()
     slots = {name: np.full_like(weights, begin) for name, begin in optimizer.slots().items()}
-    for step in range(STEPS):
-        run = Run(Arena(start.dtype), training=True)
+    for step in range(steps):
+        run = Run(Arena(start.dtype), training=True, shapes=shapes)
         at = optimizer.learning_rate.at(step, STEPS)
         optimizer.update(weights, gradient_at(weights), slots, step, at, run)
     return weights
@@ -86,10 +119,118 @@ def test_an_optimizer_goes_where_torch_goes(
     ours = descend(optimizer, lambda w: bowl @ w - 1, start)
     theirs = torch.nn.Parameter(torch.from_numpy(start.copy()))
     stepper = getattr(torch.optim, name)([theirs], **options)
+    torch.set_default_dtype(theirs.dtype)  # of the numbers that an optimizer of theirs counts with
     for _ in range(STEPS):
         theirs.grad = torch.from_numpy(bowl) @ theirs.detach() - 1
         stepper.step()
+    torch.set_default_dtype(torch.float32)
     np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=tolerance, atol=tolerance)
+
+
+def by_the_paper_lion(g: Array, w: Array, m: Array, step: int) -> tuple[Array, Array]:
+    """One step of Lion's algorithm 2 as it is printed."""
+    return w - 0.01 * np.sign(0.9 * m + 0.1 * g), 0.99 * m + 0.01 * g
+
+
+def by_the_paper_lamb(g: Array, w: Array, m: Any, step: int) -> tuple[Array, Any]:
+    """One step of LAMB's algorithm 2 as it is printed, for weights of 24 and 16 numbers."""
+    mean, square = (0.0, 0.0) if step == 0 else m
+    mean, square = 0.9 * mean + 0.1 * g, 0.999 * square + 0.001 * g * g
+    r = (mean / (1 - 0.9 ** (step + 1))) / (np.sqrt(square / (1 - 0.999 ** (step + 1))) + 1e-7) + 0.1 * w
+    moved = [
+        part - 0.01 * np.linalg.norm(part) / np.linalg.norm(along) * along
+        for part, along in ((w[:24], r[:24]), (w[24:], r[24:]))
+    ]
+    return np.concatenate(moved), (mean, square)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "printed"),
+    [
+        (descent.Lion(learning_rate=rate(0.01)), by_the_paper_lion),
+        (moments.Lamb(learning_rate=rate(0.01), weight_decay=0.1), by_the_paper_lamb),
+    ],
+    ids=["lion", "lamb"],
+)
+def test_an_optimizer_that_torch_has_not_is_its_paper(optimizer: Optimizer, printed: Any) -> None:
+    rng = np.random.default_rng(0)
+    curve = rng.standard_normal((40, 40))
+    bowl = curve @ curve.T / 40 + np.eye(40)
+    start = rng.standard_normal(40)
+    ours = descend(optimizer, lambda w: bowl @ w - 1, start, shapes=((4, 6), (16,)))
+    weights, memory = start, np.zeros(40)
+    for step in range(STEPS):
+        weights, memory = printed(bowl @ weights - 1, weights, memory, step)
+    np.testing.assert_allclose(ours, weights, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("nesterov", [True, False])
+@pytest.mark.parametrize("shape", [(4, 10), (10, 4), (5, 5)])
+def test_muon_is_torchs(torch: Any, shape: tuple[int, int], nesterov: bool) -> None:
+    rng = np.random.default_rng(0)
+    bowl = rng.standard_normal((40, 40))[: math.prod(shape), : math.prod(shape)]
+    bowl = bowl @ bowl.T / 40
+    start = rng.standard_normal(len(bowl))
+    optimizer = matrices.Muon(learning_rate=rate(0.02), nesterov=nesterov)
+    ours = descend(optimizer, lambda w: bowl @ w - 1, start, steps=5, shapes=(shape,))
+    theirs = torch.nn.Parameter(torch.from_numpy(start.reshape(shape).T.copy()))
+    stepper = torch.optim.Muon([theirs], lr=0.02, weight_decay=0, nesterov=nesterov)
+    for _ in range(5):
+        along = torch.from_numpy(bowl) @ theirs.detach().T.reshape(-1) - 1
+        theirs.grad = along.reshape(shape).T.contiguous()
+        stepper.step()
+    moved = (theirs.detach().numpy().T.reshape(-1) - start, ours - start)
+    assert np.linalg.norm(moved[0] - moved[1]) <= 0.02 * np.linalg.norm(moved[0])  # theirs are in bfloat16
+
+
+def test_muon_leaves_what_is_no_matrix_to_adam() -> None:
+    start, gradient = np.ones(12), np.random.default_rng(0).standard_normal(12)
+    ours = descend(matrices.Muon(), lambda w: gradient + w, start, shapes=((2, 3), (6,)))
+    adam = descend(moments.Adam(), lambda w: gradient[6:] + w, start[6:])
+    np.testing.assert_allclose(ours[6:], adam)
+    assert not np.allclose(ours[:6], descend(moments.Adam(), lambda w: gradient[:6] + w, start[:6]))
+
+
+def test_accumulated_batches_are_one_batch() -> None:
+    data = classes(60)
+    whole = ATraining(data, sequential(Dense(units=2)), training=Training(epochs=3, batch_size=60, shuffle=False))
+    four = wrappers.GradientAccumulation(steps=4, optimizer=moments.Adam())
+    parts = ATraining(
+        data,
+        sequential(Dense(units=2)),
+        optimizer=four,
+        training=Training(epochs=3, batch_size=15, shuffle=False),
+    )
+    whole.run()
+    parts.run()
+    np.testing.assert_allclose(parts.weights, whole.weights, rtol=1e-5, atol=1e-6)
+
+
+def test_a_moving_average_is_torchs(torch: Any) -> None:
+    gradient = np.random.default_rng(0).standard_normal(8)
+    descent_alone = descent.GradientDescent(learning_rate=rate(0.1))
+    average = wrappers.ExponentialMovingAverage(momentum=0.7, overwrite_frequency=20, optimizer=descent_alone)
+    ours = descend(average, lambda w: gradient * w, np.ones(8), steps=20)
+    weights = torch.nn.Parameter(torch.ones(8, dtype=torch.float64))
+    module = torch.nn.ParameterList([weights])
+    multi = torch.optim.swa_utils.get_ema_multi_avg_fn(0.7)
+    theirs = torch.optim.swa_utils.AveragedModel(module, multi_avg_fn=multi)
+    theirs.update_parameters(module)  # the first call copies
+    for _ in range(20):
+        with torch.no_grad():
+            weights -= 0.1 * torch.from_numpy(gradient) * weights
+        theirs.update_parameters(module)
+    np.testing.assert_allclose(ours, next(iter(theirs.module)).detach().numpy(), rtol=1e-10)
+
+
+def test_lookahead_goes_half_the_way_of_its_quick_steps() -> None:
+    plain = descent.GradientDescent(learning_rate=rate(0.1))
+    ahead = wrappers.Lookahead(sync_period=2, slow_step_size=0.5, optimizer=plain)
+    found = descend(ahead, lambda w: w, np.ones(1), steps=4)
+    slow = 1.0
+    for _ in range(2):
+        slow += 0.5 * (slow * 0.9 * 0.9 - slow)
+    np.testing.assert_allclose(found, slow)
 
 
 ACTIVATIONS: list[tuple[Activation, str, dict[str, Any]]] = [
@@ -204,15 +345,27 @@ def test_a_whole_training_is_torchs(torch: Any, architecture: Sequential, loss: 
     np.testing.assert_allclose(answers, net(torch.from_numpy(x)).detach().numpy(), rtol=0.1, atol=0.1)
 
 
-def test_clipping_is_torchs(torch: Any) -> None:
+@pytest.mark.parametrize(
+    ("clip", "name", "bound"),
+    [
+        (wrappers.ClipByNorm(max_norm=0.7, optimizer=PLAIN), "clip_grad_norm_", 0.7),
+        (wrappers.ClipByWeightNorm(max_norm=0.7, optimizer=PLAIN), "clip_grad_norm_", 0.7),
+        (wrappers.ClipByValue(clip_value=0.3, optimizer=PLAIN), "clip_grad_value_", 0.3),
+    ],
+    ids=["norm", "weight", "value"],
+)
+def test_clipping_is_torchs(torch: Any, clip: Optimizer, name: str, bound: float) -> None:
     gradient = np.random.default_rng(2).standard_normal(30)
-    parameter = torch.nn.Parameter(torch.zeros(30, dtype=torch.float64))
-    parameter.grad = torch.from_numpy(gradient.copy())
-    torch.nn.utils.clip_grad_norm_([parameter], 0.7)
-    clip = ClipByNorm(max_norm=0.7, optimizer=GradientDescent(learning_rate=rate(1)))
+    parts = [torch.nn.Parameter(torch.zeros(n, dtype=torch.float64)) for n in (6, 24)]
+    parts[0].grad, parts[1].grad = torch.from_numpy(gradient[:6].copy()), torch.from_numpy(gradient[6:].copy())
+    together = [parts] if clip.type != "clip_by_weight_norm" else [[part] for part in parts]
+    for some in together:
+        getattr(torch.nn.utils, name)(some, bound)
+    run = Run(Arena(np.float64), training=True, shapes=((2, 3), (24,)))
     weights = np.zeros(30)
-    clip.update(weights, gradient.copy(), {}, 0, 1.0, Run(Arena(np.float64), training=True))
-    np.testing.assert_allclose(-weights, parameter.grad.numpy(), rtol=1e-5)
+    clip.update(weights, gradient.copy(), {}, 0, 1.0, run)
+    expected = np.concatenate([part.grad.numpy() for part in parts])
+    np.testing.assert_allclose(-weights, expected, rtol=1e-5)
 
 
 def test_ridge_regression_is_scikit_learns() -> None:

@@ -16,7 +16,9 @@ from core.nn.initializers import Constant
 from core.nn.layers.dense import Dense
 from core.nn.losses import CrossEntropy, MeanSquaredError
 from core.nn.metrics import MeanAbsoluteError
-from core.nn.optimizers import Adam, ClipByNorm, GradientDescent, StochasticGradientDescent
+from core.nn.optimizers.descent import GradientDescent, StochasticGradientDescent
+from core.nn.optimizers.moments import Adam
+from core.nn.optimizers.wrappers import ClipByNorm
 from core.nn.schedules import ConstantRate, CosineDecay
 from core.nn.state import State
 from core.nn.stopping import Convergence, EarlyStopping, TargetMetric

@@ -1,0 +1,48 @@
+"""What every optimizer works on: the flat vectors, block by block or weight by weight."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from core.nn.arena import Run
+from core.nn.arrays import Array, size
+
+Slots: TypeAlias = Mapping[str, Array]
+"""What an optimizer remembers from step to step: vectors of the weights' length, by name."""
+
+BLOCK = 65_536
+"""How many numbers are updated at a time, so that the several passes over them find them in the cache."""
+
+
+def blocks(run: Run, weights: Array, *vectors: Array) -> Iterator[tuple[Array, ...]]:
+    """The vectors cut into blocks, each with a piece of scratch of its length in front."""
+    spare = run.empty((min(BLOCK, len(weights)),))
+    if len(weights) <= BLOCK:
+        yield spare, weights, *vectors
+        return
+    for start in range(0, len(weights), BLOCK):
+        block = slice(start, start + BLOCK)
+        piece = weights[block]
+        yield spare[: len(piece)], piece, *(vector[block] for vector in vectors)
+
+
+def descend(weights: Array, gradient: Array, rate: float, run: Run) -> None:
+    """`w ← w − η · g`."""
+    for scratch, w, g in blocks(run, weights, gradient):
+        np.multiply(g, rate, out=scratch)
+        np.subtract(w, scratch, out=w)
+
+
+def decay(weights: Array, share: float) -> None:
+    """`w ← w − share · w`."""
+    np.multiply(weights, 1 - share, out=weights)
+
+
+def each_weight(run: Run, *vectors: Array) -> Iterator[tuple[Any, ...]]:
+    """The vectors cut into the weights of the network, each in its shape; whole where the run knows no shapes."""
+    start = 0
+    for shape in run.shapes or (vectors[0].shape,):
+        end = start + size(shape)
+        yield tuple(vector[start:end].reshape(shape) for vector in vectors)
+        start = end

@@ -1,0 +1,253 @@
+"""Optimizers around another one: what happens to the gradient before its step, or to the weights after it.
+
+The union of all optimizers stands here, since a wrapper may hold any of them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeAlias
+
+import numpy as np
+from annotated_types import Ge, Gt, Le, Lt
+
+from core.nn.arena import Run
+from core.nn.arrays import Array
+from core.nn.kinds import Tagged
+from core.nn.optimizers.descent import Descent
+from core.nn.optimizers.matrices import Muon
+from core.nn.optimizers.moments import Moments
+from core.nn.optimizers.scales import Scales
+from core.nn.optimizers.slots import Slots, blocks, decay, each_weight
+from core.nn.schedules import Schedule
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClipByNorm:
+    """Shortens the whole gradient to a largest length before another optimizer steps (Pascanu et al. 2013, alg. 1)."""
+
+    type: Literal["clip_by_norm"] = "clip_by_norm"
+    max_norm: Annotated[float, Gt(0)]
+    """The largest length."""
+    optimizer: Optimizer
+    """What steps then."""
+
+    @property
+    def learning_rate(self) -> Schedule:
+        """The inner optimizer's."""
+        return self.optimizer.learning_rate
+
+    def slots(self) -> dict[str, float]:
+        """The inner optimizer's."""
+        return self.optimizer.slots()
+
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+        """`g ← g · min(1, max_norm / |g|)`, then the inner step."""
+        norm = math.sqrt(np.dot(gradient, gradient))
+        if norm > self.max_norm:
+            gradient *= self.max_norm / norm
+        self.optimizer.update(weights, gradient, slots, step, rate, run)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClipByWeightNorm:
+    """Shortens the gradient of each weight of the network by itself, before another optimizer steps."""
+
+    type: Literal["clip_by_weight_norm"] = "clip_by_weight_norm"
+    max_norm: Annotated[float, Gt(0)]
+    """The largest length of one weight's gradient."""
+    optimizer: Optimizer
+    """What steps then."""
+
+    @property
+    def learning_rate(self) -> Schedule:
+        """The inner optimizer's."""
+        return self.optimizer.learning_rate
+
+    def slots(self) -> dict[str, float]:
+        """The inner optimizer's."""
+        return self.optimizer.slots()
+
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+        """`g ← g · min(1, max_norm / |g|)` for each weight, then the inner step."""
+        for (g,) in each_weight(run, gradient):
+            norm = float(np.linalg.norm(g))
+            if norm > self.max_norm:
+                g *= self.max_norm / norm
+        self.optimizer.update(weights, gradient, slots, step, rate, run)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClipByValue:
+    """Brings every number of the gradient between two bounds before another optimizer steps (Mikolov 2012)."""
+
+    type: Literal["clip_by_value"] = "clip_by_value"
+    clip_value: Annotated[float, Gt(0)]
+    """The bounds are this and its negative."""
+    optimizer: Optimizer
+    """What steps then."""
+
+    @property
+    def learning_rate(self) -> Schedule:
+        """The inner optimizer's."""
+        return self.optimizer.learning_rate
+
+    def slots(self) -> dict[str, float]:
+        """The inner optimizer's."""
+        return self.optimizer.slots()
+
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+        """`g ← min(max(g, −c), c)`, then the inner step."""
+        np.clip(gradient, -self.clip_value, self.clip_value, out=gradient)
+        self.optimizer.update(weights, gradient, slots, step, rate, run)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WeightDecay:
+    """Takes a share off every weight before another optimizer steps (Loshchilov & Hutter 2019, eq. 1)."""
+
+    type: Literal["weight_decay"] = "weight_decay"
+    weight_decay: Annotated[float, Ge(0)]
+    """The share, in learning rates."""
+    optimizer: Optimizer
+    """What steps then."""
+
+    @property
+    def learning_rate(self) -> Schedule:
+        """The inner optimizer's."""
+        return self.optimizer.learning_rate
+
+    def slots(self) -> dict[str, float]:
+        """The inner optimizer's."""
+        return self.optimizer.slots()
+
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+        """`w ← w − η · λ · w`, then the inner step."""
+        decay(weights, rate * self.weight_decay)
+        self.optimizer.update(weights, gradient, slots, step, rate, run)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GradientAccumulation:
+    """One step of another optimizer for several batches, by the mean of their gradients: as if they were one batch."""
+
+    type: Literal["gradient_accumulation"] = "gradient_accumulation"
+    steps: Annotated[int, Ge(1)]
+    """How many batches make one step of the inner optimizer."""
+    optimizer: Optimizer
+    """What steps then; its rate is that of the last of these batches."""
+
+    @property
+    def learning_rate(self) -> Schedule:
+        """The inner optimizer's."""
+        return self.optimizer.learning_rate
+
+    def slots(self) -> dict[str, float]:
+        """The sum of the gradients so far, and what the inner optimizer remembers."""
+        return _around({"sum": 0.0}, self.optimizer)
+
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+        """`s ← s + g`; at every `steps`-th batch the inner step with `s / steps`, and s begins anew."""
+        total = slots["sum"]
+        total += gradient
+        if (step + 1) % self.steps:
+            return
+        np.divide(total, self.steps, out=gradient)
+        total.fill(0)
+        self.optimizer.update(weights, gradient, _inner(slots), step // self.steps, rate, run)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExponentialMovingAverage:
+    """The mean of the weights on their way, put in their place every so often (Polyak & Juditsky 1992)."""
+
+    type: Literal["exponential_moving_average"] = "exponential_moving_average"
+    momentum: Annotated[float, Ge(0), Lt(1)] = 0.99
+    """How much of the mean is kept at each step."""
+    overwrite_frequency: Annotated[int, Ge(1)]
+    """After how many steps the mean takes the place of the weights, again and again."""
+    optimizer: Optimizer
+    """What steps between."""
+
+    @property
+    def learning_rate(self) -> Schedule:
+        """The inner optimizer's."""
+        return self.optimizer.learning_rate
+
+    def slots(self) -> dict[str, float]:
+        """The mean, and what the inner optimizer remembers."""
+        return _around({"average": 0.0}, self.optimizer)
+
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+        """The inner step, then `a ← μ·a + (1 − μ)·w`; the mean begins at the first weights."""
+        average = slots["average"]
+        if step == 0:
+            np.copyto(average, weights)
+        self.optimizer.update(weights, gradient, _inner(slots), step, rate, run)
+        for scratch, w, a in blocks(run, weights, average):
+            np.multiply(w, 1 - self.momentum, out=scratch)
+            a *= self.momentum
+            a += scratch
+        if (step + 1) % self.overwrite_frequency == 0:
+            np.copyto(weights, average)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lookahead:
+    """Some quick steps ahead, then one slow step in their direction (Zhang et al. 2019, alg. 1)."""
+
+    type: Literal["lookahead"] = "lookahead"
+    sync_period: Annotated[int, Ge(1)] = 5
+    """How many quick steps make one slow step."""
+    slow_step_size: Annotated[float, Gt(0), Le(1)] = 0.5
+    """How far the slow step goes along."""
+    optimizer: Optimizer
+    """What takes the quick steps."""
+
+    @property
+    def learning_rate(self) -> Schedule:
+        """The inner optimizer's."""
+        return self.optimizer.learning_rate
+
+    def slots(self) -> dict[str, float]:
+        """The slow weights, and what the inner optimizer remembers."""
+        return _around({"slow": 0.0}, self.optimizer)
+
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+        """The inner step; at every `sync_period`-th `s ← s + α · (w − s)` and `w ← s`."""
+        slow = slots["slow"]
+        if step == 0:
+            np.copyto(slow, weights)
+        self.optimizer.update(weights, gradient, _inner(slots), step, rate, run)
+        if (step + 1) % self.sync_period:
+            return
+        for scratch, w, s in blocks(run, weights, slow):
+            np.subtract(w, s, out=scratch)
+            scratch *= self.slow_step_size
+            s += scratch
+            np.copyto(w, s)
+
+
+_INNER = "inner."
+
+
+def _around(own: dict[str, float], optimizer: Optimizer) -> dict[str, float]:
+    """The wrapper's own slots beside those of the inner optimizer, whose names say so: wrappers may be nested."""
+    return own | {_INNER + name: start for name, start in optimizer.slots().items()}
+
+
+def _inner(slots: Slots) -> Slots:
+    return {name.removeprefix(_INNER): slot for name, slot in slots.items() if name.startswith(_INNER)}
+
+
+Wrapper: TypeAlias = (
+    ClipByNorm
+    | ClipByWeightNorm
+    | ClipByValue
+    | WeightDecay
+    | GradientAccumulation
+    | ExponentialMovingAverage
+    | Lookahead
+)
+Optimizer: TypeAlias = Annotated[Descent | Scales | Moments | Muon | Wrapper, Tagged()]
