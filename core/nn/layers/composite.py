@@ -17,8 +17,9 @@ from core.nn.layers.activation import ActivationLayer
 from core.nn.layers.bordering import Bordering
 from core.nn.layers.convolution import Conv1D, Conv2D
 from core.nn.layers.dense import Dense
-from core.nn.layers.dropout import Dropout
-from core.nn.layers.normalization import BatchNormalization
+from core.nn.layers.dropout import Noise
+from core.nn.layers.embedding import Embedding
+from core.nn.layers.normalization import Normalization
 from core.nn.layers.pooling import Pooling
 from core.nn.layers.shaping import Shaping
 from core.nn.plan import Plan, ShapeMismatch, Views
@@ -66,8 +67,9 @@ Layer: TypeAlias = Annotated[
     Dense
     | ActivationLayer
     | Shaping
-    | Dropout
-    | BatchNormalization
+    | Noise
+    | Normalization
+    | Embedding
     | Conv1D
     | Conv2D
     | Pooling

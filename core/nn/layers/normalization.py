@@ -1,7 +1,7 @@
 """Layers that bring numbers to a common scale, which lets a deep net learn with longer steps."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from annotated_types import Ge, Gt, Lt
@@ -90,3 +90,162 @@ class BatchNormalization:
     def _move(self, moving: Array, now: Array) -> None:
         moving *= self.momentum
         moving += (1 - self.momentum) * now
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LayerNormalization:
+    """`y = γ · (x − μ) / √(σ² + ε) + β`, μ and σ² of each row's last axis (Ba et al. 2016)."""
+
+    type: Literal["layer_normalization"] = "layer_normalization"
+    epsilon: Annotated[float, Gt(0)] = 1e-3
+    """Keeps the division from zero."""
+    center: bool = True
+    """Add β."""
+    scale: bool = True
+    """Multiply by γ."""
+    beta_initializer: Initializer = field(default=Zeros())
+    """How β begins."""
+    gamma_initializer: Initializer = field(default=Ones())
+    """How γ begins."""
+    trainable: bool = True
+    """Whether γ and β learn."""
+
+    def plan(self, shape: Shape) -> Plan:
+        """γ and β, each as long as the last axis."""
+        return _plan_rows(self, shape, shape).frozen_unless(self.trainable)
+
+    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+        """`∂x = (g − mean(g) − x̂ · mean(g · x̂)) / √(σ² + ε)` with `g = ∂y · γ`."""
+        return _forward_rows(x, (-1, 1, 1, x.shape[-1]), self.epsilon, views, run)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RMSNormalization:
+    """`y = γ · x / √(mean(x²) + ε)` over each row's last axis (Zhang & Sennrich 2019, eq. 4)."""
+
+    type: Literal["rms_normalization"] = "rms_normalization"
+    epsilon: Annotated[float, Gt(0)] = 1e-6
+    """Keeps the division from zero."""
+    gamma_initializer: Initializer = field(default=Ones())
+    """How γ begins."""
+    trainable: bool = True
+    """Whether γ learns."""
+    center: ClassVar = False
+    scale: ClassVar = True
+    beta_initializer: ClassVar = Zeros()
+
+    def plan(self, shape: Shape) -> Plan:
+        """γ, as long as the last axis."""
+        return _plan_rows(self, shape, shape).frozen_unless(self.trainable)
+
+    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+        """`∂x = (g − x̂ · mean(g · x̂)) / √(mean(x²) + ε)` with `g = ∂y · γ`."""
+        return _forward_rows(x, (-1, 1, 1, x.shape[-1]), self.epsilon, views, run, centered=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GroupNormalization:
+    """`y = γ · (x − μ) / √(σ² + ε) + β`, μ and σ² of each row's groups of channels (Wu & He 2018).
+
+    One group is the layer normalisation of images, as many groups as channels their instance normalisation.
+    """
+
+    type: Literal["group_normalization"] = "group_normalization"
+    groups: Annotated[int, Ge(1)] = 32
+    """How many groups the last axis is cut into."""
+    epsilon: Annotated[float, Gt(0)] = 1e-3
+    """Keeps the division from zero."""
+    center: bool = True
+    """Add β."""
+    scale: bool = True
+    """Multiply by γ."""
+    beta_initializer: Initializer = field(default=Zeros())
+    """How β begins."""
+    gamma_initializer: Initializer = field(default=Ones())
+    """How γ begins."""
+    trainable: bool = True
+    """Whether γ and β learn."""
+
+    def plan(self, shape: Shape) -> Plan:
+        """γ and β, each as long as the last axis."""
+        if shape and shape[-1] % self.groups:
+            raise ShapeMismatch(
+                f"gets {shape[-1]} channels for {self.groups} groups: choose a number of groups that divides them"
+            )
+        return _plan_rows(self, shape, shape[:-1]).frozen_unless(self.trainable)
+
+    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+        """`∂x = (g − mean(g) − x̂ · mean(g · x̂)) / √(σ² + ε)` with `g = ∂y · γ`, means over a row's group."""
+        shape = (len(x), size(x.shape[1:-1]), self.groups, x.shape[-1] // self.groups)
+        return _forward_rows(x, shape, self.epsilon, views, run)
+
+
+def _plan_rows(
+    layer: LayerNormalization | RMSNormalization | GroupNormalization, shape: Shape, measured: Shape
+) -> Plan:
+    if not shape:
+        raise ShapeMismatch("needs (…, features), and gets a single number a row: nest each row in a list")
+    weights = {}
+    if layer.scale:
+        weights["gamma"] = Weight(shape[-1:], layer.gamma_initializer)
+    if layer.center:
+        weights["beta"] = Weight(shape[-1:], layer.beta_initializer)
+    moments = 4 * size(shape) // measured[-1] if measured else 4 * shape[-1]
+    return Plan(shape, weights, flops=8 * size(shape), floats=4 * size(shape) + moments)
+
+
+def _forward_rows(
+    x: Array, shape: tuple[int, ...], epsilon: float, views: Views, run: Run, *, centered: bool = True
+) -> tuple[Array, Backward]:
+    """Normalises over the axes 1 and 3 of x in `shape`, `(n, positions, groups, channels)`, then scales and shifts."""
+    whole = x.reshape(shape)
+    rows = (-1, x.shape[-1])
+    normal, back_normal = _normalized(whole, epsilon, run, centered=centered)
+    gamma, beta = views.weights.get("gamma"), views.weights.get("beta")
+    y: Array = run.empty(x.shape)
+    np.multiply(normal.reshape(x.shape), 1 if gamma is None else gamma, out=y)
+    if beta is not None:
+        y += beta
+
+    def backward(d_output: Array) -> Array:
+        d_y = d_output.reshape(x.shape)
+        if beta is not None:
+            np.add.reduce(d_y.reshape(rows), axis=0, out=views.gradients["beta"])
+        if gamma is not None:
+            product = np.multiply(d_y, normal.reshape(x.shape), out=run.empty(x.shape))
+            np.add.reduce(product.reshape(rows), axis=0, out=views.gradients["gamma"])
+            d_y *= gamma
+        return back_normal(d_y.reshape(whole.shape)).reshape(x.shape)
+
+    return y, backward
+
+
+def _normalized(x: Array, epsilon: float, run: Run, *, centered: bool) -> tuple[Array, Backward]:
+    few = (x.shape[0], 1, x.shape[2], 1)
+    count = x.shape[1] * x.shape[3]
+
+    def mean(of: Array) -> Array:
+        found: Array = np.add.reduce(of, axis=(1, 3), keepdims=True, out=run.empty(few))
+        found /= count
+        return found
+
+    normal: Array = run.empty(x.shape)
+    np.subtract(x, mean(x) if centered else 0, out=normal)
+    product = np.multiply(normal, normal, out=run.empty(x.shape))
+    deviation = mean(product)
+    deviation += epsilon
+    np.sqrt(deviation, out=deviation)
+    normal /= deviation
+
+    def backward(g: Array) -> Array:
+        along = mean(np.multiply(g, normal, out=product))
+        if centered:
+            g -= mean(g)
+        g -= np.multiply(normal, along, out=product)
+        g /= deviation
+        return g
+
+    return normal, backward
+
+
+Normalization: TypeAlias = BatchNormalization | LayerNormalization | RMSNormalization | GroupNormalization

@@ -5,9 +5,11 @@ A meta-test fails until a new member has its row.
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from core.nn import activations, initializers, losses, metrics, regularizers, schedules
 from core.nn.activations import Activation
-from core.nn.arrays import Shape
+from core.nn.arrays import Array, Shape
 from core.nn.layers import (
     activation,
     bordering,
@@ -15,6 +17,7 @@ from core.nn.layers import (
     convolution,
     dense,
     dropout,
+    embedding,
     normalization,
     pooling,
     shaping,
@@ -27,11 +30,17 @@ from core.nn.schedules import Schedule
 
 
 class LayerCase(NamedTuple):
-    """A layer, the shape of a row that it gets, and that of the row that it emits."""
+    """A layer, the shape of a row that it gets, that of the row that it emits, and how many classes it gets, if any."""
 
     layer: Layer
     input_shape: Shape
     output_shape: Shape
+    classes: int = 0
+
+    def inputs(self, rows: int, rng: np.random.Generator) -> Array:
+        """Rows that the layer can take."""
+        shape = (rows, *self.input_shape)
+        return rng.integers(0, self.classes, shape).astype(float) if self.classes else rng.standard_normal(shape)
 
 
 class LossCase(NamedTuple):
@@ -105,6 +114,17 @@ LAYERS: list[LayerCase] = [
     LayerCase(bordering.Cropping2D(cropping=((0, 1), (2, 0))), (3, 4, 2), (2, 2, 2)),
     LayerCase(bordering.UpSampling1D(size=3), (3, 2), (9, 2)),
     LayerCase(bordering.UpSampling2D(size=(2, 1)), (3, 2, 2), (6, 2, 2)),
+    LayerCase(normalization.LayerNormalization(), (2, 5), (2, 5)),
+    LayerCase(normalization.LayerNormalization(center=False, scale=False), (5,), (5,)),
+    LayerCase(normalization.RMSNormalization(), (3, 5), (3, 5)),
+    LayerCase(normalization.GroupNormalization(groups=2), (3, 2, 4), (3, 2, 4)),
+    LayerCase(normalization.GroupNormalization(groups=1, scale=False), (6,), (6,)),
+    LayerCase(dropout.SpatialDropout(rate=0.4), (3, 2, 4), (3, 2, 4)),
+    LayerCase(dropout.GaussianNoise(stddev=0.3), (2, 4), (2, 4)),
+    LayerCase(shaping.Permute(dims=(3, 1, 2)), (2, 3, 4), (4, 2, 3)),
+    LayerCase(shaping.RepeatVector(n=3), (4,), (3, 4)),
+    LayerCase(shaping.Rescaling(scale=1 / 255, offset=-0.5), (2, 3), (2, 3)),
+    LayerCase(embedding.Embedding(input_dim=5, output_dim=3, embeddings_regularizer=L2), (4,), (4, 3), classes=5),
     LayerCase(
         composite.Sequential(layers=(dense.Dense(units=4, activation=activations.Tanh()), dense.Dense(units=2))),
         (3,),

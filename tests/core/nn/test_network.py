@@ -14,10 +14,11 @@ from core.nn.layers.bordering import Cropping1D
 from core.nn.layers.composite import Layer, Sequential
 from core.nn.layers.convolution import Conv1D, Conv2D
 from core.nn.layers.dense import Dense
-from core.nn.layers.dropout import Dropout
-from core.nn.layers.normalization import BatchNormalization
+from core.nn.layers.dropout import Dropout, SpatialDropout
+from core.nn.layers.embedding import Embedding, NoSuchEmbedding
+from core.nn.layers.normalization import BatchNormalization, GroupNormalization, LayerNormalization
 from core.nn.layers.pooling import GlobalAveragePooling1D, MaxPooling2D
-from core.nn.layers.shaping import Flatten, Reshape
+from core.nn.layers.shaping import Flatten, Permute, RepeatVector, Reshape
 from core.nn.losses import MeanSquaredError
 from core.nn.network import Network
 from core.nn.plan import ShapeMismatch
@@ -42,7 +43,7 @@ def a_step_of(case: LayerCase, rows: int) -> tuple[Network, Arena, Any]:
     views = network.views(weights, statistics, np.zeros_like(weights), input_gradient=True)
     arena = Arena()
     run = Run(arena, training=True, rng=rng)
-    x = rng.standard_normal((rows, *case.input_shape), np.float32)
+    x = case.inputs(rows, rng).astype(np.float32)
     slope = np.ones((rows, *case.output_shape), np.float32)
 
     def step() -> None:
@@ -168,6 +169,11 @@ MISMATCHES: list[tuple[Sequential, tuple[int, ...], tuple[Any, ...], str]] = [
     (sequential(MaxPooling2D()), (5, 4), ("layers", 0), "needs"),
     (sequential(MaxPooling2D()), (1, 4, 2), ("layers", 0), "gets height 1"),
     (sequential(GlobalAveragePooling1D()), (4,), ("layers", 0), r"needs \(steps, channels\)"),
+    (sequential(GroupNormalization(groups=3)), (5, 4), ("layers", 0), "a number of groups that divides"),
+    (sequential(LayerNormalization()), (), ("layers", 0), "needs"),
+    (sequential(SpatialDropout(rate=0.1)), (), ("layers", 0), "needs"),
+    (sequential(Permute(dims=(1, 1))), (5, 4), ("layers", 0), "name each of 1 to 2 once"),
+    (sequential(RepeatVector(n=2)), (5, 4), ("layers", 0), "put a flatten"),
     (sequential(Cropping1D(cropping=2)), (4, 1), ("layers", 0), "crop less"),
 ]  # fmt: skip
 
@@ -185,3 +191,11 @@ def test_an_impossible_net_is_planned_without_memory() -> None:
     huge = 2**31 - 1
     network = Network(sequential(*[Dense(units=huge)] * 50), (huge,))
     assert network.parameters == 50 * (huge * huge + huge)
+
+
+@pytest.mark.parametrize("wrong", [-1, 5, 0.5, np.nan, np.inf, 1e30])
+def test_an_embedding_says_what_it_cannot_take(wrong: float) -> None:
+    network = Network(sequential(Embedding(input_dim=5, output_dim=2)), (3,))
+    weights, statistics = network.initialize(np.random.default_rng(0))
+    with pytest.raises(NoSuchEmbedding, match="whole numbers from 0 to 4"):
+        network.predict(weights, statistics, np.array([[0, wrong, 4]], np.float32))

@@ -10,6 +10,7 @@ from core.nn.arrays import Array, Shape
 from core.nn.layers.bordering import Cropping1D, Cropping2D, UpSampling1D, UpSampling2D, ZeroPadding1D, ZeroPadding2D
 from core.nn.layers.composite import Layer
 from core.nn.layers.convolution import Conv1D, Conv2D
+from core.nn.layers.normalization import GroupNormalization, LayerNormalization, RMSNormalization
 from core.nn.layers.pooling import (
     AveragePooling1D,
     AveragePooling2D,
@@ -20,6 +21,7 @@ from core.nn.layers.pooling import (
     MaxPooling1D,
     MaxPooling2D,
 )
+from core.nn.layers.shaping import Permute
 from core.nn.network import Network
 from tests.backends import missing
 from tests.core.nn.cases import sequential
@@ -93,6 +95,18 @@ def method(name: str, *arguments: Any) -> Any:
     return run
 
 
+def normalized(function: str, what: Any, *, first: bool = False, eps: float = 1e-3) -> Any:
+    """One of PyTorch's normalisations, with its weights."""
+
+    def run(torch: Any, x: Any, w: dict[str, Any]) -> Any:
+        weights = [w[name] for name in ("gamma", "beta") if name in w]
+        x = channels_first(x) if first else x
+        y = getattr(torch.nn.functional, function)(x, what, *weights, eps=eps)
+        return channels_last(y) if first else y
+
+    return run
+
+
 CASES: list[Case] = [
     Case(Conv2D(filters=4, kernel_size=3), (7, 9, 2), conv2d()),
     Case(Conv2D(filters=4, kernel_size=(3, 4), padding="same"), (7, 9, 2), conv2d((1, 2, 1, 1))),
@@ -119,6 +133,10 @@ CASES: list[Case] = [
     Case(GlobalMaxPooling2D(), (5, 2, 3), method("amax", (1, 2))),
     Case(GlobalAveragePooling1D(), (5, 3), method("mean", 1)),
     Case(GlobalAveragePooling2D(), (5, 2, 3), method("mean", (1, 2))),
+    Case(LayerNormalization(), (4, 5), normalized("layer_norm", (5,))),
+    Case(RMSNormalization(), (4, 5), normalized("rms_norm", (5,), eps=1e-6)),
+    Case(GroupNormalization(groups=3), (4, 2, 6), normalized("group_norm", 3, first=True)),
+    Case(Permute(dims=(3, 1, 2)), (4, 2, 6), method("permute", 0, 3, 1, 2)),
     Case(ZeroPadding1D(padding=(1, 2)), (5, 3), first("pad", (1, 2))),
     Case(ZeroPadding2D(padding=((1, 2), (3, 0))), (5, 2, 3), first("pad", (3, 0, 1, 2))),
     Case(Cropping1D(cropping=(1, 2)), (5, 3), first("pad", (-1, -2))),

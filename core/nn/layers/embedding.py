@@ -1,0 +1,78 @@
+"""Words as vectors: each whole number has a row of weights of its own."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import numpy as np
+from annotated_types import Ge, Le
+
+from core.nn.arena import Run
+from core.nn.arrays import MOST, Array, Backward, Shape, size
+from core.nn.initializers import Initializer, RandomUniform
+from core.nn.plan import Plan, Views, Weight
+from core.nn.regularizers import Regularizer
+
+
+class NoSuchEmbedding(ValueError):
+    """An embedding gets something else than the whole numbers that it has rows for."""
+
+    def __init__(self, found: float, input_dim: int) -> None:
+        super().__init__(f"embedding needs whole numbers from 0 to {input_dim - 1}, and gets {found:g}: encode them so")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Embedding:
+    """A learnt vector for each whole number: `(batch, …)` → `(batch, …, output_dim)` (Bengio et al. 2003).
+
+    Inputs are whole numbers from 0 up; others end the training with `NoSuchEmbedding`.
+    """
+
+    type: Literal["embedding"] = "embedding"
+    input_dim: Annotated[int, Ge(1), Le(1 << 24)]
+    """How many different numbers there are; float32 holds whole numbers up to 2²⁴."""
+    output_dim: Annotated[int, Ge(1), Le(MOST)]
+    """How long each vector is."""
+    embeddings_initializer: Initializer = field(default=RandomUniform())
+    """How the vectors begin."""
+    embeddings_regularizer: Regularizer | None = None
+    """A penalty on the vectors."""
+    trainable: bool = True
+    """Whether it learns; if not, its vectors stay as they are and bear no penalty."""
+
+    def plan(self, shape: Shape) -> Plan:
+        """The vectors `(input_dim, output_dim)`."""
+        vectors = Weight((self.input_dim, self.output_dim), self.embeddings_initializer, self.embeddings_regularizer)
+        output = (*shape, self.output_dim)
+        plan = Plan(output, {"embeddings": vectors}, flops=size(output), floats=size(output) + 5 * size(shape))
+        return plan.frozen_unless(self.trainable)
+
+    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+        """`y = W[x]`; `∂W[k]` is the sum of `∂y` wherever k stood, and x, which is no quantity, has no gradient."""
+        numbers = self._numbers(x, run)
+        y: Array = run.empty((*x.shape, self.output_dim))
+        np.take(views.weights["embeddings"], numbers, axis=0, out=y, mode="clip")
+
+        def backward(d_y: Array) -> Array:
+            if views.trainable:
+                d_vectors = views.gradients["embeddings"]
+                d_vectors.fill(0)
+                np.add.at(d_vectors, numbers.reshape(-1), d_y.reshape(-1, self.output_dim))
+            if not views.input_gradient:
+                return d_y
+            d_x: Array = run.empty(x.shape)
+            d_x.fill(0)
+            return d_x
+
+        return y, backward
+
+    def _numbers(self, x: Array, run: Run) -> np.ndarray[tuple[int, ...], np.dtype[np.intp]]:
+        numbers = run.empty(x.shape, np.intp)
+        wrong, outside = run.empty(x.shape, np.bool_), run.empty(x.shape, np.bool_)
+        with np.errstate(invalid="ignore"):
+            np.copyto(numbers, x, casting="unsafe")
+        np.not_equal(numbers, x, out=wrong)
+        np.greater_equal(numbers.view(np.uintp), self.input_dim, out=outside)  # a negative one becomes huge
+        np.logical_or(wrong, outside, out=wrong)
+        if wrong.any():
+            raise NoSuchEmbedding(float(x[wrong][0]), self.input_dim)
+        return numbers
