@@ -11,11 +11,13 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import TypeAdapter
 
+from core.data.errors import InvalidInstance
 from core.data.features import Features, features_from_json
 from core.data.targets import Target, target_from_json
 from core.models.checkpoint import Saved
 from core.nn.arrays import Array
 from core.nn.layers.composite import Sequential
+from core.nn.layers.embedding import NoSuchEmbedding
 from core.nn.losses import Loss
 from core.nn.network import Network
 
@@ -70,6 +72,9 @@ class Model:
     def predict(self, instances: Any) -> list[dict[str, Any]]:
         """An answer, with its warnings, for each record; `InvalidInstance` where one does not fit."""
         x, warnings = self.features.encode(instances)
-        outputs = self.loss.link(self.network.predict(self.weights, self.statistics, x))
+        try:
+            outputs = self.loss.link(self.network.predict(self.weights, self.statistics, x))
+        except NoSuchEmbedding as error:
+            raise InvalidInstance(0, "/instances", str(error)) from None
         answers = self.target.answer(outputs)
         return [answer | {"warnings": warned} for answer, warned in zip(answers, warnings, strict=True)]
