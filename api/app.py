@@ -23,6 +23,7 @@ from api.sweep import sweeping
 from core import VERSION
 from core.bell import Bell
 from core.blobs import Blobs
+from core.jobs.continuation import Continuation
 from core.jobs.spec import JobSpec
 from core.settings import Settings, read_settings
 from core.store.migrate import require_head
@@ -98,5 +99,5 @@ class Api(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, made once."""
         if not self.openapi_schema:
-            self.openapi_schema = document(self, [JobSpec, Instances])
+            self.openapi_schema = document(self, [JobSpec, Continuation, Instances])
         return self.openapi_schema

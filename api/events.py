@@ -14,8 +14,8 @@ from api import views
 from api.downsample import downsample
 from api.examples import JobId
 from api.hub import Head, Row
-from api.jobs import known
 from api.openapi import operation
+from api.origins import known
 from api.parameters import Text
 from api.replies import Json
 from api.services import Service

@@ -30,9 +30,17 @@ SPIRALS: dict[str, Any] = {
     "training": {"epochs": 200, "batch_size": 32, "seed": 1},
 }
 
+WARM: dict[str, Any] = LINE | {"start_from": {"job": LATEST, "checkpoint": "last"}}
+
 JOBS = {
     "line": {"summary": "y = 2x in a hundred steps", "value": LINE},
     "spirals": {"summary": "Two spirals, told apart by a small net", "value": SPIRALS},
+    "warm": {"summary": "y = 2x again, from the weights of the newest job", "value": WARM},
+}
+
+CONTINUATIONS = {
+    "more": {"summary": "Fifty epochs more", "value": {"epochs": 50}},
+    "until": {"summary": "Until the loss stands still", "value": {"epochs": 1000, "convergence": {"tolerance": 0.01}}},
 }
 
 INSTANCES = {"six": {"summary": "What is 2 × 6?", "value": {"instances": [[6]]}}}

@@ -1,21 +1,23 @@
-"""The routes of jobs: post, check, list, look, cancel, pause, resume, delete.
+"""The routes of jobs: post, check, list, look, cancel, pause, resume, continue, delete.
 
 Whatever can be known to be wrong with a spec is refused before a row exists; the bell is rung after the commit.
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from api import views
+from api import origins, views
 from api.body import JsonBody, parse
-from api.examples import JOBS, LATEST, JobId
+from api.examples import CONTINUATIONS, JOBS, JobId
 from api.openapi import operation
+from api.origins import known
 from api.parameters import Cursor, Limit, Text
 from api.problems import BodyTooLarge, InvalidBody, InvalidParameter, StorageFull, UnsupportedMediaType
 from api.replies import Json
@@ -24,12 +26,13 @@ from core.data.errors import InvalidData
 from core.data.prepare import signature
 from core.data.schema import Schema
 from core.data.sources import DatasetReference
-from core.ids import is_id
 from core.jobs.check import Estimate, InvalidSpec, Limits, check
+from core.jobs.continuation import Continuation, inexact, whole
 from core.jobs.spec import JobSpec
 from core.jobs.states import Keep, Status
 from core.store import admission, checkpoints, datasets, idempotency, jobs, tables
 from core.store.errors import BadCursor, KeyInProgress, KeyReused, NoSuchDataset, NoSuchJob, TooManyJobs, WrongState
+from core.store.origins import continuing
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 
@@ -73,12 +76,24 @@ def post(services: Service, body: JsonBody, key: Key = None) -> Response:
         return first
     spec = parse(JobSpec, body, code="invalid_spec")
     estimate = checked(services, spec)
+
+    def insert(s: Session) -> tables.Job:
+        origin = origins.warm(s, spec.start_from) if spec.start_from else None
+        return _insert(s, spec, estimate, body.decode(), threads=services.settings.blas_threads, origin=origin)
+
+    return _make(services, key, digest, insert, body.decode())
+
+
+def _make(
+    services: Services, key: str | None, digest: str, insert: Callable[[Session], tables.Job], spec: str
+) -> Response:
+    """Make the job, and keep the answer under its key, in one transaction; then ring."""
     with services.sessions.begin() as s:
         if key and (again := idempotency.reserve(s, key, digest)):
             return _again(again)
         admission.admit(s, services.settings.max_queued)
-        job = _insert(s, services, spec, estimate, body.decode())
-        answer = views.job_json(job, jobs.transitions(s, job.id), body.decode())
+        job = insert(s)
+        answer = views.job_json(job, jobs.transitions(s, job.id), spec)
         if key:
             idempotency.keep(s, key, job_id=job.id, status=201, response=answer)
     services.bell.ring()
@@ -98,7 +113,7 @@ def _again(first: idempotency.Answer) -> Response:
     return Json(first.response, status_code=first.status, headers=headers)
 
 
-def _insert(s: Session, services: Services, spec: JobSpec, estimate: Estimate, text: str) -> tables.Job:
+def _insert(s: Session, spec: JobSpec, estimate: Estimate, text: str, **given: Any) -> tables.Job:
     return jobs.insert(
         s,
         name=spec.name,
@@ -106,10 +121,10 @@ def _insert(s: Session, services: Services, spec: JobSpec, estimate: Estimate, t
         metadata=dict(spec.metadata),
         epochs=spec.training.epochs,
         steps=estimate.steps,
-        threads=services.settings.blas_threads,
         bytes=estimate.bytes,
         priority=spec.priority,
         dataset_id=spec.data.id if isinstance(spec.data, DatasetReference) else None,
+        **given,
     )
 
 
@@ -127,7 +142,11 @@ def checked(services: Services, spec: JobSpec) -> Estimate:
     """What this job costs. Raises `InvalidData` or `InvalidSpec` for all that is wrong with it."""
     settings = services.settings
     limits = Limits(parameters=settings.max_parameters, memory=settings.max_memory_bytes, flops=settings.max_flops)
-    return check(spec, signature(spec.data, _schema(services, spec)), limits)
+    sized = signature(spec.data, _schema(services, spec))
+    estimate = check(spec, sized, limits)
+    if spec.start_from:
+        origins.require_same_weights(services, spec.start_from, spec, sized)
+    return estimate
 
 
 def _schema(services: Services, spec: JobSpec) -> Schema | None:
@@ -186,17 +205,6 @@ def _reply(s: Session, job: tables.Job, spec: str) -> Response:
     return Json(views.job_json(job, jobs.transitions(s, job.id), spec))
 
 
-def known(s: Session, job_id: str) -> str:
-    """The id that a client means: `latest` is the newest job's. `NoSuchJob` for what cannot be one."""
-    if job_id == LATEST:
-        newest, _ = jobs.page(s, limit=1)
-        if newest:
-            return newest[0].id
-    if not is_id("job", job_id):
-        raise NoSuchJob(job_id)
-    return job_id
-
-
 @router.post("/jobs/{job_id}/cancel", summary="Cancel a job", **operation(NoSuchJob, WrongState, answer=views.Job))
 def cancel(
     services: Service,
@@ -219,6 +227,57 @@ def resume(services: Service, job_id: JobId) -> Response:
     answer = _changed(services, job_id, jobs.resume)
     services.bell.ring()
     return answer
+
+
+@router.post(
+    "/jobs/{job_id}/continue",
+    status_code=201,
+    summary="Continue an ended job",
+    **operation(
+        NoSuchJob,
+        WrongState,
+        InvalidBody,
+        InvalidSpec,
+        InvalidData,
+        KeyReused,
+        KeyInProgress,
+        BodyTooLarge,
+        UnsupportedMediaType,
+        TooManyJobs,
+        StorageFull,
+        answer=views.Job,
+        body=Continuation,
+        examples=CONTINUATIONS,
+    ),
+)
+def continue_(services: Service, job_id: JobId, body: JsonBody, key: Key = None) -> Response:
+    """Train on from where it ended, in a new job: its `exact` says whether to the bit as one long training."""
+    digest = hashlib.sha256(f"continue {job_id} ".encode() + body).hexdigest()
+    if key and (first := _first_answer(services, key, digest)):
+        return first
+    wish = parse(Continuation, body)
+    with services.sessions.read() as s:
+        before, posted = jobs.with_spec(s, known(s, job_id))
+        done = origins.done(before, origins.last_of(s, before))
+    old, text = JobSpec.model_validate_json(posted), json.dumps(whole(json.loads(posted), wish, done))
+    spec = JobSpec.model_validate_json(text)
+    estimate = _checked_whole(services, spec)
+    reasons = inexact(old, spec, done, estimate.steps)
+
+    def insert(s: Session) -> tables.Job:
+        origin = continuing(before, origins.last_of(s, before), reasons)
+        return _insert(s, spec, estimate, text, origin=origin, threads=before.threads, owner=before.owner)
+
+    return _make(services, key, digest, insert, text)
+
+
+def _checked_whole(services: Services, spec: JobSpec) -> Estimate:
+    """What the whole training costs; what is wrong with it is told by its place in the wish."""
+    try:
+        return checked(services, spec.model_copy(update={"start_from": None}))
+    except InvalidSpec as error:
+        places = [(place.removeprefix("/training"), message) for place, message in error.errors]
+        raise InvalidSpec(places, error.code) from None
 
 
 def _changed(services: Services, job_id: str, change: Callable[[Session, str], tables.Job]) -> Response:

@@ -8,8 +8,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from core.models.checkpoint import decode
-from core.models.model import Model, Which
+from core.models.checkpoint import Which, decode
+from core.models.model import Model
 
 CACHE_BYTES = 256 * 2**20
 

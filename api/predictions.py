@@ -13,8 +13,8 @@ from starlette.responses import Response
 from api import views
 from api.body import RawBody, media_type, parse
 from api.examples import INSTANCES, JobId
-from api.jobs import known
 from api.openapi import operation
+from api.origins import known
 from api.problems import BodyTooLarge, InvalidBody, JobNotTrained, UnsupportedMediaType
 from api.replies import Json
 from api.services import Services
@@ -23,8 +23,8 @@ from core.data.errors import InvalidFile, InvalidInstance
 from core.data.instances import instances_from_csv, instances_from_npy
 from core.ids import is_id
 from core.jobs.states import Keep
-from core.models.checkpoint import DamagedCheckpoint
-from core.models.model import Model, Which
+from core.models.checkpoint import DamagedCheckpoint, Which
+from core.models.model import Model
 from core.store import checkpoints
 from core.store.errors import NoSuchJob
 from core.store.serving import Serving, serving

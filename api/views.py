@@ -71,6 +71,12 @@ class JobSummary(BaseModel):
     priority: int = Field(description="From −10 to 10; the higher goes first.")
     threads: int = Field(description="BLAS threads, pinned when the job was made.")
     bytes: int | None = Field(description="Memory of the training by its estimate, in bytes.")
+    continues: str | None = Field(description="The job whose training this one goes on with.")
+    exact: bool | None = Field(
+        description="Whether a job that continues another gives the weights and rows, to the last bit, of one "
+        "training with the whole spec from the start; null for others."
+    )
+    inexact: str | None = Field(description="Why not, where `exact` is false.")
     metadata: dict[str, str]
     created_at: str
     started_at: str | None
@@ -236,6 +242,9 @@ def summary(job: tables.Job) -> dict[str, Any]:
         "priority": job.priority,
         "threads": job.threads,
         "bytes": job.bytes,
+        "continues": job.continues,
+        "exact": None if job.continues is None else job.inexact is None,
+        "inexact": job.inexact,
         "metadata": job.labels or {},
         "created_at": at(job.created_at),
         "started_at": at_or_none(job.started_at),

@@ -11,6 +11,7 @@ from core.jobs.states import Request, Status, StopReason
 from core.nn.training import Diverged
 from core.store.errors import NoSuchDataset
 from worker.lesson import DamagedDataset
+from worker.saves import DamagedOrigin
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ FAILURES: Mapping[type[Exception], str] = MappingProxyType(
         InvalidFile: "invalid_data",
         InvalidSpec: "invalid_spec",
         DamagedDataset: "damaged_dataset",
+        DamagedOrigin: "damaged_checkpoint",
         NoSuchDataset: "unknown_dataset",
         MemoryError: "out_of_memory",
         OSError: "storage_failed",

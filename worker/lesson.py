@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from core.blobs import Blobs
 from core.data.prepare import Prepared, Stored, prepare, signature
 from core.data.schema import Schema
@@ -15,8 +17,10 @@ from core.jobs.spec import JobSpec
 from core.models.model import describe
 from core.nn.state import State, start
 from core.store import datasets, jobs
+from core.store.checkpoints import CONTINUE, START
 from core.store.sessions import Sessions
 from worker.progress import Portions
+from worker.saves import Found
 
 
 class DamagedDataset(Exception):
@@ -41,9 +45,22 @@ class Lesson:
         """How the data is cut into steps."""
         return Portions(len(self.data.x), self.resolved.training.batch_size)
 
-    def start(self) -> State:
-        """The state before the first step."""
-        return start(self.resolved.network, self.spec.optimizer, self.spec.training.seed)
+    def begin(self, found: Found | None) -> State:
+        """The state to begin with: a checkpoint's, or that before the first step, with another job's weights if wanted.
+
+        The best weights of such a start are set at the end of its first epoch, as those of any other.
+        """
+        if found is not None and found.reason != START:
+            state = found.saved.state()
+            state.stop = None if found.reason == CONTINUE else state.stop
+            return state
+        state = start(self.resolved.network, self.spec.optimizer, self.spec.training.seed)
+        if found is not None:
+            chosen = self.spec.start_from and self.spec.start_from.checkpoint
+            weights, statistics = found.saved.learnt("best" if chosen == "best" else "last")
+            np.copyto(state.weights, weights)
+            np.copyto(state.statistics, statistics)
+        return state
 
     def model(self) -> Mapping[str, Any]:
         """What a prediction needs beside the weights."""

@@ -86,13 +86,13 @@ class Run:
         self._writer = writer
         self._lesson: Lesson = writer.patiently(lambda: read_lesson(desk.sessions, desk.blobs, job.id))
         self._saves = Saves(desk.blobs, writer, self._lesson.model(), desk.kernels())
-        saved = self._saves.latest()
-        self._state: State = saved.state() if saved else self._lesson.start()
+        found = self._saves.latest()
+        self._state: State = self._lesson.begin(found)
         self._progress = Progress(
             self._state,
             self._lesson.cadence,
             self._lesson.portions,
-            emitted=saved.notes["emitted"] if saved else 0,
+            emitted=found.emitted if found else 0,
             recorded=job.recorded,
             stored=lambda first, count: _stored(desk, job.id, first, count),
             runtime=job.runtime,
@@ -124,6 +124,8 @@ class Run:
     def _watch(self, item: Step | Epoch | None) -> Ending | None:
         """See at a batch boundary what is the matter; an ending, if training shall not go on."""
         self._writer.check()
+        if self._state.stop:
+            return None  # the training is over, whatever is wanted
         if request := self._writer.held.request:
             return WISHES[request]
         if self._stop.asked:

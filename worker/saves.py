@@ -4,6 +4,7 @@ The file comes first, then one guarded transaction records it with all rows up t
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
@@ -14,6 +15,7 @@ from core.blobs import Blobs, DamagedBlob, NoSuchBlob
 from core.models.checkpoint import DamagedCheckpoint, Saved, decode, encode, weights_sha256
 from core.nn.state import State
 from core.store import checkpoints, leases
+from core.store.checkpoints import CONTINUE, START
 from core.store.events import LogRow
 from core.store.holds import Guarded
 from core.store.tables import Checkpoint
@@ -28,6 +30,23 @@ SPACING = 50
 """Checkpoints lie at least this many times their own cost apart: they take under 2 % of a run."""
 
 log = structlog.get_logger(__name__)
+
+
+class DamagedOrigin(Exception):
+    """The checkpoint of the other job with which this one begins is damaged or missing: choose another."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A checkpoint to begin with, and why it was written."""
+
+    saved: Saved
+    reason: str
+
+    @property
+    def emitted(self) -> int:
+        """How many rows this job had emitted by then."""
+        return 0 if self.reason in {START, CONTINUE} else int(self.saved.notes["emitted"])
 
 
 class Saves:
@@ -59,8 +78,14 @@ class Saves:
         """The moment (monotonic) at which attention is needed next."""
         return self._step_at if self.wants_epoch else self._epoch_at
 
-    def latest(self) -> Saved | None:
-        """What to go on from: the newest checkpoint that is whole, or None to start anew."""
+    def latest(self) -> Found | None:
+        """What to go on from: the newest checkpoint that is whole, another job's, or None to start anew.
+
+        Raises
+        ------
+        DamagedOrigin
+            it begins with another job's, which cannot be read.
+        """
         job_id = self._writer.held.job_id
         found = self._writer.patiently(lambda: self._newest(job_id))
         while found is not None:
@@ -70,8 +95,18 @@ class Saves:
                 found = self._pass_over(found, error)
             else:
                 self._compare_kernels(saved)
-                return saved
-        return None
+                return Found(saved, found.reason)
+        return self._start(job_id)
+
+    def _start(self, job_id: str) -> Found | None:
+        """The other job's checkpoint whose weights this job begins with, if it does."""
+        row = self._writer.patiently(lambda: self._start_of(job_id))
+        if row is None:
+            return None
+        try:
+            return Found(decode(self._blobs.read(row.sha256)), row.reason)
+        except (DamagedBlob, NoSuchBlob, DamagedCheckpoint) as error:
+            raise DamagedOrigin(DamagedOrigin.__doc__) from error
 
     def between(self, state: State, metrics: Mapping[str, Any], *, epoch_ended: bool) -> None:
         """Write a checkpoint if one is due at this batch boundary."""
@@ -121,9 +156,15 @@ class Saves:
         with self._writer.held.sessions.read() as s:
             return checkpoints.latest(s, job_id)
 
+    def _start_of(self, job_id: str) -> Checkpoint | None:
+        with self._writer.held.sessions.read() as s:
+            return checkpoints.start_of(s, job_id)
+
     def _pass_over(self, damaged: Checkpoint, error: Exception) -> Checkpoint | None:
         """Forget a checkpoint that cannot be read, and say so; returns the one before."""
         log.error("checkpoint is damaged", checkpoint=damaged.id, error=str(error))
+        if damaged.reason == CONTINUE:
+            raise DamagedOrigin(DamagedOrigin.__doc__) from error
         worker = self._writer.held.worker
 
         def forget(s: Session, guarded: Guarded) -> None:

@@ -5,6 +5,7 @@ All of it is computed with integers from the spec and the data's signature: noth
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
 from core.data.prepare import Prepared, Signature
@@ -103,6 +104,17 @@ def resolve(spec: JobSpec, signature: Signature) -> Resolved:
     return Resolved(network, loss, training, loss.classes(network.output_shape) if whole_numbers else None)
 
 
+def require_weights_of(architecture: Sequential, network: Network, source: Network) -> None:
+    """Return where a net has the weights and statistics of another, in their order; else `InvalidSpec`."""
+    ours, theirs = list(_kept(architecture, network.plan)), list(_kept(source.architecture, source.plan))
+    for own, other in zip_longest(ours, theirs, fillvalue=("/architecture/layers", "nothing more")):
+        if own[1] != other[1]:
+            message = (
+                f"has {own[1]}, and the net to start from has {other[1]}: give it the same weights, in their order"
+            )
+            raise InvalidSpec([(own[0], message)], "shape_mismatch")
+
+
 def check(spec: JobSpec, signature: Signature, limits: Limits) -> Estimate:
     """What the job will cost; `InvalidSpec` where it cannot be trained or goes beyond a limit."""
     resolved = resolve(spec, signature)
@@ -173,6 +185,16 @@ def _layers(layer: Layer, plan: Plan, pointer: str) -> Iterator[LayerEstimate]:
         place = f"{pointer}/layers/{position}"
         yield LayerEstimate(place, part.type, inner.output_shape, inner.parameters)
         yield from _layers(part, inner, place)
+
+
+def _kept(layer: Layer, plan: Plan, pointer: str = "/architecture") -> Iterator[tuple[str, str]]:
+    """Each layer that has weights or statistics of its own, by its place: what they are, in words."""
+    shapes = {name: weight.shape for name, weight in plan.weights.items()}
+    shapes |= {name: statistic.shape for name, statistic in plan.statistics.items()}
+    if shapes:
+        yield pointer, ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+    for position, (part, inner) in enumerate(zip(getattr(layer, "layers", ()), plan.parts, strict=True)):
+        yield from _kept(part, inner, f"{pointer}/layers/{position}")
 
 
 def _warnings(spec: JobSpec, signature: Signature) -> Iterator[str]:

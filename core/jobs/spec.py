@@ -3,7 +3,8 @@
 The fields are api.md's and the names Keras's; each part is the frozen dataclass that does the work.
 """
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, Len, MaxLen
 from pydantic import BaseModel, ConfigDict
@@ -14,6 +15,16 @@ from core.nn.losses import Loss
 from core.nn.optimizers.moments import Adam
 from core.nn.optimizers.wrappers import Optimizer
 from core.nn.training import Training
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StartFrom:
+    """The weights and moving statistics of another job, to begin with; the optimizer begins anew."""
+
+    job: str
+    """The job's id, or `latest` for the newest. Its net must have the same weights."""
+    checkpoint: Literal["best", "last"] | Annotated[int, Ge(0)] = "best"
+    """Which of its weights: those of the best epoch, the last, or those of a checkpoint, by its step."""
 
 
 class JobSpec(BaseModel):
@@ -52,5 +63,7 @@ class JobSpec(BaseModel):
     """How long, in which portions, and when to stop."""
     priority: Annotated[int, Ge(-10), Le(10)] = 0
     """Among the jobs that wait, those with more are trained first."""
+    start_from: StartFrom | None = None
+    """Begin with the weights of another job instead of drawing them."""
     metadata: Annotated[dict[Annotated[str, Len(1, 64)], Annotated[str, MaxLen(512)]], MaxLen(16)] = {}
     """Words of the client's own, by which jobs can be found again."""

@@ -10,7 +10,7 @@ import json
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from safetensors import SafetensorError
@@ -18,6 +18,9 @@ from safetensors.numpy import load, save
 
 from core.nn.arrays import Array
 from core.nn.state import State
+
+Which: TypeAlias = Literal["best", "last"]
+"""The weights of the best epoch, or the newest."""
 
 FORMAT = "chainrule-checkpoint/1"
 
@@ -36,6 +39,11 @@ class Saved:
     """What a prediction needs beside the weights, as `core.models.model` wrote it."""
     notes: Mapping[str, Any]
     """What the worker wrote beside it: rows emitted, seconds spent, the machine."""
+
+    def learnt(self, which: Which) -> tuple[Array, Array]:
+        """Weights and moving statistics; before its first epoch ended, the best are the newest."""
+        prefix = "best_" if which == "best" and self.counters["best"] else ""
+        return self.arrays[f"{prefix}weights"], self.arrays[f"{prefix}statistics"]
 
     def state(self) -> State:
         """The training's state, with arrays of its own."""

@@ -7,22 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from core.data.errors import InvalidInstance
 from core.data.features import Features, features_from_json
 from core.data.targets import Target, target_from_json
-from core.models.checkpoint import Saved
+from core.models.checkpoint import Saved, Which
 from core.nn.arrays import Array
 from core.nn.layers.composite import Sequential
 from core.nn.layers.embedding import NoSuchEmbedding
 from core.nn.losses import Loss
 from core.nn.network import Network
-
-Which: TypeAlias = Literal["best", "last"]
-"""The weights of the best epoch, or the newest."""
 
 _ARCHITECTURE: TypeAdapter[Sequential] = TypeAdapter(Sequential)
 _LOSS: TypeAdapter[Loss] = TypeAdapter(Loss)
@@ -51,17 +48,17 @@ class Model:
 
     @staticmethod
     def of(saved: Saved, which: Which = "best") -> Model:
-        """The model that a checkpoint holds; before its first epoch ended, the best weights are the newest."""
+        """The model that a checkpoint holds."""
         described: Mapping[str, Any] = saved.model
         features = features_from_json(described["features"])
-        prefix = "best_" if which == "best" and saved.counters["best"] else ""
+        weights, statistics = saved.learnt(which)
         return Model(
             network=Network(_ARCHITECTURE.validate_python(described["architecture"]), features.input_shape),
             loss=_LOSS.validate_python(described["loss"]),
             features=features,
             target=target_from_json(described["target"]),
-            weights=saved.arrays[f"{prefix}weights"],
-            statistics=saved.arrays[f"{prefix}statistics"],
+            weights=weights,
+            statistics=statistics,
         )
 
     @property

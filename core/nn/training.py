@@ -245,7 +245,11 @@ class Learner:
         state, early = self.state, self.training.early_stopping
         monitor = (early and early.monitor) or ("val_loss" if "val_loss" in metrics else "loss")
         value = metrics[monitor]
-        if state.best is None or better(monitor, value, state.best.value, early.min_delta if early else 0.0):
+        if (
+            state.best is None
+            or state.best.metric != monitor
+            or better(monitor, value, state.best.value, early.min_delta if early else 0.0)
+        ):
             state.best = Best(monitor, value, state.epoch, state.step)
             state.waited = 0
             np.copyto(state.best_weights, state.weights)

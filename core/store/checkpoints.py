@@ -14,6 +14,10 @@ from core.store.tables import Checkpoint, Job
 
 KEPT = 2
 """Checkpoints of a job: the newest, and the one before it where that is damaged."""
+START = "start"
+"""The reason of another job's checkpoint whose weights alone are begun with: never one to go on from."""
+CONTINUE = "continue"
+"""The reason of another job's checkpoint that is gone on from."""
 NEWEST = (Checkpoint.step.desc(), Checkpoint.created_at.desc(), Checkpoint.id.desc())
 
 
@@ -38,7 +42,7 @@ def record(
     Fenced
         the job is another's by now.
     """
-    furthest = select(func.coalesce(func.max(Checkpoint.step), 0)).where(Checkpoint.job_id == hold.job_id)
+    furthest = select(func.coalesce(func.max(Checkpoint.step), 0)).where(*_own(hold.job_id))
     deaths = case((furthest.scalar_subquery() < step, 0), else_=Job.deaths)
     name = new_id("ckpt")
     _point(s, hold, checkpoint_id=name, weights_sha256=weights_sha256, deaths=deaths)
@@ -58,8 +62,14 @@ def record(
 
 
 def of_job(s: Session, job_id: str) -> list[Checkpoint]:
-    """A job's checkpoints, newest first."""
-    return list(s.scalars(select(Checkpoint).where(Checkpoint.job_id == job_id).order_by(*NEWEST)))
+    """The checkpoints that a job can go on from, newest first."""
+    return list(s.scalars(select(Checkpoint).where(*_own(job_id)).order_by(*NEWEST)))
+
+
+def start_of(s: Session, job_id: str) -> Checkpoint | None:
+    """Another job's checkpoint whose weights this job begins with, if it does."""
+    mine = select(Checkpoint).where(Checkpoint.job_id == job_id, Checkpoint.reason == START)
+    return s.scalars(mine).one_or_none()
 
 
 def get(s: Session, checkpoint_id: str) -> Checkpoint:
@@ -98,8 +108,12 @@ def discard(s: Session, hold: Hold, checkpoint_id: str) -> Checkpoint | None:
 
 
 def prune(s: Session, job_id: str) -> None:
-    """Forget all but the newest two, in a guarded transaction."""
-    _forget(s, [checkpoint.id for checkpoint in of_job(s, job_id)[KEPT:]])
+    """Forget all but the newest two and where the job began, in a guarded transaction."""
+    _forget(s, [one.id for one in of_job(s, job_id)[KEPT:] if one.reason != CONTINUE])
+
+
+def _own(job_id: str) -> tuple[Any, ...]:
+    return Checkpoint.job_id == job_id, Checkpoint.reason != START
 
 
 def _point(s: Session, hold: Hold, **columns: Any) -> None:

@@ -18,6 +18,7 @@ from core.store.changes import change, locked, tell
 from core.store.clock import now
 from core.store.datasets import hold_still
 from core.store.errors import NoSuchJob, WrongState
+from core.store.origins import Origin, adopt
 from core.store.pages import page_of
 from core.store.tables import Checkpoint, Event, Job, Label, Spec, Transition
 
@@ -66,8 +67,11 @@ def insert(
     dataset_id: str | None = None,
     owner: str = "",
     priority: int = 0,
+    origin: Origin | None = None,
 ) -> Job:
     """Make a job, queued and due at once. `spec` is what the client posted, as JSON text.
+
+    One with an `origin` begins with a checkpoint of another job, which has to be held still.
 
     Raises
     ------
@@ -86,11 +90,14 @@ def insert(
         "due_at": now(),
     }
     values = {"id": new_id("job"), "status": Status.QUEUED} | dict(NEW) | given | place
+    values |= origin.columns if origin else {}
     job = s.scalars(insert_into(Job).returning(Job).values(values)).one()
+    if origin:
+        adopt(s, job, origin)
     s.execute(insert_into(Spec).values(job_id=job.id, json=spec))
     if metadata:
         s.execute(insert_into(Label), [{"job_id": job.id, "key": k, "value": v} for k, v in metadata.items()])
-    tell(s, job, job.created_at, actor, "accepted")
+    tell(s, job, job.created_at, actor, f"accepted, {origin.told}" if origin else "accepted")
     return job
 
 

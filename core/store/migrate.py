@@ -13,7 +13,7 @@ from core.store.errors import WrongRevision
 from core.store.sessions import LOOKING, open_sessions
 from core.store.tables import Base
 
-WANTED = "0003"
+WANTED = "0004"
 """The newest migration, which the tables of this program are made by."""
 
 ALONE = {

@@ -55,6 +55,10 @@ class Job(Base):
     """BLAS threads, pinned when the job was made."""
     bytes: Mapped[int | None]
     """Memory that its training was estimated to need; none for jobs from before this was kept."""
+    continues: Mapped[str | None] = mapped_column(String(40))
+    """The job whose training this one goes on with."""
+    inexact: Mapped[str | None]
+    """Why a job that continues another may not give the numbers of one long training; none where it does."""
 
     fence: Mapped[int]
     """Counts up at every claim and every taking-away; a writer must show it."""

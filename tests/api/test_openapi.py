@@ -40,7 +40,7 @@ def test_every_route_is_in_it(embedded: Api, document: dict[str, Any]) -> None:
         ("get", "/v1/jobs"),
         ("get", "/v1/jobs/{job_id}"),
         ("delete", "/v1/jobs/{job_id}"),
-        *(("post", f"/v1/jobs/{{job_id}}/{wish}") for wish in ("cancel", "pause", "resume", "predictions")),
+        *(("post", f"/v1/jobs/{{job_id}}/{wish}") for wish in ("cancel", "pause", "resume", "continue", "predictions")),
         *(("get", f"/v1/jobs/{{job_id}}/{part}") for part in ("metrics", "events", "checkpoints")),
         ("post", "/v1/datasets"),
         ("get", "/v1/datasets"),
@@ -128,7 +128,7 @@ def test_every_example_runs_as_it_stands(embedded: Api, document: dict[str, Any]
 
 def prepare(api: Api, method: str, path: str, document: dict[str, Any]) -> None:
     """Do what a reader of the docs page has done by then: posted the first example, seen it trained."""
-    if "{job_id}" in path:
+    if "{job_id}" in path or (method, path) in {("post", "/v1/jobs"), ("post", "/v1/jobs/validate")}:
         api.client.post(
             "/v1/jobs",
             json=example_of(document["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]["application/json"]),

@@ -6,11 +6,13 @@ from typing import Any
 
 from core.data.prepare import signature
 from core.jobs.check import Limits, check
+from core.jobs.continuation import Continuation, Done, whole
 from core.jobs.spec import JobSpec
 from core.settings import Settings
 from core.store import checkpoints, events, jobs
 from core.store.events import MetricRow
 from core.store.migrate import upgrade
+from core.store.origins import continuing, held_still
 from core.store.sessions import Sessions, open_sessions
 from core.store.tables import Job
 from worker.desk import Desk
@@ -57,14 +59,24 @@ def a_desk(folder: Path, **settings: Any) -> Desk:
     return Desk.set_up(chosen, "test:0:0:", Stop())
 
 
-def post(sessions: Sessions, spec: dict[str, Any]) -> str:
+def more(sessions: Sessions, job_id: str, epochs: int) -> str:
+    """A queued job that goes on with one that has ended; returns its id."""
+    with sessions.begin() as s:
+        job, text = jobs.with_spec(s, job_id)
+        last = held_still(s, job.checkpoint_id or "")
+        done = Done(last.epoch, last.step, job.steps or 0, 0.0, job.stop_reason, None)
+        origin = continuing(job, last, [])
+    return post(sessions, whole(json.loads(text), Continuation(epochs=epochs), done), origin=origin)
+
+
+def post(sessions: Sessions, spec: dict[str, Any], **more: Any) -> str:
     """A queued job, as the API makes it; returns its id."""
     text = json.dumps(spec)
     parsed = JobSpec.model_validate_json(text)
     cost = check(parsed, signature(parsed.data, None), Limits())
     known: dict[str, Any] = {"epochs": parsed.training.epochs, "steps": cost.steps, "bytes": cost.bytes}
     with sessions.begin() as s:
-        return jobs.insert(s, name=None, spec=text, metadata={}, threads=1, **known).id
+        return jobs.insert(s, name=None, spec=text, metadata={}, threads=1, **known, **more).id
 
 
 def row(sessions: Sessions, job_id: str) -> Job:

@@ -20,7 +20,7 @@ from core.store.sessions import Sessions, open_sessions
 from core.store.tables import Job
 from tests.backends import postgres_database, redis_database
 from tests.processes import Processes, free_port, processes
-from tests.worker.jobs import LONG, SPIRALS, a_desk, a_spec, post, remarks, row, saved_at, story, stream
+from tests.worker.jobs import LONG, SPIRALS, a_desk, a_spec, more, post, remarks, row, saved_at, story, stream
 from worker.pulse import alive, pulse_folder
 from worker.work import work
 
@@ -140,6 +140,20 @@ def test_killed_and_paused_it_ends_as_if_nothing_had_happened(
         "queued", "running", "queued", "running", "pausing", "paused", "queued", "running", "succeeded",
     ]  # fmt: skip
     assert fingerprint(place.sessions, job_id) == undisturbed
+    assert remarks(place.sessions, job_id) == []
+
+
+def test_continued_and_killed_on_its_way_it_ends_as_one_long_job(
+    place: Place, undisturbed: tuple[str | None, list[MetricRow]]
+) -> None:
+    first = place.ended(place.post(a_spec(SPIRALS, epochs=200, batch_size=10, shuffle=True)))
+    job_id = more(place.sessions, first.id, 300)
+    place.bell.ring()
+    place.until(job_id, partial(_past, first.step + 300), "trains on")
+    os.kill(place.child(job_id), signal.SIGKILL)
+    job = place.ended(job_id)
+    assert (job.fence, job.epoch, job.weights_sha256) == (3, 500, undisturbed[0])
+    assert stream(place.sessions, job_id) == [row for row in undisturbed[1] if row.step > first.step]
     assert remarks(place.sessions, job_id) == []
 
 
