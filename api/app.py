@@ -12,6 +12,7 @@ from fastapi.middleware import Middleware
 from api import datasets, events, jobs, pages, predictions, problems, service
 from api.events import EventReader
 from api.hub import Hub
+from api.inspection import Inspections
 from api.limits import BodyLimit
 from api.loaded import LoadedModels
 from api.middleware import Requests
@@ -23,6 +24,7 @@ from api.sweep import sweeping
 from core import VERSION
 from core.bell import Bell
 from core.blobs import Blobs
+from core.data.inspection import Bounds
 from core.jobs.continuation import Continuation
 from core.jobs.spec import JobSpec
 from core.settings import Settings, read_settings
@@ -76,7 +78,8 @@ async def lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     require_head(sessions.engine)
     blobs, bell = Blobs(settings.blob_dir), Bell(settings)
     hub = Hub(EventReader(sessions))
-    app.state.services = Services(settings, sessions, blobs, bell, hub, LoadedModels(blobs.read))
+    inspections = Inspections(Bounds(settings.inspect_seconds, settings.inspect_bytes))
+    app.state.services = Services(settings, sessions, blobs, bell, hub, LoadedModels(blobs.read), inspections)
     collector = StoreCollector(sessions, lambda: hub.listeners)
     app.state.registry.register(collector)
     polling = asyncio.create_task(hub.run())

@@ -1,6 +1,6 @@
 """The routes of datasets: upload, list, look, page through the rows, delete.
 
-A file is streamed to disk, hashed on the way and inspected there; only then there is a row.
+A file is streamed to disk, hashed on the way and inspected there by a process apart; only then there is a row.
 """
 
 from typing import Annotated
@@ -12,12 +12,13 @@ from starlette.responses import Response
 
 from api import views
 from api.examples import CSV, FORM, LATEST, DatasetId
+from api.inspection import TooManyUploads
 from api.openapi import operation
 from api.parameters import Cursor, Limit
 from api.problems import BodyTooLarge, InvalidBody, StorageFull
 from api.replies import Json
 from api.services import Service, Services
-from api.uploads import Upload, receive
+from api.uploads import receive
 from core.blobs import Writer
 from core.data import formats
 from core.data.errors import InvalidFile
@@ -49,7 +50,9 @@ RAW = [
     )
 ]
 
-_POST = operation(InvalidBody, InvalidFile, BodyTooLarge, StorageFull, answer=views.Dataset, content=BODIES)
+_POST = operation(
+    InvalidBody, InvalidFile, BodyTooLarge, TooManyUploads, StorageFull, answer=views.Dataset, content=BODIES
+)
 _POST["openapi_extra"]["parameters"] = RAW
 _POST["responses"][200] = {"model": views.Dataset, "description": "The same was here before: bytes, format and types."}
 
@@ -62,15 +65,15 @@ async def post(request: Request, services: Service) -> Response:
     """
     with services.blobs.writer() as writer:
         upload = await receive(request, writer)
-        return await run_in_threadpool(_keep, services, writer, upload)
+        await run_in_threadpool(writer.flush)
+        name, limits = upload.name, Limits(cells=services.settings.max_cells)
+        found = formats.format_of(upload.fields.get("format"), upload.file_name, upload.content_type, upload.head)
+        schema = await services.inspections.inspect(writer.path, found, upload.types, limits)
+        return await run_in_threadpool(_keep, services, writer, name, schema)
 
 
-def _keep(services: Services, writer: Writer, upload: Upload) -> Response:
-    """Inspect what came, then make file and row. Whatever is wrong leaves neither."""
-    writer.flush()
-    name = upload.name
-    found = formats.format_of(upload.fields.get("format"), upload.file_name, upload.content_type, upload.head)
-    schema = formats.inspect(writer.path, found, upload.types, Limits(cells=services.settings.max_cells))
+def _keep(services: Services, writer: Writer, name: str | None, schema: Schema) -> Response:
+    """Make file and row of what was found good."""
     size, sha256 = writer.bytes, writer.commit()
     with services.sessions.begin() as s:
         row, new = datasets.insert(

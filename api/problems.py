@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from api.inspection import TooManyUploads, UnreadableFile
 from api.pointers import message
 from core.blobs import DamagedBlob, NoSuchBlob
 from core.data.errors import InvalidData, InvalidFile, InvalidInstance
@@ -143,6 +144,7 @@ FACTS: Mapping[type[Exception], Fact] = {
     InvalidData: Fact(422, "invalid_data", "The data cannot be learned from as it stands"),
     InvalidInstance: Fact(422, "invalid_instance", "An instance does not fit the model"),
     InvalidFile: Fact(422, "invalid_file", "The file is not what its format says"),
+    UnreadableFile: Fact(422, UnreadableFile.code, "The file could not be read"),
     KeyReused: Fact(422, "idempotency_key_reused", "The Idempotency-Key belongs to another body"),
     NoSuchJob: Fact(404, "unknown_job", "No such job"),
     NoSuchDataset: Fact(404, "unknown_dataset", "No such dataset"),
@@ -161,6 +163,7 @@ FACTS: Mapping[type[Exception], Fact] = {
     OperationalError: Fact(503, "database_away", "The database cannot be reached"),
     InterfaceError: Fact(503, "database_away", "The database cannot be reached"),
     PoolTimeout: Fact(503, "database_busy", "The database is busy"),
+    TooManyUploads: Fact(429, "too_many_uploads", "Too many uploads wait to be read"),
     StorageFull: Fact(507, "storage_full", "There is no room left"),
 }
 

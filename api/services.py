@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.hub import Hub
+from api.inspection import Inspections
 from api.loaded import LoadedModels
 from core.bell import Bell
 from core.blobs import Blobs
@@ -23,6 +24,7 @@ class Services:
     bell: Bell
     hub: Hub
     models: LoadedModels
+    inspections: Inspections
 
 
 async def _services(request: Request) -> Services:

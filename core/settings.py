@@ -76,6 +76,10 @@ class Settings(BaseSettings):
     """Most floating-point operations a training step may need."""
     max_cells: Positive = 100_000_000
     """Most rows × columns of a dataset."""
+    inspect_seconds: Seconds = 120.0
+    """Most seconds that reading an upload for the first time may take."""
+    inspect_bytes: Annotated[int, Ge(2**28)] = 2**30
+    """Most memory that it may take."""
     max_queued: Positive = 10_000
     """Most jobs that may wait for a worker; beyond it a POST is answered 429."""
 
