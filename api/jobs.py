@@ -202,7 +202,7 @@ def get(services: Service, job_id: JobId) -> Response:
 
 
 def _reply(s: Session, job: tables.Job, spec: str) -> Response:
-    return Json(views.job_json(job, jobs.transitions(s, job.id), spec))
+    return Json(views.job_json(job, jobs.transitions(s, job.id, up_to=job.last_seq), spec))
 
 
 @router.post("/jobs/{job_id}/cancel", summary="Cancel a job", **operation(NoSuchJob, WrongState, answer=views.Job))

@@ -50,7 +50,11 @@ NEW: Mapping[str, Any] = MappingProxyType(
 
 # What is asked all the time is made once: that halves its cost.
 _WITH_SPEC = select(Job, Spec.json).join(Spec, Spec.job_id == Job.id).where(Job.id == bindparam("job_id"))
-_TRANSITIONS = select(Transition).where(Transition.job_id == bindparam("job_id")).order_by(Transition.seq)
+_TRANSITIONS = (
+    select(Transition)
+    .where(Transition.job_id == bindparam("job_id"), Transition.seq <= bindparam("up_to"))
+    .order_by(Transition.seq)
+)
 
 
 def insert(
@@ -169,9 +173,9 @@ def page(
     return page_of(s, rows, Job.id, "job", limit, cursor)
 
 
-def transitions(s: Session, job_id: str) -> list[Transition]:
-    """All that happened to the job, in order."""
-    return list(s.scalars(_TRANSITIONS, {"job_id": job_id}))
+def transitions(s: Session, job_id: str, up_to: int = 2**63 - 1) -> list[Transition]:
+    """All that happened to the job, in order; up to its event `up_to`, so that it fits a row that was read before."""
+    return list(s.scalars(_TRANSITIONS, {"job_id": job_id, "up_to": up_to}))
 
 
 def cancel(s: Session, job_id: str, keep: Keep = Keep.LAST, actor: str = "client") -> Job:

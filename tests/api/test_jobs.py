@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
 
 from api.views import Job
+from core.store import jobs, tables
 from tests.api.conftest import LINE, Api
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -83,6 +85,20 @@ def test_no_more_jobs_wait_than_may(start: Callable[..., Api], database: str | N
     api.train()
     late = api.client.post("/v1/jobs", json=LINE, headers={"Idempotency-Key": "late"})
     assert (late.status_code, "idempotency-replayed" in late.headers) == (201, False)
+
+
+def test_an_answer_is_of_one_moment(api: Api, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    posted, look = api.post(), jobs.with_spec
+
+    def looked(s: Session, job_id: str) -> tuple[tables.Job, str]:
+        found = look(s, job_id)
+        with api.services.sessions.begin() as another:
+            jobs.pause(another, job_id)
+        return found
+
+    monkeypatch.setattr(jobs, "with_spec", looked)
+    told = api.job(posted["id"])
+    assert (told["status"], [one["status"] for one in told["transitions"]]) == ("queued", ["queued"])
 
 
 def test_the_spec_comes_back_as_it_was_posted(client: TestClient) -> None:
