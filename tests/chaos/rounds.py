@@ -1,0 +1,263 @@
+"""One round: a job is posted, something happens to it, and its end is compared with that of the undisturbed run."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import httpx
+from sqlalchemy import select
+
+from core.jobs.states import TERMINAL
+from core.store import events, jobs
+from core.store.events import MetricRow
+from core.store.sessions import Sessions
+from core.store.tables import Event, Job
+from tests.chaos.nets import NETS, Spec
+from tests.chaos.place import LEASE, NotSo, Place, children
+from tests.chaos.watch import Watch
+
+ENDS_WITHIN = 90.0
+"""Seconds after which a job that has not ended is lost."""
+ALL = 10_000_000
+REPEATS = 60.0
+
+
+@dataclass(frozen=True)
+class End:
+    """What a job leaves, less what the wall clock says."""
+
+    status: str
+    stop_reason: str | None
+    code: str | None
+    weights: str | None
+    rows: Sequence[MetricRow]
+    seconds: float
+    """From its claim to its end."""
+
+
+@dataclass
+class Verdict:
+    """What came of a round."""
+
+    lost: bool = False
+    lies: list[str] = field(default_factory=list)
+    """Wrong states, and what else was wrong in what clients were told."""
+    rows_differ: bool = False
+    weights_differ: bool = False
+    seconds: float | None = None
+    """From the fault until the job made a row or ended."""
+    answers: int = 0
+
+    @property
+    def right(self) -> bool:
+        """Whether all is as it was without the fault."""
+        return not (self.lost or self.lies or self.rows_differ or self.weights_differ)
+
+
+class Round:
+    """What a fault works with.
+
+    Parameters
+    ----------
+    place, sessions
+        Where it happens, and the way to the database past all cables.
+    undisturbed
+        What each net ends with when nothing happens.
+    chance
+        Everything random in this round comes from here.
+    trusted_clock
+        Whether what the database calls now is now.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        sessions: Sessions,
+        undisturbed: Mapping[str, End],
+        chance: random.Random,
+        *,
+        trusted_clock: bool = True,
+    ) -> None:
+        self.place = place
+        self.sessions = sessions
+        self.chance = chance
+        self.net = chance.choice(sorted(NETS))
+        self.job_id = ""
+        self.watch: Watch | None = None
+        self.expected = undisturbed[self.net]
+        self.may_end: dict[str, str | None] = {self.expected.status: None}
+        """How the job may end, and the code of the error then."""
+        self.lies: list[str] = []
+        self._trusted_clock = trusted_clock
+        self._hurt_at: float | None = None
+
+    # What a fault does.
+
+    def post(self, spec: Spec | None = None) -> str:
+        """Post the round's job and begin to watch it; a client repeats a POST that was not answered, with its key."""
+        key = f"{self.chance.getrandbits(64):016x}"
+        body = dict(spec or NETS[self.net]) | {"name": key}
+        until = time.monotonic() + REPEATS
+        while True:
+            try:
+                answer = httpx.post(
+                    f"{self.place.url}/v1/jobs", json=body, headers={"Idempotency-Key": key}, timeout=10
+                )
+            except httpx.HTTPError:
+                answer = None
+            if answer is not None and answer.status_code == 201:
+                break
+            if time.monotonic() > until:
+                raise NotSo(f"POST is not answered by 201: {answer and answer.text}")
+            time.sleep(0.05)
+        self.follow(answer.json()["id"])
+        with self.sessions.read() as s:
+            if len(found := list(s.scalars(select(Job.id).where(Job.name == key)))) != 1:
+                self.lies.append(f"one POST, repeated with its key, made {found}")
+        return self.job_id
+
+    def follow(self, job_id: str) -> None:
+        """Watch this job as the round's."""
+        self.job_id = job_id
+        self.watch = Watch(self.place.url, job_id, LEASE if self._trusted_clock else None)
+
+    def moment(self, most: float = 1.0) -> None:
+        """Wait for a random part of the time that the undisturbed run takes, `most` of it at most."""
+        time.sleep(self.chance.uniform(0.0, most) * self.expected.seconds)
+
+    def hurt(self) -> None:
+        """Say that the fault comes now."""
+        if self._hurt_at is None:
+            self._hurt_at = time.time()
+
+    def kill_child(self, number: int = signal.SIGKILL) -> list[int]:
+        """Send the signal to all that the first worker has forked; their ids."""
+        self.hurt()
+        found = children(self.place.workers[0])
+        for pid in found:
+            send(pid, number)
+        return found
+
+    def kill_worker(self, which: int = 0) -> None:
+        """Kill a whole worker at once."""
+        self.hurt()
+        process = self.place.workers[which]
+        below = children(process)
+        process.kill()
+        for pid in below:
+            send(pid, signal.SIGKILL)
+        process.wait()
+
+    def kill_api(self) -> None:
+        """Kill the API."""
+        self.hurt()
+        if self.place.api is not None:
+            self.place.api.kill()
+            self.place.api.wait()
+
+    def row(self) -> Job:
+        """The job's row."""
+        with self.sessions.read() as s:
+            return jobs.get(s, self.job_id)
+
+    def until(self, reached: Callable[[Job], bool], what: str) -> Job:
+        """Wait until the job is there, or has ended."""
+        deadline = time.monotonic() + ENDS_WITHIN
+        while not (reached(job := self.row()) or job.status in TERMINAL):
+            if time.monotonic() > deadline:
+                raise NotSo(f"the job is {job.status} at step {job.step}, and not so: {what}")
+            time.sleep(0.005)
+        return job
+
+    def ask(self, what: str) -> int:
+        """POST a wish of the job's client; the answer's status."""
+        until = time.monotonic() + REPEATS
+        while time.monotonic() < until:
+            try:
+                answer = httpx.post(f"{self.place.url}/v1/jobs/{self.job_id}/{what}", timeout=10)
+            except httpx.HTTPError:
+                continue
+            if answer.status_code != 503:
+                return answer.status_code
+            time.sleep(0.05)
+        raise NotSo(f"{what} is not answered")
+
+    # What is made of it.
+
+    def judge(self) -> Verdict:
+        """Wait for the end, and compare."""
+        verdict = Verdict()
+        try:
+            self.until(lambda _: False, "it ends")
+        except NotSo as error:
+            verdict.lost = True
+            verdict.lies.append(str(error))
+        if self.watch is not None:
+            self.watch.stop(0.1 if verdict.lost else 20.0)
+            verdict.answers = self.watch.answers
+        end = the_end(self.sessions, self.job_id)
+        verdict.lies += self.lies + (self.watch.lies if self.watch else [])
+        self._compare(end, verdict)
+        verdict.seconds = self._seconds_to_go_on()
+        return verdict
+
+    def _compare(self, end: End, verdict: Verdict) -> None:
+        expected = self.expected
+        if end.status not in self.may_end or end.code != self.may_end[end.status]:
+            verdict.lies.append(f"it ended as {end.status} ({end.code}), and not as one of {self.may_end}")
+        if end.status == expected.status:
+            if end.stop_reason != expected.stop_reason:
+                verdict.lies.append(f"it stopped for {end.stop_reason}, and not for {expected.stop_reason}")
+            verdict.rows_differ = list(end.rows) != list(expected.rows)
+            verdict.weights_differ = end.weights != expected.weights
+        else:
+            verdict.rows_differ = list(end.rows) != list(expected.rows)[: len(end.rows)]
+        if self.watch and self.watch.heard_end and (last := self.row().last_seq) != self.watch.last_seq:
+            verdict.lies.append(f"the stream ended with event {self.watch.last_seq} of {last}")
+
+    def _seconds_to_go_on(self) -> float | None:
+        if self._hurt_at is None or not self._trusted_clock:
+            return None
+        with self.sessions.read() as s:
+            statement = (
+                select(Event.at)
+                .where(Event.job_id == self.job_id, Event.at > int(self._hurt_at * 1e6))
+                .where(
+                    (Event.kind == "metric")
+                    | (Event.seq == select(Job.last_seq).where(Job.id == self.job_id).scalar_subquery())
+                )
+                .order_by(Event.at)
+                .limit(1)
+            )
+            at = s.scalars(statement).one_or_none()
+        return None if at is None else at / 1e6 - self._hurt_at
+
+
+def the_end(sessions: Sessions, job_id: str) -> End:
+    """What the job has left by now."""
+    with sessions.read() as s:
+        job = jobs.get(s, job_id)
+        rows = events.stored_rows(s, job_id, 0, ALL)
+    seconds = ((job.ended_at or 0) - (job.started_at or 0)) / 1e6
+    code = (job.error or {}).get("code")
+    return End(job.status.value, job.stop_reason and job.stop_reason.value, code, job.weights_sha256, rows, seconds)
+
+
+def undisturbed(place: Place, sessions: Sessions) -> dict[str, End]:
+    """Train each net in peace."""
+    ends = {}
+    for net, spec in NETS.items():
+        answer = httpx.post(f"{place.url}/v1/jobs", json=dict(spec), timeout=30)
+        job_id = answer.raise_for_status().json()["id"]
+        place.until(lambda job_id=job_id: the_end(sessions, job_id).status in TERMINAL, f"{net} ends")
+        ends[net] = the_end(sessions, job_id)
+    return ends
+
+
+def send(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
