@@ -1,7 +1,8 @@
 """`python -m tests.chaos`: hurts the service in every way there is, prints what came of it, and says how to repeat it.
 
 CHAINRULE_CHAOS_ROUNDS says how often each fault comes (20), CHAINRULE_CHAOS_SEED from which number all moments are
-drawn. Faults can be named. Without names all of them run, and the table is written to docs/chaos.md.
+drawn. Faults can be named; without names all of them run, and the table is written to docs/chaos.md. Ctrl-C ends the
+run after the rounds that are under way.
 """
 
 # ruff: noqa: T201 - it reports to a terminal
@@ -9,7 +10,9 @@ drawn. Faults can be named. Without names all of them run, and the table is writ
 import argparse
 import os
 import random
+import signal
 import sys
+import threading
 
 from tests.chaos.faults import FAULTS
 from tests.chaos.place import EMBEDDED, SERVERS
@@ -33,7 +36,10 @@ def main() -> int:
         seed=seed,
     )
     print(f"seed {seed}, {len(chosen.rounds)} rounds of each fault", flush=True)
-    rows = run(chosen, lambda text: print(text, flush=True))
+    enough = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: enough.set())
+    rows = run(chosen, lambda text: print(text, flush=True), enough)
     print(table(rows))
     if not asked.faults and not asked.where and asked.round is None:
         write(rows, seed)

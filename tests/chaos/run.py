@@ -17,7 +17,7 @@ import httpx
 
 from core.store.sessions import Sessions
 from tests.chaos.faults import FAULTS, Fault
-from tests.chaos.place import Place, a_place
+from tests.chaos.place import NotSo, Place, a_place
 from tests.chaos.rounds import End, Round, Verdict, undisturbed
 
 FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
@@ -122,8 +122,8 @@ class Ground:
         }
 
 
-def run(chosen: Chosen, say: Say) -> list[Row]:
-    """Run them, and tell of each; the rows of the table."""
+def run(chosen: Chosen, say: Say, enough: threading.Event | None = None) -> list[Row]:
+    """Run them, round by round, until `enough`, and tell of each; the rows of the table."""
     lock = threading.Lock()
 
     def tell(text: str) -> None:
@@ -133,42 +133,50 @@ def run(chosen: Chosen, say: Say) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="chainrule-chaos-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)
+        over = enough or threading.Event()
         with ThreadPoolExecutor(len(chosen.places)) as pool:
-            parts = list(pool.map(lambda kind: _run_at(kind, folder, chosen, tell), chosen.places))
+            parts = list(pool.map(lambda kind: _run_at(kind, folder, chosen, tell, over), chosen.places))
     order = list(FAULTS)
     return sorted((row for part in parts for row in part), key=lambda row: order.index(row.fault))
 
 
-def _run_at(kind: str, folder: Path, chosen: Chosen, say: Say) -> list[Row]:
-    rows = []
-    here = [(name, FAULTS[name]) for name in chosen.faults if kind in FAULTS[name].where]
-    for faketime in (False, True):
-        with Ground(kind, folder, faketime=faketime) as ground:
-            for name, fault in here:
-                if fault.faketime is faketime:
-                    rows.append(_rounds(ground, name, fault, chosen, say))
-    return rows
+def _run_at(kind: str, folder: Path, chosen: Chosen, say: Say, over: threading.Event) -> list[Row]:
+    rows = {name: Row(name, kind) for name in chosen.faults if kind in FAULTS[name].where}
+    with (
+        Ground(kind, folder, faketime=False) as plain,
+        Ground(kind, folder, faketime=True) as with_clock,
+    ):
+        for number in chosen.rounds:
+            for name, row in rows.items():
+                if not over.is_set():
+                    ground = with_clock if FAULTS[name].faketime else plain
+                    _count(ground, row, chosen, number, say)
+    return list(rows.values())
 
 
-def _rounds(ground: Ground, name: str, fault: Fault, chosen: Chosen, say: Say) -> Row:
-    row = Row(name, ground.kind)
+def _count(ground: Ground, row: Row, chosen: Chosen, number: int, say: Say) -> None:
+    """Run a round, or say once why it cannot be run here."""
+    fault = FAULTS[row.fault]
+    if row.skipped:
+        return
     if fault.faketime and not FAKETIME:
         row.skipped = "libfaketime is not installed"
-    if ground.kind == "embedded" and name.startswith("disk") and not ground.at(1)[0].small_disk:
+    elif row.fault.startswith("disk") and not ground.at(1)[0].small_disk:
         row.skipped = "a small disk cannot be mounted here"
-    if row.skipped:
-        say(f"{name} {ground.kind}: skipped, {row.skipped}")
-        return row
-    for number in chosen.rounds:
-        verdict = _round(ground, name, fault, chosen, number, say)
-        row.count(verdict)
-    say(" | ".join([name, *row.cells()[1:]]))
-    return row
+    else:
+        row.count(_round(ground, row.fault, fault, chosen, number, say))
+    say(" | ".join([row.fault, *row.cells()[1:]]))
 
 
 def _round(ground: Ground, name: str, fault: Fault, chosen: Chosen, number: int, say: Say) -> Verdict:
     chance = random.Random(f"{chosen.seed}:{name}:{ground.kind}:{number}")
-    place, sessions, ends = ground.at(fault.workers)
+    again = f"CHAINRULE_CHAOS_SEED={chosen.seed} python -m tests.chaos {name} --where {ground.kind} --round {number}"
+    try:
+        place, sessions, ends = ground.at(fault.workers)
+    except NotSo as error:
+        say(f"WRONG: nothing starts\n{error}\nrepeat it with: {again}")
+        ground.leave()
+        return Verdict(lies=[str(error)])
     one = Round(place, sessions, ends, chance, trusted_clock=not fault.faketime)
     try:
         fault.act(one)
@@ -180,18 +188,12 @@ def _round(ground: Ground, name: str, fault: Fault, chosen: Chosen, number: int,
         if one.watch is not None:
             one.watch.stop(0.1)
     if not verdict.right:
-        _tell_wrong(
-            ground, place, one, verdict, f"CHAINRULE_CHAOS_SEED={chosen.seed} {_again(name, ground, number)}", say
-        )
+        _tell_wrong(place, one, verdict, again, say)
         ground.leave()
     return verdict
 
 
-def _again(name: str, ground: Ground, number: int) -> str:
-    return f"python -m tests.chaos {name} --where {ground.kind} --round {number}"
-
-
-def _tell_wrong(ground: Ground, place: Place, one: Round, verdict: Verdict, again: str, say: Say) -> None:
+def _tell_wrong(place: Place, one: Round, verdict: Verdict, again: str, say: Say) -> None:
     facts = {"lost": verdict.lost, "rows differ": verdict.rows_differ, "weights differ": verdict.weights_differ}
     wrong = ", ".join(fact for fact, so in facts.items() if so)
     lies = "\n".join(verdict.lies[:10])
