@@ -13,10 +13,11 @@ from core.store import checkpoints, jobs, leases
 from core.store.tables import Checkpoint
 from tests.worker.jobs import DOUBLING, LONG, SPIRALS, a_desk, a_spec, post, remarks, row, saved_at, story, stream
 from worker import run as module
-from worker import saves
+from worker import saves, writer
 from worker.desk import Desk
 from worker.run import Run
 from worker.work import work
+from worker.writer import Writer
 
 
 @pytest.fixture
@@ -134,6 +135,35 @@ def test_cancel_takes_effect_at_the_next_batch(desk: Desk, monkeypatch: pytest.M
     job = row(desk.sessions, job_id)
     assert (job.status, job.stop_reason, job.step) == (Status.CANCELLED, "cancelled", 60)
     assert saved_at(desk.sessions, job_id) == ([] if keep is Keep.NONE else [60])
+
+
+@pytest.mark.parametrize("wish", [jobs.cancel, jobs.pause], ids=["cancel", "pause"])
+def test_a_wish_is_heard_with_the_next_write_and_granted_at_the_next_batch(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, wish: Any
+) -> None:
+    """The writer writes each quarter of a second, whatever the batches take; told here by the order of events."""
+    job_id = post(desk.sessions, a_spec(epochs=LONG))
+    heard: list[tuple[bool, int]] = []
+    tick = Writer._tick
+
+    def ticked(self: Writer) -> None:
+        asked = bool(heard)
+        if not asked and (self._progress is not None and self._progress.begun):
+            with desk.sessions.begin() as s:
+                wish(s, job_id)
+            asked = True
+        tick(self)
+        if asked:
+            heard.append((self.held.request is not None, self._progress._state.step if self._progress else 0))
+
+    monkeypatch.setattr(Writer, "_tick", ticked)
+    work(desk)
+    job = row(desk.sessions, job_id)
+    assert job.status in {Status.CANCELLED, Status.PAUSED}
+    first_write_hears, step_then = heard[0]
+    assert first_write_hears
+    assert job.step <= step_then + 1
+    assert writer.PACE == 0.25
 
 
 def test_a_worker_that_lost_its_job_writes_nothing_more(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
