@@ -8,7 +8,7 @@ INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python -
 RUNTIME := $(VENV)/.runtime
 EVERYTHING := $(VENV)/.everything
 
-.PHONY: up demo test check bench chaos lock clean
+.PHONY: up demo test check bench chaos soak lock clean
 
 up: $(RUNTIME)  ## start the service on this machine; Ctrl-C ends it
 	@exec $(BIN)/python -m chainrule up
@@ -32,6 +32,9 @@ bench: $(EVERYTHING)  ## this core and this service beside others, in one run
 
 chaos: $(EVERYTHING)  ## hurt the service in every way there is; docs/chaos.md has what came of it
 	$(BIN)/python -m tests.chaos
+
+soak: $(EVERYTHING)  ## ten minutes of many clients and killed workers; CHAINRULE_SOAK_SECONDS and others change it
+	$(BIN)/python -m tests.soak
 
 lock: $(UV)  ## find the newest versions that fit pyproject.toml
 	$(UV) pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -15,7 +15,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 PREFIX = "CHAINRULE_"
 SECRETS = Path("/run/secrets")
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-OTHERS = ("CHAINRULE_REQUIRE", "CHAINRULE_TEST_", "CHAINRULE_CHAOS_", "CHAINRULE_BENCH_", "CHAINRULE_URL")
+OTHERS = (
+    "CHAINRULE_REQUIRE",
+    "CHAINRULE_TEST_",
+    "CHAINRULE_CHAOS_",
+    "CHAINRULE_SOAK_",
+    "CHAINRULE_BENCH_",
+    "CHAINRULE_URL",
+)
 """Read by the tests, the benchmarks and the command-line clients, never by the service: so not unknown either."""
 
 Positive = Annotated[int, Gt(0)]

@@ -1,0 +1,10 @@
+"""`python -m tests.soak`: the whole of it, by the settings `CHAINRULE_SOAK_…` (see `plan.py`)."""
+
+import sys
+
+from tests.soak.plan import Load
+from tests.soak.run import soak, table
+
+told = soak(Load.from_environment())
+sys.stdout.write(f"{table(told)}\n")
+sys.exit(bool(told.wrong()))
