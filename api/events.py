@@ -3,15 +3,15 @@
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query
 from fastapi.sse import format_sse_event
+from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from api import views
-from api.downsample import downsample
+from api.downsample import Thinned
 from api.examples import JobId
 from api.hub import Head, Row
 from api.openapi import operation
@@ -47,8 +47,8 @@ def metrics(
     with services.sessions.read() as s:
         job = jobs.get(s, known(s, job_id))
         if points is not None:
-            rows = [row for row in events.series(s, job.id, name, split) if row.seq > after]
-            return _metrics(thinned(rows, points), None)
+            kept = thinned(s, job.id, points, after=after, until=job.last_seq, name=name, split=split)
+            return _metrics(events.numbered(s, job.id, kept), None)
         rows = events.metrics(s, job.id, after=after, limit=limit, name=name, split=split)
     return _metrics(rows, rows[-1].seq if len(rows) == limit else None)
 
@@ -57,17 +57,23 @@ def _metrics(rows: Sequence[EventRow], following: int | None) -> Response:
     return Json({"items": [metric(row) for row in rows], "next_after": following})
 
 
-def thinned(rows: Sequence[EventRow], points: int) -> list[EventRow]:
-    """Each series of these rows down to at most so many points, in the order of `seq`."""
-    kept: list[EventRow] = []
-    for _, series in groupby(sorted(rows, key=_series), key=_series):
-        one = list(series)
-        kept += [one[index] for index in downsample([row.value for row in one], points)]
-    return sorted(kept, key=lambda row: row.seq)
+def thinned(s: Session, job_id: str, points: int, **which: Any) -> list[int]:
+    """The numbers of at most so many rows of each series, ascending; `which` are those of `events.portions`.
+
+    The rows are counted first and then read in portions, so that a long story takes no more memory than a short one.
+    """
+    series = {key: Thinned(count, points) for key, count in events.lengths(s, job_id, **which).items()}
+    for rows in events.portions(s, job_id, **which):
+        for key, mine in _by_series(rows).items():
+            series[key].add([row.seq for row in mine], [row.value for row in mine])
+    return sorted(number for one in series.values() for number in one.kept().tolist())
 
 
-def _series(row: EventRow) -> tuple[str, str]:
-    return row.name or "", row.split or ""
+def _by_series(rows: Sequence[Any]) -> Mapping[tuple[str, str], list[Any]]:
+    found: dict[tuple[str, str], list[Any]] = {}
+    for row in rows:
+        found.setdefault((row.name or "", row.split or ""), []).append(row)
+    return found
 
 
 def metric(row: EventRow) -> dict[str, Any]:

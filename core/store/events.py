@@ -1,13 +1,13 @@
 """The event log of a job: metrics, status and remarks, numbered by one from 1. Readers ask what follows a number."""
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, insert, select
+from sqlalchemy import Connection, Select, func, insert, select
 from sqlalchemy.orm import Session
 
 from core.jobs.rows import Row
@@ -53,6 +53,8 @@ class EventRow(NamedTuple):
 
 PORTIONS = (500, 50, 5, 1)
 """Rows of one statement: a few sizes, whose texts stay prepared."""
+PORTION = 10_000
+"""Rows that are read at once where a whole story is: some megabytes."""
 METRIC = "job_id, at, seq, recorded, kind, step, epoch, split, name, value"
 """The columns of a metric row that holds a number."""
 _READ = tuple(getattr(Event, name) for name in EventRow._fields)
@@ -96,9 +98,32 @@ def metrics(
     return _read(s, _metrics(job_id, name, split).where(Event.seq > after).limit(limit))
 
 
-def series(s: Session, job_id: str, name: str | None = None, split: str | None = None) -> list[EventRow]:
-    """All metric rows, in order."""
-    return _read(s, _metrics(job_id, name, split))
+def lengths(
+    s: Session, job_id: str, *, after: int, until: int, name: str | None = None, split: str | None = None
+) -> dict[tuple[str, str], int]:
+    """How many metric rows each name and split has behind number `after`, up to `until`."""
+    rows = _metrics(job_id, name, split).where(Event.seq > after, Event.seq <= until).order_by(None)
+    counted = rows.with_only_columns(Event.name, Event.split, func.count()).group_by(Event.name, Event.split)
+    return {(row[0] or "", row[1] or ""): row[2] for row in s.execute(counted)}
+
+
+def portions(
+    s: Session, job_id: str, *, after: int, until: int, name: str | None = None, split: str | None = None
+) -> Iterator[Sequence[Any]]:
+    """The same rows in order, a bounded number at a time: seq, name, split and value of each."""
+    rows = _metrics(job_id, name, split).with_only_columns(Event.seq, Event.name, Event.split, Event.value)
+    while after < until:
+        found = s.execute(rows.where(Event.seq > after, Event.seq <= until).limit(PORTION)).all()
+        yield found
+        after = found[-1].seq if len(found) == PORTION else until
+
+
+def numbered(s: Session, job_id: str, numbers: Sequence[int]) -> list[EventRow]:
+    """The events of these numbers that there are, in order."""
+    found: list[EventRow] = []
+    for start in range(0, len(numbers), PORTION):
+        found += _read(s, _of(job_id).where(Event.seq.in_(numbers[start : start + PORTION])))
+    return found
 
 
 def heads(s: Session, job_ids: Collection[str]) -> dict[str, tuple[int, Status]]:

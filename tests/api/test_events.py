@@ -1,13 +1,15 @@
 """A job's log over HTTP: pages, charts, and streams of what is stored, from anywhere to the end."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import delete, text, update
 
 from api.events import encode
-from core.store import events, leases
+from core.store import events, leases, tables
 from core.store.events import LogRow, MetricRow
 from core.store.holds import hold_of
 from tests.api.conftest import Api
@@ -60,6 +62,29 @@ def test_points_thin_each_series_out(client: TestClient, trained: dict[str, Any]
     loss = [row for row in rows if row["name"] == "loss"]
     assert len(loss) <= 10
     assert (loss[0]["step"], loss[-1]["step"]) == (1, 100)
+
+
+ROWS = 60_000
+MANY = text(
+    "WITH RECURSIVE numbers(n) AS (SELECT 3 UNION ALL SELECT n + 1 FROM numbers WHERE n < :rows + 2) "
+    "INSERT INTO events (job_id, seq, kind, step, epoch, split, name, value, at) "
+    "SELECT :job, n, 'metric', n, 1, 'train', 'loss', n % 1000, 0 FROM numbers"
+)
+
+
+def test_a_chart_of_a_long_story_takes_little_memory(api: Api, client: TestClient) -> None:
+    job = running_with(api, [])
+    with api.services.sessions.begin() as s:
+        s.execute(MANY, {"job": job, "rows": ROWS})
+        s.execute(update(tables.Job).where(tables.Job.id == job).values(last_seq=ROWS + 2))
+    tracemalloc.start()
+    rows = client.get(f"/v1/jobs/{job}/metrics?points=100").json()["items"]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (len(rows), rows[0]["seq"], rows[-1]["seq"]) == (100, 3, ROWS + 2)
+    assert peak < 12e6
+    with api.services.sessions.begin() as s:
+        s.execute(delete(tables.Event).where(tables.Event.job_id == job))
 
 
 def test_what_is_not_finite_has_a_word(api: Api, client: TestClient) -> None:

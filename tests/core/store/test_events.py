@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -106,7 +107,10 @@ def test_metrics_are_found_by_name_and_split(sessions: Sessions, hold: Hold) -> 
         assert numbers(name="loss") == [3, 4, 6]
         assert numbers(split="validation") == [5]
         assert numbers(name="loss", split="validation") == []
-        assert [row.seq for row in events.series(s, hold.job_id, "loss", "train")] == [3, 4, 6]
+        which: dict[str, Any] = {"after": 0, "until": 5, "name": "loss", "split": "train"}
+        assert [row.seq for rows in events.portions(s, hold.job_id, **which) for row in rows] == [3, 4]
+        assert events.lengths(s, hold.job_id, **which) == {("loss", "train"): 2}
+        assert [row.seq for row in events.numbered(s, hold.job_id, [3, 4, 6, 999])] == [3, 4, 6]
 
 
 def test_heads_tell_of_the_jobs_there_are(sessions: Sessions, hold: Hold) -> None:
