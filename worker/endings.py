@@ -50,6 +50,14 @@ def diverged(fact: Diverged) -> Ending:
     return Ending(Status.FAILED, "diverged", StopReason.DIVERGED, error)
 
 
+def rows_exceeded(most: int) -> Ending:
+    """Training leaves more metric rows than the client allowed; the weights are kept."""
+    message = f"the training leaves more than {most:,} metric rows: raise training.log_every or limits.rows"
+    return Ending(
+        Status.FAILED, "limit exceeded", error={"code": "limit_exceeded", "limit": "rows", "message": message}
+    )
+
+
 FAILURES: Mapping[type[Exception], str] = MappingProxyType(
     {
         InvalidData: "invalid_data",

@@ -50,6 +50,8 @@ class Progress:
         Reads `count` stored rows from number `first` on.
     runtime
         Microseconds of training before this run.
+    most
+        Rows that the training may emit; those beyond are dropped, and it is `full`.
     """
 
     def __init__(
@@ -62,10 +64,14 @@ class Progress:
         recorded: int,
         stored: Callable[[int, int], list[MetricRow]],
         runtime: float,
+        most: int | None = None,
     ) -> None:
         self.items: list[Step | Epoch] = []
         self.emitted = emitted
         """Rows that the training has emitted since its first step, those not stored again included."""
+        self.full = False
+        """Whether the training has more rows to leave than it may."""
+        self._most = most
         self._state = state
         self._cadence = cadence
         self._portions = portions
@@ -96,6 +102,8 @@ class Progress:
         """
         fresh = self.items[:]
         found = self._cadence.rows(fresh)
+        if self._most is not None and self.emitted + len(found) > self._most:
+            found, self.full = found[: self._most - self.emitted], True
         known = max(0, min(self._recorded - self.emitted, len(found)))
         remarks = self._compare(found[:known]) if known else []
         del self.items[: len(fresh)]

@@ -15,12 +15,13 @@ from core.jobs.states import Request, StopReason
 from core.nn.state import State
 from core.nn.training import Diverged, Epoch, Step, train
 from core.store import events, leases
+from core.store.checkpoints import KEPT
 from core.store.errors import Fenced
 from core.store.events import MetricRow
 from core.store.holds import Guarded, hold_of
 from core.store.tables import Job
 from worker.desk import Desk
-from worker.endings import INTERRUPTIONS, WISHES, Ending, completed, diverged, failed
+from worker.endings import INTERRUPTIONS, WISHES, Ending, completed, diverged, failed, rows_exceeded
 from worker.heartbeat import Heartbeat
 from worker.held import Held
 from worker.lesson import Lesson, read_lesson
@@ -85,7 +86,8 @@ class Run:
         self._stop = desk.stop
         self._writer = writer
         self._lesson: Lesson = writer.patiently(lambda: read_lesson(desk.sessions, desk.blobs, job.id))
-        self._saves = Saves(desk.blobs, writer, self._lesson.model(), desk.kernels())
+        limits = self._lesson.spec.limits
+        self._saves = Saves(desk.blobs, writer, self._lesson.model(), desk.kernels(), limits.checkpoints or KEPT)
         found = self._saves.latest()
         self._state: State = self._lesson.begin(found)
         self._progress = Progress(
@@ -96,6 +98,7 @@ class Run:
             recorded=job.recorded,
             stored=lambda first, count: _stored(desk, job.id, first, count),
             runtime=job.runtime,
+            most=limits.rows,
         )
 
     def go(self) -> Ending:
@@ -119,11 +122,14 @@ class Run:
                 ending = self._watch(item)
                 if ending is not None:
                     return ending
-        return completed(self._state.stop or StopReason.EPOCHS_COMPLETED)
+        self._writer.emitted()
+        return self._too_much() or completed(self._state.stop or StopReason.EPOCHS_COMPLETED)
 
     def _watch(self, item: Step | Epoch | None) -> Ending | None:
         """See at a batch boundary what is the matter; an ending, if training shall not go on."""
         self._writer.check()
+        if exceeded := self._too_much():
+            return exceeded
         if self._state.stop:
             return None  # the training is over, whatever is wanted
         if request := self._writer.held.request:
@@ -137,6 +143,9 @@ class Run:
         self._saves.between(self._state, self._progress.latest, epoch_ended=isinstance(item, Epoch))
         self._writer.look_at = min(self._saves.due_at, monotonic() + limit - seconds if limit else float("inf"))
         return None
+
+    def _too_much(self) -> Ending | None:
+        return rows_exceeded(self._lesson.spec.limits.rows or 0) if self._progress.full else None
 
     def _end(self, ending: Ending) -> Ending:
         """Save the state and leave the job; a run that shall go on may do so from an older checkpoint."""

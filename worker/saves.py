@@ -62,15 +62,20 @@ class Saves:
         What a prediction needs beside the weights, kept in each file.
     kernels
         The BLAS libraries in use, kept in each file and compared when going on.
+    kept
+        How many checkpoints stay.
     """
 
-    def __init__(self, blobs: Blobs, writer: Writer, model: Mapping[str, Any], kernels: list[dict[str, Any]]) -> None:
+    def __init__(
+        self, blobs: Blobs, writer: Writer, model: Mapping[str, Any], kernels: list[dict[str, Any]], kept: int
+    ) -> None:
         self.wants_epoch = False
         """Whether the end of the next epoch is to be seen."""
         self._blobs = blobs
         self._writer = writer
         self._model = model
         self._kernels = kernels
+        self._kept = kept
         self._space(0.0)
 
     @property
@@ -142,7 +147,7 @@ class Saves:
             )
             if then is not None:
                 then(s, guarded)
-            checkpoints.prune(s, guarded.hold.job_id)
+            checkpoints.prune(s, guarded.hold.job_id, self._kept)
 
         self._writer.write(record)
 

@@ -164,7 +164,8 @@ class Writer:
             self._say_away(error)
         except Exception as error:  # whatever it is, the training thread has to hear of it
             self.fail(error)
-        if self.held.request or self._stopping() or self._needs_answer() or monotonic() >= self.look_at:
+        full = self._progress is not None and self._progress.full
+        if full or self.held.request or self._stopping() or self._needs_answer() or monotonic() >= self.look_at:
             self.attention = True
 
     def _needs_answer(self) -> bool:

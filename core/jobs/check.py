@@ -10,7 +10,7 @@ from typing import Any
 
 from core.data.prepare import Prepared, Signature
 from core.data.targets import Classes, Numbers
-from core.jobs.spec import JobSpec
+from core.jobs.spec import JobLimits, JobSpec
 from core.nn.arrays import Shape
 from core.nn.layers.activation import ActivationLayer
 from core.nn.layers.composite import Layer, Sequential
@@ -117,6 +117,7 @@ def require_weights_of(architecture: Sequential, network: Network, source: Netwo
 
 def check(spec: JobSpec, signature: Signature, limits: Limits) -> Estimate:
     """What the job will cost; `InvalidSpec` where it cannot be trained or goes beyond a limit."""
+    limits = _narrowed(limits, spec.limits)
     resolved = resolve(spec, signature)
     plan, batch = resolved.network.plan, min(spec.training.batch_size, signature.train_rows)
     plans = list(plan.every())
@@ -202,6 +203,19 @@ def _warnings(spec: JobSpec, signature: Signature) -> Iterator[str]:
         yield f"batch_size is more than the {signature.train_rows} rows to train on: each epoch is one step"
     if spec.training.early_stopping and not signature.validation_rows:
         yield "early_stopping watches the training loss, which falls while a net overfits: ask for a validation split"
+
+
+def _narrowed(limits: Limits, wanted: JobLimits) -> Limits:
+    """The service's limits and the job's own together, which may not go beyond them."""
+    bounds = [("memory", wanted.memory, limits.memory), ("flops", wanted.flops, limits.flops)]
+    errors = [
+        (f"/limits/{name}", f"is beyond the service's own limit of {most:,}: choose at most that, or leave it out")
+        for name, wish, most in bounds
+        if wish is not None and wish > most
+    ]
+    if errors:
+        raise InvalidSpec(errors, "limit_exceeded")
+    return replace(limits, memory=wanted.memory or limits.memory, flops=wanted.flops or limits.flops)
 
 
 def _within(estimate: Estimate, limits: Limits, layers: int) -> None:

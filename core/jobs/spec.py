@@ -27,6 +27,20 @@ class StartFrom:
     """Which of its weights: those of the best epoch, the last, or those of a checkpoint, by its step."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobLimits:
+    """What this one job may take, where that is less than the service allows; for time there is `max_runtime`."""
+
+    memory: Annotated[int, Ge(1)] | None = None
+    """Bytes by the estimate; a job that needs more is refused."""
+    flops: Annotated[int, Ge(1)] | None = None
+    """Floating-point operations a step; a job that needs more is refused."""
+    rows: Annotated[int, Ge(1)] | None = None
+    """Metric rows; a job that would leave more ends as failed, with its weights kept."""
+    checkpoints: Annotated[int, Ge(1), Le(2)] | None = None
+    """How many checkpoints are kept at a time; left out: two, so that one may be damaged."""
+
+
 class JobSpec(BaseModel):
     """A job: data, architecture, loss, optimizer and training."""
 
@@ -63,6 +77,8 @@ class JobSpec(BaseModel):
     """How long, in which portions, and when to stop."""
     priority: Annotated[int, Ge(-10), Le(10)] = 0
     """Among the jobs that wait, those with more are trained first."""
+    limits: JobLimits = JobLimits()
+    """What it may take at most."""
     start_from: StartFrom | None = None
     """Begin with the weights of another job instead of drawing them."""
     metadata: Annotated[dict[Annotated[str, Len(1, 64)], Annotated[str, MaxLen(512)]], MaxLen(16)] = {}

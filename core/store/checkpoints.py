@@ -107,9 +107,9 @@ def discard(s: Session, hold: Hold, checkpoint_id: str) -> Checkpoint | None:
     return before
 
 
-def prune(s: Session, job_id: str) -> None:
-    """Forget all but the newest two and where the job began, in a guarded transaction."""
-    _forget(s, [one.id for one in of_job(s, job_id)[KEPT:] if one.reason != CONTINUE])
+def prune(s: Session, job_id: str, kept: int = KEPT) -> None:
+    """Forget all but the newest few and where the job began, in a guarded transaction."""
+    _forget(s, [one.id for one in of_job(s, job_id)[kept:] if one.reason != CONTINUE])
 
 
 def _own(job_id: str) -> tuple[Any, ...]:

@@ -122,6 +122,30 @@ def test_a_job_is_paused_at_a_batch_and_goes_on_bit_for_bit(desk: Desk, monkeypa
     assert stream(desk.sessions, job_id) == stream(desk.sessions, calm)
 
 
+@pytest.mark.parametrize("epochs", [30, LONG])
+def test_more_rows_than_were_allowed_end_the_job(desk: Desk, epochs: int) -> None:
+    spec = a_spec(epochs=epochs, log_every=1)
+    allowed = post(desk.sessions, a_spec(epochs=10) | {"limits": {"rows": 40}})
+    job_id = post(desk.sessions, spec | {"limits": {"rows": 41, "checkpoints": 1}})
+    work(desk)
+    assert (row(desk.sessions, allowed).status, len(stream(desk.sessions, allowed))) == (Status.SUCCEEDED, 40)
+    job = row(desk.sessions, job_id)
+    assert job.error is not None
+    assert (job.status, job.error["code"], job.error["limit"]) == (Status.FAILED, "limit_exceeded", "rows")
+    assert len(stream(desk.sessions, job_id)) == 41
+    assert saved_at(desk.sessions, job_id) == [job.step]
+
+
+@pytest.mark.parametrize("kept", [1, 2])
+def test_as_many_checkpoints_are_kept_as_were_asked_for(desk: Desk, monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
+    monkeypatch.setattr(saves, "AT_EPOCHS", 0.0)
+    monkeypatch.setattr(saves, "SPACING", 0)
+    job_id = post(desk.sessions, a_spec(SPIRALS, epochs=6, batch_size=30) | {"limits": {"checkpoints": kept}})
+    stop_at(monkeypatch, desk, 10, lambda: None)
+    work(desk)
+    assert len(saved_at(desk.sessions, job_id)) == kept
+
+
 @pytest.mark.parametrize("keep", list(Keep))
 def test_cancel_takes_effect_at_the_next_batch(desk: Desk, monkeypatch: pytest.MonkeyPatch, keep: Keep) -> None:
     job_id = post(desk.sessions, a_spec(epochs=LONG))

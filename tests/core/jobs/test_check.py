@@ -103,6 +103,10 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
         "invalid_spec",
         "mean_absolute_error",
     ),
+    ({"limits": {"memory": 10**12}}, "/limits/memory", "limit_exceeded", "at most that"),
+    ({"limits": {"flops": 10**15}}, "/limits/flops", "limit_exceeded", "at most that"),
+    ({"limits": {"memory": 10}}, "/architecture", "limit_exceeded", "bytes of memory, and 10 are allowed"),
+    ({"limits": {"flops": 10}}, "/architecture", "limit_exceeded", "a step, and 10 are allowed"),
     ({"layers": [dense(10**6), dense(10**6), dense(1)]}, "/architecture", "limit_exceeded", "parameters"),
     ({"layers": [dense(2**31 - 1)] * 40 + [dense(1)]}, "/architecture", "limit_exceeded", "more than 10^"),
 ]
