@@ -3,7 +3,8 @@
 Bodies are validated by our own code, so their schemas are put into the components here and referred to.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal
 
 from fastapi import FastAPI
@@ -15,6 +16,9 @@ from api.problems import FACTS, MEDIA_TYPE, Fact, Problem
 from api.problems import InvalidParameter as _InvalidParameter
 
 REF = "#/components/schemas/{model}"
+
+MAKERS: Mapping[str, str] = MappingProxyType({"/v1/jobs": "job_id", "/v1/datasets": "dataset_id"})
+"""Where things are made, and the parameter by which other routes know them."""
 
 Examples = Mapping[str, Mapping[str, Any]]
 
@@ -84,4 +88,22 @@ def document(app: FastAPI, models: Sequence[type[BaseModel]]) -> dict[str, Any]:
     _, ours = models_json_schema(wanted, ref_template=REF)
     components = made.setdefault("components", {}).setdefault("schemas", {})
     components.update(ours["$defs"])
+    for schema in components.values():
+        _with_required_type(schema)
+    for path, parameter in MAKERS.items():
+        made["paths"][path]["post"]["responses"]["201"]["links"] = dict(_links(made["paths"], parameter))
     return made
+
+
+def _with_required_type(schema: dict[str, Any]) -> None:
+    """A member of a kind is told by its `type`, which a body cannot leave out though the dataclass has a default."""
+    if "const" in schema.get("properties", {}).get("type", {}):
+        schema["required"] = sorted({"type", *schema.get("required", ())})
+
+
+def _links(paths: Mapping[str, Any], parameter: str) -> Iterator[tuple[str, Any]]:
+    """What can be asked of a thing that was just made, by its id."""
+    for path, methods in paths.items():
+        for operation in methods.values() if f"{{{parameter}}}" in path else ():
+            name = operation["operationId"]
+            yield name, {"operationId": name, "parameters": {parameter: "$response.body#/id"}}
