@@ -15,7 +15,7 @@ from benchmarks.outcome import Missing, Outcome, at_least, ratios
 from core.nn.activations import Relu
 from core.nn.layers.composite import Sequential
 from core.nn.layers.dense import Dense
-from core.nn.losses import CrossEntropy
+from core.nn.losses.classes import CrossEntropy
 from core.nn.network import Network
 from core.nn.optimizers.moments import Adam
 from core.nn.schedules import ConstantRate

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 from core.nn.layers.composite import Sequential
 from core.nn.layers.dense import Dense
-from core.nn.losses import MeanSquaredError
+from core.nn.losses.numbers import MeanSquaredError
 from core.nn.network import Network
 from core.nn.optimizers.descent import GradientDescent
 from core.nn.state import start

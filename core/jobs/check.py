@@ -15,7 +15,11 @@ from core.nn.arrays import Shape
 from core.nn.layers.activation import ActivationLayer
 from core.nn.layers.composite import Layer, Sequential
 from core.nn.layers.dense import Dense
-from core.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError, Misfit, Targets
+from core.nn.losses import Loss
+from core.nn.losses.bits import BinaryCrossEntropy
+from core.nn.losses.classes import CrossEntropy
+from core.nn.losses.kind import Misfit, Targets
+from core.nn.losses.numbers import MeanSquaredError
 from core.nn.metrics import USUAL, Metric
 from core.nn.network import Network
 from core.nn.plan import Plan, ShapeMismatch

@@ -11,7 +11,7 @@ import numpy as np
 
 from core.nn.arrays import Array
 from core.nn.kinds import Tagged
-from core.nn.losses import Predicts
+from core.nn.losses.kind import Predicts
 
 Sums: TypeAlias = list[float]
 """What a metric has gathered: `width` numbers that begin at zero."""

@@ -224,8 +224,13 @@ class Learner:
             sums["loss"] = [0.0]
             sums |= {metric.type: [0.0] * metric.width for metric in self.metrics}
         sums["loss"][0] += loss * len(outputs)
+        answers = self._answers(outputs)
         for metric in self.metrics:
-            metric.add(sums[metric.type], outputs, targets)
+            metric.add(sums[metric.type], answers, targets)
+
+    def _answers(self, outputs: Array) -> Array:
+        """What metrics look at: numbers as they are predicted, and of classes the logits."""
+        return self.loss.link(outputs) if self.loss.predicts == "numbers" else outputs
 
     def _validate(self) -> dict[str, float]:
         if self.x_validation is None:
@@ -237,7 +242,7 @@ class Learner:
         found = {"val_loss": loss + self.network.penalty(state.weights)}
         for metric in self.metrics:
             sums = [0.0] * metric.width
-            metric.add(sums, outputs, targets)
+            metric.add(sums, self._answers(outputs), targets)
             found[f"val_{metric.type}"] = metric.value(sums)
         return found
 

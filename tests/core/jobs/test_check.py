@@ -8,7 +8,9 @@ import pytest
 from core.data.prepare import prepare, signature
 from core.jobs.check import InvalidSpec, Limits, check, resolve
 from core.jobs.spec import JobSpec
-from core.nn.losses import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
+from core.nn.losses.bits import BinaryCrossEntropy
+from core.nn.losses.classes import CrossEntropy
+from core.nn.losses.numbers import MeanSquaredError
 
 NUMBERS = {"type": "inline", "x": [[1, 2], [3, 4], [5, 6], [7, 8]], "y": [1, 2, 3, 4]}
 WORDS = {"type": "inline", "x": [[1, 2], [3, 4], [5, 6], [7, 8]], "y": ["cat", "dog", "cat", "dog"]}

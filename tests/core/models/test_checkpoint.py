@@ -10,7 +10,8 @@ from core.data.sources import Inline
 from core.models.checkpoint import DamagedCheckpoint, decode, encode, weights_sha256
 from core.models.model import Model, describe
 from core.nn.layers.dense import Dense
-from core.nn.losses import CrossEntropy, MeanSquaredError
+from core.nn.losses.classes import CrossEntropy
+from core.nn.losses.numbers import MeanSquaredError
 from core.nn.network import Network
 from core.nn.optimizers.moments import Adam
 from core.nn.state import start

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from core.nn import activations, initializers, losses, metrics, regularizers, schedules
+from core.nn import activations, initializers, metrics, regularizers, schedules
 from core.nn.activations import Activation
 from core.nn.arrays import Array, Shape
 from core.nn.layers import (
@@ -23,7 +23,7 @@ from core.nn.layers import (
     shaping,
 )
 from core.nn.layers.composite import Layer, Sequential
-from core.nn.losses import Loss
+from core.nn.losses import Loss, bits, classes, numbers
 from core.nn.optimizers import descent, matrices, moments, scales, wrappers
 from core.nn.optimizers.wrappers import Optimizer
 from core.nn.schedules import Schedule
@@ -44,7 +44,7 @@ class LayerCase(NamedTuple):
 
 
 class LossCase(NamedTuple):
-    """A loss, the shape of a row of outputs, and what its targets are: numbers, classes, bits or shares."""
+    """A loss, the shape of a row of outputs, and what its targets are, a word of `test_gradients.some_targets`."""
 
     loss: Loss
     output_shape: Shape
@@ -157,12 +157,33 @@ ACTIVATIONS: list[Activation] = [
 ]
 
 LOSSES: list[LossCase] = [
-    LossCase(losses.MeanSquaredError(), (3,), "numbers"),
-    LossCase(losses.MeanSquaredError(), (2, 3), "numbers"),
-    LossCase(losses.BinaryCrossEntropy(), (1,), "bits"),
-    LossCase(losses.BinaryCrossEntropy(), (4,), "bits"),
-    LossCase(losses.CrossEntropy(), (5,), "classes"),
-    LossCase(losses.CrossEntropy(), (5,), "shares"),
+    LossCase(numbers.MeanSquaredError(), (3,), "numbers"),
+    LossCase(numbers.MeanSquaredError(), (2, 3), "numbers"),
+    LossCase(numbers.MeanAbsoluteError(), (2, 3), "numbers"),
+    LossCase(numbers.MeanAbsolutePercentageError(), (3,), "numbers"),
+    LossCase(numbers.MeanSquaredLogarithmicError(), (3,), "counts"),
+    LossCase(numbers.Huber(delta=0.7), (3,), "numbers"),
+    LossCase(numbers.LogCosh(), (2, 3), "numbers"),
+    LossCase(numbers.Quantile(quantile=0.8), (3,), "numbers"),
+    LossCase(numbers.Poisson(), (3,), "counts"),
+    LossCase(numbers.GaussianNegativeLogLikelihood(), (4,), "halves"),
+    LossCase(numbers.CosineSimilarity(), (2, 3), "numbers"),
+    LossCase(bits.BinaryCrossEntropy(), (1,), "bits"),
+    LossCase(bits.BinaryCrossEntropy(), (4,), "bits"),
+    LossCase(bits.BinaryCrossEntropy(label_smoothing=0.2), (1,), "bits"),
+    LossCase(bits.BinaryFocalCrossEntropy(), (1,), "bits"),
+    LossCase(bits.BinaryFocalCrossEntropy(gamma=0.5, apply_class_balancing=True), (4,), "bits"),
+    LossCase(bits.Hinge(), (1,), "bits"),
+    LossCase(bits.SquaredHinge(), (4,), "bits"),
+    LossCase(bits.Dice(), (2, 4), "bits"),
+    LossCase(classes.CrossEntropy(), (5,), "classes"),
+    LossCase(classes.CrossEntropy(), (5,), "shares"),
+    LossCase(classes.CrossEntropy(label_smoothing=0.1, class_weight=(1, 2, 3, 4, 5)), (5,), "classes"),
+    LossCase(classes.FocalCrossEntropy(), (5,), "classes"),
+    LossCase(classes.FocalCrossEntropy(gamma=0.5, alpha=1), (5,), "shares"),
+    LossCase(classes.KlDivergence(), (5,), "shares"),
+    LossCase(classes.KlDivergence(), (5,), "classes"),
+    LossCase(classes.CategoricalHinge(), (5,), "classes"),
 ]
 
 PLAIN = descent.GradientDescent()

@@ -13,7 +13,8 @@ from core.nn.layers.composite import Sequential
 from core.nn.layers.dense import Dense
 from core.nn.layers.dropout import Dropout
 from core.nn.layers.normalization import BatchNormalization
-from core.nn.losses import CrossEntropy, Loss
+from core.nn.losses import Loss
+from core.nn.losses.classes import CrossEntropy
 from core.nn.metrics import Accuracy
 from core.nn.network import Network
 from core.nn.optimizers.moments import Adam

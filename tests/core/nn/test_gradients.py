@@ -10,7 +10,7 @@ from core.nn.activations import Activation, Tanh
 from core.nn.gradients import check_gradient
 from core.nn.layers.activation import ActivationLayer
 from core.nn.layers.dense import Dense
-from core.nn.losses import MeanSquaredError
+from core.nn.losses.numbers import MeanSquaredError
 from core.nn.network import Network
 from tests.core.nn.cases import ACTIVATIONS, LAYERS, LOSSES, LayerCase, LossCase, sequential
 
@@ -18,10 +18,15 @@ TOLERANCE = 1e-6
 BATCHES = [1, 7]
 
 
+BOUNDED = [case for case in LOSSES if case.loss.type != "poisson"]  # whose link is an exponential
+
+
 def some_targets(kind: str, rows: int, shape: tuple[int, ...], rng: np.random.Generator) -> Any:
     """Targets of each kind that a loss may want."""
     made: dict[str, Any] = {
         "numbers": rng.standard_normal((rows, *shape)),
+        "halves": rng.standard_normal((rows, *shape[:-1], shape[-1] // 2)),
+        "counts": rng.poisson(2, (rows, *shape)).astype(float),
         "bits": rng.integers(0, 2, (rows, *shape)).astype(float),
         "classes": rng.integers(0, shape[-1], rows),
         "shares": rng.dirichlet(np.ones(shape[-1]), rows),
@@ -73,7 +78,7 @@ def test_a_loss_knows_its_gradient(case: LossCase, batch: int) -> None:
         assert found.error <= TOLERANCE, found
 
 
-@pytest.mark.parametrize(("case", "size"), list(itertools.product(LOSSES, [1e3, -1e3])), ids=str)
+@pytest.mark.parametrize(("case", "size"), list(itertools.product(BOUNDED, [1e3, -1e3])), ids=str)
 def test_a_loss_stays_finite_for_huge_outputs(case: LossCase, size: float) -> None:
     rng = np.random.default_rng(5)
     network = Network(sequential(Dense(units=case.output_shape[-1])), (*case.output_shape[:-1], 3))

@@ -9,7 +9,17 @@ import pytest
 from core.nn.activations import Gelu, Softmax
 from core.nn.arena import Arena, Run
 from core.nn.initializers import Initializer
-from core.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError, Misfit, Targets
+from core.nn.losses import Loss
+from core.nn.losses.bits import BinaryCrossEntropy, Dice, Hinge
+from core.nn.losses.classes import CrossEntropy
+from core.nn.losses.kind import Misfit, Targets
+from core.nn.losses.numbers import (
+    CosineSimilarity,
+    GaussianNegativeLogLikelihood,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    Poisson,
+)
 from core.nn.metrics import Metric
 from core.nn.regularizers import Regularizer
 from tests.core.nn.cases import INITIALIZERS, METRICS, REGULARIZERS, SCHEDULES, ScheduleCase
@@ -95,6 +105,22 @@ FITS: list[tuple[Loss, Targets, tuple[int, ...], bool | None]] = [  # None: fits
     (CrossEntropy(), Targets(shape=(3,)), (3,), False),
     (CrossEntropy(), Targets(integers=True, least=0, most=0), (1,), True),
     (CrossEntropy(), Targets(integers=True, least=0, most=1), (2, 2), True),
+    (CrossEntropy(class_weight=(1, 2, 3)), Targets(classes=3), (3,), None),
+    (CrossEntropy(class_weight=(1, 2)), Targets(classes=3), (3,), False),
+    (MeanSquaredLogarithmicError(), Targets(least=0), (1,), None),
+    (MeanSquaredLogarithmicError(), Targets(least=-1), (1,), False),
+    (Poisson(), Targets(least=0), (1,), None),
+    (Poisson(), Targets(least=-1), (1,), False),
+    (Poisson(), Targets(classes=3), (3,), False),
+    (GaussianNegativeLogLikelihood(), Targets(), (2,), None),
+    (GaussianNegativeLogLikelihood(), Targets(shape=(4, 3)), (4, 6), None),
+    (GaussianNegativeLogLikelihood(), Targets(), (1,), True),
+    (CosineSimilarity(), Targets(shape=(2,)), (2,), None),
+    (CosineSimilarity(), Targets(), (1,), True),
+    (Hinge(), Targets(classes=2), (1,), None),
+    (Hinge(), Targets(classes=3), (1,), False),
+    (Dice(), Targets(shape=(2, 2), least=0, most=1), (2, 2), None),
+    (Dice(), Targets(least=0, most=1), (1,), False),
 ]
 
 

@@ -19,7 +19,7 @@ from core.nn.layers.embedding import Embedding, NoSuchEmbedding
 from core.nn.layers.normalization import BatchNormalization, GroupNormalization, LayerNormalization
 from core.nn.layers.pooling import GlobalAveragePooling1D, MaxPooling2D
 from core.nn.layers.shaping import Flatten, Permute, RepeatVector, Reshape
-from core.nn.losses import MeanSquaredError
+from core.nn.losses.numbers import MeanSquaredError
 from core.nn.network import Network
 from core.nn.plan import ShapeMismatch
 from tests.core.nn.cases import LAYERS, LayerCase, sequential

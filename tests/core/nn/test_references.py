@@ -18,7 +18,11 @@ from core.nn.layers.activation import ActivationLayer
 from core.nn.layers.composite import Sequential
 from core.nn.layers.dense import Dense
 from core.nn.layers.normalization import BatchNormalization
-from core.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError
+from core.nn.losses import Loss, bits, numbers
+from core.nn.losses import classes as classes_
+from core.nn.losses.bits import BinaryCrossEntropy
+from core.nn.losses.classes import CrossEntropy
+from core.nn.losses.numbers import MeanSquaredError
 from core.nn.optimizers import descent, matrices, moments, scales, wrappers
 from core.nn.optimizers.descent import GradientDescent
 from core.nn.optimizers.moments import Adam
@@ -29,6 +33,7 @@ from core.nn.training import Step, Training
 from tests.backends import missing
 from tests.core.nn.cases import PLAIN, sequential
 from tests.core.nn.some import ATraining, Rows, classes
+from tests.core.nn.test_gradients import some_targets
 
 STEPS = 200
 EVERY_ROW = Training(epochs=STEPS, batch_size=64, shuffle=False, metrics=())
@@ -270,6 +275,87 @@ def test_an_activation_is_torchs(
     d_z = activation.forward(z, out, Run(Arena(np.float64), training=True))(slope)
     np.testing.assert_allclose(out, expected.detach().numpy(), rtol=1e-7, atol=1e-13)
     np.testing.assert_allclose(d_z, theirs.grad.numpy(), rtol=1e-7, atol=1e-13)
+
+
+def smoothly_focal(f: Any, z: Any, t: Any) -> Any:
+    """The focal loss of two classes as it is printed, γ = 2 and no balance."""
+    p = f.sigmoid(z)
+    p_t = p * t + (1 - p) * (1 - t)
+    return (-((1 - p_t) ** 2) * p_t.log()).mean()
+
+
+LOSSES: list[tuple[Loss, str, tuple[int, ...], Any]] = [
+    (numbers.MeanSquaredError(), "numbers", (3,), lambda f, z, t: f.mse_loss(z, t)),
+    (numbers.MeanAbsoluteError(), "numbers", (3,), lambda f, z, t: f.l1_loss(z, t)),
+    (
+        numbers.MeanAbsolutePercentageError(), "numbers", (3,),
+        lambda _, z, t: 100 * ((z - t).abs() / t.abs()).mean(),
+    ),
+    (
+        numbers.MeanSquaredLogarithmicError(), "counts", (3,),
+        lambda f, z, t: f.mse_loss(f.relu(z).log1p(), t.log1p()),
+    ),
+    (numbers.Huber(delta=0.7), "numbers", (3,), lambda f, z, t: f.huber_loss(z, t, delta=0.7)),
+    (numbers.LogCosh(), "numbers", (3,), lambda _, z, t: (z - t).cosh().log().mean()),
+    (
+        numbers.Quantile(quantile=0.8), "numbers", (3,),
+        lambda f, z, t: (0.8 * f.relu(t - z) + 0.2 * f.relu(z - t)).mean(),
+    ),
+    (numbers.Poisson(), "counts", (3,), lambda f, z, t: f.poisson_nll_loss(z, t)),
+    (
+        numbers.GaussianNegativeLogLikelihood(), "halves", (4,),
+        lambda f, z, t: f.gaussian_nll_loss(z[:, :2], t, f.softplus(z[:, 2:], threshold=1000) + 1e-6, eps=1e-6),
+    ),
+    (numbers.CosineSimilarity(), "numbers", (3,), lambda f, z, t: -f.cosine_similarity(z, t).mean()),
+    (bits.BinaryCrossEntropy(), "bits", (4,), lambda f, z, t: f.binary_cross_entropy_with_logits(z, t)),
+    (
+        bits.BinaryCrossEntropy(label_smoothing=0.2), "bits", (4,),
+        lambda f, z, t: f.binary_cross_entropy_with_logits(z, 0.8 * t + 0.1),
+    ),
+    (bits.BinaryFocalCrossEntropy(), "bits", (4,), smoothly_focal),
+    (bits.Hinge(), "bits", (1,), lambda f, z, t: f.relu(1 - (2 * t - 1) * z).mean()),
+    (bits.SquaredHinge(), "bits", (1,), lambda f, z, t: (f.relu(1 - (2 * t - 1) * z) ** 2).mean()),
+    (
+        bits.Dice(), "bits", (6,),
+        lambda f, z, t: (1 - 2 * (f.sigmoid(z) * t).sum(1) / (f.sigmoid(z).sum(1) + t.sum(1) + 1e-7)).mean(),
+    ),
+    (classes_.CrossEntropy(), "classes", (5,), lambda f, z, t: f.cross_entropy(z, t)),
+    (classes_.CrossEntropy(), "shares", (5,), lambda f, z, t: f.cross_entropy(z, t)),
+    (
+        classes_.CrossEntropy(label_smoothing=0.1), "classes", (5,),
+        lambda f, z, t: f.cross_entropy(z, t, label_smoothing=0.1),
+    ),
+    (
+        classes_.CrossEntropy(class_weight=(1, 2, 3, 4, 5)), "classes", (5,),
+        lambda f, z, t: ((t + 1) * f.cross_entropy(z, t, reduction="none")).mean(),
+    ),
+    (
+        classes_.FocalCrossEntropy(), "classes", (5,),
+        lambda f, z, t: (0.25 * (1 - z.softmax(1)) ** 2 * f.one_hot(t, 5) * -z.log_softmax(1)).sum(1).mean(),
+    ),
+    (
+        classes_.KlDivergence(), "shares", (5,),
+        lambda f, z, t: f.kl_div(z.log_softmax(1), t, reduction="batchmean"),
+    ),
+    (
+        classes_.CategoricalHinge(), "classes", (5,),
+        lambda f, z, t: f.relu(
+            1 + z.masked_fill(f.one_hot(t, 5).bool(), -1e9).amax(1) - z.gather(1, t[:, None])[:, 0]
+        ).mean(),
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("loss", "kind", "shape", "formula"), LOSSES, ids=lambda v: getattr(v, "type", ""))
+def test_a_loss_is_torchs(torch: Any, loss: Loss, kind: str, shape: tuple[int, ...], formula: Any) -> None:
+    rng = np.random.default_rng(7)
+    z, t = 2 * rng.standard_normal((40, *shape)), some_targets(kind, 40, shape, rng)
+    theirs = torch.tensor(z, requires_grad=True)
+    expected = formula(torch.nn.functional, theirs, torch.from_numpy(t))
+    expected.backward()
+    value, gradient = loss.forward(z, t, Run(Arena(np.float64), training=True))
+    assert value == pytest.approx(expected.item(), rel=1e-10)
+    np.testing.assert_allclose(gradient(), theirs.grad.numpy(), rtol=1e-9, atol=1e-15)
 
 
 def same_net(torch: Any, architecture: Sequential, training: ATraining) -> Any:

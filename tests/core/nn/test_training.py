@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from core.nn.initializers import Constant
 from core.nn.layers.dense import Dense
-from core.nn.losses import CrossEntropy, MeanSquaredError
+from core.nn.losses.classes import CrossEntropy
+from core.nn.losses.numbers import MeanSquaredError
 from core.nn.metrics import MeanAbsoluteError
 from core.nn.optimizers.descent import GradientDescent, StochasticGradientDescent
 from core.nn.optimizers.moments import Adam

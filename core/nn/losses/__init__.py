@@ -1,0 +1,15 @@
+"""How wrong a network is, in one number, and in which direction it gets worse.
+
+A loss owns its link, the function that turns a network's outputs (logits) into an answer: it is computed from the
+logits, where it is stable, and nobody pairs a final activation with it. All losses are means over the batch.
+`applies` names the link, `predicts` says what it is for, `misfit` which outputs and targets it can compare.
+"""
+
+from typing import Annotated, TypeAlias
+
+from core.nn.kinds import Tagged
+from core.nn.losses.bits import OfBits
+from core.nn.losses.classes import OfAnyClass
+from core.nn.losses.numbers import OfNumber
+
+Loss: TypeAlias = Annotated[OfNumber | OfBits | OfAnyClass, Tagged()]

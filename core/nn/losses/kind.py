@@ -1,0 +1,61 @@
+"""What a loss says of itself, and what it is told of the targets."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from core.nn.arrays import Array, Shape
+
+Predicts: TypeAlias = Literal["numbers", "classes"]
+"""What a loss, or a metric, is about."""
+
+Lost: TypeAlias = tuple[float, Callable[[], Array]]
+"""The value, and the backward pass that gives its gradient with regard to the outputs."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Targets:
+    """What is known of the targets before they are read: the shape of a row's, and what values there are.
+
+    `classes` is how many classes there are, where the targets name classes; else they are numbers.
+    """
+
+    shape: Shape = (1,)
+    classes: int | None = None
+    integers: bool = False
+    least: float = -math.inf
+    most: float = math.inf
+
+    def within(self, least: float, most: float) -> bool:
+        """Whether every number lies between the two."""
+        return least <= self.least and self.most <= most
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """Why outputs and targets cannot be compared, and what to do.
+
+    It is said of the last layer, or, where `output` is false, of the loss itself.
+    """
+
+    message: str
+    output: bool = True
+
+
+def unequal(targets: Shape, output: Shape) -> Misfit | None:
+    """Why rows of both shapes cannot be compared number by number, if they cannot."""
+    if targets == output:
+        return None
+    return Misfit(f"emits {output}, and a row of the target has the shape {targets}: make them equal")
+
+
+def not_class_numbers(targets: Targets, units: int, loss: str) -> Misfit | None:
+    """Why the targets are no class numbers for so many units, if they are not."""
+    if targets.shape != (1,) or not targets.integers:
+        wanted = f"{loss} needs class numbers 0, 1, … or one share for each class"
+        return Misfit(f"{wanted}: use mean_squared_error for other numbers", output=False)
+    if not targets.within(0, units - 1):
+        numbers = f"the class numbers go from {targets.least:g} to {targets.most:g}"
+        return Misfit(f"has {units} units, for the classes 0 to {units - 1}, and {numbers}")
+    return None
