@@ -186,8 +186,8 @@ def _wrong_metrics(
 
 
 def _layers(layer: Layer, plan: Plan, pointer: str) -> Iterator[LayerEstimate]:
-    for position, (part, inner) in enumerate(zip(getattr(layer, "layers", ()), plan.parts, strict=True)):
-        place = f"{pointer}/layers/{position}"
+    for (path, part), inner in zip(getattr(layer, "inside", list)(), plan.parts, strict=False):
+        place = "/".join([pointer, *map(str, path)])
         yield LayerEstimate(place, part.type, inner.output_shape, inner.parameters)
         yield from _layers(part, inner, place)
 

@@ -124,8 +124,8 @@ def _views(
     slopes = {name: next(gradients) for name in plan.weights}
     moving = {name: next(statistics) for name in plan.statistics}
     parts = []
-    below = input_gradient or (bool(own) and plan.trainable)
+    below = input_gradient or (bool(own) and plan.trainable) or (plan.order == "loop" and plan.learns)
     for part in plan.parts:
         parts.append(_views(part, weights, gradients, statistics, input_gradient=below))
-        below = below or part.learns
+        below = below or (part.learns and plan.order != "abreast")
     return Views(own, slopes, moving, tuple(parts), plan.learns, input_gradient, plan.trainable)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from core.nn.arrays import Array, Shape, size
 from core.nn.initializers import Initializer
@@ -61,6 +62,8 @@ class Plan:
     scratch: int = 0
     parts: tuple[Plan, ...] = ()
     trainable: bool = True
+    order: Literal["chain", "abreast", "loop"] = "chain"
+    """What the parts get: each what the one before emits, all the same, or one its own output again."""
 
     def frozen_unless(self, trainable: bool) -> Plan:
         """The same, parts included, with nothing that changes while training and no penalties on what cannot change."""
@@ -69,6 +72,11 @@ class Plan:
         weights = {name: replace(weight, regularizer=None) for name, weight in self.weights.items()}
         parts = tuple(part.frozen_unless(trainable) for part in self.parts)
         return replace(self, weights=weights, parts=parts, trainable=False)
+
+    def times(self, count: int) -> Plan:
+        """The same for `count` runs of it, which share its weights."""
+        parts = tuple(part.times(count) for part in self.parts)
+        return replace(self, flops=count * self.flops, floats=count * self.floats, parts=parts)
 
     def every(self) -> Iterator[Plan]:
         """The plan itself and those of its parts, depth first: the order of the flat vectors."""

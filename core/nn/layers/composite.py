@@ -5,13 +5,16 @@ The union of all layers stands here, since a composite may hold any of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Annotated, Literal, TypeAlias
 
-from annotated_types import MinLen
+import numpy as np
+from annotated_types import Ge, Le, MinLen
 
 from core.nn.arena import Run
-from core.nn.arrays import Array, Backward, Shape
+from core.nn.arrays import Array, Backward, Shape, size
 from core.nn.kinds import Tagged
 from core.nn.layers.activation import ActivationLayer
 from core.nn.layers.bordering import Bordering
@@ -35,14 +38,15 @@ class Sequential:
     trainable: bool = True
     """Whether anything in it learns; if not, all of it is as if it were not trainable itself."""
 
+    def inside(self) -> Iterator[tuple[Path, Layer]]:
+        """The layers, each with its place in the spec."""
+        return ((("layers", position), layer) for position, layer in enumerate(self.layers))
+
     def plan(self, shape: Shape) -> Plan:
         """Each layer's plan for what the one before it emits."""
         parts = []
         for position, layer in enumerate(self.layers):
-            try:
-                parts.append(layer.plan(shape))
-            except ShapeMismatch as error:
-                raise error.within(f"layer {position + 1} ({layer.type})", "layers", position) from None
+            parts.append(_planned(layer, shape, f"layer {position + 1}", "layers", position))
             shape = parts[-1].output_shape
         return Plan(shape, parts=tuple(parts)).frozen_unless(self.trainable)
 
@@ -63,6 +67,288 @@ class Sequential:
         return x, backward_through
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Residual:
+    """`y = x + f(x)`, or `y = p(x) + f(x)` where f emits another shape (He et al. 2015, eq. 1 and 2)."""
+
+    type: Literal["residual"] = "residual"
+    layer: Layer
+    """The layer f, such as a sequential."""
+    projection: Layer | None = None
+    """The layer p, such as a conv2d with a kernel of 1; left out: x as it is."""
+    trainable: bool = True
+    """Whether anything in it learns; if not, all of it is as if it were not trainable itself."""
+
+    def inside(self) -> Iterator[tuple[Path, Layer]]:
+        """Its layer and its projection, each with its place in the spec."""
+        yield ("layer",), self.layer
+        if self.projection is not None:
+            yield ("projection",), self.projection
+
+    def plan(self, shape: Shape) -> Plan:
+        """Both parts' plans, which have to emit the same shape."""
+        parts = tuple(_planned(layer, shape, "its layer", *path) for path, layer in self.inside())
+        output, beside = parts[0].output_shape, parts[1].output_shape if self.projection else shape
+        if output != beside:
+            raise ShapeMismatch(f"gets {beside} to add to {output}: add a projection that emits the same shape")
+        plan = Plan(output, parts=parts, flops=size(output), floats=3 * size(output) + size(shape), order="abreast")
+        return plan.frozen_unless(self.trainable)
+
+    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+        """`∂x` is the sum of what comes back through f and past it."""
+        branches = [layer for _, layer in self.inside()]
+        outputs, backwards = _abreast(branches, x, views, run)
+        y: Array = run.empty(outputs[0].shape)
+        np.add(outputs[0], outputs[1] if self.projection else x, out=y)
+
+        def backward(d_y: Array) -> Array:
+            gradients = [step_back(_copy(d_y, run)) for step_back in backwards]
+            past = [] if self.projection else [d_y]
+            return _sum([*gradients, *past], run) if views.input_gradient else d_y
+
+        return y, backward
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parallel:
+    """Branches that get the same input, and their outputs put together (Szegedy et al. 2014).
+
+    A linear `activation` is a branch that passes its input on: with `concatenate` it is the skip of a U-Net.
+    """
+
+    type: Literal["parallel"] = "parallel"
+    branches: Annotated[tuple[Layer, ...], MinLen(1)]
+    """The branches, such as sequentials."""
+    merge: Literal["add", "concatenate", "multiply", "average"] = "concatenate"
+    """How outputs become one: along the last axis, or number by number."""
+    trainable: bool = True
+    """Whether anything in it learns; if not, all of it is as if it were not trainable itself."""
+
+    def inside(self) -> Iterator[tuple[Path, Layer]]:
+        """The branches, each with its place in the spec."""
+        return ((("branches", position), branch) for position, branch in enumerate(self.branches))
+
+    def plan(self, shape: Shape) -> Plan:
+        """Each branch's plan; outputs have to be of one shape, up to the last axis where they are concatenated."""
+        parts = tuple(_planned(layer, shape, f"branch {path[-1]}", *path) for path, layer in self.inside())
+        shapes = [part.output_shape for part in parts]
+        if self.merge == "concatenate":
+            if len({one[:-1] for one in shapes}) > 1 or not all(shapes):
+                raise ShapeMismatch(f"gets {shapes} to concatenate: let all axes but the last be the same")
+            output: Shape = (*shapes[0][:-1], sum(one[-1] for one in shapes))
+        else:
+            if len(set(shapes)) > 1:
+                raise ShapeMismatch(f"gets {shapes} to {self.merge}: let all branches emit the same shape")
+            output = shapes[0]
+        work = sum(map(size, shapes))
+        plan = Plan(output, parts=parts, flops=work, floats=3 * work + 2 * size(shape), order="abreast")
+        return plan.frozen_unless(self.trainable)
+
+    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+        """`∂x` is the sum of what comes back through the branches."""
+        outputs, backwards = _abreast(self.branches, x, views, run)
+        y, shares = MERGES[self.merge](outputs, run)
+
+        def backward(d_y: Array) -> Array:
+            gradients = [step_back(d) for step_back, d in zip(backwards, shares(d_y), strict=True)]
+            return _sum(gradients, run) if views.input_gradient else d_y
+
+        return y, backward
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Repeat:
+    """A layer n times, one after the other: n copies, or one that gets its own output again."""
+
+    type: Literal["repeat"] = "repeat"
+    layer: Layer
+    """What is repeated, such as a residual."""
+    n: Annotated[int, Ge(1), Le(1000)]
+    """How often."""
+    shared: bool = False
+    """Whether all have the same weights (Dehghani et al. 2018); their layer then has to emit the shape that it gets."""
+    trainable: bool = True
+    """Whether anything in it learns; if not, all of it is as if it were not trainable itself."""
+
+    def inside(self) -> Iterator[tuple[Path, Layer]]:
+        """The copies, all at one place in the spec."""
+        return ((("layer",), self.layer) for _ in range(1 if self.shared else self.n))
+
+    def plan(self, shape: Shape) -> Plan:
+        """The plans of all copies, or one for all."""
+        plan = self._plan_shared(shape) if self.shared else self._plan_copies(shape)
+        return plan.frozen_unless(self.trainable)
+
+    def _plan_copies(self, shape: Shape) -> Plan:
+        parts: list[Plan] = []
+        before: Shape | None = None
+        for _ in range(self.n):
+            parts.append(parts[-1] if shape == before else _planned(self.layer, shape, "its layer", "layer"))
+            if len(parts) == 1 and self.n * sum(1 for _ in parts[0].every()) > MOST_PARTS:
+                raise ShapeMismatch(f"gets more than {MOST_PARTS:,} layers to plan: repeat less often")
+            before, shape = shape, parts[-1].output_shape
+        return Plan(shape, parts=tuple(parts))
+
+    def _plan_shared(self, shape: Shape) -> Plan:
+        part = _planned(self.layer, shape, "its layer", "layer")
+        if self.n > 1 and part.output_shape != shape:
+            raise ShapeMismatch(
+                f"gets {shape} and would then get {part.output_shape}: let its layer emit the shape that it gets"
+            )
+        once = Plan(shape, parts=(part.times(self.n),), scratch=2 * part.parameters)
+        return replace(once, output_shape=part.output_shape, order="loop" if self.n > 1 else "chain")
+
+    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+        """The chain rule through all copies; gradients of shared weights add up."""
+        chain: list[Backward] = []
+        for turn in range(self.n):
+            x, backward = self.layer.forward(x, views.parts[0 if self.shared else turn], run)
+            chain.append(backward)
+        if not self.shared:
+            chain = [step for step, view in zip(chain, views.parts, strict=True) if view.learns or view.input_gradient]
+        slopes = list(_gradients(views)) if self.shared and self.n > 1 else []
+
+        def backward_through(gradient: Array) -> Array:
+            totals = [run.empty(slope.shape) for slope in slopes]
+            for total in totals:
+                total.fill(0)
+            for step_back in reversed(chain):
+                gradient = step_back(gradient)
+                for total, slope in zip(totals, slopes, strict=True):
+                    total += slope
+            for total, slope in zip(totals, slopes, strict=True):
+                np.copyto(slope, total)
+            return gradient
+
+        return x, backward_through
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TimeDistributed:
+    """The same layer at each step of a sequence: `(batch, steps, …)`."""
+
+    type: Literal["time_distributed"] = "time_distributed"
+    layer: Layer
+    """What is done at each step."""
+    trainable: bool = True
+    """Whether anything in it learns; if not, all of it is as if it were not trainable itself."""
+
+    def inside(self) -> Iterator[tuple[Path, Layer]]:
+        """The layer, with its place in the spec."""
+        yield ("layer",), self.layer
+
+    def plan(self, shape: Shape) -> Plan:
+        """The layer's plan for one step, as often as there are steps."""
+        if not shape:
+            raise ShapeMismatch("needs (steps, …), and gets a single number a row: nest each row in a list")
+        part = _planned(self.layer, shape[1:], "its layer", "layer")
+        plan = Plan((shape[0], *part.output_shape), parts=(part.times(shape[0]),))
+        return plan.frozen_unless(self.trainable)
+
+    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+        """All steps are rows of one batch."""
+        batch, steps = x.shape[:2]
+        y, backward = self.layer.forward(x.reshape(batch * steps, *x.shape[2:]), views.parts[0], run)
+
+        def backward_through(d_y: Array) -> Array:
+            d_x = backward(d_y.reshape(y.shape))
+            return d_x.reshape(x.shape) if views.input_gradient else d_x
+
+        return y.reshape(batch, steps, *y.shape[1:]), backward_through
+
+
+Path: TypeAlias = tuple[str | int, ...]
+Shares: TypeAlias = Callable[[Array], list[Array]]
+MOST_PARTS = 10_000
+
+
+def _planned(layer: Layer, shape: Shape, name: str, *path: str | int) -> Plan:
+    try:
+        return layer.plan(shape)
+    except ShapeMismatch as error:
+        raise error.within(f"{name} ({layer.type})", *path) from None
+
+
+def _abreast(
+    layers: Sequence[Layer], x: Array, views: Views, run: Run
+) -> tuple[list[Array], list[Callable[[Array], Array]]]:
+    outputs, backwards = [], []
+    for layer, view in zip(layers, views.parts, strict=True):
+        y, backward = layer.forward(x, view, run)
+        outputs.append(y)
+        backwards.append(backward if view.learns or view.input_gradient else _nothing)
+    return outputs, backwards
+
+
+def _nothing(gradient: Array) -> Array:
+    return gradient
+
+
+def _copy(gradient: Array, run: Run) -> Array:
+    copy: Array = run.empty(gradient.shape)
+    np.copyto(copy, gradient)
+    return copy
+
+
+def _sum(gradients: Sequence[Array], run: Run) -> Array:
+    first, *others = gradients
+    total = _copy(first, run)
+    for other in others:
+        total += other
+    return total
+
+
+def _gradients(views: Views) -> Iterator[Array]:
+    yield from views.gradients.values()
+    for part in views.parts:
+        yield from _gradients(part)
+
+
+def _concatenated(outputs: list[Array], run: Run) -> tuple[Array, Shares]:
+    widths = [output.shape[-1] for output in outputs]
+    y: Array = run.empty((*outputs[0].shape[:-1], sum(widths)))
+    np.concatenate(outputs, axis=-1, out=y)
+    ends = np.cumsum(widths)[:-1]
+    return y, lambda d_y: [_copy(part, run) for part in np.split(d_y, ends, axis=-1)]
+
+
+def _added(outputs: list[Array], run: Run) -> tuple[Array, Shares]:
+    return _sum(outputs, run), lambda d_y: [_copy(d_y, run) for _ in outputs]
+
+
+def _averaged(outputs: list[Array], run: Run) -> tuple[Array, Shares]:
+    y = _sum(outputs, run)
+    y /= len(outputs)
+
+    def shares(d_y: Array) -> list[Array]:
+        d_y /= len(outputs)
+        return [_copy(d_y, run) for _ in outputs]
+
+    return y, shares
+
+
+def _multiplied(outputs: list[Array], run: Run) -> tuple[Array, Shares]:
+    y = _product(outputs, outputs[0], run)
+
+    def shares(d_y: Array) -> list[Array]:
+        return [_product([d_y, *outputs[:turn], *outputs[turn + 1 :]], d_y, run) for turn in range(len(outputs))]
+
+    return y, shares
+
+
+def _product(factors: list[Array], like: Array, run: Run) -> Array:
+    y: Array = run.empty(like.shape)
+    y.fill(1)
+    for factor in factors:
+        y *= factor
+    return y
+
+
+MERGES: Mapping[str, Callable[[list[Array], Run], tuple[Array, Shares]]] = MappingProxyType(
+    {"concatenate": _concatenated, "add": _added, "average": _averaged, "multiply": _multiplied}
+)
+
+
 Layer: TypeAlias = Annotated[
     Dense
     | ActivationLayer
@@ -74,6 +360,10 @@ Layer: TypeAlias = Annotated[
     | Conv2D
     | Pooling
     | Bordering
-    | Sequential,
+    | Sequential
+    | Residual
+    | Parallel
+    | Repeat
+    | TimeDistributed,
     Tagged(),
 ]

@@ -143,6 +143,18 @@ def test_a_right_spec_knows_its_cost() -> None:
     assert found.bytes > 4 * 5 * found.parameters
 
 
+def test_layers_inside_others_are_told_by_their_place() -> None:
+    beside = {"type": "parallel", "branches": [dense(2), dense(3)]}
+    spec = a_spec(
+        layers=[{"type": "repeat", "n": 2, "layer": {"type": "residual", "layer": dense(2)}}, beside, dense(1)]
+    )
+    found = check(spec, signature(spec.data, None), Limits())
+    assert [layer.pointer.removeprefix("/architecture/layers/") for layer in found.layers] == [
+        "0", *["0/layer", "0/layer/layer"] * 2, "1", "1/branches/0", "1/branches/1", "2",
+    ]  # fmt: skip
+    assert sum(layer.parameters for layer in found.layers if layer.type == "dense") == found.parameters
+
+
 def test_a_doubtful_spec_is_warned_about() -> None:
     spec = a_spec(training={"early_stopping": {}, "batch_size": 100})
     words = " ".join(check(spec, signature(spec.data, None), Limits()).warnings)

@@ -3,7 +3,7 @@
 A meta-test fails until a new member has its row.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -59,6 +59,9 @@ class ScheduleCase(NamedTuple):
 
 
 L2 = regularizers.L2(l2=0.03)
+
+BENT = activation.ActivationLayer(activation=activations.Softplus())
+MERGES: list[Literal["add", "concatenate", "multiply", "average"]] = ["add", "concatenate", "multiply", "average"]
 
 LAYERS: list[LayerCase] = [
     LayerCase(dense.Dense(units=3), (5,), (3,)),
@@ -125,6 +128,25 @@ LAYERS: list[LayerCase] = [
     LayerCase(shaping.RepeatVector(n=3), (4,), (3, 4)),
     LayerCase(shaping.Rescaling(scale=1 / 255, offset=-0.5), (2, 3), (2, 3)),
     LayerCase(embedding.Embedding(input_dim=5, output_dim=3, embeddings_regularizer=L2), (4,), (4, 3), classes=5),
+    LayerCase(composite.Residual(layer=dense.Dense(units=3)), (2, 3), (2, 3)),
+    LayerCase(
+        composite.Residual(layer=dense.Dense(units=2), projection=dense.Dense(units=2, use_bias=False)), (3,), (2,)
+    ),
+    *(
+        LayerCase(
+            composite.Parallel(
+                branches=(dense.Dense(units=3), BENT, dense.Dense(units=3, activation=activations.Tanh())), merge=merge
+            ),
+            (3,),
+            (9,) if merge == "concatenate" else (3,),
+        )
+        for merge in MERGES
+    ),
+    LayerCase(composite.Repeat(layer=dense.Dense(units=3, activation=activations.Tanh()), n=3), (2,), (3,)),
+    LayerCase(
+        composite.Repeat(layer=dense.Dense(units=3, activation=activations.Tanh()), n=3, shared=True), (3,), (3,)
+    ),
+    LayerCase(composite.TimeDistributed(layer=dense.Dense(units=2)), (4, 3), (4, 2)),
     LayerCase(
         composite.Sequential(layers=(dense.Dense(units=4, activation=activations.Tanh()), dense.Dense(units=2))),
         (3,),

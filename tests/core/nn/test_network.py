@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from core.nn.arena import Arena, Run
 from core.nn.arrays import size
 from core.nn.layers.bordering import Cropping1D
-from core.nn.layers.composite import Layer, Sequential
+from core.nn.layers.composite import Layer, Parallel, Repeat, Residual, Sequential, TimeDistributed
 from core.nn.layers.convolution import Conv1D, Conv2D
 from core.nn.layers.dense import Dense
 from core.nn.layers.dropout import Dropout, SpatialDropout
@@ -89,7 +89,18 @@ def some_layers(draw: Any) -> Sequential:
         st.just(Flatten()),
         st.just(Reshape(target_shape=(-1, 1))),
     )
-    nested = st.recursive(simple, lambda inner: st.builds(sequential, inner, inner), max_leaves=4)
+    nested = st.recursive(
+        simple,
+        lambda inner: st.one_of(
+            st.builds(sequential, inner, inner),
+            st.builds(lambda f: Residual(layer=sequential(Flatten(), f), projection=sequential(Flatten(), f)), inner),
+            st.builds(
+                lambda f, g: Parallel(branches=(sequential(f, Flatten()), sequential(g, Flatten()))), inner, inner
+            ),
+            st.builds(Repeat, layer=inner, n=st.integers(1, 3)),
+        ),
+        max_leaves=4,
+    )
     return sequential(*draw(st.lists(nested, min_size=1, max_size=4)))
 
 
@@ -174,6 +185,17 @@ MISMATCHES: list[tuple[Sequential, tuple[int, ...], tuple[Any, ...], str]] = [
     (sequential(SpatialDropout(rate=0.1)), (), ("layers", 0), "needs"),
     (sequential(Permute(dims=(1, 1))), (5, 4), ("layers", 0), "name each of 1 to 2 once"),
     (sequential(RepeatVector(n=2)), (5, 4), ("layers", 0), "put a flatten"),
+    (sequential(Residual(layer=Dense(units=2))), (3,), ("layers", 0), "add a projection"),
+    (
+        sequential(Residual(layer=sequential(Flatten(), Conv1D(filters=1, kernel_size=1)))), (3,),
+        ("layers", 0, "layer", "layers", 1), r"layer 2 \(conv1d\) needs",
+    ),
+    (sequential(Parallel(branches=(Dense(units=2), Dense(units=3)), merge="add")), (3,), ("layers", 0), "same shape"),
+    (sequential(Parallel(branches=(Dense(units=2), Flatten()))), (4, 3), ("layers", 0), "all axes but the last"),
+    (sequential(Parallel(branches=(Flatten(), MaxPooling2D()))), (4, 3), ("layers", 0, "branches", 1), "branch 1"),
+    (sequential(Repeat(layer=Dense(units=2), n=2, shared=True)), (3,), ("layers", 0), "emit the shape"),
+    (sequential(Repeat(layer=Repeat(layer=Dense(units=2), n=1000), n=1000)), (3,), ("layers", 0), "repeat less"),
+    (sequential(TimeDistributed(layer=Flatten())), (), ("layers", 0), "needs"),
     (sequential(Cropping1D(cropping=2)), (4, 1), ("layers", 0), "crop less"),
 ]  # fmt: skip
 
