@@ -61,6 +61,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 limit=settings.max_body_bytes,
                 upload_limit=settings.max_upload_bytes,
                 uploads=UPLOADS,
+                seconds=settings.client_seconds,
             ),
         ],
     )

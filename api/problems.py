@@ -105,6 +105,16 @@ class BodyTooLarge(Refusal):
         )
 
 
+class BodyTooSlow(Refusal):
+    """The body did not come in time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"the body did not come within {seconds:g} s and a second for each half kilobyte: send it faster, "
+            "or raise CHAINRULE_CLIENT_SECONDS"
+        )
+
+
 class JobNotTrained(Refusal):
     """The job has no weights to predict with."""
 
@@ -154,6 +164,7 @@ FACTS: Mapping[type[Exception], Fact] = {
     JobNotTrained: Fact(409, "job_not_trained", "The job has no weights yet"),
     DatasetInUse: Fact(409, "dataset_in_use", "A job needs the dataset"),
     KeyInProgress: Fact(409, "idempotency_key_in_progress", "The first request is still under way"),
+    BodyTooSlow: Fact(408, "body_too_slow", "The body did not come in time"),
     BodyTooLarge: Fact(413, "body_too_large", "The body is too large"),
     UnsupportedMediaType: Fact(415, "unsupported_media_type", "The body's type is not read here"),
     TooManyJobs: Fact(429, "too_many_jobs", "Too many jobs wait"),

@@ -83,6 +83,8 @@ class Settings(BaseSettings):
     """Most floating-point operations a training step may need."""
     max_cells: Positive = 100_000_000
     """Most rows × columns of a dataset."""
+    client_seconds: Seconds = 30.0
+    """How long a client may take for its headers, and for its body beside a second for each half kilobyte."""
     inspect_seconds: Seconds = 120.0
     """Most seconds that reading an upload for the first time may take."""
     inspect_bytes: Annotated[int, Ge(2**28)] = 2**30
