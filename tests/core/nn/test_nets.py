@@ -6,7 +6,9 @@ from pydantic import TypeAdapter
 
 from core.nn.arrays import Array
 from core.nn.layers.composite import Sequential
-from core.nn.losses import CrossEntropy, Loss, MeanSquaredError
+from core.nn.losses import Loss
+from core.nn.losses.classes import CrossEntropy
+from core.nn.losses.numbers import MeanSquaredError
 from core.nn.optimizers.moments import Adam
 from core.nn.schedules import ConstantRate
 from core.nn.training import Step, Training
