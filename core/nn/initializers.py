@@ -74,6 +74,24 @@ class RandomNormal:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TruncatedNormal:
+    """From a normal distribution without what lies beyond two of its deviations."""
+
+    type: Literal["truncated_normal"] = "truncated_normal"
+    mean: float = 0.0
+    """Where the distribution stands."""
+    stddev: Annotated[float, Ge(0)] = 0.05
+    """How wide it is before it is cut."""
+
+    def draw(self, rng: np.random.Generator, shape: Shape) -> Drawn:
+        """Numbers of `shape`; what lies beyond is drawn again."""
+        drawn = rng.standard_normal(shape)
+        while (beyond := np.abs(drawn) > 2).any():
+            drawn[beyond] = rng.standard_normal(int(beyond.sum()))
+        return self.mean + self.stddev * drawn
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RandomUniform:
     """Evenly from an interval."""
 
@@ -134,7 +152,72 @@ class HeNormal:
         return rng.normal(0, np.sqrt(2 / fans(shape)[0]), shape)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LecunUniform:
+    """Evenly within ±√(3 / fan_in): for selu units (LeCun et al. 1998, section 4.6)."""
+
+    type: Literal["lecun_uniform"] = "lecun_uniform"
+
+    def draw(self, rng: np.random.Generator, shape: Shape) -> Drawn:
+        """Numbers of `shape`."""
+        limit = np.sqrt(3 / fans(shape)[0])
+        return rng.uniform(-limit, limit, shape)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LecunNormal:
+    """From a normal distribution of variance 1 / fan_in: for selu units (LeCun et al. 1998, section 4.6)."""
+
+    type: Literal["lecun_normal"] = "lecun_normal"
+
+    def draw(self, rng: np.random.Generator, shape: Shape) -> Drawn:
+        """Numbers of `shape`."""
+        return rng.normal(0, np.sqrt(1 / fans(shape)[0]), shape)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Orthogonal:
+    """A random matrix with orthogonal columns (or rows, if they are fewer) of length `gain` (Saxe et al. 2014)."""
+
+    type: Literal["orthogonal"] = "orthogonal"
+    gain: float = 1.0
+    """Their length."""
+
+    def draw(self, rng: np.random.Generator, shape: Shape) -> Drawn:
+        """All axes but the last are taken as one."""
+        rows, columns = size(shape[:-1]), size(shape[-1:])
+        q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
+        q *= np.where(np.diag(r) < 0, -1, 1)  # so that every such matrix is equally likely
+        return np.reshape(self.gain * (q if rows >= columns else q.T), shape)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Identity:
+    """What leaves its input as it is, where inputs and outputs are as many (Le et al. 2015)."""
+
+    type: Literal["identity"] = "identity"
+    gain: float = 1.0
+    """What stands on the diagonal."""
+
+    def draw(self, rng: np.random.Generator, shape: Shape) -> Drawn:
+        """All axes but the last are taken as one."""
+        return np.reshape(self.gain * np.eye(size(shape[:-1]), size(shape[-1:])), shape)
+
+
 Initializer: TypeAlias = Annotated[
-    Zeros | Ones | Constant | RandomNormal | RandomUniform | GlorotUniform | GlorotNormal | HeUniform | HeNormal,
+    Zeros
+    | Ones
+    | Constant
+    | RandomNormal
+    | TruncatedNormal
+    | RandomUniform
+    | GlorotUniform
+    | GlorotNormal
+    | HeUniform
+    | HeNormal
+    | LecunUniform
+    | LecunNormal
+    | Orthogonal
+    | Identity,
     Tagged(),
 ]

@@ -73,4 +73,30 @@ class L1L2:
         L2(l2=self.l2).add_gradient(weight, gradient, scratch)
 
 
-Regularizer: TypeAlias = Annotated[L1 | L2 | L1L2, Tagged()]
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OrthogonalRegularizer:
+    """How far columns (or rows, if they are fewer) are from orthogonal ones of length 1 (Brock et al. 2017, eq. 3)."""
+
+    type: Literal["orthogonal"] = "orthogonal"
+    factor: Strength = 0.01
+    """The factor of the penalty."""
+
+    def penalty(self, weight: Array) -> float:
+        """`factor · Σ (WᵀW − 1)²`; all axes but the last are taken as one."""
+        _, off = self._off(weight)
+        return self.factor * float(np.square(off).sum())
+
+    def add_gradient(self, weight: Array, gradient: Array, scratch: Array) -> None:
+        """Add `4 · factor · W · (WᵀW − 1)`; all three arrays have the weight's shape."""
+        matrix, off = self._off(weight)
+        along = matrix @ off if len(off) == matrix.shape[1] else off @ matrix
+        gradient += 4 * self.factor * along.reshape(weight.shape)
+
+    def _off(self, weight: Array) -> tuple[Array, Array]:
+        """The weight as a matrix, and its smaller product with itself less the identity."""
+        matrix = weight.reshape(-1, weight.shape[-1])
+        product = matrix.T @ matrix if len(matrix) >= matrix.shape[1] else matrix @ matrix.T
+        return matrix, product - np.eye(len(product), dtype=weight.dtype)
+
+
+Regularizer: TypeAlias = Annotated[L1 | L2 | L1L2 | OrthogonalRegularizer, Tagged()]

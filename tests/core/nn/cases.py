@@ -59,6 +59,7 @@ class ScheduleCase(NamedTuple):
 
 
 L2 = regularizers.L2(l2=0.03)
+ORTHOGONAL = regularizers.OrthogonalRegularizer()
 
 BENT = activation.ActivationLayer(activation=activations.Softplus())
 MERGES: list[Literal["add", "concatenate", "multiply", "average"]] = ["add", "concatenate", "multiply", "average"]
@@ -68,6 +69,8 @@ LAYERS: list[LayerCase] = [
     LayerCase(dense.Dense(units=3, use_bias=False, activation=activations.Tanh()), (5,), (3,)),
     LayerCase(dense.Dense(units=1), (1,), (1,)),
     LayerCase(dense.Dense(units=4, kernel_regularizer=L2, bias_regularizer=regularizers.L1(l1=0.02)), (2, 3), (2, 4)),
+    LayerCase(dense.Dense(units=4, kernel_regularizer=ORTHOGONAL, bias_regularizer=ORTHOGONAL), (3,), (4,)),
+    LayerCase(dense.Dense(units=2, kernel_regularizer=ORTHOGONAL), (3,), (2,)),
     LayerCase(activation.ActivationLayer(activation=activations.Softplus()), (2, 3), (2, 3)),
     LayerCase(shaping.Flatten(), (2, 3, 4), (24,)),
     LayerCase(shaping.Flatten(), (), (1,)),
@@ -252,6 +255,29 @@ SCHEDULES: list[ScheduleCase] = [
         schedules.CosineDecay(initial_learning_rate=1, decay_steps=10, alpha=0.2), {0: 1, 5: 0.6, 10: 0.2, 50: 0.2}
     ),
     ScheduleCase(
+        schedules.ExponentialDecay(initial_learning_rate=1, decay_steps=10, decay_rate=0.25), {0: 1, 5: 0.5, 10: 0.25}
+    ),
+    ScheduleCase(schedules.PolynomialDecay(initial_learning_rate=1, end_learning_rate=0), {0: 1, 25: 0.75, 100: 0}),
+    ScheduleCase(
+        schedules.PolynomialDecay(initial_learning_rate=1, decay_steps=10, end_learning_rate=0.2, power=2),
+        {0: 1, 5: 0.4, 10: 0.2, 50: 0.2},
+    ),
+    ScheduleCase(
+        schedules.InverseSquareRootDecay(initial_learning_rate=1, decay_steps=4), {0: 1, 4: 1, 16: 0.5, 64: 0.25}
+    ),
+    ScheduleCase(
+        schedules.CosineRestarts(initial_learning_rate=1, first_decay_steps=10, m_mul=0.5),
+        {0: 1, 5: 0.5, 10: 0.5, 20: 0.25, 30: 0.25, 50: 0.125, 70: 0.125},
+    ),
+    ScheduleCase(
+        schedules.CosineRestarts(initial_learning_rate=1, first_decay_steps=10, t_mul=1, alpha=0.2),
+        {0: 1, 5: 0.6, 10: 1, 15: 0.6, 20: 1},
+    ),
+    ScheduleCase(
+        schedules.OneCycle(max_lr=1, pct_start=0.3, div_factor=10, final_div_factor=10),
+        {0: 0.1, 29: 1, 64: 0.505, 99: 0.01},
+    ),
+    ScheduleCase(
         schedules.Warmup(warmup_steps=4, schedule=schedules.CosineDecay(initial_learning_rate=1)),
         {0: 0.25, 3: 1, 4: 1, 52: 0.5, 100: 0},
     ),
@@ -262,17 +288,23 @@ INITIALIZERS: list[tuple[initializers.Initializer, float, float]] = [  # mean an
     (initializers.Ones(), 1, 0),
     (initializers.Constant(value=-2.5), -2.5, 0),
     (initializers.RandomNormal(mean=1, stddev=0.3), 1, 0.3),
+    (initializers.TruncatedNormal(mean=1, stddev=0.3), 1, 0.3 * 0.87962566),
     (initializers.RandomUniform(minval=0, maxval=1), 0.5, 12**-0.5),
     (initializers.GlorotUniform(), 0, (2 / 700) ** 0.5),
     (initializers.GlorotNormal(), 0, (2 / 700) ** 0.5),
     (initializers.HeUniform(), 0, (2 / 400) ** 0.5),
     (initializers.HeNormal(), 0, (2 / 400) ** 0.5),
+    (initializers.LecunUniform(), 0, (1 / 400) ** 0.5),
+    (initializers.LecunNormal(), 0, (1 / 400) ** 0.5),
+    (initializers.Orthogonal(gain=2), 0, 2 / 400**0.5),
+    (initializers.Identity(gain=4), 0.01, 0.19975),
 ]
 
 REGULARIZERS: list[tuple[regularizers.Regularizer, float]] = [  # the penalty on (1, -2, 3)
     (regularizers.L1(l1=0.5), 3.0),
     (regularizers.L2(l2=0.5), 7.0),
     (regularizers.L1L2(l1=0.5, l2=0.5), 10.0),
+    (regularizers.OrthogonalRegularizer(factor=0.5), 84.5),
 ]
 
 METRICS: list[tuple[metrics.Metric, list[Any], list[Any], float]] = [  # outputs, targets, value

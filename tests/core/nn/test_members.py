@@ -8,7 +8,7 @@ import pytest
 
 from core.nn.activations import Gelu, Softmax
 from core.nn.arena import Arena, Run
-from core.nn.initializers import Initializer
+from core.nn.initializers import Initializer, Orthogonal, TruncatedNormal
 from core.nn.losses import Loss
 from core.nn.losses.bits import BinaryCrossEntropy, Dice, Hinge
 from core.nn.losses.classes import CrossEntropy
@@ -21,7 +21,7 @@ from core.nn.losses.numbers import (
     Poisson,
 )
 from core.nn.metrics import Metric
-from core.nn.regularizers import Regularizer
+from core.nn.regularizers import OrthogonalRegularizer, Regularizer
 from tests.core.nn.cases import INITIALIZERS, METRICS, REGULARIZERS, SCHEDULES, ScheduleCase
 
 
@@ -41,6 +41,19 @@ def test_an_initializer_has_its_moments(initializer: Initializer, mean: float, d
     drawn = initializer.draw(np.random.default_rng(0), (400, 300))
     assert drawn.mean() == pytest.approx(mean, abs=0.005)
     assert drawn.std() == pytest.approx(deviation, rel=0.02)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (2, 2, 3), (4,)])
+def test_orthogonal_weights_are_orthogonal(shape: tuple[int, ...]) -> None:
+    drawn = Orthogonal(gain=3).draw(np.random.default_rng(0), shape)
+    matrix = drawn.reshape(-1, shape[-1])
+    product = matrix.T @ matrix if len(matrix) >= shape[-1] else matrix @ matrix.T
+    np.testing.assert_allclose(product, 9 * np.eye(len(product)), atol=1e-12)
+    assert OrthogonalRegularizer().penalty(drawn / 3) == pytest.approx(0)
+
+
+def test_a_truncated_normal_has_no_tails() -> None:
+    assert np.abs(TruncatedNormal(stddev=0.5).draw(np.random.default_rng(0), (1000,))).max() <= 1
 
 
 @pytest.mark.parametrize(("regularizer", "penalty"), REGULARIZERS, ids=lambda v: getattr(v, "type", ""))

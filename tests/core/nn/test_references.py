@@ -28,7 +28,7 @@ from core.nn.optimizers.descent import GradientDescent
 from core.nn.optimizers.moments import Adam
 from core.nn.optimizers.wrappers import Optimizer
 from core.nn.regularizers import L2
-from core.nn.schedules import ConstantRate
+from core.nn.schedules import ConstantRate, OneCycle
 from core.nn.training import Step, Training
 from tests.backends import missing
 from tests.core.nn.cases import PLAIN, sequential
@@ -194,6 +194,18 @@ def test_muon_leaves_what_is_no_matrix_to_adam() -> None:
     adam = descend(moments.Adam(), lambda w: gradient[6:] + w, start[6:])
     np.testing.assert_allclose(ours[6:], adam)
     assert not np.allclose(ours[:6], descend(moments.Adam(), lambda w: gradient[:6] + w, start[:6]))
+
+
+@pytest.mark.parametrize("steps", [10, 50])
+def test_one_cycle_is_torchs(torch: Any, steps: int) -> None:
+    stepper = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(stepper, max_lr=0.5, total_steps=steps)
+    schedule = OneCycle(max_lr=0.5)
+    for step in range(steps):
+        assert schedule.at(step, steps) == pytest.approx(stepper.param_groups[0]["lr"], rel=1e-9)
+        stepper.step()
+        if step + 1 < steps:
+            theirs.step()
 
 
 def test_accumulated_batches_are_one_batch() -> None:
