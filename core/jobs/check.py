@@ -173,6 +173,8 @@ def _wrong_metrics(
     training: Training, metrics: tuple[Metric, ...], loss: Loss, signature: Signature
 ) -> Iterator[tuple[str, str]]:
     for position, metric in enumerate(metrics):
+        if metric.type in [other.type for other in metrics[:position]]:
+            yield f"/training/metrics/{position}", f"{metric.type} is asked for twice: leave one of them out"
         if metric.predicts != loss.predicts:
             message = f"{metric.type} is about {metric.predicts}, and {loss.type} about {loss.predicts}: leave it out"
             yield f"/training/metrics/{position}", message

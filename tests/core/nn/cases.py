@@ -310,6 +310,14 @@ REGULARIZERS: list[tuple[regularizers.Regularizer, float]] = [  # the penalty on
 METRICS: list[tuple[metrics.Metric, list[Any], list[Any], float]] = [  # outputs, targets, value
     (metrics.Accuracy(), [[2, 1, 0], [0, 1, 2], [3, 0, 0], [0, 9, 1]], [0, 2, 1, 1], 0.75),
     (metrics.Accuracy(), [[-1], [2], [3]], [[0], [1], [0]], 2 / 3),
+    (metrics.TopKCategoricalAccuracy(k=2), [[3, 2, 1], [3, 2, 1], [1, 1, 1], [0, 5, 9]], [1, 2, 0, 1], 0.5),
+    (metrics.TopKCategoricalAccuracy(k=1), [[-1], [2], [3]], [[0], [1], [0]], 2 / 3),
+    (metrics.Precision(), [[1], [2], [3], [-1]], [[0], [1], [1], [1]], 2 / 3),
+    (metrics.Precision(), [[2, 1, 0], [0, 1, 2], [3, 0, 0], [0, 9, 1]], [0, 2, 1, 1], 5 / 6),
+    (metrics.Recall(), [[2, 1, 0], [0, 1, 2], [3, 0, 0], [0, 9, 1]], [0, 2, 1, 1], 5 / 6),
+    (metrics.FBeta(beta=2), [[1], [2], [3], [-1], [-1]], [[0], [1], [1], [1], [1]], 10 / 19),
+    (metrics.RootMeanSquaredError(), [[1, 2], [3, 4]], [[1, 0], [0, 4]], (13 / 4) ** 0.5),
+    (metrics.MeanAbsolutePercentageError(), [[1], [3]], [[2], [4]], 37.5),
     (metrics.MeanAbsoluteError(), [[1, 2], [3, 4]], [[1, 0], [0, 4]], 1.25),
     (metrics.RSquared(), [[1], [2], [4]], [[1], [2], [3]], 0.5),
 ]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.nn import activations
+from core.nn import activations, metrics
 from core.nn.activations import Activation, Gelu, Relu, Sigmoid, Softplus, Tanh
 from core.nn.arena import Arena, Run
 from core.nn.arrays import Array
@@ -480,6 +480,49 @@ def test_ridge_regression_is_scikit_learns() -> None:
     ours.run()
     theirs = Ridge(alpha=alpha * 64, tol=1e-10).fit(x.astype(float), y[:, 0].astype(float))
     np.testing.assert_allclose(ours.weights, [*theirs.coef_, theirs.intercept_], rtol=1e-3, atol=1e-4)
+
+
+def test_metrics_are_scikit_learns() -> None:
+    try:
+        from sklearn import metrics as theirs  # noqa: PLC0415  a reference only
+    except ImportError as error:
+        missing("sklearn", error)
+    rng = np.random.default_rng(8)
+    classes = 7
+    logits, true = rng.standard_normal((200, classes)), rng.integers(0, classes - 1, 200)
+    said = logits.argmax(axis=1)
+    found, wanted = rng.standard_normal((200, 2)), 1 + rng.random((200, 2))
+    pairs: list[tuple[Any, Any, Any, float]] = [
+        (metrics.Precision(), logits, true, theirs.precision_score(true, said, average="macro", zero_division=0)),
+        (metrics.Recall(), logits, true, theirs.recall_score(true, said, average="macro", zero_division=0)),
+        (
+            metrics.FBeta(beta=0.5),
+            logits,
+            true,
+            theirs.fbeta_score(true, said, beta=0.5, average="macro", zero_division=0),
+        ),
+        (
+            metrics.TopKCategoricalAccuracy(k=3),
+            logits,
+            true,
+            theirs.top_k_accuracy_score(true, logits, k=3, labels=range(classes)),
+        ),
+        (metrics.RootMeanSquaredError(), found, wanted, theirs.root_mean_squared_error(wanted[:, 0], found[:, 0])),
+        (
+            metrics.MeanAbsolutePercentageError(),
+            found,
+            wanted,
+            100 * theirs.mean_absolute_percentage_error(wanted, found),
+        ),
+        (metrics.RSquared(), found[:, :1], wanted[:, :1], theirs.r2_score(wanted[:, 0], found[:, 0])),
+    ]
+    for metric, outputs, targets, value in pairs:
+        sums = [0.0] * metric.width
+        if metric.type == "root_mean_squared_error":
+            outputs, targets = outputs[:, :1], targets[:, :1]
+        for start in range(0, 200, 33):
+            metric.add(sums, outputs[start : start + 33], targets[start : start + 33])
+        assert metric.value(sums) == pytest.approx(value), metric
 
 
 def test_digits_are_learnt_as_well_as_by_scikit_learns_classifier() -> None:

@@ -24,7 +24,7 @@ from core.nn.schedules import ConstantRate, CosineDecay
 from core.nn.state import State
 from core.nn.stopping import Convergence, EarlyStopping, TargetMetric
 from core.nn.training import Diverged, Epoch, Step, Training
-from tests.core.nn.cases import OPTIMIZERS, sequential
+from tests.core.nn.cases import METRICS, OPTIMIZERS, sequential
 from tests.core.nn.some import ATraining, classes, line
 
 BIG, ZEROS = Constant(value=100), Constant(value=0)
@@ -104,6 +104,19 @@ def test_a_training_goes_on_bit_for_bit(optimizer: Any, cut: int) -> None:
     assert second.state is not None
     assert whole.state is not None
     assert second.state.counters() == whole.state.counters()
+
+
+@pytest.mark.parametrize("cut", [1, 4, 7, 9, 16])
+def test_metrics_go_on_in_the_middle_of_an_epoch(cut: int) -> None:
+    data = classes(50, validation=10)
+    of_classes = {metric.type: metric for metric, *_ in METRICS if metric.predicts == "classes"}
+    rules = Training(epochs=3, batch_size=8, metrics=tuple(of_classes.values()))
+    expected = ATraining(data, training=rules).run()
+    first = ATraining(data, training=rules)
+    before = first.run(cut)
+    assert first.state is not None
+    second = ATraining(data, training=rules, state=through_json(first.state))
+    assert before + second.run() == expected
 
 
 def test_another_seed_gives_other_numbers() -> None:
