@@ -200,8 +200,10 @@ def _kept(layer: Layer, plan: Plan, pointer: str = "/architecture") -> Iterator[
     shapes |= {name: statistic.shape for name, statistic in plan.statistics.items()}
     if shapes:
         yield pointer, ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-    for position, (part, inner) in enumerate(zip(getattr(layer, "layers", ()), plan.parts, strict=True)):
-        yield from _kept(part, inner, f"{pointer}/layers/{position}")
+    inside = list(getattr(layer, "inside", list)())
+    for position, inner in enumerate(plan.parts):  # a layer that is repeated has more parts than places
+        path, part = inside[min(position, len(inside) - 1)]
+        yield from _kept(part, inner, "/".join([pointer, *map(str, path)]))
 
 
 def _warnings(spec: JobSpec, signature: Signature) -> Iterator[str]:

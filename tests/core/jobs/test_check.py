@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 
 from core.data.prepare import prepare, signature
-from core.jobs.check import InvalidSpec, Limits, check, resolve
+from core.jobs.check import InvalidSpec, Limits, _kept, check, require_weights_of, resolve
 from core.jobs.spec import JobSpec
 from core.nn.losses.bits import BinaryCrossEntropy
 from core.nn.losses.classes import CrossEntropy
 from core.nn.losses.numbers import MeanSquaredError
+from core.nn.network import Network
+from tests.core.nn.cases import LAYERS, sequential
 
 NUMBERS = {"type": "inline", "x": [[1, 2], [3, 4], [5, 6], [7, 8]], "y": [1, 2, 3, 4]}
 WORDS = {"type": "inline", "x": [[1, 2], [3, 4], [5, 6], [7, 8]], "y": ["cat", "dog", "cat", "dog"]}
@@ -160,3 +162,12 @@ def test_a_doubtful_spec_is_warned_about() -> None:
     words = " ".join(check(spec, signature(spec.data, None), Limits()).warnings)
     assert "batch_size" in words
     assert "validation" in words
+
+
+def test_weights_are_held_against_another_net_through_every_composite() -> None:
+    """The first place that differs is told, however deep, and no part goes unseen."""
+    for case in LAYERS:
+        net = Network(sequential(case.layer), case.input_shape)
+        require_weights_of(net.architecture, net, net)
+        seen = sum(words.count("(") for _, words in _kept(net.architecture, net.plan))
+        assert seen == sum(len(plan.weights) + len(plan.statistics) for plan in net.plan.every()), case.layer.type
