@@ -64,9 +64,29 @@ class Net:
         }
 
 
+@dataclass(frozen=True)
+class Convolutional(Net):
+    """LeNet (LeCun et al. 1998) with relu and the largest of each 2 × 2, on images 28 × 28."""
+
+    @property
+    def name(self) -> str:
+        """Such as `LeNet 28×28, batch 64, Adam`."""
+        return f"LeNet 28×28, batch {self.batch}, Adam"
+
+    def spec(self) -> dict[str, Any]:
+        """As that of the dense layers, after two convolutions."""
+        spec = super().spec()
+        first = {"type": "conv2d", "filters": 6, "kernel_size": 5, "padding": "same", "activation": "relu"}
+        second = {"type": "conv2d", "filters": 16, "kernel_size": 5, "activation": "relu"}
+        images = {"type": "reshape", "target_shape": [28, 28, 1]}
+        front = [images, first, "max_pooling2d", second, "max_pooling2d", "flatten"]
+        return spec | {"architecture": {"layers": [*front, *spec["architecture"]["layers"]]}}
+
+
 LITTLE = Net((20, 64, 64, 2), 32, 4096, "adam")
 LARGE = Net((784, 256, 128, 10), 128, 1024, "adam")
 LINE = Net((1, 1), 5, 500, "sgd")
+LENET = Convolutional((784, 120, 84, 10), 64, 256, "adam")
 SAME_STEPS = replace(LARGE, rows=256)  # fits a request body
 
 
