@@ -489,7 +489,8 @@ def test_metrics_are_scikit_learns() -> None:
         missing("sklearn", error)
     rng = np.random.default_rng(8)
     classes = 7
-    logits, true = rng.standard_normal((200, classes)), rng.integers(0, classes - 1, 200)
+    logits, true = rng.standard_normal((200, classes)), rng.integers(0, classes - 2, 200)
+    logits[:, -1] = -9  # a class that is neither said nor true
     said = logits.argmax(axis=1)
     found, wanted = rng.standard_normal((200, 2)), 1 + rng.random((200, 2))
     pairs: list[tuple[Any, Any, Any, float]] = [
