@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from rich.console import Console
 
-from benchmarks import classifier, latency, memory, prediction, running, startup, steps, stored
+from benchmarks import classifier, latency, listeners, memory, prediction, running, startup, steps, stored
 from benchmarks.machine import busy, described
 from benchmarks.outcome import Missing, Outcome
 
@@ -15,7 +15,7 @@ RESULTS = Path(__file__).parent / "results.md"
 MEASURES: Mapping[str, Callable[[], Iterator[Outcome]]] = MappingProxyType(
     {
         module.__name__.rpartition(".")[2]: module.measure
-        for module in (steps, classifier, startup, running, latency, prediction, memory, stored)
+        for module in (steps, classifier, startup, running, latency, prediction, memory, stored, listeners)
     },
 )
 MET = {True: "yes", False: "**missed**", None: ""}
