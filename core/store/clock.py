@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, select
+from sqlalchemy import BigInteger, ColumnElement, or_, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -10,6 +10,8 @@ from sqlalchemy.sql.functions import GenericFunction
 
 SECOND = 1_000_000
 """Microseconds in a second."""
+SET_BACK = 300 * SECOND
+"""A stamp of a moment further ahead than this was made before the clock was set back; nothing is put off so long."""
 
 
 class Now(GenericFunction[int]):
@@ -33,6 +35,16 @@ def read_clock(s: Session) -> int:
 def microseconds(seconds: float) -> int:
     """Seconds as the store counts them."""
     return round(seconds * SECOND)
+
+
+def ahead(stamp: Any) -> ColumnElement[bool]:
+    """Whether the stamp is of a moment so far ahead that the clock must have been set back since."""
+    return stamp > now() + SET_BACK
+
+
+def past(stamp: Any, moment: ColumnElement[int]) -> ColumnElement[bool]:
+    """Whether the stamp is no later than the moment, as far as the clock can tell."""
+    return or_(stamp <= moment, ahead(stamp))
 
 
 @compiles(Now, "sqlite")

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, aliased
 
 from core.jobs.states import ACTIVE, TERMINAL, Request, Status, StopReason, sources
 from core.store.changes import change, locked, tell
-from core.store.clock import microseconds, now
+from core.store.clock import ahead, microseconds, now, past
 from core.store.errors import Fenced, NoSuchJob, WrongState
 from core.store.holds import Guarded, Hold, held
 from core.store.tables import Job, Transition
@@ -225,10 +225,14 @@ def _said(job_id: Any) -> Any:
 
 
 def sweep(s: Session, actor: str = "sweep") -> list[Job]:
-    """Hand back every job whose lease ran out; ring after the commit where there are any."""
+    """Hand back every job whose lease ran out; ring after the commit where there are any.
+
+    A heartbeat far ahead was made before the clock was set back, and says nothing of who is alive: a worker that is
+    alive loses its job by that and no work, one that is dead would keep it until the clock is there again.
+    """
     statement = (
         select(Job.id, Job.fence, Job.worker)
-        .where(Job.status.in_(sorted(ACTIVE)), Job.lease_until < now())
+        .where(Job.status.in_(sorted(ACTIVE)), or_(Job.lease_until < now(), ahead(Job.heartbeat_at)))
         .order_by(Job.id)
         .with_for_update(skip_locked=True)
     )
@@ -244,14 +248,14 @@ def ring_due(s: Session, every_seconds: float) -> bool:
     waited = now() - microseconds(every_seconds)
     oldest = (
         select(Job.id)
-        .where(Job.status == Status.QUEUED, Job.due_at <= waited)
+        .where(Job.status == Status.QUEUED, past(Job.due_at, waited))
         .order_by(Job.id)
         .limit(1)
         .scalar_subquery()
     )
     statement = (
         update(Job)
-        .where(Job.id == oldest, Job.status == Status.QUEUED, or_(Job.rung_at.is_(None), Job.rung_at <= waited))
+        .where(Job.id == oldest, Job.status == Status.QUEUED, or_(Job.rung_at.is_(None), past(Job.rung_at, waited)))
         .values(rung_at=now())
         .returning(Job.id)
     )
@@ -287,7 +291,7 @@ def _next_due(room: Room | None) -> Any:
     return (
         select(Job.id)
         .join(load, load.c.owner == Job.owner, isouter=True)
-        .where(Job.status == Status.QUEUED, Job.due_at <= now(), *_fits(room))
+        .where(Job.status == Status.QUEUED, past(Job.due_at, now()), *_fits(room))
         .order_by(Job.priority.desc(), func.coalesce(load.c.jobs, 0), Job.created_at, Job.id)
         .limit(1)
         .with_for_update(of=Job, skip_locked=True)

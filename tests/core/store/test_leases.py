@@ -387,6 +387,19 @@ def test_many_sweepers_take_a_job_away_once(sessions: Sessions) -> None:
         assert {jobs.get(s, hold.job_id).fence for hold in holds} == {2}
 
 
+def test_a_clock_that_was_set_back_keeps_no_job_waiting(sessions: Sessions) -> None:
+    with sessions.begin() as s:
+        job, hour = a_job(s), read_clock(s) + 3600 * SECOND
+        s.execute(update(Job).where(Job.id == job.id).values(due_at=hour, rung_at=hour))
+        assert leases.ring_due(s, 5.0)
+        assert not leases.ring_due(s, 5.0), "it was rung just now"
+        claimed = leases.claim(s, "w1", LEASE)
+        assert claimed is not None
+        assert leases.sweep(s) == []
+        s.execute(update(Job).where(Job.id == job.id).values(heartbeat_at=hour, lease_until=hour + LEASE * SECOND))
+        assert [swept.id for swept in leases.sweep(s)] == [job.id]
+
+
 def test_one_of_many_rings_for_a_job_that_waits(sessions: Sessions) -> None:
     with sessions.begin() as s:
         assert not leases.ring_due(s, 0.0)
