@@ -10,6 +10,8 @@ from pathlib import Path
 
 STALE = 15.0
 """Seconds without a touch after which a worker counts as hung."""
+ABANDONED = 86_400.0
+"""Seconds without a touch after which a file is what a killed worker left, perhaps on a machine that is no more."""
 
 
 class Pulse:
@@ -18,11 +20,14 @@ class Pulse:
     Parameters
     ----------
     folder
-        Where this machine's workers keep theirs; made where it is missing.
+        Where this machine's workers keep theirs; made where it is missing, and cleared of those long dead.
     """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        for file in folder.iterdir():
+            if _age(file) > ABANDONED:
+                file.unlink(missing_ok=True)
         self._file = folder / f"{socket.gethostname()}-{os.getpid()}"
 
     def beat(self) -> None:

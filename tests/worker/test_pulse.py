@@ -2,7 +2,7 @@ import os
 import time
 from pathlib import Path
 
-from worker.pulse import STALE, Pulse, alive
+from worker.pulse import ABANDONED, STALE, Pulse, alive
 
 
 def test_a_beating_worker_is_alive_and_one_that_stopped_is_not(tmp_path: Path) -> None:
@@ -27,3 +27,12 @@ def test_a_hung_worker_is_not_alive(tmp_path: Path) -> None:
 def test_another_machines_worker_says_nothing_about_this_one(tmp_path: Path) -> None:
     (tmp_path / "elsewhere-1").touch()
     assert not alive(tmp_path)
+
+
+def test_what_killed_workers_left_goes_when_another_starts(tmp_path: Path) -> None:
+    left, hung = tmp_path / "container-1", tmp_path / "container-2"
+    for file, seconds in ((left, ABANDONED + 60), (hung, ABANDONED - 60)):
+        file.touch()
+        os.utime(file, (time.time() - seconds,) * 2)
+    Pulse(tmp_path).beat()
+    assert (left.exists(), hung.exists(), alive(tmp_path)) == (False, True, True)
