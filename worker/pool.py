@@ -3,7 +3,10 @@
 Their jobs can be given back at once, with the signal that ended them, instead of when their leases run out.
 """
 
+import fcntl
+import os
 import threading
+from tempfile import TemporaryFile
 from typing import Any, ClassVar
 
 from billiard.pool import Pool as BlockingPool
@@ -48,8 +51,36 @@ class _Asynchronous(_Watched, AsynPool):  # type: ignore[misc]  # Celery ships n
         return {self.maintain_pool: LOOK_EVERY}
 
 
+class Lock:
+    """A lock among forked processes that opens when its holder is killed; a semaphore would stay shut for ever."""
+
+    def __init__(self) -> None:
+        with TemporaryFile() as file:
+            self._file = os.dup(file.fileno())
+
+    def acquire(self) -> bool:
+        """Wait for it, and have it until `release` or this process's end."""
+        fcntl.lockf(self._file, fcntl.LOCK_EX)
+        return True
+
+    def release(self) -> None:
+        """Let another process have it."""
+        fcntl.lockf(self._file, fcntl.LOCK_UN)
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
 class _Blocking(_Watched, BlockingPool):  # type: ignore[misc]  # Celery ships no types
-    """The pool under the embedded broker."""
+    """The pool under the embedded broker, whose children share two queues: an idle one waits with the lock of one."""
+
+    def _setup_queues(self) -> None:
+        super()._setup_queues()
+        self._inqueue._rlock = Lock()  # noqa: SLF001  billiard has no other door
+        self._outqueue._wlock = Lock()  # noqa: SLF001
 
 
 class TrainingPool(TaskPool):  # type: ignore[misc]  # Celery ships no types
