@@ -4,9 +4,7 @@ The processes are the real ones and so are the signals; only the moment, which n
 """
 
 import os
-import select
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,14 +59,7 @@ def ambushed(when: str, function: Callable[..., Any], place: str) -> Callable[..
     return call
 
 
-def doze(seconds: Any) -> None:
-    """Sleep for a span of time."""
-    select.select([], [], [], seconds)
-
-
 if __name__ == "__main__":
-    if "LD_PRELOAD" in os.environ:  # libfaketime mistakes the absolute time until which Python sleeps
-        time.sleep = doze
     for when, owner, name in PLACES[COMMAND]:
         setattr(owner, name, ambushed(when, getattr(owner, name), f"{when} {name.strip('_')}"))
     app()
