@@ -7,11 +7,11 @@ The model beside the database knows who rightly holds what; after each step both
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -33,6 +33,9 @@ ENDS = {
     Request.YIELD: [Status.QUEUED, Status.SUCCEEDED],
     None: [Status.SUCCEEDED, Status.FAILED, Status.QUEUED],
 }
+
+
+Method = TypeVar("Method", bound=Callable[..., None])
 
 
 @dataclass
@@ -66,13 +69,51 @@ class CommitLost(Exception):
 
 ANSWERS = st.sampled_from(["arrives", "arrives", "lost", "never sent"])
 INDEX = st.integers(0, 1_000)
-JOBS = 3  # few, so that workers meet over the same one
+FEW = st.integers(0, 4)
+JOBS = 2  # few, so that workers meet over the same one
+
+
+def always(_: "Protocol") -> bool:
+    """What can happen at any time."""
+    return True
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something that may happen: its method, when it can, and what its arguments are drawn from."""
+
+    name: str
+    possible: Callable[["Protocol"], object]
+    weight: int
+    arguments: dict[str, st.SearchStrategy[Any]]
+
+
+ACTIONS: list[Action] = []
+
+
+def action(
+    possible: Callable[["Protocol"], object], weight: int = 1, **arguments: st.SearchStrategy[Any]
+) -> Callable[[Method], Method]:
+    """Marks a method of the model. (As rules of their own most of them would be left out of most runs.)"""
+
+    def mark(method: Method) -> Method:
+        ACTIONS.append(Action(method.__name__, possible, weight, arguments))
+        return method
+
+    return mark
 
 
 class Protocol(RuleBasedStateMachine):
     """Jobs, clients and workers."""
 
     sessions: Sessions
+
+    @rule(data=st.data())
+    def something_happens(self, data: st.DataObject) -> None:
+        possible = [one for one in ACTIONS for _ in range(one.weight) if one.possible(self)]
+        chosen = data.draw(st.sampled_from(possible), "what")
+        arguments = {name: data.draw(strategy, name) for name, strategy in chosen.arguments.items()}
+        getattr(self, chosen.name)(**arguments)
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,15 +123,18 @@ class Protocol(RuleBasedStateMachine):
 
     # What clients do
 
-    @precondition(lambda self: len(self.known) < JOBS)
-    @rule(owner=st.sampled_from(["ann", "bob"]), priority=st.integers(0, 1))
+    @action(
+        lambda self: len(self.alive()) < JOBS and len(self.known) < 3 * JOBS,
+        2,
+        owner=st.sampled_from(["ann", "bob"]),
+        priority=st.integers(0, 1),
+    )
     def post(self, owner: str, priority: int) -> None:
         with self.sessions.begin() as s:
             job = a_job(s, owner=owner, priority=priority)
         self.known[job.id] = Known(job.id, owner, priority)
 
-    @precondition(lambda self: self.known)
-    @rule(index=INDEX, wish=st.sampled_from(sorted(WISHES)))
+    @action(lambda self: self.known, index=INDEX, wish=st.sampled_from(sorted(WISHES)))
     def wish(self, index: int, wish: str) -> None:
         ask, granted = WISHES[wish]
         known = self.any_job(index)
@@ -105,8 +149,7 @@ class Protocol(RuleBasedStateMachine):
             if target != known.status:
                 self.move(known, target)
 
-    @precondition(lambda self: self.known)
-    @rule(index=INDEX)
+    @action(lambda self: self.known, index=INDEX)
     def delete(self, index: int) -> None:
         known = self.any_job(index)
         try:
@@ -120,7 +163,7 @@ class Protocol(RuleBasedStateMachine):
 
     # What workers do, rightly or late
 
-    @rule(answer=ANSWERS)
+    @action(always, 4, answer=ANSWERS)
     def claim(self, answer: str) -> None:
         with self.committing(answer) as s:
             job = leases.claim(s, f"w{len(self.workers)}", LEASE)
@@ -134,8 +177,14 @@ class Protocol(RuleBasedStateMachine):
         if answer == "arrives":  # else nobody knows that the job is held, until its lease runs out
             self.workers.append(Worker(hold_of(job), job.recorded))
 
-    @precondition(lambda self: self.workers)
-    @rule(index=INDEX, rows=st.integers(0, 4), logs=st.integers(0, 1), save=st.booleans(), answer=ANSWERS)
+    @action(
+        lambda self: self.workers,
+        index=INDEX,
+        rows=st.integers(0, 4),
+        logs=st.integers(0, 1),
+        save=st.booleans(),
+        answer=ANSWERS,
+    )
     def write(self, index: int, rows: int, logs: int, save: bool, answer: str) -> None:
         worker = self.any_worker(index)
 
@@ -156,8 +205,7 @@ class Protocol(RuleBasedStateMachine):
 
         self.attempt(worker, work, happened, rows, answer)
 
-    @precondition(lambda self: self.workers)
-    @rule(index=INDEX, choice=INDEX, answer=ANSWERS)
+    @action(lambda self: self.workers, index=INDEX, choice=INDEX, answer=ANSWERS)
     def leave(self, index: int, choice: int, answer: str) -> None:
         worker = self.any_worker(index)
         chosen: list[Status] = []
@@ -175,8 +223,7 @@ class Protocol(RuleBasedStateMachine):
 
         self.attempt(worker, work, happened, 0, answer)
 
-    @precondition(lambda self: any(worker.unsure is not None for worker in self.workers))
-    @rule(index=INDEX)
+    @action(lambda self: any(worker.unsure is not None for worker in self.workers), index=INDEX)
     def settle(self, index: int) -> None:
         unsure = [worker for worker in self.workers if worker.unsure is not None]
         worker = unsure[index % len(unsure)]
@@ -197,8 +244,7 @@ class Protocol(RuleBasedStateMachine):
             worker.hold, worker.rows = following, worker.rows + worker.unsure
         worker.unsure = None
 
-    @precondition(lambda self: self.workers)
-    @rule(index=INDEX)
+    @action(lambda self: self.workers, index=INDEX)
     def heartbeat(self, index: int) -> None:
         worker = self.any_worker(index)
         known = self.known.get(worker.hold.job_id)
@@ -212,7 +258,7 @@ class Protocol(RuleBasedStateMachine):
         else:
             assert mine
 
-    @rule()
+    @action(always)
     def shut_down(self) -> None:
         with self.sessions.begin() as s:
             asked = leases.ask_to_yield(s, "w")
@@ -220,8 +266,7 @@ class Protocol(RuleBasedStateMachine):
 
     # What happens to workers
 
-    @precondition(lambda self: self.held())
-    @rule(chosen=st.sets(INDEX, min_size=1))
+    @action(lambda self: self.held(), 3, chosen=st.sets(INDEX, min_size=1))
     def leases_run_out(self, chosen: set[int]) -> None:
         held = self.held()
         lapsed = {held[index % len(held)].id for index in chosen}
@@ -233,8 +278,7 @@ class Protocol(RuleBasedStateMachine):
         for job_id in lapsed:
             self.lose(self.known[job_id])
 
-    @precondition(lambda self: self.known)
-    @rule(index=INDEX, behind=st.integers(0, 1))
+    @action(lambda self: self.known, index=INDEX, behind=st.integers(0, 1))
     def a_parent_sees_a_child_die(self, index: int, behind: int) -> None:
         known = self.any_job(index)
         with self.sessions.begin() as s:
@@ -243,7 +287,7 @@ class Protocol(RuleBasedStateMachine):
         if job is not None:
             self.lose(known)
 
-    @rule()
+    @action(always)
     def ring(self) -> None:
         due = any(known.status == Status.QUEUED for known in self.known.values())
         with self.sessions.begin() as s:
@@ -329,6 +373,9 @@ class Protocol(RuleBasedStateMachine):
             load[known.owner] += 1
         waiting = [known for known in self.known.values() if known.status == Status.QUEUED]
         return min(waiting, key=lambda known: (-known.priority, load[known.owner], known.id), default=None)
+
+    def alive(self) -> list[Known]:
+        return [known for known in self.known.values() if known.status not in TERMINAL]
 
     def held(self) -> list[Known]:
         return [known for known in self.known.values() if known.status in ACTIVE]
