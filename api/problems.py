@@ -12,7 +12,7 @@ import structlog
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -173,6 +173,7 @@ FACTS: Mapping[type[Exception], Fact] = {
     ClientDisconnect: Fact(400, "incomplete_body", "The body broke off"),
     OperationalError: Fact(503, "database_away", "The database cannot be reached"),
     InterfaceError: Fact(503, "database_away", "The database cannot be reached"),
+    InternalError: Fact(503, "database_away", "The database cannot be reached"),
     PoolTimeout: Fact(503, "database_busy", "The database is busy"),
     TooManyUploads: Fact(429, "too_many_uploads", "Too many uploads wait to be read"),
     StorageFull: Fact(507, "storage_full", "There is no room left"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import Session
 
@@ -19,8 +19,11 @@ from core.store.events import LogRow
 from core.store.holds import Guarded, Hold
 from core.store.sessions import Sessions
 
-AWAY = (OperationalError, InterfaceError, NoConnection)
-"""What a database that is away, busy or restarting raises; whether a transaction counted is unknown then."""
+AWAY = (OperationalError, InterfaceError, InternalError, NoConnection)
+"""What a database that is away, busy or restarting raises; whether a transaction counted is unknown then.
+
+Postgres calls it an internal error where it ended a session that was idle in a transaction, as of a worker that slept.
+"""
 
 Then = Callable[[Session, Guarded], None]
 
