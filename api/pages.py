@@ -28,7 +28,7 @@ DOCS = """<!doctype html>
 <body>
   <div id="swagger-ui"></div>
   <script src="static/vendor/swagger-ui/swagger-ui-bundle.js"></script>
-  <script src="static/docs.js"></script>
+  <script type="module" src="static/docs.js"></script>
 </body>
 </html>
 """

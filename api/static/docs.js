@@ -1,7 +1,50 @@
 // The API's docs page: Swagger UI over the service's own OpenAPI document, asking no other host.
 
+const PREFIX = "#/components/schemas/";
+
+// Swagger UI writes every schema out wherever it is used. Nets of nets would have it write for ever: where a schema
+// leads back to itself, the page shows its name, and the schema once, among the others below.
+function cutCycles(schemas) {
+  const uses = new Map(Object.entries(schemas).map(([name, schema]) => [name, new Set(references(schema))]));
+  const reach = new Map([...uses.keys()].map((name) => [name, reached(uses, name)]));
+  for (const [name, schema] of Object.entries(schemas)) {
+    replace(schema, (other) => reach.get(other)?.has(name));
+  }
+}
+
+function references(node) {
+  if (node === null || typeof node !== "object") return [];
+  const own = node.$ref?.startsWith?.(PREFIX) ? [node.$ref.slice(PREFIX.length)] : [];
+  return [...own, ...Object.values(node).flatMap(references)];
+}
+
+function reached(uses, start) {
+  const found = new Set();
+  const waiting = [...(uses.get(start) ?? [])];
+  while (waiting.length) {
+    const name = waiting.pop();
+    if (!found.has(name)) {
+      found.add(name);
+      waiting.push(...(uses.get(name) ?? []));
+    }
+  }
+  return found;
+}
+
+function replace(node, isCycle) {
+  if (node === null || typeof node !== "object") return;
+  const name = node.$ref?.startsWith?.(PREFIX) && node.$ref.slice(PREFIX.length);
+  if (name && isCycle(name)) {
+    delete node.$ref;
+    Object.assign(node, { type: "object", title: name, description: `${name}: see the schemas at the end of the page` });
+  }
+  Object.values(node).forEach((below) => replace(below, isCycle));
+}
+
+const spec = await (await fetch("openapi.json")).json();
+cutCycles(spec.components.schemas);
 window.SwaggerUIBundle({
-  url: "openapi.json",
+  spec,
   dom_id: "#swagger-ui",
   deepLinking: true,
   displayRequestDuration: true,
