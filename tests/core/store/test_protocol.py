@@ -1,7 +1,7 @@
 """The promises of the job's life, on the real queries: workers that die, wake late and lose answers, in any order.
 
 The model beside the database knows who rightly holds what; after each step both must tell the same.
-`pytest --hypothesis-profile=long` runs the long form, as CI does.
+`pytest --hypothesis-profile=long` runs the long form.
 """
 
 from collections.abc import Callable
