@@ -11,7 +11,7 @@ from tests.chaos.servers import NoServer
 SEED = 7
 SHORT = {
     EMBEDDED: ["kill-child", "kill-saved", "checkpoint-bit", "disk-checkpoint", "wishes"],
-    SERVERS: ["kill-saving", "redis-kill", "postgres-immediate", "commit-cut-end", "cancel"],
+    SERVERS: ["kill-saving", "commit-cut-end", "cancel"],
 }
 
 
