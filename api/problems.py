@@ -186,6 +186,7 @@ HTTP_FACTS: Mapping[int, Fact] = {
 
 _TITLES = {fact.code: fact.title for fact in FACTS.values()}
 
+CROWDED = Fact(503, "too_many_connections", "Too many connections are open")
 INTERNAL = Fact(500, "internal_error", "The service failed")
 _HIDDEN = "the service failed; its log has the reason under this request_id"
 _AWAY = "the database does not answer: try again in a moment (nothing was stored)"

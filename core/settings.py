@@ -85,6 +85,8 @@ class Settings(BaseSettings):
     """Most rows × columns of a dataset."""
     client_seconds: Seconds = 30.0
     """How long a client may take for its headers, and for its body beside a second for each half kilobyte."""
+    max_connections: Positive = 4096
+    """Most connections at a time, streams too; one more is answered 503."""
     inspect_seconds: Seconds = 120.0
     """Most seconds that reading an upload for the first time may take."""
     inspect_bytes: Annotated[int, Ge(2**28)] = 2**30
