@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from core.nn.arrays import Shape
+from core.nn.arrays import Array, Mask, Shape
 
 
 class Arena:
@@ -43,9 +43,14 @@ class Run:
     """One pass through a network: where its arrays come from, whether it learns, and its source of chance.
 
     `shapes` are those of the weights in the order of the flat vector, for what looks at each of them by itself.
+
+    `mask` says which steps of the sequences are there, `(batch, steps)`; None: all of them. `Network.forward` begins
+    each pass without one; `masking` and an `embedding` with `mask_zero` set it; recurrent and pooling layers read it,
+    and losses and metrics after the pass. Composites give each branch the mask that came in, and drop it by
+    `keep_mask` after a layer that emits other steps; a layer that moves steps about drops it itself.
     """
 
-    __slots__ = ("empty", "rng", "shapes", "training")
+    __slots__ = ("empty", "mask", "rng", "shapes", "training")
 
     def __init__(
         self,
@@ -59,6 +64,12 @@ class Run:
         self.shapes = shapes
         self.training = training
         self.rng = rng
+        self.mask: Mask | None = None
+
+    def keep_mask(self, y: Array) -> None:
+        """Drop the mask unless the layer's output `y` is `(batch, steps, …)` with as many steps as it has."""
+        if self.mask is not None and (y.ndim < 3 or y.shape[:2] != self.mask.shape):
+            self.mask = None
 
 
 def inference(dtype: DTypeLike = np.float32) -> Run:

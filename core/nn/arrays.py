@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[np.floating[Any]]
 """Floating-point numbers: float32 in training, float64 where gradients are checked."""
 
+Mask: TypeAlias = NDArray[np.bool_]
+"""Booleans `(batch, steps)`: True where a step of a sequence is there, False where it only fills up."""
+
 Shape: TypeAlias = tuple[int, ...]
 """The shape of one row, without the batch."""
 

@@ -49,13 +49,15 @@ def check_gradient(
 
     def lost(at_weights: Array, at_x: Array) -> float:
         views = network.views(at_weights, statistics.copy())
-        outputs, _ = network.forward(at_x, views, _run(seed))
-        return loss.forward(outputs, targets, _run(seed))[0] + network.penalty(at_weights)
+        run = _run(seed)
+        outputs, _ = network.forward(at_x, views, run)
+        return loss.forward(outputs, targets, run)[0] + network.penalty(at_weights)
 
     gradient = np.zeros_like(weights)
     views = network.views(weights, statistics.copy(), gradient, input_gradient=True)
-    outputs, backward = network.forward(x, views, _run(seed))
-    _, gradient_of_loss = loss.forward(outputs, targets, _run(seed))
+    run = _run(seed)
+    outputs, backward = network.forward(x, views, run)
+    _, gradient_of_loss = loss.forward(outputs, targets, run)
     d_x = backward(gradient_of_loss()).copy()
     network.add_penalty_gradient(weights, gradient)
 

@@ -62,6 +62,7 @@ class Network:
 
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
         """The outputs (logits) `(batch, *output_shape)` for `x` `(batch, *input_shape)`, and the backward pass."""
+        run.mask = None
         return self.architecture.forward(x, views, run)
 
     def predict(self, weights: Array, statistics: Array, x: Array, batch: int = 1024) -> Array:

@@ -214,6 +214,7 @@ class Learner:
                 zip(self.network.architecture.layers, self.views.parts, strict=True)
             ):
                 x, _ = layer.forward(x, views, run)
+                run.keep_mask(x)
                 if not np.isfinite(x).all():
                     return f"the output of layer {position + 1} ({layer.type})"
         return "the loss or its gradient"

@@ -55,6 +55,7 @@ class Sequential:
         chain = []
         for layer, view in zip(self.layers, views.parts, strict=True):
             x, backward = layer.forward(x, view, run)
+            run.keep_mask(x)
             if view.learns or view.input_gradient:
                 chain.append(backward)
         chain.reverse()
@@ -100,6 +101,7 @@ class Residual:
         outputs, backwards = _abreast(branches, x, views, run)
         y: Array = run.empty(outputs[0].shape)
         np.add(outputs[0], outputs[1] if self.projection else x, out=y)
+        run.keep_mask(y)
 
         def backward(d_y: Array) -> Array:
             gradients = [step_back(_copy(d_y, run)) for step_back in backwards]
@@ -148,6 +150,7 @@ class Parallel:
         """`∂x` is the sum of what comes back through the branches."""
         outputs, backwards = _abreast(self.branches, x, views, run)
         y, shares = MERGES[self.merge](outputs, run)
+        run.keep_mask(y)
 
         def backward(d_y: Array) -> Array:
             gradients = [step_back(d) for step_back, d in zip(backwards, shares(d_y), strict=True)]
@@ -203,6 +206,7 @@ class Repeat:
         chain: list[Backward] = []
         for turn in range(self.n):
             x, backward = self.layer.forward(x, views.parts[0 if self.shared else turn], run)
+            run.keep_mask(x)
             chain.append(backward)
         if not self.shared:
             chain = [step for step, view in zip(chain, views.parts, strict=True) if view.learns or view.input_gradient]
@@ -248,7 +252,9 @@ class TimeDistributed:
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
         """All steps are rows of one batch."""
         batch, steps = x.shape[:2]
+        mask, run.mask = run.mask, None
         y, backward = self.layer.forward(x.reshape(batch * steps, *x.shape[2:]), views.parts[0], run)
+        run.mask = mask
 
         def backward_through(d_y: Array) -> Array:
             d_x = backward(d_y.reshape(y.shape))
@@ -272,9 +278,10 @@ def _planned(layer: Layer, shape: Shape, name: str, *path: str | int) -> Plan:
 def _abreast(
     layers: Sequence[Layer], x: Array, views: Views, run: Run
 ) -> tuple[list[Array], list[Callable[[Array], Array]]]:
-    outputs, backwards = [], []
+    outputs, backwards, mask = [], [], run.mask
     for layer, view in zip(layers, views.parts, strict=True):
         y, backward = layer.forward(x, view, run)
+        run.mask = mask
         outputs.append(y)
         backwards.append(backward if view.learns or view.input_gradient else _nothing)
     return outputs, backwards

@@ -75,7 +75,9 @@ class Permute:
         return Plan(tuple(shape[axis - 1] for axis in self.dims), floats=2 * size(shape))
 
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
-        """The gradient takes the way back."""
+        """The gradient takes the way back. A mask stands while the steps do."""
+        if self.dims[0] != 1:
+            run.mask = None
         there = (0, *self.dims)
         back = tuple(there.index(axis) for axis in range(x.ndim))
         return _moved(x, there, run), lambda d_y: _moved(d_y, back, run)
