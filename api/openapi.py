@@ -10,10 +10,12 @@ from typing import Any, Literal
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic_core.core_schema import DataclassSchema, ModelSchema
 
 from api.problems import FACTS, MEDIA_TYPE, Fact, Problem
 from api.problems import InvalidParameter as _InvalidParameter
+from core.docstrings import attribute_docstrings
 
 REF = "#/components/schemas/{model}"
 
@@ -85,7 +87,7 @@ def document(app: FastAPI, models: Sequence[type[BaseModel]]) -> dict[str, Any]:
     )
     shown: list[type[BaseModel]] = [*models, Problem]
     wanted: list[tuple[type[BaseModel], Literal["validation"]]] = [(model, "validation") for model in shown]
-    _, ours = models_json_schema(wanted, ref_template=REF)
+    _, ours = models_json_schema(wanted, ref_template=REF, schema_generator=Described)
     components = made.setdefault("components", {}).setdefault("schemas", {})
     components.update(ours["$defs"])
     for schema in components.values():
@@ -93,6 +95,25 @@ def document(app: FastAPI, models: Sequence[type[BaseModel]]) -> dict[str, Any]:
     for path, parameter in MAKERS.items():
         made["paths"][path]["post"]["responses"]["201"]["links"] = dict(_links(made["paths"], parameter))
     return made
+
+
+class Described(GenerateJsonSchema):
+    """Schemas whose properties say what the strings under the fields say."""
+
+    def dataclass_schema(self, schema: DataclassSchema) -> JsonSchemaValue:
+        """Of a dataclass."""
+        return _described(super().dataclass_schema(schema), schema["cls"])
+
+    def model_schema(self, schema: ModelSchema) -> JsonSchemaValue:
+        """Of a model."""
+        return _described(super().model_schema(schema), schema["cls"])
+
+
+def _described(shown: JsonSchemaValue, owner: type) -> JsonSchemaValue:
+    for name, text in attribute_docstrings(owner).items():
+        if name in shown.get("properties", {}):
+            shown["properties"][name].setdefault("description", text)
+    return shown
 
 
 def _with_required_type(schema: dict[str, Any]) -> None:

@@ -12,6 +12,8 @@ from annotated_types import Ge, Gt, Le
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from core.docstrings import attribute_docstrings
+
 PREFIX = "CHAINRULE_"
 SECRETS = Path("/run/secrets")
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -45,7 +47,6 @@ class Settings(BaseSettings):
         frozen=True,
         extra="forbid",
         env_ignore_empty=True,
-        use_attribute_docstrings=True,
         validate_default=True,
     )
 
@@ -131,7 +132,8 @@ class Settings(BaseSettings):
     @classmethod
     def table(cls) -> list[tuple[str, str, str]]:
         """(variable, default, meaning) of each setting, for the README."""
-        return [(variable(name), _shown(name, field.default), _line(field.description)) for name, field in _fields()]
+        meanings = attribute_docstrings(cls)
+        return [(variable(name), _shown(name, field.default), _line(meanings[name])) for name, field in _fields()]
 
 
 def read_settings(secrets: Path = SECRETS, **changes: Any) -> Settings:
@@ -174,5 +176,5 @@ def _shown(name: str, default: Any) -> str:
     return COMPUTED.get(name, str(default))
 
 
-def _line(text: str | None) -> str:
-    return " ".join((text or "").split())
+def _line(text: str) -> str:
+    return " ".join(text.split())

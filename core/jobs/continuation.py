@@ -28,7 +28,6 @@ class Continuation(BaseModel):
         extra="forbid",
         strict=True,
         allow_inf_nan=False,
-        use_attribute_docstrings=True,
         json_schema_extra={"example": {"epochs": 50}},
     )
 

@@ -49,7 +49,6 @@ class JobSpec(BaseModel):
         extra="forbid",
         strict=True,
         allow_inf_nan=False,
-        use_attribute_docstrings=True,
         json_schema_extra={
             "example": {
                 "name": "y = 2x",
