@@ -61,9 +61,11 @@ def log() -> Log:
     return log
 
 
-async def collect(hub: Hub, log: Log, after: int = 0, job: str = "job", form: Form = LINES) -> list[int]:
-    """All rows of the job until its stream ends."""
-    seen: list[int] = []
+async def collect(
+    hub: Hub, log: Log, after: int = 0, job: str = "job", form: Form = LINES, into: list[int] | None = None
+) -> list[int]:
+    """All rows of the job until its stream ends; `into` holds what came so far."""
+    seen = [] if into is None else into
     async with aclosing(events(hub, job, log.head(job), after, form)) as chunks:
         async for chunk in chunks:
             seen += [int(line) for line in chunk.split()]
@@ -142,8 +144,9 @@ def test_a_deleted_job_ends_its_streams(log: Log) -> None:
     hub = Hub(log, TICK)
 
     async def story() -> list[int]:
-        watching = asyncio.create_task(collect(hub, log))
-        await until(lambda: hub.listeners, hub)
+        came: list[int] = []
+        watching = asyncio.create_task(collect(hub, log, into=came))
+        await until(lambda: len(came) == 3, hub)
         del log.last["job"]
         return await watching
 
