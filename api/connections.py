@@ -35,7 +35,7 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         _end_when_vanished(transport, min(self.seconds, VANISHED_SECONDS))
         if len(self.connections) > self.most:
-            self.app, self.seconds = crowded, min(self.seconds, CROWDED_SECONDS)  # type: ignore[assignment]  # ASGI too
+            self.app, self.seconds = crowded, min(self.seconds, CROWDED_SECONDS)
         self._wait()
 
     def data_received(self, data: bytes) -> None:
