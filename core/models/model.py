@@ -15,11 +15,11 @@ from core.data.errors import InvalidInstance
 from core.data.features import Features, features_from_json
 from core.data.targets import Target, target_from_json
 from core.models.checkpoint import Saved, Which
-from core.nn.arrays import Array
 from core.nn.layers.composite import Sequential
 from core.nn.layers.embedding import NoSuchEmbedding
 from core.nn.losses import Loss
 from core.nn.network import Network
+from core.nn.plan import Views
 
 _ARCHITECTURE: TypeAdapter[Sequential] = TypeAdapter(Sequential)
 _LOSS: TypeAdapter[Loss] = TypeAdapter(Loss)
@@ -43,8 +43,10 @@ class Model:
     loss: Loss
     features: Features
     target: Target
-    weights: Array
-    statistics: Array
+    views: Views
+    """Made once: they cost as much as the answer of a small net."""
+    nbytes: int
+    """The bytes of weights and statistics."""
 
     @staticmethod
     def of(saved: Saved, which: Which = "best") -> Model:
@@ -52,25 +54,21 @@ class Model:
         described: Mapping[str, Any] = saved.model
         features = features_from_json(described["features"])
         weights, statistics = saved.learnt(which)
+        network = Network(_ARCHITECTURE.validate_python(described["architecture"]), features.input_shape)
         return Model(
-            network=Network(_ARCHITECTURE.validate_python(described["architecture"]), features.input_shape),
+            network=network,
             loss=_LOSS.validate_python(described["loss"]),
             features=features,
             target=target_from_json(described["target"]),
-            weights=weights,
-            statistics=statistics,
+            views=network.views(weights, statistics),
+            nbytes=weights.nbytes + statistics.nbytes,
         )
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes of its arrays."""
-        return self.weights.nbytes + self.statistics.nbytes
 
     def predict(self, instances: Any) -> list[dict[str, Any]]:
         """An answer, with its warnings, for each record; `InvalidInstance` where one does not fit."""
         x, warnings = self.features.encode(instances)
         try:
-            outputs = self.loss.link(self.network.predict(self.weights, self.statistics, x))
+            outputs = self.loss.link(self.network.outputs(self.views, x))
         except NoSuchEmbedding as error:
             raise InvalidInstance(0, "/instances", str(error)) from None
         answers = self.target.answer(outputs)

@@ -67,14 +67,16 @@ class Network:
 
     def predict(self, weights: Array, statistics: Array, x: Array, batch: int = 1024) -> Array:
         """The outputs for any number of rows, with memory of its own: any number of threads may call it."""
-        views = self.views(weights, statistics)
+        return self.outputs(self.views(weights, statistics), x, batch)
+
+    def outputs(self, views: Views, x: Array, batch: int = 1024) -> Array:
+        """As `predict`, for whoever has the views of the vectors already."""
         parts = [
-            self.forward(x[start : start + batch], views, inference(weights.dtype))[0]
-            for start in range(0, len(x), batch)
+            self.forward(x[start : start + batch], views, inference(x.dtype))[0] for start in range(0, len(x), batch)
         ]
         if len(parts) == 1:
             return parts[0]
-        return np.concatenate(parts) if parts else np.empty((0, *self.output_shape), weights.dtype)
+        return np.concatenate(parts) if parts else np.empty((0, *self.output_shape), x.dtype)
 
     def frozen(self, vector: Array) -> list[Array]:
         """Views of the numbers that stay as they are, of the weights or of another vector of their length."""

@@ -23,6 +23,8 @@ PATIENCE = 10.0
 PRAGMAS = ("busy_timeout = 10000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
 LOOKING = {"begin": "BEGIN"}
 """Of a connection that only reads: on SQLite it then waits for no writer."""
+ASKING = {"begin": ""}
+"""Of a connection for a single statement, which is a transaction by itself."""
 FRESH = {"populate_existing": True, "synchronize_session": False}
 """Rows show what the database answered last; statements change no row behind its back."""
 POSTGRES = {
@@ -41,6 +43,7 @@ class Sessions(sessionmaker[Session]):
         super().__init__(engine, autoflush=False, expire_on_commit=False, execution_options=FRESH)
         self.engine = engine
         self._reading = reading
+        self._asking = reading.execution_options(**ASKING)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -50,8 +53,8 @@ class Sessions(sessionmaker[Session]):
 
     @contextmanager
     def ask(self) -> Iterator[Connection]:
-        """A connection that only reads, for single statements about columns: half the cost of a session."""
-        with self._reading.connect() as connection:
+        """A connection for a single statement that only reads columns: a third of the cost of a session."""
+        with self._asking.connect() as connection:
             yield connection
 
     def close(self) -> None:
@@ -115,7 +118,8 @@ def _done(connection: sqlite3.Connection, pragma: str, *, last: bool) -> bool:
 
 def _begin_sqlite(connection: Connection) -> None:
     # A deferred transaction that turns writer fails at once when another wrote meanwhile; an immediate one waits.
-    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN IMMEDIATE"))
+    if statement := connection.get_execution_options().get("begin", "BEGIN IMMEDIATE"):
+        connection.exec_driver_sql(statement)
 
 
 def _refuse_network(path: Path) -> None:

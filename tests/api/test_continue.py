@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from core.blobs import YOUNG
+from core.models.checkpoint import decode
 from core.store import checkpoints, events, garbage
 from tests.api.conftest import LINE, Api
 from worker.run import Run
@@ -190,8 +191,8 @@ def weights_of(api: Api, job: dict[str, Any], which: Any = "last") -> Any:
     with api.services.sessions.read() as s:
         found = checkpoints.latest(s, job["id"])
     assert found is not None
-    model = api.services.models.get(found.sha256, which)
-    return model.weights.tolist(), model.statistics.tolist()
+    weights, statistics = decode(api.services.blobs.read(found.sha256)).learnt(which)
+    return weights.tolist(), statistics.tolist()
 
 
 @pytest.mark.parametrize("which", ["best", "last"])
