@@ -31,6 +31,7 @@ def celery_app(settings: Settings, **transport: object) -> Celery:
     app = Celery("chainrule", broker=url, set_as_current=False, fixups=[])
     app.conf.update(
         accept_content=["json"],
+        broker_connection_max_retries=None,
         broker_connection_retry_on_startup=True,
         broker_transport_options=options,
         result_backend=None,

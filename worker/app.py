@@ -22,6 +22,7 @@ from core.store.sessions import open_sessions
 from worker.desk import Desk
 from worker.pool import TrainingPool
 from worker.pulse import Pulse, pulse_folder
+from worker.rung import Rung
 from worker.stop import Stop
 from worker.sweep import Sweep
 from worker.work import work
@@ -102,7 +103,7 @@ def _app(settings: Settings, prefix: str, stop: Stop) -> Celery:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         desks[:] = [Desk.set_up(settings, prefix, stop)]
 
-    @app.task(name=TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
+    @app.task(name=TASK, Request=Rung)  # type: ignore[untyped-decorator]  # Celery ships no types
     def chainrule_work() -> None:
         work(desks[0])
 

@@ -104,6 +104,7 @@ def test_what_was_owed_is_rung_when_the_broker_is_back(tmp_path: Path) -> None:
     while not list((blocked / "queue").iterdir()):
         assert time.monotonic() < until
         time.sleep(0.01)
+    assert bell.reachable(SOON)
     assert bell.ring()
     bell.close(SOON)
 
