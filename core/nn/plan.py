@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, Protocol
+
+import numpy as np
 
 from core.nn.arrays import Array, Shape, size
-from core.nn.initializers import Initializer
+from core.nn.initializers import Drawn
 from core.nn.regularizers import Regularizer
 
 
@@ -28,12 +30,19 @@ class ShapeMismatch(ValueError):
         return ShapeMismatch(message, (*step, *self.path))
 
 
+class Draws(Protocol):
+    """How a weight begins: an initializer, or what a layer makes of one."""
+
+    def draw(self, rng: np.random.Generator, shape: Shape) -> Drawn:
+        """The first numbers of a weight of this shape."""
+
+
 @dataclass(frozen=True, slots=True)
 class Weight:
     """An array that is learnt."""
 
     shape: Shape
-    initializer: Initializer
+    initializer: Draws
     regularizer: Regularizer | None = None
 
 

@@ -174,3 +174,29 @@ def test_asked_from_many_threads_while_it_trains(api: Api, client: TestClient) -
         client.post(f"/v1/jobs/{job}/cancel")
         worker.join(30)
     assert client.post(url, json=body).json()["predictions"][0]["value"] == pytest.approx(12, abs=1e-3)
+
+
+def test_a_recurrent_net_is_asked_with_nested_sequences(api: Api, client: TestClient) -> None:
+    """Of sequences of two numbers a step: does the first number of the last step that is there stand above 0?"""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((64, 5, 2)).round(3)
+    last = rng.integers(0, 5, 64)
+    x[np.arange(5) > last[:, None]] = 0
+    y = np.where(x[np.arange(64), last, 0] > 0, "up", "down").tolist()
+    spec = {
+        "data": {"type": "inline", "x": x.tolist(), "y": y},
+        "architecture": {
+            "layers": ["masking", {"type": "lstm", "units": 8, "recurrent_dropout": 0.1}, {"type": "dense", "units": 2}]
+        },
+        "optimizer": {"type": "adam", "learning_rate": 0.05},
+        "training": {"epochs": 40, "batch_size": 16, "seed": 1},
+    }
+    job = client.post("/v1/jobs", json=spec)
+    assert job.status_code == 201, job.text
+    api.train()
+    asked = client.post(f"/v1/jobs/{job.json()['id']}/predictions", json={"instances": x[:20].tolist()})
+    assert asked.status_code == 200, asked.text
+    right = [one["label"] == true for one, true in zip(asked.json()["predictions"], y[:20], strict=True)]
+    assert sum(right) >= 18
+    flat = client.post(f"/v1/jobs/{job.json()['id']}/predictions", json={"instances": [[1, 2, 3]]})
+    assert flat.status_code == 422

@@ -22,8 +22,10 @@ from core.nn.layers.convolution import Conv1D, Conv2D
 from core.nn.layers.dense import Dense
 from core.nn.layers.dropout import Noise
 from core.nn.layers.embedding import Embedding
+from core.nn.layers.masking import Masking
 from core.nn.layers.normalization import Normalization
 from core.nn.layers.pooling import Pooling
+from core.nn.layers.recurrent import Recurrent
 from core.nn.layers.shaping import Shaping
 from core.nn.plan import Plan, ShapeMismatch, Views
 
@@ -263,6 +265,56 @@ class TimeDistributed:
         return y.reshape(batch, steps, *y.shape[1:]), backward_through
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bidirectional:
+    """A layer along a sequence and a copy of it that goes backwards (Schuster & Paliwal 1997).
+
+    Where they emit a number for each step, both outputs of a step stand side by side.
+    """
+
+    type: Literal["bidirectional"] = "bidirectional"
+    layer: Layer
+    """What goes both ways, such as an lstm."""
+    merge_mode: Literal["add", "concatenate", "multiply", "average"] = "concatenate"
+    """How both outputs become one: along the last axis, or number by number."""
+    trainable: bool = True
+    """Whether anything in it learns; if not, all of it is as if it were not trainable itself."""
+
+    def inside(self) -> Iterator[tuple[Path, Layer]]:
+        """Both copies, at one place in the spec."""
+        return ((("layer",), self.layer) for _ in range(2))
+
+    def plan(self, shape: Shape) -> Plan:
+        """The layer's plan, twice."""
+        if len(shape) < 2:
+            raise ShapeMismatch(f"needs (steps, features), and gets {shape}: put an embedding or a reshape before it")
+        part = _planned(self.layer, shape, "its layer", "layer")
+        output = part.output_shape
+        if not output:
+            raise ShapeMismatch("gets a single number from its layer: let it emit (units,) or (steps, units)")
+        both = (*output[:-1], 2 * output[-1]) if self.merge_mode == "concatenate" else output
+        floats = 6 * size(output) + 2 * size(shape)
+        plan = Plan(both, parts=(part, part), flops=2 * size(output), floats=floats, order="abreast")
+        return plan.frozen_unless(self.trainable)
+
+    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+        """One copy gets x, the other x in reverse, and what it emits and what comes back are turned round again."""
+        mask = run.mask
+        ahead, back_ahead = self.layer.forward(x, views.parts[0], run)
+        run.mask = None if mask is None else mask[:, ::-1]
+        behind, back_behind = self.layer.forward(x[:, ::-1], views.parts[1], run)
+        run.mask = mask
+        y, shares = MERGES[self.merge_mode]([ahead, _turned(behind)], run)
+        run.keep_mask(y)
+
+        def backward(d_y: Array) -> Array:
+            d_ahead, d_behind = shares(d_y)
+            d_ahead, d_behind = back_ahead(d_ahead), back_behind(_turned(d_behind))
+            return _sum([d_ahead, d_behind[:, ::-1]], run) if views.input_gradient else d_y
+
+        return y, backward
+
+
 Path: TypeAlias = tuple[str | int, ...]
 Shares: TypeAlias = Callable[[Array], list[Array]]
 MOST_PARTS = 10_000
@@ -285,6 +337,11 @@ def _abreast(
         outputs.append(y)
         backwards.append(backward if view.learns or view.input_gradient else _nothing)
     return outputs, backwards
+
+
+def _turned(sequence: Array) -> Array:
+    """The steps in reverse; what has no steps as it is."""
+    return sequence[:, ::-1] if sequence.ndim > 2 else sequence
 
 
 def _nothing(gradient: Array) -> Array:
@@ -363,6 +420,8 @@ Layer: TypeAlias = Annotated[
     | Noise
     | Normalization
     | Embedding
+    | Masking
+    | Recurrent
     | Conv1D
     | Conv2D
     | Pooling
@@ -371,6 +430,7 @@ Layer: TypeAlias = Annotated[
     | Residual
     | Parallel
     | Repeat
-    | TimeDistributed,
+    | TimeDistributed
+    | Bidirectional,
     Tagged(),
 ]

@@ -9,7 +9,7 @@ from annotated_types import Ge, Le
 from core.nn.arena import Run
 from core.nn.arrays import MOST, Array, Backward, Shape, size
 from core.nn.initializers import Initializer, RandomUniform
-from core.nn.plan import Plan, Views, Weight
+from core.nn.plan import Plan, ShapeMismatch, Views, Weight
 from core.nn.regularizers import Regularizer
 
 
@@ -36,19 +36,25 @@ class Embedding:
     """How the vectors begin."""
     embeddings_regularizer: Regularizer | None = None
     """A penalty on the vectors."""
+    mask_zero: bool = False
+    """0 stands for no step at all: recurrent layers and others that know masks pass it over."""
     trainable: bool = True
     """Whether it learns; if not, its vectors stay as they are and bear no penalty."""
 
     def plan(self, shape: Shape) -> Plan:
         """The vectors `(input_dim, output_dim)`."""
+        if self.mask_zero and len(shape) != 1:
+            raise ShapeMismatch(f"needs (steps,) to mask zeros, and gets {shape}: leave out mask_zero or flatten first")
         vectors = Weight((self.input_dim, self.output_dim), self.embeddings_initializer, self.embeddings_regularizer)
         output = (*shape, self.output_dim)
-        plan = Plan(output, {"embeddings": vectors}, flops=size(output), floats=size(output) + 5 * size(shape))
+        plan = Plan(output, {"embeddings": vectors}, flops=size(output), floats=size(output) + 6 * size(shape))
         return plan.frozen_unless(self.trainable)
 
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
         """`y = W[x]`; `∂W[k]` is the sum of `∂y` wherever k stood, and x, which is no quantity, has no gradient."""
         numbers = self._numbers(x, run)
+        if self.mask_zero:
+            run.mask = np.not_equal(numbers, 0, out=run.empty(x.shape, np.bool_))
         y: Array = run.empty((*x.shape, self.output_dim))
         np.take(views.weights["embeddings"], numbers, axis=0, out=y, mode="clip")
 

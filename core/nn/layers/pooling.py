@@ -13,7 +13,7 @@ from typing import ClassVar, Literal, TypeAlias
 import numpy as np
 
 from core.nn.arena import Run
-from core.nn.arrays import Array, Backward, Shape, size
+from core.nn.arrays import Array, Backward, Mask, Shape, size
 from core.nn.layers.sliding import Count, Counts, Slide, checked, each, slide
 from core.nn.plan import Plan, Views
 
@@ -140,7 +140,7 @@ class GlobalMaxPooling2D:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GlobalAveragePooling1D:
-    """Each channel's mean: `(batch, steps, channels)` → `(batch, channels)`."""
+    """Each channel's mean over the steps that are there: `(batch, steps, channels)` → `(batch, channels)`."""
 
     type: Literal["global_average_pooling1d"] = "global_average_pooling1d"
     along: ClassVar = ("steps",)
@@ -151,7 +151,7 @@ class GlobalAveragePooling1D:
 
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
         """The gradient is shared out evenly."""
-        return _global_average(x, run)
+        return _global_average(x, run) if run.mask is None else _masked_average(x, run.mask, run)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -308,3 +308,14 @@ def _global_average(x: Array, run: Run) -> tuple[Array, Backward]:
         return d_x.reshape(x.shape)
 
     return y, backward
+
+
+def _masked_average(x: Array, mask: Mask, run: Run) -> tuple[Array, Backward]:
+    """The mean over the steps that are there, and 0 where none is."""
+    share: Array = run.empty((*mask.shape, 1))
+    np.copyto(share, mask[:, :, None])
+    count = np.add.reduce(share, axis=1, keepdims=True, out=run.empty((len(x), 1, 1)))
+    share /= np.maximum(count, 1, out=count)
+    shared = np.multiply(x, share, out=run.empty(x.shape))
+    y: Array = np.add.reduce(shared, axis=1, out=run.empty((len(x), x.shape[-1])))
+    return y, lambda d_y: np.multiply(d_y[:, None], share, out=shared)

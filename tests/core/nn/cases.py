@@ -18,8 +18,10 @@ from core.nn.layers import (
     dense,
     dropout,
     embedding,
+    masking,
     normalization,
     pooling,
+    recurrent,
     shaping,
 )
 from core.nn.layers.composite import Layer, Sequential
@@ -63,6 +65,22 @@ ORTHOGONAL = regularizers.OrthogonalRegularizer()
 
 BENT = activation.ActivationLayer(activation=activations.Softplus())
 MERGES: list[Literal["add", "concatenate", "multiply", "average"]] = ["add", "concatenate", "multiply", "average"]
+
+
+def sequential_of_words(layer: Layer) -> Sequential:
+    """The layer after an embedding that masks zeros."""
+    return Sequential(layers=(embedding.Embedding(input_dim=3, output_dim=3, mask_zero=True), layer))
+
+
+OF_WORDS: list[tuple[Layer, Shape]] = [
+    (recurrent.SimpleRnn(units=3, return_sequences=True), (4, 3)),
+    (recurrent.Lstm(units=2), (2,)),
+    (recurrent.Lstm(units=2, return_sequences=True, go_backwards=True, recurrent_dropout=0.3), (4, 2)),
+    (recurrent.Gru(units=2, return_sequences=True), (4, 2)),
+    (recurrent.Gru(units=2, reset_after=False), (2,)),
+    (composite.Bidirectional(layer=recurrent.Gru(units=2)), (4,)),
+    (pooling.GlobalAveragePooling1D(), (3,)),
+]
 
 LAYERS: list[LayerCase] = [
     LayerCase(dense.Dense(units=3), (5,), (3,)),
@@ -131,6 +149,64 @@ LAYERS: list[LayerCase] = [
     LayerCase(shaping.RepeatVector(n=3), (4,), (3, 4)),
     LayerCase(shaping.Rescaling(scale=1 / 255, offset=-0.5), (2, 3), (2, 3)),
     LayerCase(embedding.Embedding(input_dim=5, output_dim=3, embeddings_regularizer=L2), (4,), (4, 3), classes=5),
+    LayerCase(embedding.Embedding(input_dim=5, output_dim=3, mask_zero=True), (4,), (4, 3), classes=5),
+    LayerCase(masking.Masking(mask_value=-1), (4, 3), (4, 3)),
+    LayerCase(recurrent.SimpleRnn(units=3), (5, 2), (3,)),
+    LayerCase(recurrent.SimpleRnn(units=1, use_bias=False, return_sequences=True), (1, 1), (1, 1)),
+    LayerCase(
+        recurrent.SimpleRnn(
+            units=3,
+            activation=activations.Softplus(),
+            dropout=0.3,
+            recurrent_dropout=0.3,
+            go_backwards=True,
+            recurrent_regularizer=L2,
+        ),
+        (4, 2),
+        (3,),
+    ),
+    LayerCase(recurrent.Lstm(units=3), (5, 2), (3,)),
+    LayerCase(recurrent.Lstm(units=5, return_sequences=True, use_bias=False), (7, 1), (7, 5)),
+    LayerCase(
+        recurrent.Lstm(
+            units=3,
+            activation=activations.Softsign(),
+            recurrent_activation=activations.HardSigmoid(),
+            dropout=0.3,
+            recurrent_dropout=0.3,
+            return_sequences=True,
+            go_backwards=True,
+            unit_forget_bias=False,
+            kernel_regularizer=L2,
+        ),
+        (4, 2),
+        (4, 3),
+    ),
+    LayerCase(recurrent.Gru(units=3), (5, 2), (3,)),
+    LayerCase(recurrent.Gru(units=5, return_sequences=True, use_bias=False), (7, 1), (7, 5)),
+    LayerCase(
+        recurrent.Gru(
+            units=3, dropout=0.3, recurrent_dropout=0.3, return_sequences=True, go_backwards=True, bias_regularizer=L2
+        ),
+        (4, 2),
+        (4, 3),
+    ),
+    LayerCase(recurrent.Gru(units=3, reset_after=False), (5, 2), (3,)),
+    LayerCase(
+        recurrent.Gru(units=3, reset_after=False, recurrent_dropout=0.3, return_sequences=True, use_bias=False),
+        (4, 2),
+        (4, 3),
+    ),
+    *(LayerCase(sequential_of_words(layer), (4,), output, classes=3) for layer, output in OF_WORDS),
+    *(
+        LayerCase(
+            composite.Bidirectional(layer=recurrent.Lstm(units=2, return_sequences=True), merge_mode=merge),
+            (5, 3),
+            (5, 4) if merge == "concatenate" else (5, 2),
+        )
+        for merge in MERGES
+    ),
+    LayerCase(composite.Bidirectional(layer=recurrent.SimpleRnn(units=2), merge_mode="add"), (5, 3), (2,)),
     LayerCase(composite.Residual(layer=dense.Dense(units=3)), (2, 3), (2, 3)),
     LayerCase(
         composite.Residual(layer=dense.Dense(units=2), projection=dense.Dense(units=2, use_bias=False)), (3,), (2,)

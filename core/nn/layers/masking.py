@@ -1,0 +1,38 @@
+"""Marks the steps of a sequence that only fill it up, so that what follows can pass them over."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from core.nn.arena import Run
+from core.nn.arrays import Array, Backward, Shape, size
+from core.nn.plan import Plan, ShapeMismatch, Views
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Masking:
+    """A step all of whose features are `mask_value` is not there: `(batch, steps, features)` in and out.
+
+    Recurrent layers go past such a step, `global_average_pooling1d` does not count it, and outputs for each step have
+    no loss there.
+    """
+
+    type: Literal["masking"] = "masking"
+    mask_value: float = 0.0
+    """What fills up; it becomes 0."""
+
+    def plan(self, shape: Shape) -> Plan:
+        """No weights."""
+        if len(shape) != 2:
+            raise ShapeMismatch(f"needs (steps, features), and gets {shape}: put a reshape before it")
+        return Plan(shape, flops=2 * size(shape), floats=3 * size(shape) + shape[0])
+
+    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+        """`y = x · m` with m = 1 where a step is there and 0 elsewhere, and so is the gradient."""
+        differs = np.not_equal(x, self.mask_value, out=run.empty(x.shape, np.bool_))
+        mask = np.logical_or.reduce(differs, axis=-1, out=run.empty(x.shape[:2], np.bool_))
+        run.mask = mask
+        there = np.asarray(run.empty((*mask.shape, 1)))
+        np.copyto(there, mask[:, :, None])
+        return np.multiply(x, there, out=run.empty(x.shape)), lambda d_y: np.multiply(d_y, there, out=d_y)

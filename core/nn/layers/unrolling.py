@@ -1,0 +1,167 @@
+"""A recurrence, unrolled: one product for the inputs of all steps, a loop over time, and one for each gradient.
+
+Inside, time is the first axis, so that what a step reads and writes lies in one piece. How a step goes from one state
+to the next is a cell's affair; what all of them share is here: masks, dropout, and what is summed over all steps.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from core.nn.arena import Run
+from core.nn.arrays import Array, Backward
+from core.nn.plan import Views
+
+
+class Layer(Protocol):
+    """What the recurrent layers have in common."""
+
+    @property
+    def units(self) -> int:
+        """How long the state is."""
+
+    @property
+    def dropout(self) -> float:
+        """The share of the inputs that is left out while training."""
+
+    @property
+    def recurrent_dropout(self) -> float:
+        """The share of the state that is left out on its way into the products while training."""
+
+    @property
+    def return_sequences(self) -> bool:
+        """Whether it emits its state after every step."""
+
+    @property
+    def go_backwards(self) -> bool:
+        """Whether it begins with the last step."""
+
+
+class Cell(Protocol):
+    """One step of a recurrence, from the tape's `state[t]` to `state[t + 1]`."""
+
+    carried: list[tuple[Array, Array]]
+    """All that goes from step to step `(steps + 1, batch, units)`, the state first, and the gradient of each
+    `(batch, units)`, which the way back carries along."""
+
+    def forward(self, t: int) -> None:
+        """Write `state[t + 1]`; the tape's `gates[t]` are `x·W + b` before and may be anything after."""
+
+    def backward(self, t: int) -> None:
+        """Write the tape's `deltas[t]`, the gradient of `x·W + b`, and turn what is carried into that of step t."""
+
+    def weigh(self, views: Views) -> None:
+        """Write the gradients of the recurrent weights, from all steps at once."""
+
+
+class Tape:
+    """What all steps read and write, for one pass; `gates` is the number of blocks of units in the kernel."""
+
+    def __init__(self, layer: Layer, gates: int, x: Array, views: Views, run: Run) -> None:
+        batch, self.steps, inputs = x.shape
+        self.layer, self.views, self.run, self.units, self.batch = layer, views, run, layer.units, batch
+        self.turn = -1 if layer.go_backwards else 1
+        self.x: Array = run.empty((self.steps, batch, inputs))
+        np.copyto(self.x, x.transpose(1, 0, 2)[:: self.turn])
+        self.input_scale = self._dropped(layer.dropout, inputs)
+        if self.input_scale is not None:
+            self.x *= self.input_scale
+        self.gates: Array = run.empty((self.steps, batch, gates * layer.units))
+        self.deltas: Array = run.empty(self.gates.shape)
+        np.dot(flat(self.x), views.weights["kernel"], out=flat(self.gates))
+        self.state = self.zeros()
+        self.state_scale = self._dropped(layer.recurrent_dropout, layer.units)
+        self.fed: Array = self.state[:-1] if self.state_scale is None else run.empty((self.steps, batch, layer.units))
+
+    def zeros(self) -> Array:
+        """A state for each step and one before the first, which is zero: `(steps + 1, batch, units)`."""
+        states: Array = self.run.empty((self.steps + 1, self.batch, self.units))
+        states[0].fill(0)
+        return states
+
+    def empty(self, blocks: int = 1, *, each: bool = False) -> Array:
+        """Memory for some blocks of units, of one step or of each."""
+        shape = (self.batch, blocks * self.units)
+        made: Array = self.run.empty((self.steps, *shape) if each else shape)
+        return made
+
+    def feed(self, t: int) -> Array:
+        """The state before step t as it enters the products."""
+        fed = self.fed[t]
+        return fed if self.state_scale is None else np.multiply(self.state[t], self.state_scale, out=fed)
+
+    def fed_back(self, delta: Array, kernel: Array, out: Array) -> Array:
+        """The gradient of the state from that of its product with the kernel."""
+        np.matmul(delta, kernel.T, out=out)
+        return out if self.state_scale is None else np.multiply(out, self.state_scale, out=out)
+
+    def forward(self, cell: Cell) -> tuple[Array, Backward]:
+        """All steps in order; where one is not there, all that is carried stays as it was."""
+        absent = self._absent()
+        for t in range(self.steps):
+            cell.forward(t)
+            if absent is not None:
+                for states, _ in cell.carried:
+                    np.copyto(states[t + 1], states[t], where=absent[t])
+        y: Array = self.state[-1]
+        if self.layer.return_sequences:
+            y = self.run.empty((self.batch, self.steps, self.units))
+            np.copyto(y, self.state[1:].transpose(1, 0, 2))
+        return y, lambda d_y: self._backward(cell, d_y, absent)
+
+    def _backward(self, cell: Cell, d_y: Array, absent: Any) -> Array:
+        """All steps in reverse; the gradient of what was carried past a step goes past it too."""
+        d_state = cell.carried[0][1]
+        for _, gradient in cell.carried:
+            gradient.fill(0)
+        if not self.layer.return_sequences:
+            np.copyto(d_state, d_y)
+        kept = [self.empty() for _ in cell.carried] if absent is not None else []
+        for t in reversed(range(self.steps)):
+            if self.layer.return_sequences:
+                d_state += d_y[:, t]
+            for (_, gradient), past in zip(cell.carried, kept, strict=False):
+                np.multiply(gradient, absent[t], out=past)
+                gradient -= past
+            cell.backward(t)
+            for (_, gradient), past in zip(cell.carried, kept, strict=False):
+                gradient += past
+        if self.views.trainable:
+            np.dot(flat(self.x).T, flat(self.deltas), out=self.views.gradients["kernel"])
+            cell.weigh(self.views)
+        return self._input_gradient() if self.views.input_gradient else d_y
+
+    def _input_gradient(self) -> Array:
+        """`∂x = δ·Wᵀ`, with the batch first again."""
+        by_time: Array = self.run.empty(self.x.shape)
+        np.dot(flat(self.deltas), self.views.weights["kernel"].T, out=flat(by_time))
+        if self.input_scale is not None:
+            by_time *= self.input_scale
+        d_x: Array = self.run.empty((self.batch, *by_time.shape[::2]))
+        np.copyto(d_x, by_time[:: self.turn].transpose(1, 0, 2))
+        return d_x
+
+    def _absent(self) -> Any:
+        """Where a step is not there, `(steps, batch, 1)`; None: nowhere."""
+        if self.run.mask is None:
+            return None
+        absent = self.run.empty((self.steps, self.batch, 1), np.bool_)
+        return np.logical_not(self.run.mask.T[:: self.turn, :, None], out=absent)
+
+    def _dropped(self, rate: float, width: int) -> Array | None:
+        """0 or `1 / (1 − rate)` for each number of a row, the same at all steps (Gal & Ghahramani 2016, eq. 7)."""
+        run = self.run
+        if run.rng is None or not run.training or not rate:
+            return None
+        scale: Array = run.empty((self.batch, width))
+        run.rng.random(out=scale, dtype=scale.dtype.type)
+        np.greater_equal(scale, rate, out=scale)
+        scale /= 1 - rate
+        return scale
+
+
+def flat(array: Array) -> Array:
+    """All steps of all rows under one another: `(steps · batch, width)`."""
+    return array.reshape(-1, array.shape[-1])
