@@ -22,9 +22,11 @@ from core.nn.layers.convolution import Conv1D, Conv2D
 from core.nn.layers.dense import Dense
 from core.nn.layers.dropout import Noise
 from core.nn.layers.embedding import Embedding
+from core.nn.layers.gating import Gating
 from core.nn.layers.masking import Masking
 from core.nn.layers.normalization import Normalization
 from core.nn.layers.pooling import Pooling
+from core.nn.layers.positions import Positions
 from core.nn.layers.recurrent import Recurrent
 from core.nn.layers.shaping import Shaping
 from core.nn.plan import Plan, ShapeMismatch, Views
@@ -426,6 +428,8 @@ Layer: TypeAlias = Annotated[
     | Conv2D
     | Pooling
     | Bordering
+    | Gating
+    | Positions
     | Sequential
     | Residual
     | Parallel

@@ -10,6 +10,7 @@ from core.nn.arrays import Array, Shape
 from core.nn.layers.bordering import Cropping1D, Cropping2D, UpSampling1D, UpSampling2D, ZeroPadding1D, ZeroPadding2D
 from core.nn.layers.composite import Layer
 from core.nn.layers.convolution import Conv1D, Conv2D
+from core.nn.layers.gating import Glu, SwiGlu
 from core.nn.layers.normalization import GroupNormalization, LayerNormalization, RMSNormalization
 from core.nn.layers.pooling import (
     AveragePooling1D,
@@ -86,6 +87,17 @@ def first(function: str, *arguments: Any, **options: Any) -> Any:
     return run
 
 
+def glu(torch: Any, x: Any, w: dict[str, Any]) -> Any:
+    """PyTorch's gated linear unit."""
+    return torch.nn.functional.glu(x)
+
+
+def swiglu(torch: Any, x: Any, w: dict[str, Any]) -> Any:
+    """The same with SiLU, from PyTorch's parts."""
+    a, b = x.chunk(2, dim=-1)
+    return torch.nn.functional.silu(a) * b
+
+
 def method(name: str, *arguments: Any) -> Any:
     """A method of PyTorch's tensors."""
 
@@ -133,6 +145,8 @@ CASES: list[Case] = [
     Case(GlobalMaxPooling2D(), (5, 2, 3), method("amax", (1, 2))),
     Case(GlobalAveragePooling1D(), (5, 3), method("mean", 1)),
     Case(GlobalAveragePooling2D(), (5, 2, 3), method("mean", (1, 2))),
+    Case(Glu(), (3, 4), glu),
+    Case(SwiGlu(), (3, 4), swiglu),
     Case(LayerNormalization(), (4, 5), normalized("layer_norm", (5,))),
     Case(RMSNormalization(), (4, 5), normalized("rms_norm", (5,), eps=1e-6)),
     Case(GroupNormalization(groups=3), (4, 2, 6), normalized("group_norm", 3, first=True)),

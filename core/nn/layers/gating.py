@@ -1,0 +1,73 @@
+"""Gated units: one half of the features says how much of the other half goes on."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from core.nn.activations import Activation, Sigmoid, Silu
+from core.nn.arena import Run
+from core.nn.arrays import Array, Backward, Shape, size
+from core.nn.plan import Plan, ShapeMismatch, Views
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Glu:
+    """`y = a · sigmoid(b)`, where a and b are the halves of the last axis (Dauphin et al. 2017)."""
+
+    type: Literal["glu"] = "glu"
+
+    def plan(self, shape: Shape) -> Plan:
+        """No weights; half as many features."""
+        output = _halved(shape)
+        return Plan(output, flops=5 * size(output), floats=5 * size(output))
+
+    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+        """`∂a = ∂y · sigmoid(b)`, `∂b = ∂y · a · sigmoid'(b)`."""
+        half = x.shape[-1] // 2
+        return _gated(x, Sigmoid(), slice(half, None), slice(None, half), run)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SwiGlu:
+    """`y = silu(a) · b`, where a and b are the halves of the last axis (Shazeer 2020)."""
+
+    type: Literal["swiglu"] = "swiglu"
+
+    def plan(self, shape: Shape) -> Plan:
+        """No weights; half as many features."""
+        output = _halved(shape)
+        return Plan(output, flops=6 * size(output), floats=6 * size(output))
+
+    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+        """`∂a = ∂y · b · silu'(a)`, `∂b = ∂y · silu(a)`."""
+        half = x.shape[-1] // 2
+        return _gated(x, Silu(), slice(None, half), slice(half, None), run)
+
+
+def _halved(shape: Shape) -> Shape:
+    if not shape or shape[-1] % 2:
+        raise ShapeMismatch(
+            f"needs (…, features) with an even number of features, and gets {shape}: let the layer "
+            "before emit twice as many as should go on"
+        )
+    return (*shape[:-1], shape[-1] // 2)
+
+
+def _gated(x: Array, activation: Activation, gate: slice, value: slice, run: Run) -> tuple[Array, Backward]:
+    """`y = f(gate) · value`."""
+    shape = (*x.shape[:-1], x.shape[-1] // 2)
+    share = run.empty(shape)
+    back_activation = activation.forward(x[..., gate], share, run)
+
+    def backward(d_y: Array) -> Array:
+        d_x: Array = run.empty(x.shape)
+        np.multiply(d_y, share, out=d_x[..., value])
+        np.multiply(d_y, x[..., value], out=d_y)
+        np.copyto(d_x[..., gate], back_activation(d_y))
+        return d_x
+
+    return np.multiply(share, x[..., value], out=run.empty(shape)), backward
+
+
+Gating: TypeAlias = Glu | SwiGlu
