@@ -85,6 +85,7 @@ def page(browser: Browser, service: str) -> Iterator[Page]:
     """A fresh page, watched."""
     faults: list[str] = []
     page = browser.new_page(base_url=service, viewport={"width": 1280, "height": 800})
+    page.set_default_timeout(TRAINED_MS)
     page.on("request", lambda request: None if at_home(request.url, service) else faults.append(request.url))
     page.on("console", lambda message: faults.append(message.text) if is_fault(message) else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
