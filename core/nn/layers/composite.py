@@ -17,6 +17,7 @@ from core.nn.arena import Run
 from core.nn.arrays import Array, Backward, Shape, size
 from core.nn.kinds import Tagged
 from core.nn.layers.activation import ActivationLayer
+from core.nn.layers.attention import MultiHeadAttention
 from core.nn.layers.bordering import Bordering
 from core.nn.layers.convolution import Conv1D, Conv2D
 from core.nn.layers.dense import Dense
@@ -430,6 +431,7 @@ Layer: TypeAlias = Annotated[
     | Bordering
     | Gating
     | Positions
+    | MultiHeadAttention
     | Sequential
     | Residual
     | Parallel

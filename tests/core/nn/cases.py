@@ -12,6 +12,7 @@ from core.nn.activations import Activation
 from core.nn.arrays import Array, Shape
 from core.nn.layers import (
     activation,
+    attention,
     bordering,
     composite,
     convolution,
@@ -154,6 +155,20 @@ LAYERS: list[LayerCase] = [
     LayerCase(gating.SwiGlu(), (6,), (3,)),
     LayerCase(positions.PositionalEncoding(), (4, 5), (4, 5)),
     LayerCase(positions.PositionEmbedding(sequence_length=5, regularizer=L2), (3, 2), (3, 2)),
+    LayerCase(attention.MultiHeadAttention(num_heads=2, key_dim=3), (5, 4), (5, 4)),
+    LayerCase(attention.MultiHeadAttention(num_heads=1, key_dim=1, use_bias=False), (1, 1), (1, 1)),
+    LayerCase(
+        attention.MultiHeadAttention(num_heads=2, key_dim=3, value_dim=2, causal=True, dropout=0.3, use_bias=False),
+        (4, 3),
+        (4, 3),
+    ),
+    LayerCase(
+        attention.MultiHeadAttention(
+            num_heads=4, num_key_value_heads=2, key_dim=4, rotary=True, kernel_regularizer=L2, bias_regularizer=L2
+        ),
+        (3, 5),
+        (3, 5),
+    ),
     LayerCase(embedding.Embedding(input_dim=5, output_dim=3, embeddings_regularizer=L2), (4,), (4, 3), classes=5),
     LayerCase(embedding.Embedding(input_dim=5, output_dim=3, mask_zero=True), (4,), (4, 3), classes=5),
     LayerCase(masking.Masking(mask_value=-1), (4, 3), (4, 3)),

@@ -7,6 +7,7 @@ import pytest
 
 from core.nn.arena import Arena, Run
 from core.nn.arrays import Array, Shape
+from core.nn.layers.attention import MultiHeadAttention
 from core.nn.layers.bordering import Cropping1D, Cropping2D, UpSampling1D, UpSampling2D, ZeroPadding1D, ZeroPadding2D
 from core.nn.layers.composite import Layer
 from core.nn.layers.convolution import Conv1D, Conv2D
@@ -98,6 +99,19 @@ def swiglu(torch: Any, x: Any, w: dict[str, Any]) -> Any:
     return torch.nn.functional.silu(a) * b
 
 
+def attention(heads: int, *, causal: bool = False) -> Any:
+    """PyTorch's attention of scaled products, between the projections."""
+
+    def run(torch: Any, x: Any, w: dict[str, Any]) -> Any:
+        q, k, v = (
+            part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in (x @ w["kernel"] + w["bias"]).chunk(3, dim=-1)
+        )
+        answers = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
+        return answers.transpose(1, 2).flatten(-2) @ w["output_kernel"] + w["output_bias"]
+
+    return run
+
+
 def method(name: str, *arguments: Any) -> Any:
     """A method of PyTorch's tensors."""
 
@@ -145,6 +159,8 @@ CASES: list[Case] = [
     Case(GlobalMaxPooling2D(), (5, 2, 3), method("amax", (1, 2))),
     Case(GlobalAveragePooling1D(), (5, 3), method("mean", 1)),
     Case(GlobalAveragePooling2D(), (5, 2, 3), method("mean", (1, 2))),
+    Case(MultiHeadAttention(num_heads=2, key_dim=3), (7, 4), attention(2)),
+    Case(MultiHeadAttention(num_heads=3, key_dim=2, causal=True), (5, 4), attention(3, causal=True)),
     Case(Glu(), (3, 4), glu),
     Case(SwiGlu(), (3, 4), swiglu),
     Case(LayerNormalization(), (4, 5), normalized("layer_norm", (5,))),
