@@ -189,6 +189,25 @@ class Warmup:
         return self.schedule.at(step - self.warmup_steps, steps - self.warmup_steps)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sequence:
+    """One schedule for some steps, then another, which may be a sequence in its turn."""
+
+    type: Literal["sequence"] = "sequence"
+    first: Schedule
+    """What begins; it is told that the training takes `first_steps`."""
+    first_steps: Annotated[int, Ge(1)]
+    """How many steps the first takes."""
+    schedule: Schedule
+    """What follows; it counts its steps from the end of the first."""
+
+    def at(self, step: int, steps: int) -> float:
+        """The rate at `step` of `steps`."""
+        if step < self.first_steps:
+            return self.first.at(step, self.first_steps)
+        return self.schedule.at(step - self.first_steps, steps - self.first_steps)
+
+
 def _constant(rate: float) -> ConstantRate:
     if rate <= 0:
         raise ValueError("a learning rate is greater than 0")
@@ -204,6 +223,7 @@ Schedule: TypeAlias = Annotated[
     | CosineDecay
     | CosineRestarts
     | OneCycle
-    | Warmup,
+    | Warmup
+    | Sequence,
     Tagged(number=_constant),
 ]

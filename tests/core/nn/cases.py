@@ -378,6 +378,14 @@ SCHEDULES: list[ScheduleCase] = [
         schedules.Warmup(warmup_steps=4, schedule=schedules.CosineDecay(initial_learning_rate=1)),
         {0: 0.25, 3: 1, 4: 1, 52: 0.5, 100: 0},
     ),
+    ScheduleCase(
+        schedules.Sequence(
+            first=schedules.PolynomialDecay(initial_learning_rate=1, end_learning_rate=0),
+            first_steps=20,
+            schedule=schedules.CosineDecay(initial_learning_rate=2),
+        ),
+        {0: 1, 10: 0.5, 19: 0.05, 20: 2, 60: 1, 100: 0},
+    ),
 ]
 
 INITIALIZERS: list[tuple[initializers.Initializer, float, float]] = [  # mean and standard deviation for (400, 300)
