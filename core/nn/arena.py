@@ -45,9 +45,9 @@ class Run:
     `shapes` are those of the weights in the order of the flat vector, for what looks at each of them by itself.
 
     `mask` says which steps of the sequences are there, `(batch, steps)`; None: all of them. `Network.forward` begins
-    each pass without one; `masking` and an `embedding` with `mask_zero` set it; recurrent and pooling layers read it,
-    and losses and metrics after the pass. Composites give each branch the mask that came in, and drop it by
-    `keep_mask` after a layer that emits other steps; a layer that moves steps about drops it itself.
+    each pass without one; `masking` and an `embedding` with `mask_zero` set it; recurrent layers, pooling and attention
+    read it. Composites give each branch the mask that came in, and drop it by `keep_mask` after a layer that emits
+    other steps; a layer that moves steps about drops it itself.
     """
 
     __slots__ = ("empty", "mask", "rng", "shapes", "training")
