@@ -2,13 +2,15 @@
 
 const PREFIX = "#/components/schemas/";
 
-// Swagger UI writes every schema out wherever it is used. Nets of nets would have it write for ever: where a schema
-// leads back to itself, the page shows its name, and the schema once, among the others below.
-function cutCycles(schemas) {
+// Swagger UI writes every schema out wherever it is used. Nets of nets would have it write for ever, and all that each
+// layer may hold for half a minute: where a schema leads back to itself, or is a part of a member of a kind, the page
+// shows its name, and the schema once, among the others below.
+function cutShort(schemas) {
   const uses = new Map(Object.entries(schemas).map(([name, schema]) => [name, new Set(references(schema))]));
   const reach = new Map([...uses.keys()].map((name) => [name, reached(uses, name)]));
   for (const [name, schema] of Object.entries(schemas)) {
-    replace(schema, (other) => reach.get(other)?.has(name));
+    const isMember = schema.properties?.type?.const !== undefined;
+    replace(schema, (other) => isMember || reach.get(other)?.has(name));
   }
 }
 
@@ -31,18 +33,18 @@ function reached(uses, start) {
   return found;
 }
 
-function replace(node, isCycle) {
+function replace(node, isCut) {
   if (node === null || typeof node !== "object") return;
   const name = node.$ref?.startsWith?.(PREFIX) && node.$ref.slice(PREFIX.length);
-  if (name && isCycle(name)) {
+  if (name && isCut(name)) {
     delete node.$ref;
     Object.assign(node, { type: "object", title: name, description: `${name}: see the schemas at the end of the page` });
   }
-  Object.values(node).forEach((below) => replace(below, isCycle));
+  Object.values(node).forEach((below) => replace(below, isCut));
 }
 
 const spec = await (await fetch("openapi.json")).json();
-cutCycles(spec.components.schemas);
+cutShort(spec.components.schemas);
 window.SwaggerUIBundle({
   spec,
   dom_id: "#swagger-ui",

@@ -27,7 +27,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-TRAINED_MS = 30_000
+TRAINED_MS = 60_000
 expect.set_options(timeout=15_000)  # a busy machine is no fault of the page
 VENDOR = Path(__file__).parents[2] / "api" / "static" / "vendor"
 
