@@ -1,7 +1,8 @@
 """The strings under the fields of a class, which say what each field is for.
 
 They are read from the source when somebody asks for them. Pydantic can do it while it builds a model, but parses a
-class's whole file twice for each class: 1.5 s of every start, for words that only the docs page needs.
+class's whole file twice for each class: most of the time that a worker took to start, for words that only the docs page
+needs.
 """
 
 import ast

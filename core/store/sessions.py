@@ -53,7 +53,7 @@ class Sessions(sessionmaker[Session]):
 
     @contextmanager
     def ask(self) -> Iterator[Connection]:
-        """A connection for a single statement that only reads columns: a third of the cost of a session."""
+        """A connection for a single statement that only reads columns, which costs less than a session."""
         with self._asking.connect() as connection:
             yield connection
 

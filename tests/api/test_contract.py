@@ -12,7 +12,7 @@ from schemathesis.schemas import BaseSchema
 
 from tests.api.conftest import Api
 
-EXAMPLES = int(os.environ.get("CHAINRULE_TEST_CONTRACT_EXAMPLES", "4"))
+EXAMPLES = int(os.environ.get("CHAINRULE_TEST_CONTRACT_EXAMPLES", "8"))
 """Requests of each operation, and walks along the links; hundreds where one has the time."""
 BOUNDED = settings(
     max_examples=EXAMPLES,

@@ -10,8 +10,8 @@ from tests.chaos.servers import NoServer
 
 SEED = 7
 SHORT = {
-    EMBEDDED: ["kill-saved", "checkpoint-bit", "wishes"],
-    SERVERS: ["commit-cut-end", "redis-kill", "postgres-immediate"],
+    EMBEDDED: ["kill-child", "kill-saved", "checkpoint-bit", "disk-checkpoint", "wishes"],
+    SERVERS: ["kill-saving", "commit-cut-end", "cancel", "redis-kill", "postgres-immediate"],
 }
 
 

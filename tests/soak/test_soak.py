@@ -12,7 +12,7 @@ from tests.soak.run import Soak, soak, table
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
 def test_everything_ends_rightly_and_nothing_grows(database: str) -> None:
-    told = soak(Load(jobs=24, clients=6, seconds=3, kill_seconds=1.5, database=database))
+    told = soak(Load(jobs=40, clients=8, seconds=4, kill_seconds=1.5, database=database))
     assert told.wrong() == [], table(told)
     assert sum(told.kills.values()) > 0
 

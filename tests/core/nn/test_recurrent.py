@@ -25,22 +25,11 @@ from core.nn.optimizers.moments import Adam
 from core.nn.plan import Plan, Views
 from core.nn.schedules import ConstantRate
 from core.nn.training import Step, Training
-from tests.backends import missing
 from tests.core.nn.cases import sequential
 from tests.core.nn.some import ATraining, Rows
 from tests.core.nn.test_training import through_json
 
 UNITS, FEATURES, STEPS, ROWS = 4, 3, 6, 5
-
-
-@pytest.fixture(scope="module")
-def torch() -> Any:
-    """PyTorch, if it is there."""
-    try:
-        import torch  # noqa: PLC0415  a reference only, outside the lock
-    except ImportError as error:
-        missing("torch", error)
-    return torch
 
 
 class Masked(NamedTuple):

@@ -39,16 +39,6 @@ STEPS = 200
 EVERY_ROW = Training(epochs=STEPS, batch_size=64, shuffle=False, metrics=())
 
 
-@pytest.fixture(scope="module")
-def torch() -> Any:
-    """PyTorch, if it is there."""
-    try:
-        import torch  # noqa: PLC0415  a reference only, outside the lock
-    except ImportError as error:
-        missing("torch", error)
-    return torch
-
-
 def rate(value: float) -> ConstantRate:
     """A constant learning rate."""
     return ConstantRate(learning_rate=value)

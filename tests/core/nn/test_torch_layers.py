@@ -25,18 +25,7 @@ from core.nn.layers.pooling import (
 )
 from core.nn.layers.shaping import Permute
 from core.nn.network import Network
-from tests.backends import missing
 from tests.core.nn.cases import sequential
-
-
-@pytest.fixture(scope="module")
-def torch() -> Any:
-    """PyTorch, if it is there."""
-    try:
-        import torch  # noqa: PLC0415  a reference only, outside the lock
-    except ImportError as error:
-        missing("torch", error)
-    return torch
 
 
 class Case(NamedTuple):
