@@ -38,10 +38,10 @@ def strike(place: str) -> None:
     ambush = FOLDER / f"{COMMAND} {place}"
     mine = ambush.with_name(f"{ambush.name} {os.getpid()} struck")
     try:
-        ambush.rename(mine)
+        number, whom = ambush.read_text().split()
+        ambush.rename(mine)  # whoever sees that it fell may clear it away
     except FileNotFoundError:
         return
-    number, whom = mine.read_text().split()
     os.kill(os.getppid() if whom == "parent" else os.getpid(), int(number))
 
 
