@@ -10,13 +10,13 @@ from rich.console import Console
 from benchmarks import classifier, latency, listeners, memory, prediction, running, startup, steps, stored
 from benchmarks.machine import busy, described
 from benchmarks.outcome import Missing, Outcome
+from benchmarks.tasks import digits, scripts, speech, tabular
 
 RESULTS = Path(__file__).parent / "results.md"
+SPEED = (steps, classifier, startup, running, latency, prediction, memory, stored, listeners)
+TASKS = (digits, tabular, scripts, speech)
 MEASURES: Mapping[str, Callable[[], Iterator[Outcome]]] = MappingProxyType(
-    {
-        module.__name__.rpartition(".")[2]: module.measure
-        for module in (steps, classifier, startup, running, latency, prediction, memory, stored, listeners)
-    },
+    {module.__name__.rpartition(".")[2]: module.measure for module in (*SPEED, *TASKS)}
 )
 MET = {True: "yes", False: "**missed**", None: ""}
 

@@ -1,0 +1,72 @@
+"""Real tasks are learnt by the core as a job would: the recipe is that of a job's spec, the rows are arrays."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from core.nn.layers.composite import Sequential
+from core.nn.losses import Loss
+from core.nn.network import Network
+from core.nn.optimizers.wrappers import Optimizer
+from core.nn.state import State, start
+from core.nn.training import Training, train
+
+
+class Recipe(BaseModel):
+    """The parts of a job's spec that say how to learn."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    architecture: Sequential
+    loss: Loss
+    optimizer: Optimizer
+    training: Training
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Inputs `(rows, …)` float32 and targets, numbers or class numbers."""
+
+    x: Any
+    y: Any
+    x_validation: Any = None
+    y_validation: Any = None
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A trained network."""
+
+    network: Network
+    state: State
+
+    def outputs(self, x: Any) -> Any:
+        """What it emits for rows `(rows, …)`."""
+        return self.network.predict(self.state.weights, self.state.statistics, x)
+
+    def right(self, x: Any, y: Any) -> float:
+        """The share of the rows whose likeliest class is that of `y`, `(rows,)`."""
+        return float((self.outputs(x).argmax(axis=1) == y).mean())
+
+
+def learn(recipe: Mapping[str, Any], rows: Rows, seed: int) -> Learnt:
+    """Train to the end of the recipe."""
+    made = Recipe.model_validate_json(json.dumps(recipe))
+    network = Network(made.architecture, rows.x.shape[1:])
+    state = start(network, made.optimizer, seed)
+    with np.errstate(all="ignore"):
+        for _ in train(network, made.loss, made.optimizer, made.training, rows, state):
+            pass
+    return Learnt(network, state)
+
+
+def folds(rows: int, count: int, seed: int) -> Iterator[tuple[Any, Any]]:
+    """Which rows to learn from and which to be asked about, for each of `count` equal parts in turn."""
+    order = np.random.default_rng(seed).permutation(rows)
+    parts = np.array_split(order, count)
+    for turn, part in enumerate(parts):
+        yield np.concatenate(parts[:turn] + parts[turn + 1 :]), part
