@@ -18,6 +18,7 @@ from core.nn.arrays import Array
 from core.nn.losses import Loss
 from core.nn.metrics import Metric
 from core.nn.network import Network
+from core.nn.optimizers.slots import FLUSH_STEPS, flush
 from core.nn.optimizers.wrappers import Optimizer
 from core.nn.state import Best, State
 from core.nn.stopping import Convergence, EarlyStopping, TargetMetric, better
@@ -149,6 +150,8 @@ class Learner:
         for weights, kept in self.frozen:  # an optimizer may change weights without a gradient, such as by decay
             np.copyto(weights, kept)
         state.step += 1
+        if state.step % FLUSH_STEPS == 0:
+            flush(state.slots)
         state.position += len(x)
         self._measure(loss, outputs, targets)
         arena.rewind()

@@ -11,6 +11,11 @@ from core.nn.arena import Run
 from core.nn.arrays import Array, Shape
 from core.nn.losses.kind import Lost, Misfit, Predicts, Targets, not_class_numbers
 
+LEAST_SHARE = 1e-30
+"""Of a class, as the gradient sees it. What is less soon leads to denormal numbers, with which many processors compute
+a hundred times more slowly: a little net that had all but learnt its classes took 147 µs a step, at first 69.
+"""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OfClasses:
@@ -87,6 +92,7 @@ class CrossEntropy(OfClasses):
 
         def backward() -> Array:
             np.divide(shares, total, out=shares)
+            np.maximum(shares, LEAST_SHARE, out=shares)
             if one_hot:
                 np.multiply(shares, np.add.reduce(targets, axis=1, keepdims=True), out=shares)
                 np.subtract(shares, targets, out=shares)

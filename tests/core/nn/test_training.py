@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.nn.arena import inference
 from core.nn.initializers import Constant
 from core.nn.layers.dense import Dense
 from core.nn.losses.classes import CrossEntropy
@@ -25,7 +26,7 @@ from core.nn.state import State
 from core.nn.stopping import Convergence, EarlyStopping, TargetMetric
 from core.nn.training import Diverged, Epoch, Step, Training
 from tests.core.nn.cases import METRICS, OPTIMIZERS, sequential
-from tests.core.nn.some import ATraining, classes, line
+from tests.core.nn.some import ATraining, Rows, classes, line
 
 BIG, ZEROS = Constant(value=100), Constant(value=0)
 FULL_BATCH = Training(epochs=100, batch_size=5, shuffle=False, metrics=(MeanAbsoluteError(),))
@@ -216,6 +217,30 @@ def test_a_step_allocates_no_arrays_after_the_second() -> None:
     tracemalloc.stop()
     hidden = rows * 8 * 4
     assert peak - before < hidden  # not even one array of the hidden layer; a number a row is borne
+
+
+def denormal(numbers: Any) -> Any:
+    """Which of the numbers are so small that many processors compute slowly with them."""
+    return (numbers != 0) & (np.abs(numbers) < np.finfo(np.float32).tiny)
+
+
+def test_what_dies_away_in_an_optimizer_becomes_zero() -> None:
+    rows = Rows(np.zeros((8, 4), np.float32), np.zeros(8, np.int64))  # no weight but the bias gets a gradient
+    training = ATraining(rows, sequential(Dense(units=2)), training=Training(epochs=300, batch_size=8, metrics=()))
+    assert training.state is not None
+    for slot in training.state.slots.values():
+        slot[:] = 1e-36
+    training.run()
+    assert not any(denormal(slot).any() for slot in training.state.slots.values())
+
+
+@pytest.mark.parametrize("targets", [[0, 0], [[1.0, 0.0], [1.0, 0.0]]], ids=["class numbers", "shares"])
+def test_the_gradient_of_what_is_learnt_is_small_but_not_denormal(targets: Any) -> None:
+    outputs = np.array([[95, 0], [500, 0]], np.float32)
+    _, backward = CrossEntropy().forward(outputs, np.array(targets), inference())
+    gradient = backward()
+    assert not denormal(gradient).any()
+    assert np.abs(gradient).max() < 1e-29
 
 
 def test_forty_threads_predict_while_a_training_goes_on() -> None:
