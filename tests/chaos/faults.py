@@ -169,9 +169,7 @@ def ring_late(r: Round) -> None:
 
 def no_bell(r: Round) -> None:
     """The API is killed between commit and bell, or the broker loses the bell while nobody listens."""
-    for worker in r.place.workers:
-        for pid in [worker.pid, *children(worker)]:
-            send(pid, signal.SIGSTOP)
+    stopped = r.stop_workers()
     r.post()
     r.hurt()
     time.sleep(0.3)
@@ -180,9 +178,8 @@ def no_bell(r: Round) -> None:
             client.flushall()
     for message in (r.place.settings.data_dir / "broker" / "queue").glob("*.msg"):
         message.unlink()
-    for worker in r.place.workers:
-        for pid in [*children(worker), worker.pid]:
-            send(pid, signal.SIGCONT)
+    for pid in reversed(stopped):
+        send(pid, signal.SIGCONT)
 
 
 def redis_ends(number: int, r: Round) -> None:
@@ -436,9 +433,7 @@ def clock_jumps(seconds: int, r: Round) -> None:
 
 def clock_jumps_while_it_waits(seconds: int, r: Round) -> None:
     """The wall clock jumps between a job's POST and its claim."""
-    stopped = [pid for worker in r.place.workers for pid in [worker.pid, *children(worker)]]
-    for pid in stopped:
-        send(pid, signal.SIGSTOP)
+    stopped = r.stop_workers()
     r.post()
     r.hurt()
     r.place.set_clock(seconds)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import httpx
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from core.jobs.states import TERMINAL
 from core.store import events, jobs
@@ -151,6 +152,18 @@ class Round:
         for pid in below:
             send(pid, signal.SIGKILL)
         process.wait()
+
+    def stop_workers(self) -> list[int]:
+        """Stop all workers, none of them in a transaction: on SQLite nobody could write then; their processes."""
+        found = [pid for worker in self.place.workers for pid in [worker.pid, *children(worker)]]
+        while True:
+            for pid in found:
+                send(pid, signal.SIGSTOP)
+            with suppress(OperationalError), self.sessions.begin() as s:
+                s.connection()
+                return found
+            for pid in reversed(found):
+                send(pid, signal.SIGCONT)
 
     def kill_api(self) -> None:
         """Kill the API."""
