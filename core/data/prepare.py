@@ -62,7 +62,7 @@ class Prepared:
     """(training rows, *input shape)."""
 
     y: NDArray[np.float32] | NDArray[np.int64]
-    """Numbers (training rows, *target shape), or ids of classes (training rows,)."""
+    """Numbers (training rows, *target shape), or ids of classes (training rows,), of steps (training rows, steps)."""
 
     x_validation: NDArray[np.float32] | None
     """(validation rows, *input shape), where rows are held out."""
@@ -79,13 +79,18 @@ class Prepared:
     def with_classes(self, number: int) -> "Prepared":
         """The same with whole numbers 0, 1, … as ids of `number` classes, named by their numbers.
 
-        For a loss over classes on a target of numbers; that these are whole and below `number` is checked with the
-        signature, before.
+        For a loss over classes on a target of numbers, one for each row or for each of its steps; that these are whole
+        and below `number` is checked with the signature, before.
         """
         names = tuple(map(str, range(number)))
-        y_validation = None if self.y_validation is None else self.y_validation.astype(np.int64).ravel()
-        y = self.y.astype(np.int64).ravel()
-        return replace(self, y=y, y_validation=y_validation, target=Classes(names=names))
+        y_validation = None if self.y_validation is None else _whole(self.y_validation)
+        return replace(self, y=_whole(self.y), y_validation=y_validation, target=Classes(names=names))
+
+
+def _whole(y: NDArray[Any]) -> NDArray[np.int64]:
+    """`(rows,)` where each row has a single number, else of the shape of `y`."""
+    ids = y.astype(np.int64)
+    return ids.ravel() if ids.shape[1:] == (1,) else ids
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,7 +47,7 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Classes:
-    """One of some named classes for each row."""
+    """One of some named classes for each row, or for each of its steps."""
 
     names: tuple[str, ...]
     """The names; the place of one is its id."""
@@ -56,14 +56,22 @@ class Classes:
     """`classes`."""
 
     def answer(self, outputs: NDArray[Any]) -> list[dict[str, Any]]:
-        """The likeliest class of each row, and the probability of every class.
+        """The likeliest class of each row, and the probability of every class; lists of both for rows of steps.
 
-        `outputs` are probabilities (rows, classes); of two classes the second's alone will do, (rows, 1) or (rows,).
+        `outputs` are probabilities (rows, classes) or (rows, steps, classes); of two classes the second's alone will
+        do, (rows, 1) or (rows,).
         """
+        if outputs.ndim > 2:
+            return [self._steps(row) for row in outputs.astype(np.float64)]
         rows = outputs.astype(np.float64).reshape(len(outputs), -1)
         if rows.shape[1] == 1 and len(self.names) == 2:
             rows = np.concatenate([1 - rows, rows], axis=1)
         return [self._named(row) for row in rows]
+
+    def _steps(self, row: NDArray[np.float64]) -> dict[str, Any]:
+        """Nested as the steps are."""
+        parts = [self._steps(part) if part.ndim > 1 else self._named(part) for part in row]
+        return {name: [part[name] for part in parts] for name in ("label", "probabilities")}
 
     def _named(self, row: NDArray[np.float64]) -> dict[str, Any]:
         if not np.isfinite(row).all():

@@ -104,7 +104,8 @@ def resolve(spec: JobSpec, signature: Signature) -> Resolved:
     errors = [*_applied_twice(spec.architecture, loss), *_wrong_metrics(training, metrics, loss, signature)]
     if errors:
         raise InvalidSpec(errors)
-    whole_numbers = targets.classes is None and targets.integers and targets.shape == (1,)
+    one_each = targets.shape == (network.output_shape[:-1] or (1,))
+    whole_numbers = targets.classes is None and targets.integers and one_each
     return Resolved(network, loss, training, loss.classes(network.output_shape) if whole_numbers else None)
 
 

@@ -46,11 +46,14 @@ class Run:
 
     `mask` says which steps of the sequences are there, `(batch, steps)`; None: all of them. `Network.forward` begins
     each pass without one; `masking` and an `embedding` with `mask_zero` set it; recurrent layers, pooling and attention
-    read it. Composites give each branch the mask that came in, and drop it by `keep_mask` after a layer that emits
-    other steps; a layer that moves steps about drops it itself.
+    read it, and losses count no step that is not there. Composites give each branch the mask that came in, and drop it
+    by `keep_mask` after a layer that emits other steps; a layer that moves steps about drops it itself.
+
+    `sample_weight` says how much each row counts in the loss, `(batch,)`; None: all alike. `weights` are what comes of
+    both: how much each row `(batch,)`, or each of its steps `(batch, steps)`, counts; None: all alike.
     """
 
-    __slots__ = ("empty", "mask", "rng", "shapes", "training")
+    __slots__ = ("empty", "mask", "rng", "sample_weight", "shapes", "training", "weights")
 
     def __init__(
         self,
@@ -65,6 +68,18 @@ class Run:
         self.training = training
         self.rng = rng
         self.mask: Mask | None = None
+        self.sample_weight: Array | None = None
+        self.weights: Array | None = None
+
+    def weigh(self) -> None:
+        """Make `weights` of the mask and of how much each row counts."""
+        self.weights = self.sample_weight
+        if self.mask is None:
+            return
+        weights = self.weights = self.empty(self.mask.shape)
+        np.copyto(weights, self.mask)
+        if self.sample_weight is not None:
+            np.multiply(weights, self.sample_weight[:, None], out=weights)
 
     def keep_mask(self, y: Array) -> None:
         """Drop the mask unless the layer's output `y` is `(batch, steps, …)` with as many steps as it has."""

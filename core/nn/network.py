@@ -63,7 +63,9 @@ class Network:
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
         """The outputs (logits) `(batch, *output_shape)` for `x` `(batch, *input_shape)`, and the backward pass."""
         run.mask = None
-        return self.architecture.forward(x, views, run)
+        outputs, backward = self.architecture.forward(x, views, run)
+        run.weigh()
+        return outputs, backward
 
     def predict(self, weights: Array, statistics: Array, x: Array, batch: int = 1024) -> Array:
         """The outputs for any number of rows, with memory of its own: any number of threads may call it."""

@@ -23,6 +23,9 @@ from core.nn.optimizers.wrappers import Optimizer
 from core.nn.state import Best, State
 from core.nn.stopping import Convergence, EarlyStopping, TargetMetric, better
 
+VALIDATED = 1024
+"""How many rows are validated at a time."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Training:
@@ -153,16 +156,14 @@ class Learner:
         if state.step % FLUSH_STEPS == 0:
             flush(state.slots)
         state.position += len(x)
-        self._measure(loss, outputs, targets)
+        self._measure(state.sums, loss, outputs, targets, run)
         arena.rewind()
         return Step(state.step, state.epoch + 1, loss, rate)
 
     def end_epoch(self) -> Epoch:
         """Measure, keep the best weights, and see whether it is enough."""
         state = self.state
-        metrics = {"loss": state.sums["loss"][0] / self.rows}
-        metrics |= {metric.type: metric.value(state.sums[metric.type]) for metric in self.metrics}
-        metrics |= self._validate()
+        metrics = self._values(state.sums, self.rows) | self._validate()
         state.epoch += 1
         state.position = 0
         state.sums = {}
@@ -222,33 +223,54 @@ class Learner:
                     return f"the output of layer {position + 1} ({layer.type})"
         return "the loss or its gradient"
 
-    def _measure(self, loss: float, outputs: Array, targets: Any) -> None:
-        sums = self.state.sums
+    def _measure(self, sums: dict[str, list[float]], loss: float, outputs: Array, targets: Any, run: Run) -> None:
+        """Gather a batch's loss, by what its rows or steps weigh together, and its metrics."""
         if not sums:
             sums["loss"] = [0.0]
             sums |= {metric.type: [0.0] * metric.width for metric in self.metrics}
-        sums["loss"][0] += loss * len(outputs)
-        answers = self._answers(outputs)
+        weights = run.weights
+        if weights is None:
+            sums["loss"][0] += loss * len(outputs)
+        else:
+            total = float(np.add.reduce(weights, axis=None))
+            sums["loss"][0] += loss * total
+            sums.setdefault("weight", [0.0])[0] += total
+        if self.metrics:
+            self._add_metrics(sums, outputs, targets, run)
+
+    def _add_metrics(self, sums: dict[str, list[float]], outputs: Array, targets: Any, run: Run) -> None:
+        """Numbers as they are predicted, of classes the logits; of both only the steps that are there."""
+        answers = self.loss.link(outputs) if self.loss.predicts == "numbers" else outputs
+        if run.mask is not None:
+            answers, targets = answers[run.mask], targets[run.mask]
+        elif self.loss.predicts == "classes" and outputs.ndim > 2:
+            steps = outputs.ndim - 1
+            answers, targets = (part.reshape(-1, *part.shape[steps:]) for part in (answers, targets))
         for metric in self.metrics:
             metric.add(sums[metric.type], answers, targets)
 
-    def _answers(self, outputs: Array) -> Array:
-        """What metrics look at: numbers as they are predicted, and of classes the logits."""
-        return self.loss.link(outputs) if self.loss.predicts == "numbers" else outputs
+    def _values(self, sums: dict[str, list[float]], rows: int) -> dict[str, float]:
+        """The loss and the metrics that so many rows have gathered."""
+        counted = sums["weight"][0] if "weight" in sums else rows
+        loss = {"loss": sums["loss"][0] / counted if counted else 0.0}
+        return loss | {metric.type: metric.value(sums[metric.type]) for metric in self.metrics}
 
     def _validate(self) -> dict[str, float]:
         if self.x_validation is None:
             return {}
         state = self.state
-        outputs = self.network.predict(state.weights, state.statistics, self.x_validation)
-        targets: Any = self.y_validation
-        loss, _ = self.loss.forward(outputs, targets, inference(outputs.dtype))
-        found = {"val_loss": loss + self.network.penalty(state.weights)}
-        for metric in self.metrics:
-            sums = [0.0] * metric.width
-            metric.add(sums, self._answers(outputs), targets)
-            found[f"val_{metric.type}"] = metric.value(sums)
-        return found
+        sums: dict[str, list[float]] = {}
+        views = self.network.views(state.weights, state.statistics)
+        for start in range(0, len(self.x_validation), VALIDATED):
+            part = slice(start, start + VALIDATED)
+            run = inference(state.weights.dtype)
+            outputs, _ = self.network.forward(self.x_validation[part], views, run)
+            targets: Any = self.y_validation
+            loss, _ = self.loss.forward(outputs, targets[part], run)
+            self._measure(sums, loss, outputs, targets[part], run)
+        found = self._values(sums, len(self.x_validation))
+        found["loss"] += self.network.penalty(state.weights)
+        return {f"val_{name}": value for name, value in found.items()}
 
     def _keep_best(self, metrics: dict[str, float]) -> None:
         state, early = self.state, self.training.early_stopping

@@ -47,6 +47,35 @@ def test_six_is_twelve(client: TestClient, line: str) -> None:
     assert answer.json()["checkpoint"]["step"] == 100
 
 
+def test_each_step_of_a_sequence_gets_an_answer(api: Api) -> None:
+    """A small language model: what letter comes next, for each letter of a word."""
+    words = [[1, 2, 3, 4], [2, 3, 4, 1], [3, 4, 1, 2], [4, 1, 2, 3], [1, 2, 3, 0]]  # 0 stands for no letter
+    spec = {
+        "data": {"type": "inline", "x": words, "y": [[1 + letter % 4 for letter in word] for word in words]},
+        "architecture": {
+            "layers": [
+                {"type": "embedding", "input_dim": 5, "output_dim": 8, "mask_zero": True},
+                {"type": "residual", "layer": {"type": "multi_head_attention", "num_heads": 2, "key_dim": 4,
+                                               "causal": True}},
+                {"type": "dense", "units": 5},
+            ]
+        },
+        "loss": {"type": "cross_entropy"},
+        "optimizer": {"type": "adam", "learning_rate": 0.05},
+        "training": {"epochs": 60, "seed": 1},
+    }  # fmt: skip
+    job = api.client.post("/v1/jobs", json=spec)
+    assert job.status_code == 201, job.text
+    api.train()
+    ended = api.client.get(job.headers["Location"]).json()
+    assert ended["latest"]["accuracy"] == 1, ended
+    answer = api.client.post(f"{job.headers['Location']}/predictions", json={"instances": [[2, 3, 4, 1]]})
+    assert answer.status_code == 200, answer.text
+    (word,) = answer.json()["predictions"]
+    assert word["label"] == ["3", "4", "1", "2"]
+    assert [sum(shares.values()) for shares in word["probabilities"]] == pytest.approx([1, 1, 1, 1])
+
+
 def npy(array: Any) -> bytes:
     held = BytesIO()
     np.save(held, array)

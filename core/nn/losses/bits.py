@@ -1,5 +1,6 @@
 """Losses of two classes, told apart by one output, or of any number of yes-or-no questions."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
@@ -9,7 +10,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from core.nn.activations import sigmoid, softplus
 from core.nn.arena import Run
 from core.nn.arrays import Array, Shape
-from core.nn.losses.kind import Lost, Misfit, Predicts, Targets, unequal
+from core.nn.losses.kind import Compared, Lost, Misfit, Predicts, Targets, unequal, weighed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +43,15 @@ class OfTwoClasses:
         """Class numbers 0 and 1 `(rows,)`, or numbers from 0 to 1, as float32 in the shape of the outputs."""
         return targets.astype(np.float32).reshape(len(targets), *output_shape)
 
+    @abstractmethod
+    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
+        """The mean over all outputs and targets `(batch, …)`."""
+
+    def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
+        """The mean over all numbers that are there; rows count by their weights, if they have any."""
+        value, backward, each = self.compare(outputs, targets, run)
+        return (value, backward) if run.weights is None else weighed((value, backward, each), run.weights)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BinaryCrossEntropy(OfTwoClasses):
@@ -51,7 +61,7 @@ class BinaryCrossEntropy(OfTwoClasses):
     label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
     """How far targets are drawn towards 1/2 (Szegedy et al. 2016, section 7)."""
 
-    def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
+    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
         """Outputs (logits) and targets (0 to 1) `(batch, …)`; the gradient is `(p − t) / size`.
 
         With the logit z it is `max(z, 0) − z·t + log(1 + e^−|z|)`, which cannot overflow.
@@ -73,7 +83,7 @@ class BinaryCrossEntropy(OfTwoClasses):
             gradient /= gradient.size
             return gradient
 
-        return value, backward
+        return value, backward, lambda: rest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,7 +101,7 @@ class BinaryFocalCrossEntropy(OfTwoClasses):
     apply_class_balancing: bool = False
     """Weigh the classes by α."""
 
-    def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
+    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
         """With `u = ±output`, q = sigmoid(−u) and s = softplus(−u): `q^γ · s`, `∂u = −q^γ · (γ · (1 − q) · s + q)`."""
         sign = np.multiply(targets, -2, out=run.empty(outputs.shape))
         sign += 1
@@ -111,7 +121,7 @@ class BinaryFocalCrossEntropy(OfTwoClasses):
             np.multiply(rest, sign, out=rest)
             return np.divide(rest, rest.size, out=rest)
 
-        return value, backward
+        return value, backward, lambda: weight * rest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,7 +134,7 @@ class Hinge(OfTwoClasses):
     type: Literal["hinge"] = "hinge"
     applies: ClassVar[str] = "sign"
 
-    def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
+    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
         """The gradient is `−y / size` where the margin is not kept."""
         lacks, sign = _margin(outputs, targets, run)
         value = float(np.add.reduce(lacks, axis=None)) / lacks.size
@@ -133,7 +143,7 @@ class Hinge(OfTwoClasses):
             np.multiply(sign, lacks > 0, out=sign)
             return np.divide(sign, -sign.size, out=sign)
 
-        return value, backward
+        return value, backward, lambda: lacks
 
     def link(self, outputs: Array) -> Array:
         """1 where the output is above 0, else 0."""
@@ -147,7 +157,7 @@ class SquaredHinge(OfTwoClasses):
     type: Literal["squared_hinge"] = "squared_hinge"
     applies: ClassVar[str] = "sign"
 
-    def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
+    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
         """The gradient is `−2 · y · max(1 − y · output, 0) / size`."""
         lacks, sign = _margin(outputs, targets, run)
         value = float(np.vdot(lacks, lacks)) / lacks.size
@@ -156,7 +166,7 @@ class SquaredHinge(OfTwoClasses):
             np.multiply(sign, lacks, out=sign)
             return np.multiply(sign, -2 / sign.size, out=sign)
 
-        return value, backward
+        return value, backward, lambda: lacks**2
 
     def link(self, outputs: Array) -> Array:
         """1 where the output is above 0, else 0."""
@@ -179,11 +189,14 @@ class Dice(OfTwoClasses):
             )
         return OfTwoClasses.misfit(self, targets, output)
 
-    def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
+    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
         """With `S = Σ p + Σ t + ε`: `∂p = 2 · (Σ p·t / S − t) / S / batch`, `∂output = ∂p · p · (1 − p)`."""
         rows = len(outputs)
-        p = sigmoid(outputs, run.empty(outputs.shape)).reshape(rows, -1)
-        t = targets.reshape(rows, -1)
+        p = sigmoid(outputs, run.empty(outputs.shape))
+        if run.mask is not None:
+            there = run.mask.reshape(*run.mask.shape, *(1,) * (outputs.ndim - 2))
+            p, targets = np.multiply(p, there, out=p), targets * there
+        p, t = p.reshape(rows, -1), targets.reshape(rows, -1)
         both = np.multiply(p, t, out=run.empty(p.shape)).sum(axis=1, keepdims=True)
         total = p.sum(axis=1, keepdims=True) + t.sum(axis=1, keepdims=True) + self.epsilon
         share = both / total
@@ -196,7 +209,12 @@ class Dice(OfTwoClasses):
             gradient *= np.subtract(1, p, out=p)
             return gradient.reshape(outputs.shape)
 
-        return value, backward
+        return value, backward, lambda: 1 - 2 * share
+
+    def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
+        """The mean over rows by their weights; a step that is not there belongs to neither set."""
+        compared = self.compare(outputs, targets, run)
+        return compared[:2] if run.sample_weight is None else weighed(compared, run.sample_weight)
 
 
 def _margin(outputs: Array, targets: Array, run: Run) -> tuple[Array, Array]:

@@ -1,5 +1,6 @@
 """Losses of any number of classes, with one output for each."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
@@ -9,7 +10,7 @@ from annotated_types import Ge, Gt, Lt, MinLen
 from core.nn.activations import softmax
 from core.nn.arena import Run
 from core.nn.arrays import Array, Shape
-from core.nn.losses.kind import Lost, Misfit, Predicts, Targets, not_class_numbers
+from core.nn.losses.kind import Compared, Lost, Misfit, Predicts, Targets, not_class_numbers, weighed
 
 LEAST_SHARE = 1e-30
 """Of a class, as the gradient sees it. What is less soon leads to denormal numbers, with which many processors compute
@@ -26,30 +27,51 @@ class OfClasses:
     applies: ClassVar[str] = "softmax"
 
     def misfit(self, targets: Targets, output: Shape) -> Misfit | None:
-        """Targets are classes, whole numbers from 0, or a share for each class; the output has one unit a class."""
+        """Targets are classes, whole numbers from 0, or a share for each class; the output has one unit a class.
+
+        So it is for each step, where the output is `(steps, classes)`.
+        """
         if targets.classes:
             if output == (targets.classes,):
                 return None
             return Misfit(f"emits {output}, and the target names {targets.classes} classes: give it as many units")
-        if len(output) != 1 or output[0] < 2:
+        if not output or output[-1] < 2:
             return Misfit(f"emits {output}: {self.type} needs one unit for each class, at least 2")
         if targets.shape == output:
             return None if targets.within(0, 1) else Misfit(f"{self.type} needs shares from 0 to 1", output=False)
-        return not_class_numbers(targets, output[0], self.type)
+        return not_class_numbers(targets, output, self.type)
 
     def classes(self, output: Shape) -> int | None:
         """One unit a class."""
-        return output[0]
+        return output[-1]
 
     def link(self, outputs: Array) -> Array:
-        """Probabilities `(batch, classes)` that add up to one."""
+        """Probabilities `(batch, …, classes)` that add up to one."""
         return softmax(outputs, np.empty_like(outputs))
 
     def encode(self, targets: Array, output_shape: Shape) -> Any:
-        """Class numbers `(rows,)` or `(rows, 1)` as indices; shares `(rows, classes)` as they are."""
-        if targets.ndim == 2 and targets.shape[1:] == output_shape and output_shape != (1,):
+        """Class numbers `(rows, …)` as indices, one for each step; shares `(rows, …, classes)` as they are."""
+        if targets.shape[1:] == output_shape and output_shape != (1,):
             return targets
-        return targets.reshape(-1).astype(np.intp)
+        return targets.reshape(len(targets), *output_shape[:-1]).astype(np.intp)
+
+    @abstractmethod
+    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
+        """The mean over outputs `(rows, classes)`; targets are numbers `(rows,)` or shares `(rows, classes)`."""
+
+    def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
+        """The mean over all rows, and steps, that are there, by their weights, if they have any.
+
+        Outputs are `(batch, …, classes)`; targets are class numbers `(batch, …)` or shares `(batch, …, classes)`.
+        """
+        rows, aims = outputs, targets
+        if outputs.ndim > 2:
+            rows = outputs.reshape(-1, outputs.shape[-1])
+            aims = targets.reshape(rows.shape if targets.ndim == outputs.ndim else -1)
+        value, backward, each = self.compare(rows, aims, run)
+        if run.weights is not None:
+            value, backward = weighed((value, backward, each), run.weights)
+        return value, backward if rows is outputs else lambda: backward().reshape(outputs.shape)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,11 +87,11 @@ class CrossEntropy(OfClasses):
     def misfit(self, targets: Targets, output: Shape) -> Misfit | None:
         """As all losses of classes; there is one weight for each class."""
         misfit = OfClasses.misfit(self, targets, output)
-        if misfit or self.class_weight is None or len(self.class_weight) == output[0]:
+        if misfit or self.class_weight is None or len(self.class_weight) == output[-1]:
             return misfit
-        return Misfit(f"class_weight has {len(self.class_weight)} weights for {output[0]} classes", output=False)
+        return Misfit(f"class_weight has {len(self.class_weight)} weights for {output[-1]} classes", output=False)
 
-    def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
+    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
         """Outputs (logits) `(batch, classes)`; targets are class numbers `(batch,)` or shares `(batch, classes)`.
 
         The gradient is `(p − t) / batch`. The largest logit is taken off first, so nothing overflows.
@@ -100,7 +122,12 @@ class CrossEntropy(OfClasses):
                 shares[np.arange(rows), targets] -= 1
             return np.divide(shares, rows, out=shares)
 
-        return value, backward
+        def each() -> Array:
+            if one_hot:
+                return log_total[:, 0] * targets.sum(axis=1) - (shifted * targets).sum(axis=1)
+            return log_total[:, 0] - shifted[np.arange(rows), targets]
+
+        return value, backward, each
 
     def _weighted(self, shares: Array) -> Array:
         """The shares, smoothed; a row counts by the weight of its likeliest class."""
@@ -121,7 +148,7 @@ class FocalCrossEntropy(OfClasses):
     alpha: Annotated[float, Gt(0)] = 0.25
     """A factor of the whole loss."""
 
-    def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
+    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
         """`∂outputs = h − p · Σ h` with `h = −α · t · ((1 − p)^γ − γ · (1 − p)^(γ − 1) · p · log p)`."""
         rows = len(outputs)
         t = shares_of(targets, outputs, run)
@@ -145,7 +172,7 @@ class FocalCrossEntropy(OfClasses):
             np.subtract(slope, p, out=slope)
             return np.divide(slope, rows, out=slope)
 
-        return value, backward
+        return value, backward, lambda: (t * log_p).sum(axis=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,13 +181,14 @@ class KlDivergence(OfClasses):
 
     type: Literal["kl_divergence"] = "kl_divergence"
 
-    def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
+    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
         """The cross-entropy less that of the targets with themselves, which is no part of the gradient."""
-        value, backward = CrossEntropy().forward(outputs, targets, run)
-        if targets.ndim == 2:
-            known = np.log(targets, out=np.zeros_like(targets), where=targets > 0)
-            value += float(np.vdot(targets, known)) / len(targets)
-        return value, backward
+        value, backward, each = CrossEntropy().compare(outputs, targets, run)
+        if targets.ndim == 1:
+            return value, backward, each
+        known = np.log(targets, out=np.zeros_like(targets), where=targets > 0)
+        value += float(np.vdot(targets, known)) / len(targets)
+        return value, backward, lambda: each() + (targets * known).sum(axis=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -173,7 +201,7 @@ class CategoricalHinge(OfClasses):
     type: Literal["categorical_hinge"] = "categorical_hinge"
     applies: ClassVar[str] = "one_hot"
 
-    def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
+    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
         """Where the margin lacks: `1 / batch` at the best wrong output and `−1 / batch` at the true one."""
         turn = np.arange(len(outputs))
         true: Any = targets.argmax(axis=1) if targets.ndim == 2 else targets
@@ -189,11 +217,11 @@ class CategoricalHinge(OfClasses):
             others[turn, true] -= others[turn, best]
             return others
 
-        return float(lacks.mean()), backward
+        return float(lacks.mean()), backward, lambda: lacks
 
     def link(self, outputs: Array) -> Array:
         """1 for the class of the largest output, else 0."""
-        return np.eye(outputs.shape[1], dtype=outputs.dtype)[outputs.argmax(axis=1)]
+        return np.eye(outputs.shape[-1], dtype=outputs.dtype)[outputs.argmax(axis=-1)]
 
 
 def shares_of(targets: Array, outputs: Array, run: Run) -> Array:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+import numpy as np
+
 from core.nn.arrays import Array, Shape
 
 Predicts: TypeAlias = Literal["numbers", "classes"]
@@ -12,6 +14,12 @@ Predicts: TypeAlias = Literal["numbers", "classes"]
 
 Lost: TypeAlias = tuple[float, Callable[[], Array]]
 """The value, and the backward pass that gives its gradient with regard to the outputs."""
+
+Compared: TypeAlias = tuple[float, Callable[[], Array], Callable[[], Array]]
+"""As `Lost`, where all rows and steps count alike; and what each of them, or each of its numbers, is off by.
+
+The last is asked for, before the backward pass, only where they count differently.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +51,25 @@ class Misfit:
     output: bool = True
 
 
+def weighed(compared: Compared, weights: Array) -> Lost:
+    """The mean in which rows `(batch,)`, or their steps `(batch, steps)`, count by their weights: `Σ w·l / Σ w`.
+
+    The gradient of each is `w · size / Σ w` times what it is where all count alike. Where nothing counts, it is all 0.
+    """
+    _, backward, each = compared
+    total = float(np.add.reduce(weights, axis=None))
+    lost = np.add.reduce(values := each().reshape(*weights.shape, -1), axis=-1)
+    share = weights * (weights.size / total if total else 0.0)
+
+    def weighed_backward() -> Array:
+        gradient = backward()
+        parts = gradient.reshape(*weights.shape, -1)
+        np.multiply(parts, share[..., None], out=parts)
+        return gradient
+
+    return (float(np.vdot(lost, weights)) / (total * values.shape[-1]) if total else 0.0), weighed_backward
+
+
 def unequal(targets: Shape, output: Shape) -> Misfit | None:
     """Why rows of both shapes cannot be compared number by number, if they cannot."""
     if targets == output:
@@ -50,11 +77,15 @@ def unequal(targets: Shape, output: Shape) -> Misfit | None:
     return Misfit(f"emits {output}, and a row of the target has the shape {targets}: make them equal")
 
 
-def not_class_numbers(targets: Targets, units: int, loss: str) -> Misfit | None:
-    """Why the targets are no class numbers for so many units, if they are not."""
-    if targets.shape != (1,) or not targets.integers:
+def not_class_numbers(targets: Targets, output: Shape, loss: str) -> Misfit | None:
+    """Why the targets are no class numbers for an output of one unit a class, for each step if there are any."""
+    units = output[-1]
+    if not targets.integers:
         wanted = f"{loss} needs class numbers 0, 1, … or one share for each class"
         return Misfit(f"{wanted}: use mean_squared_error for other numbers", output=False)
+    if targets.shape != (output[:-1] or (1,)):
+        each = f"emits {output}, {units} classes" + (f" for each of {output[:-1]}" if output[1:] else "")
+        return Misfit(f"{each}, and a row of the target has the shape {targets.shape}: make them equal")
     if not targets.within(0, units - 1):
         numbers = f"the class numbers go from {targets.least:g} to {targets.most:g}"
         return Misfit(f"has {units} units, for the classes 0 to {units - 1}, and {numbers}")

@@ -1,6 +1,7 @@
 """Losses of numbers: how far an output is from its target."""
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
@@ -10,7 +11,7 @@ from annotated_types import Gt, Lt
 from core.nn.activations import sigmoid, softplus
 from core.nn.arena import Run
 from core.nn.arrays import Array, Shape
-from core.nn.losses.kind import Lost, Misfit, Predicts, Targets, unequal
+from core.nn.losses.kind import Compared, Lost, Misfit, Predicts, Targets, unequal, weighed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +40,15 @@ class OfNumbers:
         """Numbers `(rows, …)` in the shape of the outputs."""
         return targets.reshape(len(targets), *output_shape)
 
+    @abstractmethod
+    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
+        """The mean over all numbers of outputs and targets `(batch, …)`."""
+
+    def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
+        """The mean over all numbers that are there; rows count by their weights, if they have any."""
+        value, backward, each = self.compare(outputs, targets, run)
+        return (value, backward) if run.weights is None else weighed((value, backward, each), run.weights)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MeanSquaredError(OfNumbers):
@@ -46,12 +56,12 @@ class MeanSquaredError(OfNumbers):
 
     type: Literal["mean_squared_error"] = "mean_squared_error"
 
-    def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
+    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
         """Outputs and targets `(batch, …)`; the gradient is `2 · (output − target) / size`."""
         difference = np.subtract(outputs, targets, out=run.empty(outputs.shape))
         flat = difference.reshape(-1)
         value = float(np.dot(flat, flat)) / difference.size
-        return value, lambda: np.multiply(difference, 2 / difference.size, out=difference)
+        return value, lambda: np.multiply(difference, 2 / difference.size, out=difference), lambda: difference**2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,16 +70,16 @@ class MeanAbsoluteError(OfNumbers):
 
     type: Literal["mean_absolute_error"] = "mean_absolute_error"
 
-    def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
+    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
         """The gradient is `sign(output − target) / size`."""
         difference = np.subtract(outputs, targets, out=run.empty(outputs.shape))
-        value = _mean(np.abs(difference, out=run.empty(outputs.shape)))
+        size = np.abs(difference, out=run.empty(outputs.shape))
 
         def backward() -> Array:
             np.sign(difference, out=difference)
             return np.divide(difference, difference.size, out=difference)
 
-        return value, backward
+        return _mean(size), backward, lambda: size
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,7 +88,7 @@ class MeanAbsolutePercentageError(OfNumbers):
 
     type: Literal["mean_absolute_percentage_error"] = "mean_absolute_percentage_error"
 
-    def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
+    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
         """The gradient is `100 · sign(output − target) / |target| / size`."""
         difference = np.subtract(outputs, targets, out=run.empty(outputs.shape))
         scale = np.abs(targets, out=run.empty(outputs.shape))
@@ -86,14 +96,13 @@ class MeanAbsolutePercentageError(OfNumbers):
         np.divide(100, scale, out=scale)
         share = np.abs(difference, out=run.empty(outputs.shape))
         share *= scale
-        value = _mean(share)
 
         def backward() -> Array:
             np.sign(difference, out=difference)
             np.multiply(difference, scale, out=difference)
             return np.divide(difference, difference.size, out=difference)
 
-        return value, backward
+        return _mean(share), backward, lambda: share
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,7 +120,7 @@ class MeanSquaredLogarithmicError(OfNumbers):
             return Misfit(f"{self.type} needs targets of at least 0: use mean_squared_error", output=False)
         return OfNumbers.misfit(self, targets, output)
 
-    def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
+    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
         """With d the difference of both logarithms: `2 · d / (1 + output) / size` where the output is above 0."""
         slope = np.maximum(outputs, 0, out=run.empty(outputs.shape))
         difference = np.log1p(slope, out=run.empty(outputs.shape))
@@ -125,7 +134,7 @@ class MeanSquaredLogarithmicError(OfNumbers):
             np.multiply(slope, outputs > 0, out=slope)
             return np.multiply(slope, 2 / slope.size, out=slope)
 
-        return value, backward
+        return value, backward, lambda: difference**2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,13 +145,13 @@ class Huber(OfNumbers):
     delta: Annotated[float, Gt(0)] = 1.0
     """Where the square goes over into the line."""
 
-    def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
+    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
         """With d brought between ±δ as c: `c · (d − c / 2)`, and the gradient is `c / size`."""
         difference = np.subtract(outputs, targets, out=run.empty(outputs.shape))
         near = np.clip(difference, -self.delta, self.delta, out=run.empty(outputs.shape))
         difference -= np.multiply(near, 0.5, out=run.empty(outputs.shape))
         value = float(np.dot(near.reshape(-1), difference.reshape(-1))) / near.size
-        return value, lambda: np.divide(near, near.size, out=near)
+        return value, lambda: np.divide(near, near.size, out=near), lambda: near * difference
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,19 +160,20 @@ class LogCosh(OfNumbers):
 
     type: Literal["log_cosh"] = "log_cosh"
 
-    def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
+    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
         """It is `|d| + log(1 + e^−2|d|) − log 2`, which cannot overflow; the gradient is `tanh(d) / size`."""
         difference = np.subtract(outputs, targets, out=run.empty(outputs.shape))
         far = np.abs(difference, out=run.empty(outputs.shape))
         far *= 2
-        value = _mean(softplus(np.negative(far, out=far), run.empty(far.shape), run.empty(far.shape)))
+        rest = softplus(np.negative(far, out=far), run.empty(far.shape), run.empty(far.shape))
+        value = _mean(rest)
         value += float(np.add.reduce(far, axis=None)) / (-2 * far.size) - math.log(2)
 
         def backward() -> Array:
             np.tanh(difference, out=difference)
             return np.divide(difference, difference.size, out=difference)
 
-        return value, backward
+        return value, backward, lambda: rest - far / 2 - math.log(2)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -174,14 +184,14 @@ class Quantile(OfNumbers):
     quantile: Annotated[float, Gt(0), Lt(1)] = 0.5
     """The share; 0.5 asks for the median."""
 
-    def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
+    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
         """`q · (target − output)` if above 0, else `(q − 1) · (target − output)`: gradients `−q` and `1 − q`."""
         difference = np.subtract(outputs, targets, out=run.empty(outputs.shape))
         slope = np.asarray(run.empty(outputs.shape))
         slope.fill(-self.quantile)
         np.copyto(slope, 1 - self.quantile, where=difference > 0)
         value = float(np.dot(difference.reshape(-1), slope.reshape(-1))) / slope.size
-        return value, lambda: np.divide(slope, slope.size, out=slope)
+        return value, lambda: np.divide(slope, slope.size, out=slope), lambda: slope * difference
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,7 +207,7 @@ class Poisson(OfNumbers):
             return Misfit("poisson needs targets of at least 0: use mean_squared_error", output=False)
         return OfNumbers.misfit(self, targets, output)
 
-    def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
+    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
         """The gradient is `(e^output − target) / size`."""
         means = np.exp(outputs, out=run.empty(outputs.shape))
         value = (float(np.add.reduce(means, axis=None)) - float(np.vdot(targets, outputs))) / means.size
@@ -206,7 +216,7 @@ class Poisson(OfNumbers):
             np.subtract(means, targets, out=means)
             return np.divide(means, means.size, out=means)
 
-        return value, backward
+        return value, backward, lambda: means - targets * outputs
 
     def link(self, outputs: Array) -> Array:
         """The means."""
@@ -234,7 +244,7 @@ class GaussianNegativeLogLikelihood(OfNumbers):
             return None
         return Misfit(f"emits {output}, and needs a mean and a variance for each target: make it {wanted}")
 
-    def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
+    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
         """Targets `(batch, …, k)`, outputs `(batch, …, 2·k)`.
 
         With `r = (m − target) / v`: `∂m = r / size`, `∂v = (1 / v − r²) / (2 · size)`, `∂z = ∂v · sigmoid(z)`.
@@ -258,7 +268,7 @@ class GaussianNegativeLogLikelihood(OfNumbers):
             np.multiply(ratio, 0.5, out=gradient[..., half:])
             return np.divide(gradient, z.size, out=gradient)
 
-        return value, backward
+        return value, backward, lambda: (logs + off * ratio) / 2
 
     def link(self, outputs: Array) -> Array:
         """The means `(batch, …, k)`."""
@@ -283,7 +293,7 @@ class CosineSimilarity(OfNumbers):
             )
         return OfNumbers.misfit(self, targets, output)
 
-    def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
+    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
         """With both brought to length 1 as ô and t̂: `−ô · t̂`, and the gradient is `(ô · (ô · t̂) − t̂) / |output|`."""
         length = np.sqrt(np.maximum(np.square(outputs).sum(axis=-1, keepdims=True), 1e-12))
         along = np.divide(outputs, length, out=run.empty(outputs.shape))
@@ -296,7 +306,7 @@ class CosineSimilarity(OfNumbers):
             np.subtract(along, aim, out=along)
             return np.divide(along, length * product.size, out=along)
 
-        return -_mean(product), backward
+        return -_mean(product), backward, lambda: -product
 
 
 def _mean(values: Array) -> float:

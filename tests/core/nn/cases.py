@@ -300,12 +300,16 @@ LOSSES: list[LossCase] = [
     LossCase(bits.Dice(), (2, 4), "bits"),
     LossCase(classes.CrossEntropy(), (5,), "classes"),
     LossCase(classes.CrossEntropy(), (5,), "shares"),
+    LossCase(classes.CrossEntropy(), (3, 5), "classes"),
+    LossCase(classes.CrossEntropy(label_smoothing=0.1), (2, 3, 5), "shares"),
     LossCase(classes.CrossEntropy(label_smoothing=0.1, class_weight=(1, 2, 3, 4, 5)), (5,), "classes"),
     LossCase(classes.FocalCrossEntropy(), (5,), "classes"),
-    LossCase(classes.FocalCrossEntropy(gamma=0.5, alpha=1), (5,), "shares"),
+    LossCase(classes.FocalCrossEntropy(gamma=0.5, alpha=1), (3, 5), "shares"),
     LossCase(classes.KlDivergence(), (5,), "shares"),
+    LossCase(classes.KlDivergence(), (2, 5), "shares"),
     LossCase(classes.KlDivergence(), (5,), "classes"),
     LossCase(classes.CategoricalHinge(), (5,), "classes"),
+    LossCase(classes.CategoricalHinge(), (3, 5), "classes"),
 ]
 
 PLAIN = descent.GradientDescent()

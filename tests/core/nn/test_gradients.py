@@ -28,8 +28,8 @@ def some_targets(kind: str, rows: int, shape: tuple[int, ...], rng: np.random.Ge
         "halves": rng.standard_normal((rows, *shape[:-1], shape[-1] // 2)),
         "counts": rng.poisson(2, (rows, *shape)).astype(float),
         "bits": rng.integers(0, 2, (rows, *shape)).astype(float),
-        "classes": rng.integers(0, shape[-1], rows),
-        "shares": rng.dirichlet(np.ones(shape[-1]), rows),
+        "classes": rng.integers(0, shape[-1], (rows, *shape[:-1])),
+        "shares": rng.dirichlet(np.ones(shape[-1]), (rows, *shape[:-1])),
     }
     return made[kind]
 

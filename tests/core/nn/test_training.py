@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from core.nn.arena import inference
 from core.nn.initializers import Constant
 from core.nn.layers.dense import Dense
+from core.nn.layers.embedding import Embedding
+from core.nn.layers.recurrent import Gru
 from core.nn.losses.classes import CrossEntropy
 from core.nn.losses.numbers import MeanSquaredError
-from core.nn.metrics import MeanAbsoluteError
+from core.nn.metrics import Accuracy, MeanAbsoluteError
 from core.nn.optimizers.descent import GradientDescent, StochasticGradientDescent
 from core.nn.optimizers.moments import Adam
 from core.nn.optimizers.wrappers import ClipByNorm
@@ -118,6 +120,29 @@ def test_metrics_go_on_in_the_middle_of_an_epoch(cut: int) -> None:
     assert first.state is not None
     second = ATraining(data, training=rules, state=through_json(first.state))
     assert before + second.run() == expected
+
+
+WORDS = np.array([[1, 2, 3], [2, 1, 2], [3, 3, 1], [1, 1, 2]], np.float32)
+
+
+def padded(steps: int) -> Rows:
+    """Words of three letters, each with the next to learn, and behind them so many steps that are not there."""
+    x = np.pad(WORDS, ((0, 0), (0, steps)))
+    y = np.pad(np.roll(WORDS, -1, axis=1).astype(np.int64), ((0, 0), (0, steps)))
+    return Rows(x, y, x, y)
+
+
+def test_steps_that_are_not_there_change_nothing() -> None:
+    reader = sequential(Embedding(input_dim=4, output_dim=5, mask_zero=True), Gru(units=6, return_sequences=True),
+                        Dense(units=4))  # fmt: skip
+    rules = Training(epochs=20, batch_size=3, metrics=(Accuracy(),))
+    bare, behind = (ATraining(padded(steps), reader, training=rules) for steps in (0, 3))
+    expected, found = (
+        [list(item.metrics.values()) for item in one.run() if isinstance(item, Epoch)] for one in (bare, behind)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    np.testing.assert_allclose(behind.weights, bare.weights, rtol=1e-3, atol=1e-5)
+    assert expected[-1][0] < expected[0][0]
 
 
 def test_another_seed_gives_other_numbers() -> None:
