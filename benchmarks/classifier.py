@@ -34,6 +34,8 @@ class Digits:
     y: Any
     x_validation: None = None
     y_validation: None = None
+    sample_weight: None = None
+    sample_weight_validation: None = None
 
 
 def measure() -> Iterator[Outcome]:

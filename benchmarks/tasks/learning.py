@@ -35,6 +35,8 @@ class Rows:
     y: Any
     x_validation: Any = None
     y_validation: Any = None
+    sample_weight: Any = None
+    sample_weight_validation: Any = None
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,15 @@ MAX_DEPTH = 8
 
 
 class Arrays(NamedTuple):
-    """Rows that need no features: x (rows, *shape), y (rows, *shape) or ids of classes (rows,), and what y means."""
+    """Rows that need no features: x (rows, *shape), y (rows, *shape) or ids of classes (rows,), and what y means.
+
+    `weights` say how much each row counts (rows,); None: all alike.
+    """
 
     x: NDArray[Any]
     y: NDArray[Any]
     target: Target
+    weights: NDArray[np.float32] | None = None
 
 
 class NotNumbers(Exception):

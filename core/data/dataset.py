@@ -15,6 +15,7 @@ from core.data.targets import Classes, Numbers, Target
 
 FEATURES = "/data/features"
 TARGET = "/data/target"
+WEIGHT = "/data/sample_weight"
 
 
 class Chosen(NamedTuple):
@@ -23,6 +24,8 @@ class Chosen(NamedTuple):
     features: list[Column]
     target: Column
     warnings: list[str]
+    weight: Column | None
+    """How much each row counts; none: all alike."""
 
 
 def choose(data: DatasetReference, schema: Schema) -> Chosen:
@@ -62,30 +65,51 @@ def target_of(column: Column) -> Target:
 
 def _of_table(data: DatasetReference, schema: Schema) -> Chosen:
     target = _found(schema, data.target, TARGET, "name the column to predict")
+    weight = _weight(data, schema, target)
     if data.features is None:
-        return _all_but(target, schema)
+        return _all_but(target, weight, schema)
     columns: list[Column] = []
     for place, name in enumerate(data.features):
         pointer = f"{FEATURES}/{place}"
         column = _found(schema, name, pointer, "name a column to learn from")
         wrong = _useless(column) or (
-            "is the target" if column is target else "stands here twice" if column in columns else ""
+            "is the target"
+            if column is target
+            else "is the weight"
+            if column is weight
+            else "stands here twice"
+            if column in columns
+            else ""
         )
         if wrong:
             raise InvalidData(pointer, f"column {shown(name)} {wrong}: leave it out")
         columns.append(column)
-    return Chosen(columns, target, [])
+    return Chosen(columns, target, [], weight)
 
 
-def _all_but(target: Column, schema: Schema) -> Chosen:
-    others = [column for column in schema.columns if column is not target]
+def _weight(data: DatasetReference, schema: Schema, target: Column) -> Column | None:
+    """The column that says how much each row counts. Raises `InvalidData` where it holds no such numbers."""
+    if data.sample_weight is None:
+        return None
+    column = _found(schema, data.sample_weight, WEIGHT, "name the column of weights")
+    if column is target or column.type != "number" or column.shape or column.missing or column.rows != target.rows:
+        wrong = "is not one number for each row, beside the target"
+    elif (column.min or 0) < 0 or not column.max:
+        wrong = "holds numbers below 0" if column.max else "holds no number above 0"
+    else:
+        return column
+    raise InvalidData(WEIGHT, f"column {shown(column.name)} {wrong}: name one of numbers from 0 up, or leave it out")
+
+
+def _all_but(target: Column, weight: Column | None, schema: Schema) -> Chosen:
+    others = [column for column in schema.columns if column is not target and column is not weight]
     useful = [column for column in others if not _useless(column)]
     if not useful:
         raise InvalidData(FEATURES, "there is no column to learn from beside the target: upload more columns")
     warnings = [
         f"column {shown(column.name)} {_useless(column)}, and is left out" for column in others if _useless(column)
     ]
-    return Chosen(useful, target, warnings)
+    return Chosen(useful, target, warnings, weight)
 
 
 def _useless(column: Column) -> str:
@@ -113,7 +137,7 @@ def _of_arrays(data: DatasetReference, schema: Schema) -> Chosen:
             f"has {target.rows} rows where {shown(features.name)} has {features.rows}: name two of equally many rows"
         )
         raise InvalidData(TARGET, f"array {shown(target.name)} {message}")
-    return Chosen([features], target, [])
+    return Chosen([features], target, [], _weight(data, schema, target))
 
 
 def _found(schema: Schema, name: str | None, pointer: str, wanted: str) -> Column:

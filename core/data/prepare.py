@@ -70,6 +70,12 @@ class Prepared:
     y_validation: NDArray[np.float32] | NDArray[np.int64] | None
     """As y."""
 
+    sample_weight: NDArray[np.float32] | None
+    """How much each training row counts (training rows,); None: all alike."""
+
+    sample_weight_validation: NDArray[np.float32] | None
+    """How much each validation row counts (validation rows,); None: all alike."""
+
     features: Features
     """How records become rows of x."""
 
@@ -132,6 +138,8 @@ def prepare(data: Inline | Builtin | DatasetReference, stored: Stored | None, se
         y=loaded.y[train],
         x_validation=None if held is None else features.transform(loaded.values, held),
         y_validation=None if held is None else loaded.y[held],
+        sample_weight=None if loaded.weights is None else loaded.weights[train],
+        sample_weight_validation=None if loaded.weights is None or held is None else loaded.weights[held],
         features=features,
         target=loaded.target,
     )
@@ -151,21 +159,22 @@ class _Loaded(NamedTuple):
     y: NDArray[Any]
     ids: NDArray[np.int64] | None  # classes to stratify by
     target: Target
+    weights: NDArray[np.float32] | None
 
     def counts(self) -> list[int] | None:
         return None if self.ids is None else _counted(self.ids)
 
 
 def _of_arrays(data: Inline | Builtin) -> _Plan:
-    x, y, target = data.arrays()
+    x, y, target, _ = data.arrays()
     ids = _ids(y, target)
     return _Plan(len(x), x.shape[1:], target, None if ids is None else _counted(ids))
 
 
 def _read_arrays(data: Inline | Builtin) -> _Loaded:
-    x, y, target = data.arrays()
+    x, y, target, weights = data.arrays()
     features = ArrayFeatures(shape=x.shape[1:])
-    return _Loaded(x, lambda _: features, _typed(y, target), _ids(y, target), target)
+    return _Loaded(x, lambda _: features, _typed(y, target), _ids(y, target), target, weights)
 
 
 def _ids(y: NDArray[Any], target: Target) -> NDArray[np.int64] | None:
@@ -198,15 +207,18 @@ def _read_dataset(data: DatasetReference, stored: Stored | None) -> _Loaded:
         raise InvalidData("/data/id", "there is no such dataset: upload it first")
     chosen = choose(data, stored.schema)
     target = target_of(chosen.target)
-    values = load(stored.path, stored.schema, [column.name for column in (*chosen.features, chosen.target)])
+    columns = [*chosen.features, chosen.target, *filter(None, [chosen.weight])]
+    values = load(stored.path, stored.schema, [column.name for column in columns])
     y = values[chosen.target.name]
+    weights = None if chosen.weight is None else values[chosen.weight.name].astype(np.float32).ravel()
     ids = _ids(y, target) if chosen.target.classes else None
     if stored.schema.table:
         scaled = data.scaling != "none"
-        return _Loaded(values, partial(_fit_table, chosen.features, values, scaled), _typed(y, target), ids, target)
+        fitted = partial(_fit_table, chosen.features, values, scaled)
+        return _Loaded(values, fitted, _typed(y, target), ids, target, weights)
     x = values[chosen.features[0].name]
     features = ArrayFeatures(shape=x.shape[1:] or (1,))
-    return _Loaded(x.reshape(len(x), *features.shape), lambda _: features, _typed(y, target), ids, target)
+    return _Loaded(x.reshape(len(x), *features.shape), lambda _: features, _typed(y, target), ids, target, weights)
 
 
 def _fit_table(

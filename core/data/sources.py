@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from annotated_types import MinLen
+from annotated_types import Ge, MinLen
 from numpy.typing import NDArray
 
 from core.data.arrays import Arrays, NotNumbers, numbers
 from core.data.builtin import Builtin
-from core.data.cells import shown
+from core.data.cells import FLOAT32_MAX, shown
 from core.data.errors import InvalidData
 from core.data.split import Validation
 from core.data.targets import Classes, numbers_of
 from core.nn.kinds import Tagged
 
 MAX_CLASSES = 1000
+WEIGHT = "/data/sample_weight"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +35,16 @@ class Inline:
     y: Annotated[list[Any], MinLen(1)]
     """The targets, one for each row of x: numbers as in x, or a text or a boolean that names the row's class."""
 
+    sample_weight: Annotated[list[Annotated[float, Ge(0)]], MinLen(1)] | None = None
+    """How much each row counts in the loss, one number for each row of x; left out: all alike."""
+
     validation: Validation | None = None
     """What is held out to validate with."""
 
     def arrays(self) -> Arrays:
-        """The rows: x (rows, *shape), and y as numbers or classes.
+        """The rows: x (rows, *shape), y as numbers or classes, and how much each counts.
 
-        Raises `InvalidData` at the first value that is wrong, and where x and y differ in rows.
+        Raises `InvalidData` at the first value that is wrong, and where x, y and the weights differ in rows.
         """
         x = column(_numbers(self.x, "x"))
         if len(self.x) != len(self.y):
@@ -49,13 +53,23 @@ class Inline:
             )
         kinds = set(map(type, self.y))
         if kinds <= NAMING.keys() and len(kinds) == 1:
-            return Arrays(x, *_classes([NAMING[type(value)](value) for value in self.y]))
+            return Arrays(x, *_classes([NAMING[type(value)](value) for value in self.y]), self._weights())
         if str in kinds or bool in kinds:
             raise InvalidData(
                 "/data/y", "mixes numbers, texts and booleans: give texts alone for classes, else numbers"
             )
         y = column(_numbers(self.y, "y"))
-        return Arrays(x, y, numbers_of(y))
+        return Arrays(x, y, numbers_of(y), self._weights())
+
+    def _weights(self) -> NDArray[np.float32] | None:
+        if self.sample_weight is None:
+            return None
+        if len(self.sample_weight) != len(self.x):
+            message = f"has {len(self.sample_weight)} numbers where x has {len(self.x)} rows: give one for each row"
+            raise InvalidData(WEIGHT, message)
+        if not 0 < max(self.sample_weight) <= FLOAT32_MAX:
+            raise InvalidData(WEIGHT, "must be numbers that a float32 holds, and some of them above 0")
+        return np.array(self.sample_weight, np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +88,10 @@ class DatasetReference:
 
     target: str | None = None
     """The column to predict; of an npz file by default `y`."""
+
+    sample_weight: str | None = None
+    """The column that says how much each row counts in the loss, numbers from 0 up; left out: all alike. Nothing is
+    learnt from it."""
 
     scaling: Literal["standard", "none"] | None = None
     """`standard` brings columns of numbers to mean 0 and deviation 1, as found in the training rows; `none` does not.

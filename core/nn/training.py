@@ -76,6 +76,14 @@ class Data(Protocol):
     def y_validation(self) -> Any:
         """As `y`, if any rows are kept back."""
 
+    @property
+    def sample_weight(self) -> Array | None:
+        """How much each row counts in the loss, `(rows,)`; None: all alike."""
+
+    @property
+    def sample_weight_validation(self) -> Array | None:
+        """As `sample_weight`, if any rows are kept back."""
+
 
 class Step(NamedTuple):
     """One step was taken: the loss is that before the update."""
@@ -129,6 +137,7 @@ class Learner:
         self.x, self.x_validation = data.x, data.x_validation
         self.y = loss.encode(data.y, network.output_shape)
         self.y_validation = None if data.x_validation is None else loss.encode(data.y_validation, network.output_shape)
+        self.sample_weight, self.sample_weight_validation = data.sample_weight, data.sample_weight_validation
         self.rows = len(data.x)
         self.steps = training.steps(self.rows)
         self.metrics = training.metrics or ()
@@ -187,11 +196,13 @@ class Learner:
                 Run(arena, training=True, rng=state.rng, shapes=self.network.shapes),
             )
         arena, run = known
-        if not self.training.shuffle:
-            return arena, run, self.x[start:end], self.y[start:end]
-        if start == 0:
+        if self.training.shuffle and start == 0:
             state.order = state.rng.permutation(self.rows)
-        turn = state.order[start:end]
+        turn: Any = state.order[start:end] if self.training.shuffle else slice(start, end)
+        if self.sample_weight is not None:
+            run.sample_weight = self.sample_weight[turn]
+        if not self.training.shuffle:
+            return arena, run, self.x[turn], self.y[turn]
         x = np.take(self.x, turn, axis=0, out=run.empty((len(turn), *self.x.shape[1:])), mode="clip")
         y = np.take(self.y, turn, axis=0, out=run.empty((len(turn), *self.y.shape[1:]), self.y.dtype), mode="clip")
         return arena, run, x, y
@@ -264,6 +275,7 @@ class Learner:
         for start in range(0, len(self.x_validation), VALIDATED):
             part = slice(start, start + VALIDATED)
             run = inference(state.weights.dtype)
+            run.sample_weight = None if self.sample_weight_validation is None else self.sample_weight_validation[part]
             outputs, _ = self.network.forward(self.x_validation[part], views, run)
             targets: Any = self.y_validation
             loss, _ = self.loss.forward(outputs, targets[part], run)

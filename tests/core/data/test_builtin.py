@@ -27,7 +27,7 @@ def test_no_data_set_is_missing_here() -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_a_data_set_is_what_its_row_says(name: Any) -> None:
     rows, coordinates, classes = CASES[name]
-    x, y, target = Builtin(name=name).arrays()
+    x, y, target, _ = Builtin(name=name).arrays()
     assert x.shape == (rows, coordinates)
     assert np.isfinite(x).all()
     if classes:
@@ -52,13 +52,13 @@ def test_any_number_of_rows_is_made(name: Any) -> None:
 
 
 def test_the_line_is_the_lesson() -> None:
-    x, y, _ = Builtin(name="linear").arrays()
+    x, y, *_ = Builtin(name="linear").arrays()
     assert (x.tolist(), y.tolist()) == ([[1], [2], [3], [4], [5]], [[2], [4], [6], [8], [10]])
     assert Builtin(name="linear", slope=-3, rows=2).arrays().y.tolist() == [[-3], [-6]]
 
 
 def test_xor_is_true_where_one_bit_is() -> None:
-    x, y, _ = Builtin(name="xor").arrays()
+    x, y, *_ = Builtin(name="xor").arrays()
     assert [(*map(int, point), int(out)) for point, out in zip(x, y, strict=True)] == [
         (0, 0, 0),
         (0, 1, 1),
@@ -68,9 +68,9 @@ def test_xor_is_true_where_one_bit_is() -> None:
 
 
 def test_without_noise_shapes_are_exact() -> None:
-    x, y, _ = Builtin(name="circles", noise=0).arrays()
+    x, y, *_ = Builtin(name="circles", noise=0).arrays()
     np.testing.assert_allclose(np.hypot(*x.T), (1 + y) / 2)
-    x, y, _ = Builtin(name="sine").arrays()
+    x, y, *_ = Builtin(name="sine").arrays()
     np.testing.assert_array_equal(y, np.sin(x))
 
 

@@ -15,8 +15,11 @@ INCOME = Column(name="income", type="number", rows=9, min=0.0, max=5.0, integers
 CITY = Column(name="city", type="category", rows=9, classes=(("Bergen", 4), ("Oslo", 5)))
 NAME = Column(name="name", type="text", rows=9)
 EMPTY = Column(name="empty", type="number", rows=9, missing=9)
+BELOW = Column(name="below", type="number", rows=9, min=-1.0, max=1.0)
+ZERO = Column(name="zero", type="number", rows=9, min=0.0, max=0.0)
 ONE = Column(name="one", type="category", rows=9, classes=(("a", 9),))
 TABLE = Schema(format="csv", rows=9, columns=(AGE, INCOME, CITY, NAME, EMPTY, ONE))
+WEIGHED = Schema(format="csv", rows=9, columns=(*TABLE.columns, BELOW, ZERO))
 
 IMAGES = Column(name="x", type="number", rows=9, min=0.0, max=1.0, shape=(2, 2))
 LABELS = Column(name="y", type="category", rows=9, classes=(("a", 4), ("b", 5)))
@@ -38,6 +41,11 @@ def test_all_that_is_useful_is_learnt_from() -> None:
     ]
 
 
+def test_nothing_is_learnt_from_weights() -> None:
+    chosen = choose(a_reference(target="city", sample_weight="income"), TABLE)
+    assert (chosen.features, chosen.weight) == ([AGE, ONE], INCOME)
+
+
 def test_columns_may_be_named_in_any_order() -> None:
     assert choose(a_reference(target="city", features=["income", "age"]), TABLE).features == [INCOME, AGE]
 
@@ -56,6 +64,14 @@ WRONG: list[tuple[Schema, dict[str, Any], str, str]] = [
     (TABLE, {"target": "city", "features": ["name"]}, "/data/features/0", "is text"),
     (TABLE, {"target": "city", "features": ["empty"]}, "/data/features/0", "has no values"),
     (Schema(format="csv", rows=9, columns=(CITY, NAME)), {"target": "city"}, "/data/features", "no column to learn"),
+    (TABLE, {"target": "city", "sample_weight": "pay"}, "/data/sample_weight", 'there is no "pay"'),
+    (TABLE, {"target": "income", "sample_weight": "income"}, "/data/sample_weight", "beside the target"),
+    (TABLE, {"target": "city", "sample_weight": "age"}, "/data/sample_weight", "one number for each row"),
+    (TABLE, {"target": "city", "sample_weight": "one"}, "/data/sample_weight", "one number for each row"),
+    (WEIGHED, {"target": "city", "sample_weight": "below"}, "/data/sample_weight", "holds numbers below 0"),
+    (WEIGHED, {"target": "city", "sample_weight": "zero"}, "/data/sample_weight", "holds no number above 0"),
+    (TABLE, {"target": "city", "sample_weight": "income", "features": ["income"]}, "/data/features/0", "is the weight"),
+    (ARRAYS, {"sample_weight": "x"}, "/data/sample_weight", "one number for each row"),
     (ARRAYS, {"scaling": "standard"}, "/data/scaling", "arrays go to the net as they are"),
     (ARRAYS, {"features": ["x", "more"]}, "/data/features", "one array is learnt from"),
     (ARRAYS, {"features": ["z"]}, "/data/features", 'there is no "z"'),

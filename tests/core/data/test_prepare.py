@@ -19,6 +19,7 @@ from core.data.targets import Classes, Numbers
 from tests.core.data.files import csv_schema, npy_bytes, npz_bytes
 
 LESSON = Inline(x=[[1], [2], [3], [4], [5]], y=[[2], [4], [6], [8], [10]])
+HALF = Validation(fraction=0.5)
 TABLE = "age,city,income,pay\n20,Oslo,1,a\n30,Bergen,2,b\n,Oslo,1,a\n41,NA,2,b\n25,Oslo,3,a\n61,Paris,2,b\n"
 
 
@@ -52,6 +53,20 @@ def test_the_lesson_is_prepared_as_it_stands() -> None:
     assert (found.x.tolist(), found.y.tolist()) == (LESSON.x, LESSON.y)
     assert found.x_validation is None
     assert found.features == ArrayFeatures(shape=(1,))
+
+
+def test_weights_stay_with_their_rows(tmp_path: Path) -> None:
+    inline = Inline(x=[[1], [2], [3], [4]], y=[1, 2, 3, 4], sample_weight=[10, 20, 30, 40], validation=HALF)
+    table = "a,b,w\n" + "".join(f"{n},{n},{10 * n}\n" for n in (1, 2, 3, 4))
+    stored = Stored(path=tmp_path / "table.csv", schema=csv_schema(tmp_path / "table.csv", table))
+    reference = DatasetReference(id="ds_1", target="b", sample_weight="w", scaling="none", validation=HALF)
+    for found in (agrees(inline, None), agrees(reference, stored)):
+        assert found.x.shape[1:] == (1,)
+        assert found.sample_weight is not None
+        assert found.sample_weight_validation is not None
+        assert found.sample_weight.tolist() == (10 * found.x[:, 0]).tolist()
+        assert found.x_validation is not None
+        assert found.sample_weight_validation.tolist() == (10 * found.x_validation[:, 0]).tolist()
 
 
 @pytest.mark.parametrize("stratify", [True, False])

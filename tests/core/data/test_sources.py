@@ -53,20 +53,20 @@ def test_bounds_are_kept(spec: dict[str, Any]) -> None:
 
 
 def test_plain_numbers_are_rows_of_one() -> None:
-    x, y, target = Inline(x=[1, 2, 3], y=[2, 4, 6]).arrays()
+    x, y, target, _ = Inline(x=[1, 2, 3], y=[2, 4, 6]).arrays()
     assert (x.shape, y.shape) == ((3, 1), (3, 1))
     assert target == Numbers(shape=(1,), integers=True, least=2, most=6, distinct=3)
 
 
 def test_rows_may_be_of_any_shape() -> None:
-    x, y, target = Inline(x=[[[1], [2]]] * 3, y=[[0.5, 1]] * 3).arrays()
+    x, y, target, _ = Inline(x=[[[1], [2]]] * 3, y=[[0.5, 1]] * 3).arrays()
     assert (x.shape, y.shape, target.shape if isinstance(target, Numbers) else None) == ((3, 2, 1), (3, 2), (2,))
 
 
 def test_texts_and_booleans_name_classes() -> None:
-    _, ids, target = Inline(x=[1, 2, 3], y=["b", "a", "b"]).arrays()
+    _, ids, target, _ = Inline(x=[1, 2, 3], y=["b", "a", "b"]).arrays()
     assert (ids.tolist(), target) == ([1, 0, 1], Classes(names=("a", "b")))
-    _, ids, target = Inline(x=[1, 2], y=[True, False]).arrays()
+    _, ids, target, _ = Inline(x=[1, 2], y=[True, False]).arrays()
     assert (ids.tolist(), target) == ([1, 0], Classes(names=("false", "true")))
 
 
@@ -90,6 +90,16 @@ def test_what_is_wrong_is_named_by_its_place(x: list[Any], y: list[Any], pointer
     with pytest.raises(InvalidData, match=message) as caught:
         Inline(x=x, y=y).arrays()
     assert caught.value.pointer == pointer
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [([1.0], "has 1 numbers where x has 2"), ([0.0, 0.0], "some of them above 0"), ([1.0, 1e300], "a float32 holds")],
+)
+def test_wrong_weights_are_refused(weights: list[float], message: str) -> None:
+    with pytest.raises(InvalidData, match=message) as caught:
+        Inline(x=[1, 2], y=[1, 2], sample_weight=weights).arrays()
+    assert caught.value.pointer == "/data/sample_weight"
 
 
 def test_large_arrays_take_a_moment() -> None:

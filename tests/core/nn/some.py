@@ -32,6 +32,8 @@ class Rows:
     y: Any
     x_validation: Array | None = None
     y_validation: Any = None
+    sample_weight: Array | None = None
+    sample_weight_validation: Array | None = None
 
 
 def classes(rows: int = 50, *, validation: int = 0, seed: int = 0) -> Rows:

@@ -145,6 +145,32 @@ def test_steps_that_are_not_there_change_nothing() -> None:
     assert expected[-1][0] < expected[0][0]
 
 
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_row_of_weight_two_is_learnt_as_two_rows(shuffle: bool) -> None:
+    data = classes(6, validation=6)
+    weights = np.array([1, 2, 0, 1, 3, 1], np.float32)
+    rules = Training(epochs=5, batch_size=20, shuffle=shuffle, metrics=())
+    assert data.x_validation is not None
+    often = [np.repeat(part, weights.astype(int), axis=0) for part in (data.x, data.y, data.x_validation,
+                                                                       data.y_validation)]  # fmt: skip
+    weighed = replace(data, sample_weight=weights, sample_weight_validation=weights)
+    one, other = (
+        ATraining(rows, sequential(Dense(units=3), Dense(units=2)), training=rules) for rows in (weighed, Rows(*often))
+    )
+    found, expected = ([list(i.metrics.values()) for i in t.run() if isinstance(i, Epoch)] for t in (one, other))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(one.weights, other.weights, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("cut", [1, 3, 8])
+def test_weighed_rows_go_on_in_the_middle_of_an_epoch(cut: int) -> None:
+    data = replace(classes(50), sample_weight=np.linspace(0, 2, 50, dtype=np.float32))
+    whole, first = ATraining(data), ATraining(data)
+    expected, before = whole.run(), first.run(cut)
+    assert first.state is not None
+    assert before + ATraining(data, state=through_json(first.state)).run() == expected
+
+
 def test_another_seed_gives_other_numbers() -> None:
     runs = [ATraining(classes(), training=Training(epochs=1, seed=seed)) for seed in (1, 1, 2)]
     for run in runs:
