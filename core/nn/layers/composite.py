@@ -21,6 +21,7 @@ from core.nn.layers.attention import MultiHeadAttention
 from core.nn.layers.bordering import Bordering
 from core.nn.layers.convolution import Conv1D, Conv2D
 from core.nn.layers.dense import Dense
+from core.nn.layers.depthwise import Depthwise
 from core.nn.layers.dropout import Noise
 from core.nn.layers.embedding import Embedding
 from core.nn.layers.gating import Gating
@@ -30,6 +31,7 @@ from core.nn.layers.pooling import Pooling
 from core.nn.layers.positions import Positions
 from core.nn.layers.recurrent import Recurrent
 from core.nn.layers.shaping import Shaping
+from core.nn.layers.transposed import Transposed
 from core.nn.plan import Plan, ShapeMismatch, Views
 
 
@@ -427,6 +429,8 @@ Layer: TypeAlias = Annotated[
     | Recurrent
     | Conv1D
     | Conv2D
+    | Transposed
+    | Depthwise
     | Pooling
     | Bordering
     | Gating

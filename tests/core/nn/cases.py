@@ -17,6 +17,7 @@ from core.nn.layers import (
     composite,
     convolution,
     dense,
+    depthwise,
     dropout,
     embedding,
     gating,
@@ -26,6 +27,7 @@ from core.nn.layers import (
     positions,
     recurrent,
     shaping,
+    transposed,
 )
 from core.nn.layers.composite import Layer, Sequential
 from core.nn.losses import Loss, bits, classes, numbers
@@ -121,6 +123,32 @@ LAYERS: list[LayerCase] = [
     ),
     LayerCase(convolution.Conv1D(filters=3, kernel_size=3, padding="causal", dilation_rate=2), (7, 2), (7, 3)),
     LayerCase(convolution.Conv1D(filters=2, kernel_size=2, strides=2, groups=2), (5, 4), (2, 2)),
+    LayerCase(transposed.Conv2DTranspose(filters=3, kernel_size=3, strides=2), (3, 4, 2), (7, 9, 3)),
+    LayerCase(
+        transposed.Conv2DTranspose(
+            filters=4, kernel_size=(2, 4), strides=(3, 2), padding="same", groups=2, kernel_regularizer=L2
+        ),
+        (2, 3, 2),
+        (6, 6, 4),
+    ),
+    LayerCase(transposed.Conv1DTranspose(filters=3, kernel_size=2, strides=3), (4, 2), (12, 3)),
+    LayerCase(
+        transposed.Conv1DTranspose(filters=2, kernel_size=3, padding="same", dilation_rate=2, use_bias=False),
+        (5, 3),
+        (5, 2),
+    ),
+    LayerCase(depthwise.DepthwiseConv2D(kernel_size=3, activation=activations.Softplus()), (5, 4, 3), (3, 2, 3)),
+    LayerCase(
+        depthwise.DepthwiseConv2D(
+            kernel_size=(2, 3), strides=2, padding="same", depth_multiplier=2, use_bias=False, depthwise_regularizer=L2
+        ),
+        (5, 4, 3),
+        (3, 2, 6),
+    ),
+    LayerCase(depthwise.DepthwiseConv2D(kernel_size=2, dilation_rate=(2, 1)), (4, 4, 2), (2, 3, 2)),
+    LayerCase(
+        depthwise.SeparableConv2D(filters=4, kernel_size=3, padding="same", depth_multiplier=2), (4, 5, 2), (4, 5, 4)
+    ),
     LayerCase(pooling.MaxPooling1D(), (5, 2), (2, 2)),
     LayerCase(pooling.MaxPooling1D(pool_size=3, strides=2, padding="same"), (7, 2), (4, 2)),
     LayerCase(pooling.MaxPooling2D(), (4, 7, 2), (2, 3, 2)),

@@ -11,6 +11,7 @@ from core.nn.layers.attention import MultiHeadAttention
 from core.nn.layers.bordering import Cropping1D, Cropping2D, UpSampling1D, UpSampling2D, ZeroPadding1D, ZeroPadding2D
 from core.nn.layers.composite import Layer
 from core.nn.layers.convolution import Conv1D, Conv2D
+from core.nn.layers.depthwise import DepthwiseConv2D
 from core.nn.layers.gating import Glu, SwiGlu
 from core.nn.layers.normalization import GroupNormalization, LayerNormalization, RMSNormalization
 from core.nn.layers.pooling import (
@@ -24,6 +25,7 @@ from core.nn.layers.pooling import (
     MaxPooling2D,
 )
 from core.nn.layers.shaping import Permute
+from core.nn.layers.transposed import Conv1DTranspose, Conv2DTranspose
 from core.nn.network import Network
 from tests.core.nn.cases import sequential
 
@@ -64,6 +66,28 @@ def conv1d(pad: tuple[int, int] = (0, 0), **options: Any) -> Any:
         wide = torch.nn.functional.pad(channels_first(x), pad)
         kernel = w["kernel"].permute(2, 1, 0)
         return channels_last(torch.nn.functional.conv1d(wide, kernel, w.get("bias"), **options))
+
+    return run
+
+
+def transposed(axes: int, **options: Any) -> Any:
+    """PyTorch's transposed convolution; its kernel is ours turned round."""
+
+    def run(torch: Any, x: Any, w: dict[str, Any]) -> Any:
+        kernel = w["kernel"].flip(*range(axes)).movedim((-2, -1), (0, 1))
+        y = getattr(torch.nn.functional, f"conv_transpose{axes}d")(channels_first(x), kernel, w.get("bias"), **options)
+        return channels_last(y)
+
+    return run
+
+
+def depthwise(pad: tuple[int, int, int, int] = (0, 0, 0, 0), **options: Any) -> Any:
+    """PyTorch's convolution in as many groups as there are channels."""
+
+    def run(torch: Any, x: Any, w: dict[str, Any]) -> Any:
+        wide = torch.nn.functional.pad(channels_first(x), pad)
+        kernel = w["kernel"].permute(2, 3, 0, 1).flatten(0, 1)[:, None]
+        return channels_last(torch.nn.functional.conv2d(wide, kernel, w.get("bias"), groups=wide.shape[1], **options))
 
     return run
 
@@ -134,6 +158,19 @@ CASES: list[Case] = [
     Case(Conv1D(filters=4, kernel_size=3, padding="causal", dilation_rate=4), (9, 2), conv1d((8, 0), dilation=4)),
     Case(Conv1D(filters=4, kernel_size=4, strides=3, groups=2), (11, 2), conv1d(stride=3, groups=2)),
     Case(Conv1D(filters=2, kernel_size=9, padding="same"), (5003, 6), conv1d((4, 4))),
+    Case(Conv2DTranspose(filters=4, kernel_size=3, strides=2), (4, 5, 3), transposed(2, stride=2)),
+    Case(
+        Conv2DTranspose(filters=4, kernel_size=(4, 3), strides=(2, 1), padding="same", use_bias=False),
+        (4, 5, 3),
+        transposed(2, stride=(2, 1), padding=1),
+    ),
+    Case(Conv2DTranspose(filters=4, kernel_size=3, dilation_rate=2), (4, 5, 3), transposed(2, dilation=2)),
+    Case(Conv1DTranspose(filters=4, kernel_size=5, strides=3), (6, 2), transposed(1, stride=3)),
+    Case(
+        Conv1DTranspose(filters=4, kernel_size=4, strides=2, padding="same"), (6, 2), transposed(1, stride=2, padding=1)
+    ),
+    Case(DepthwiseConv2D(kernel_size=3, strides=2), (7, 6, 3), depthwise(stride=2)),
+    Case(DepthwiseConv2D(kernel_size=3, padding="same", depth_multiplier=2), (5, 6, 3), depthwise((1, 1, 1, 1))),
     Case(MaxPooling1D(pool_size=3, strides=2), (8, 2), first("max_pool1d", 3, 2)),
     Case(MaxPooling2D(), (5, 6, 3), first("max_pool2d", 2)),
     Case(MaxPooling2D(pool_size=3, strides=1, padding="same"), (5, 6, 3), first("max_pool2d", 3, 1, 1)),
