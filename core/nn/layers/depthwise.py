@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -134,15 +134,25 @@ class SeparableConv2D:
     """Whether it learns; if not, its weights stay as they are and bear no penalty."""
 
     def plan(self, shape: Shape) -> Plan:
-        """The plan of both parts."""
+        """`depthwise_kernel` `(height, width, channels, m)`, `pointwise_kernel` `(channels · m, filters)`, a bias."""
         first = self._depthwise().plan(shape)
         second = self._pointwise().plan(first.output_shape)
-        return Plan(second.output_shape, parts=(first, second)).frozen_unless(self.trainable)
+        plan = Plan(
+            second.output_shape,
+            {f"depthwise_{name}": weight for name, weight in first.weights.items()}
+            | {NAMES[name]: weight for name, weight in second.weights.items()},
+            flops=first.flops + second.flops,
+            floats=first.floats + second.floats,
+        )
+        return plan.frozen_unless(self.trainable)
 
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
         """One part after the other, and back the other way round."""
-        each, back_each = self._depthwise().forward(x, views.parts[0], run)
-        y, back_all = self._pointwise().forward(each, views.parts[1], run)
+        needed = views.trainable or views.input_gradient
+        first = _part(views, {"kernel": "depthwise_kernel"}, input_gradient=views.input_gradient)
+        second = _part(views, NAMES, input_gradient=needed)
+        each, back_each = self._depthwise().forward(x, first, run)
+        y, back_all = self._pointwise().forward(each, second, run)
         return y, lambda d_y: back_each(back_all(d_y))
 
     def _depthwise(self) -> DepthwiseConv2D:
@@ -167,6 +177,19 @@ class SeparableConv2D:
             kernel_regularizer=self.pointwise_regularizer,
             bias_regularizer=self.bias_regularizer,
         )
+
+
+NAMES = {"kernel": "pointwise_kernel", "bias": "bias"}
+"""What the weights of the mixture are called beside the other kernels."""
+
+
+def _part(views: Views, names: Mapping[str, str], *, input_gradient: bool) -> Views:
+    """What one part sees: its weights under its own names for them."""
+    weights, gradients = (
+        {own: vectors[name] for own, name in names.items() if name in vectors}
+        for vectors in (views.weights, views.gradients)
+    )
+    return Views(weights, gradients, {}, (), views.learns, input_gradient, views.trainable)
 
 
 def _windows(slides: tuple[Slide, Slide]) -> Iterator[tuple[tuple[int, int], tuple[slice, ...]]]:
