@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from core.nn import activations, initializers, metrics, regularizers, schedules
+from core.nn import activations, initializers, regularizers, schedules
 from core.nn.activations import Activation
 from core.nn.arrays import Array, Shape
 from core.nn.layers import (
@@ -31,6 +31,8 @@ from core.nn.layers import (
 )
 from core.nn.layers.composite import Layer, Sequential
 from core.nn.losses import Loss, bits, classes, numbers
+from core.nn.metrics import Metric, chances, labels
+from core.nn.metrics import numbers as number_metrics
 from core.nn.optimizers import descent, matrices, moments, scales, wrappers
 from core.nn.optimizers.wrappers import Optimizer
 from core.nn.schedules import Schedule
@@ -444,19 +446,26 @@ REGULARIZERS: list[tuple[regularizers.Regularizer, float]] = [  # the penalty on
     (regularizers.OrthogonalRegularizer(factor=0.5), 84.5),
 ]
 
-METRICS: list[tuple[metrics.Metric, list[Any], list[Any], float]] = [  # outputs, targets, value
-    (metrics.Accuracy(), [[2, 1, 0], [0, 1, 2], [3, 0, 0], [0, 9, 1]], [0, 2, 1, 1], 0.75),
-    (metrics.Accuracy(), [[-1], [2], [3]], [[0], [1], [0]], 2 / 3),
-    (metrics.TopKCategoricalAccuracy(k=2), [[3, 2, 1], [3, 2, 1], [1, 1, 1], [0, 5, 9]], [1, 2, 0, 1], 0.5),
-    (metrics.TopKCategoricalAccuracy(k=1), [[-1], [2], [3]], [[0], [1], [0]], 2 / 3),
-    (metrics.Precision(), [[1], [2], [3], [-1]], [[0], [1], [1], [1]], 2 / 3),
-    (metrics.Precision(), [[2, 1, 0], [0, 1, 2], [3, 0, 0], [0, 9, 1]], [0, 2, 1, 1], 5 / 6),
-    (metrics.Recall(), [[2, 1, 0], [0, 1, 2], [3, 0, 0], [0, 9, 1]], [0, 2, 1, 1], 5 / 6),
-    (metrics.FBeta(beta=2), [[1], [2], [3], [-1], [-1]], [[0], [1], [1], [1], [1]], 10 / 19),
-    (metrics.RootMeanSquaredError(), [[1, 2], [3, 4]], [[1, 0], [0, 4]], (13 / 4) ** 0.5),
-    (metrics.MeanAbsolutePercentageError(), [[1], [3]], [[2], [4]], 37.5),
-    (metrics.MeanAbsoluteError(), [[1, 2], [3, 4]], [[1, 0], [0, 4]], 1.25),
-    (metrics.RSquared(), [[1], [2], [4]], [[1], [2], [3]], 0.5),
+METRICS: list[tuple[Metric, list[Any], list[Any], float]] = [  # outputs, targets, value
+    (labels.Accuracy(), [[2, 1, 0], [0, 1, 2], [3, 0, 0], [0, 9, 1]], [0, 2, 1, 1], 0.75),
+    (labels.Accuracy(), [[-1], [2], [3]], [[0], [1], [0]], 2 / 3),
+    (labels.TopKCategoricalAccuracy(k=2), [[3, 2, 1], [3, 2, 1], [1, 1, 1], [0, 5, 9]], [1, 2, 0, 1], 0.5),
+    (labels.TopKCategoricalAccuracy(k=1), [[-1], [2], [3]], [[0], [1], [0]], 2 / 3),
+    (labels.Precision(), [[1], [2], [3], [-1]], [[0], [1], [1], [1]], 2 / 3),
+    (labels.Precision(), [[2, 1, 0], [0, 1, 2], [3, 0, 0], [0, 9, 1]], [0, 2, 1, 1], 5 / 6),
+    (labels.Recall(), [[2, 1, 0], [0, 1, 2], [3, 0, 0], [0, 9, 1]], [0, 2, 1, 1], 5 / 6),
+    (labels.FBeta(beta=2), [[1], [2], [3], [-1], [-1]], [[0], [1], [1], [1], [1]], 10 / 19),
+    (labels.IntersectionOverUnion(), [[2, 1, 0], [0, 1, 2], [3, 0, 0], [0, 9, 1]], [0, 2, 1, 1], 2 / 3),
+    (labels.IntersectionOverUnion(), [[1], [2], [3], [-1]], [[0], [1], [1], [1]], 1 / 2),
+    (chances.LogLoss(), [[0], [0], [np.log(3)]], [[0], [1], [1]], (2 * np.log(2) - np.log(0.75)) / 3),
+    (chances.LogLoss(), [[0, np.log(3)], [0, 0]], [[0.5, 0.5], [0, 1]], (-np.log(3 / 16) / 2 + np.log(2)) / 2),
+    (chances.Perplexity(), [[1, 1, 1, 1], [2, 2, 2, 2]], [0, 3], 4),
+    (chances.ExpectedCalibrationError(bins=2), [[0, np.log(3)], [np.log(3), 0], [0, np.log(3)]], [1, 1, 1], 1 / 12),
+    (number_metrics.SquaredError(), [[1, 2], [3, 4]], [[1, 0], [0, 4]], 13 / 4),
+    (number_metrics.RootMeanSquaredError(), [[1, 2], [3, 4]], [[1, 0], [0, 4]], (13 / 4) ** 0.5),
+    (number_metrics.MeanAbsolutePercentageError(), [[1], [3]], [[2], [4]], 37.5),
+    (number_metrics.MeanAbsoluteError(), [[1, 2], [3, 4]], [[1, 0], [0, 4]], 1.25),
+    (number_metrics.RSquared(), [[1], [2], [4]], [[1], [2], [3]], 0.5),
 ]
 
 

@@ -15,7 +15,7 @@ from core.nn.layers.dropout import Dropout
 from core.nn.layers.normalization import BatchNormalization
 from core.nn.losses import Loss
 from core.nn.losses.classes import CrossEntropy
-from core.nn.metrics import Accuracy
+from core.nn.metrics.labels import Accuracy
 from core.nn.network import Network
 from core.nn.optimizers.moments import Adam
 from core.nn.optimizers.wrappers import Optimizer

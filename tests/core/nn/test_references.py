@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.nn import activations, metrics
+from core.nn import activations
 from core.nn.activations import Activation, Gelu, Relu, Sigmoid, Softplus, Tanh
 from core.nn.arena import Arena, Run
 from core.nn.arrays import Array
@@ -23,6 +23,8 @@ from core.nn.losses import classes as classes_
 from core.nn.losses.bits import BinaryCrossEntropy
 from core.nn.losses.classes import CrossEntropy
 from core.nn.losses.numbers import MeanSquaredError
+from core.nn.metrics import chances, labels
+from core.nn.metrics import numbers as number_metrics
 from core.nn.optimizers import descent, matrices, moments, scales, wrappers
 from core.nn.optimizers.descent import GradientDescent
 from core.nn.optimizers.moments import Adam
@@ -482,30 +484,40 @@ def test_metrics_are_scikit_learns() -> None:
     logits, true = rng.standard_normal((200, classes)), rng.integers(0, classes - 2, 200)
     logits[:, -1] = -9  # a class that is neither said nor true
     said = logits.argmax(axis=1)
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     found, wanted = rng.standard_normal((200, 2)), 1 + rng.random((200, 2))
     pairs: list[tuple[Any, Any, Any, float]] = [
-        (metrics.Precision(), logits, true, theirs.precision_score(true, said, average="macro", zero_division=0)),
-        (metrics.Recall(), logits, true, theirs.recall_score(true, said, average="macro", zero_division=0)),
+        (labels.Precision(), logits, true, theirs.precision_score(true, said, average="macro", zero_division=0)),
+        (labels.Recall(), logits, true, theirs.recall_score(true, said, average="macro", zero_division=0)),
         (
-            metrics.FBeta(beta=0.5),
+            labels.FBeta(beta=0.5),
             logits,
             true,
             theirs.fbeta_score(true, said, beta=0.5, average="macro", zero_division=0),
         ),
         (
-            metrics.TopKCategoricalAccuracy(k=3),
+            labels.TopKCategoricalAccuracy(k=3),
             logits,
             true,
             theirs.top_k_accuracy_score(true, logits, k=3, labels=range(classes)),
         ),
-        (metrics.RootMeanSquaredError(), found, wanted, theirs.root_mean_squared_error(wanted[:, 0], found[:, 0])),
+        (labels.IntersectionOverUnion(), logits, true, theirs.jaccard_score(true, said, average="macro")),
+        (chances.LogLoss(), logits, true, theirs.log_loss(true, shares, labels=range(classes))),
+        (chances.Perplexity(), logits, true, np.exp(theirs.log_loss(true, shares, labels=range(classes)))),
+        (number_metrics.SquaredError(), found, wanted, theirs.mean_squared_error(wanted, found)),
         (
-            metrics.MeanAbsolutePercentageError(),
+            number_metrics.RootMeanSquaredError(),
+            found,
+            wanted,
+            theirs.root_mean_squared_error(wanted[:, 0], found[:, 0]),
+        ),
+        (
+            number_metrics.MeanAbsolutePercentageError(),
             found,
             wanted,
             100 * theirs.mean_absolute_percentage_error(wanted, found),
         ),
-        (metrics.RSquared(), found[:, :1], wanted[:, :1], theirs.r2_score(wanted[:, 0], found[:, 0])),
+        (number_metrics.RSquared(), found[:, :1], wanted[:, :1], theirs.r2_score(wanted[:, 0], found[:, 0])),
     ]
     for metric, outputs, targets, value in pairs:
         sums = [0.0] * metric.width

@@ -19,7 +19,8 @@ from core.nn.layers.embedding import Embedding
 from core.nn.layers.recurrent import Gru
 from core.nn.losses.classes import CrossEntropy
 from core.nn.losses.numbers import MeanSquaredError
-from core.nn.metrics import Accuracy, MeanAbsoluteError
+from core.nn.metrics.labels import Accuracy
+from core.nn.metrics.numbers import MeanAbsoluteError
 from core.nn.optimizers.descent import GradientDescent, StochasticGradientDescent
 from core.nn.optimizers.moments import Adam
 from core.nn.optimizers.wrappers import ClipByNorm

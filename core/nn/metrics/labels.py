@@ -1,10 +1,5 @@
-"""What people ask of a network beside its loss: how often it is right, and how far off.
+"""How often the likeliest class is the true one."""
 
-A metric is a few sums that grow batch by batch and give the exact value at the end, however the rows were batched.
-`predicts` says what it is about, `ascends` whether more is better.
-"""
-
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
@@ -13,11 +8,8 @@ import numpy as np
 from annotated_types import Ge, Gt
 
 from core.nn.arrays import Array
-from core.nn.kinds import Tagged
 from core.nn.losses.kind import Predicts
-
-Sums: TypeAlias = list[float]
-"""What a metric has gathered: `width` numbers that begin at zero."""
+from core.nn.metrics.kind import Sums, true_classes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +52,7 @@ class TopKCategoricalAccuracy:
         """Logits and targets as for accuracy; of classes that are equally likely the true one comes last."""
         if outputs.shape[-1] == 1:
             outputs = np.concatenate([-outputs, outputs], axis=-1)
-        true = _true(targets)
+        true = true_classes(targets)
         own = outputs[np.arange(len(outputs)), true]
         ahead = np.count_nonzero(outputs >= own[:, None], axis=-1) - 1
         sums[0] += float(np.count_nonzero(ahead < self.k))
@@ -138,100 +130,31 @@ class FBeta:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MeanAbsoluteError:
-    """The mean of `|output − target|`."""
+class IntersectionOverUnion:
+    """The rows rightly said to be of a class, as a share of those said to be or of it (Jaccard 1901).
 
-    type: Literal["mean_absolute_error"] = "mean_absolute_error"
-    predicts: ClassVar[Predicts] = "numbers"
-    ascends: ClassVar[bool] = False
-    width: ClassVar[int] = 2
+    Of two classes it is about the second; of more it is the plain mean over those that occur.
+    """
 
-    def add(self, sums: Sums, outputs: Array, targets: Array) -> None:
-        """Outputs and targets `(batch, …)`."""
-        sums[0] += float(np.add.reduce(np.abs(outputs - targets), axis=None))
-        sums[1] += outputs.size
-
-    def value(self, sums: Sums) -> float:
-        """In the target's own unit."""
-        return sums[0] / sums[1]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RootMeanSquaredError:
-    """The root of the mean of `(output − target)²`."""
-
-    type: Literal["root_mean_squared_error"] = "root_mean_squared_error"
-    predicts: ClassVar[Predicts] = "numbers"
-    ascends: ClassVar[bool] = False
-    width: ClassVar[int] = 2
-
-    def add(self, sums: Sums, outputs: Array, targets: Array) -> None:
-        """Outputs and targets `(batch, …)`."""
-        sums[0] += float(np.square(np.subtract(outputs, targets, dtype=np.float64)).sum())
-        sums[1] += outputs.size
-
-    def value(self, sums: Sums) -> float:
-        """In the target's own unit."""
-        return math.sqrt(sums[0] / sums[1])
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MeanAbsolutePercentageError:
-    """The mean of `100 · |output − target| / |target|`; a target of 0 counts as 1e-7."""
-
-    type: Literal["mean_absolute_percentage_error"] = "mean_absolute_percentage_error"
-    predicts: ClassVar[Predicts] = "numbers"
-    ascends: ClassVar[bool] = False
-    width: ClassVar[int] = 2
-
-    def add(self, sums: Sums, outputs: Array, targets: Array) -> None:
-        """Outputs and targets `(batch, …)`."""
-        scale = np.maximum(np.abs(targets), 1e-7)
-        sums[0] += 100 * float(np.sum(np.abs(outputs - targets) / scale, dtype=np.float64))
-        sums[1] += outputs.size
-
-    def value(self, sums: Sums) -> float:
-        """In per cent."""
-        return sums[0] / sums[1]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RSquared:
-    """The share of the targets' variance that the network explains: 1 is perfect, 0 no better than their mean."""
-
-    type: Literal["r2"] = "r2"
-    predicts: ClassVar[Predicts] = "numbers"
+    type: Literal["iou"] = "iou"
+    predicts: ClassVar[Predicts] = "classes"
     ascends: ClassVar[bool] = True
-    width: ClassVar[int] = 5
+    width: ClassVar[int] = 0
 
     def add(self, sums: Sums, outputs: Array, targets: Array) -> None:
-        """Outputs and targets `(batch, …)`; all numbers of a row count alike."""
-        if not sums[3]:
-            sums[4] = float(targets.flat[0])  # variance is measured around the first target: no digits are lost
-        sums[0] += float(np.square(np.subtract(outputs, targets, dtype=np.float64)).sum())
-        true = targets.astype(np.float64) - sums[4]
-        sums[1] += float(true.sum())
-        sums[2] += float(np.square(true).sum())
-        sums[3] += true.size
+        """Logits and targets as for accuracy."""
+        _count(sums, outputs, targets)
 
     def value(self, sums: Sums) -> float:
-        """At most 1; 0 where the targets do not vary at all."""
-        spread = sums[2] - sums[1] * sums[1] / sums[3]
-        return 1 - sums[0] / spread if spread > 0 else 0.0
-
-
-def _true(targets: Array) -> Any:
-    """The class numbers `(batch,)` of targets as any loss takes them."""
-    if targets.ndim == 1:
-        return targets
-    return (targets[:, 0] > 0.5).astype(np.intp) if targets.shape[-1] == 1 else targets.argmax(axis=-1)
+        """Between 0 and 1."""
+        return _mean_over_classes(sums, lambda right, said, true: right / (said + true - right))
 
 
 def _count(sums: Sums, outputs: Array, targets: Array) -> None:
     """For each class in turn: how often it was rightly said, said, and true."""
     classes = max(outputs.shape[-1], 2)
     said = (outputs[:, 0] > 0).astype(np.intp) if outputs.shape[-1] == 1 else outputs.argmax(axis=-1)
-    true = _true(targets)
+    true = true_classes(targets)
     if not sums:
         sums += [0.0] * (3 * classes)
     for turn, kind in enumerate((true[said == true], said, true)):
@@ -247,18 +170,4 @@ def _mean_over_classes(sums: Sums, score: Callable[[float, float, float], float]
     return sum(scores) / len(scores) if scores else 0.0
 
 
-Metric: TypeAlias = Annotated[
-    Accuracy
-    | TopKCategoricalAccuracy
-    | Precision
-    | Recall
-    | FBeta
-    | MeanAbsoluteError
-    | RootMeanSquaredError
-    | MeanAbsolutePercentageError
-    | RSquared,
-    Tagged(),
-]
-
-USUAL: dict[Predicts, tuple[Metric, ...]] = {"classes": (Accuracy(),), "numbers": (MeanAbsoluteError(),)}
-"""What is measured where nobody says."""
+OfLabels: TypeAlias = Accuracy | TopKCategoricalAccuracy | Precision | Recall | FBeta | IntersectionOverUnion

@@ -1,0 +1,18 @@
+"""What people ask of a network beside its loss: how often it is right, and how far off.
+
+A metric is a few sums that grow batch by batch and give the exact value at the end, however the rows were batched.
+`predicts` says what it is about, `ascends` whether more is better.
+"""
+
+from typing import Annotated, TypeAlias
+
+from core.nn.kinds import Tagged
+from core.nn.losses.kind import Predicts
+from core.nn.metrics.chances import OfChances
+from core.nn.metrics.labels import Accuracy, OfLabels
+from core.nn.metrics.numbers import MeanAbsoluteError, OfNumbers
+
+Metric: TypeAlias = Annotated[OfLabels | OfChances | OfNumbers, Tagged()]
+
+USUAL: dict[Predicts, tuple[Metric, ...]] = {"classes": (Accuracy(),), "numbers": (MeanAbsoluteError(),)}
+"""What is measured where nobody says."""
