@@ -14,7 +14,7 @@ COMPILE := $(BIN)/python -m compileall -q core api worker chainrule migrations
 TESTS := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
 	--numprocesses 4 --dist loadscope --no-loadscope-reorder
 
-.PHONY: up demo test check bench chaos soak lock clean
+.PHONY: up demo test check bench chaos soak docs lock clean
 
 up: $(RUNTIME)  ## start the service on this machine; Ctrl-C ends it
 	@$(COMPILE)
@@ -44,6 +44,10 @@ chaos: $(EVERYTHING)  ## hurt the service in every way there is; docs/chaos.md h
 
 soak: $(EVERYTHING)  ## ten minutes of many clients and killed workers; CHAINRULE_SOAK_SECONDS and others change it
 	$(BIN)/python -m tests.soak
+
+docs: $(EVERYTHING)  ## write the page of all members anew, from the code
+	$(BIN)/python -m core.members > docs/members.md.new
+	mv docs/members.md.new docs/members.md
 
 lock: $(UV)  ## find the newest versions that fit pyproject.toml
 	$(UV) pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links \
