@@ -9,12 +9,13 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.middleware import Middleware
 
-from api import datasets, events, jobs, pages, predictions, problems, service
+from api import datasets, events, jobs, looks, pages, predictions, problems, service
 from api.events import EventReader
 from api.hub import Hub
 from api.inspection import Inspections
 from api.limits import BodyLimit
 from api.loaded import LoadedModels
+from api.looks import Batch
 from api.middleware import Requests
 from api.openapi import document
 from api.predictions import Instances
@@ -66,7 +67,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ],
     )
     app.state.registry = registry
-    for room in (jobs, events, predictions, datasets, service, pages):
+    for room in (jobs, events, predictions, looks, datasets, service, pages):
         app.include_router(room.router)
     pages.mount_static(app)
     return app
@@ -103,5 +104,5 @@ class Api(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, made once."""
         if not self.openapi_schema:
-            self.openapi_schema = document(self, [JobSpec, Continuation, Instances])
+            self.openapi_schema = document(self, [JobSpec, Continuation, Instances, Batch])
         return self.openapi_schema

@@ -45,6 +45,10 @@ CONTINUATIONS = {
 
 INSTANCES = {"six": {"summary": "What is 2 × 6?", "value": {"instances": [[6]]}}}
 
+BATCHES = {
+    "two": {"summary": "How two points would move the weight", "value": {"instances": [[1], [2]], "targets": [2, 4]}}
+}
+
 CSV = "hours,coffee,passed\n1,yes,no\n2,no,no\n3,yes,yes\n4,no,yes\n5,yes,yes\n"
 
 FORM = {

@@ -40,7 +40,10 @@ def test_every_route_is_in_it(embedded: Api, document: dict[str, Any]) -> None:
         ("get", "/v1/jobs"),
         ("get", "/v1/jobs/{job_id}"),
         ("delete", "/v1/jobs/{job_id}"),
-        *(("post", f"/v1/jobs/{{job_id}}/{wish}") for wish in ("cancel", "pause", "resume", "continue", "predictions")),
+        *(
+            ("post", f"/v1/jobs/{{job_id}}/{wish}")
+            for wish in ("cancel", "pause", "resume", "continue", "predictions", "inspect")
+        ),
         *(("get", f"/v1/jobs/{{job_id}}/{part}") for part in ("metrics", "events", "checkpoints")),
         ("post", "/v1/datasets"),
         ("get", "/v1/datasets"),

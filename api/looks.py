@@ -1,0 +1,174 @@
+"""The route that looks inside a job's next step: activations, gradients and updates, layer by layer."""
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from api.body import JsonBody, parse
+from api.examples import BATCHES, JobId
+from api.openapi import operation
+from api.origins import known
+from api.predictions import UNREADABLE
+from api.problems import BodyTooLarge, InvalidBody, JobNotTrained, UnsupportedMediaType
+from api.replies import Json
+from api.services import Service, Services
+from core.data.errors import InvalidInstance
+from core.jobs.spec import JobSpec
+from core.jobs.states import Keep
+from core.models.checkpoint import Saved, decode
+from core.models.looking import Bounds, look_into
+from core.nn import inspection
+from core.nn.inspection import LayerLook, Path
+from core.store import checkpoints, jobs
+from core.store.errors import NoSuchJob
+from core.store.tables import Checkpoint
+
+router = APIRouter(prefix="/v1", tags=["jobs"])
+
+MOST_ROWS = 4096
+
+
+class Batch(BaseModel):
+    """Rows to look at the next step with."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    instances: list[Any] = Field(
+        min_length=1, max_length=MOST_ROWS, description="Records as they stood in the data, as for a prediction."
+    )
+    targets: list[Any] = Field(
+        min_length=1, max_length=MOST_ROWS, description="What the answers should be: numbers, or names of classes."
+    )
+    arrays: bool = Field(default=False, description="Answer with the numbers themselves too, not summaries alone.")
+
+
+class Summary(BaseModel):
+    """An array in a few numbers, of its finite entries."""
+
+    norm: float = Field(description="The root of the sum of squares.")
+    mean: float
+    std: float
+    least: float
+    greatest: float
+    zeros: float = Field(description="The share of entries that are exactly 0.")
+    nonfinite: int = Field(description="How many entries are NaN or infinite.")
+
+
+class WeightLook(BaseModel):
+    """One array of weights, its gradient (penalties included), and the step that the optimizer would take."""
+
+    weights: Summary
+    gradient: Summary
+    update_ratio: float | None = Field(
+        description="How far it would move beside its length; a healthy training has some 0.001. Null for weights of 0."
+    )
+
+
+class SeenLayer(BaseModel):
+    """What one layer does in the step."""
+
+    pointer: str = Field(description="Where it stands in the spec.")
+    type: str
+    output: Summary
+    gradient: Summary | None = Field(description="Of the loss with regard to its output; null where none comes back.")
+    dead: int = Field(description="Units (entries of the last axis) that are 0 for all rows.")
+    nonfinite_rows: list[int] = Field(description="Rows of the batch whose output is not finite.")
+    weights: dict[str, WeightLook]
+    arrays: dict[str, list[Any]] = Field(
+        description="`output`, `gradient`, and `weights.…` and `gradients.…` by name, where asked for; what is not "
+        "finite is null."
+    )
+
+
+class NonFinite(BaseModel):
+    """Where numbers stop being finite."""
+
+    pointer: str
+    type: str
+    rows: list[int]
+
+
+class Look(BaseModel):
+    """One step, seen from inside; it was taken aside, and the job knows nothing of it."""
+
+    step: int = Field(description="The steps behind the checkpoint that was looked into.")
+    epoch: int
+    loss: float | None = Field(description="Of these rows before the step, penalties included.")
+    nonfinite: str | None = Field(default=None, description="`nan`, `inf` or `-inf`, where loss is null.")
+    first_nonfinite: NonFinite | None = Field(description="The first layer whose output is not finite.")
+    layers: list[SeenLayer] = Field(description="In the order of the forward pass, a composite after its parts.")
+
+
+@router.post(
+    "/jobs/{job_id}/inspect",
+    summary="Look inside a job's next step",
+    **operation(
+        NoSuchJob,
+        JobNotTrained,
+        InvalidBody,
+        InvalidInstance,
+        UnsupportedMediaType,
+        BodyTooLarge,
+        answer=Look,
+        body=Batch,
+        examples=BATCHES,
+    ),
+)
+def inspect(services: Service, job_id: JobId, body: JsonBody) -> Response:
+    """Take the step that would come after its newest checkpoint on these rows, aside, and tell what each layer does."""
+    batch = parse(Batch, body)
+    with services.sessions.read() as s:
+        job, posted = jobs.with_spec(s, known(s, job_id))
+        found = checkpoints.of_job(s, job.id)
+    if not found or job.keep is Keep.NONE:
+        raise JobNotTrained(job.id, job.status)
+    checkpoint, saved = _newest(services, found)
+    seen = look_into(
+        saved,
+        JobSpec.model_validate_json(posted).optimizer,
+        job.steps or 0,
+        batch.instances,
+        batch.targets,
+        arrays=batch.arrays,
+        bounds=Bounds(bytes=services.settings.max_memory_bytes),
+    )
+    return Json(_view(checkpoint, seen))
+
+
+def _newest(services: Services, found: list[Checkpoint]) -> tuple[Checkpoint, Saved]:
+    """The newest that can be read: a training that goes on may just have given up another, or one is damaged."""
+    for one in found[:-1]:
+        try:
+            return one, decode(services.blobs.read(one.sha256))
+        except UNREADABLE:
+            pass
+    return found[-1], decode(services.blobs.read(found[-1].sha256))
+
+
+def _view(checkpoint: Checkpoint, seen: inspection.Look) -> dict[str, Any]:
+    lost = {"loss": seen.loss} if math.isfinite(seen.loss) else {"loss": None, "nonfinite": str(seen.loss)}
+    first = seen.first_nonfinite
+    where = first and {"pointer": _pointer(first.path), "type": first.type, "rows": first.nonfinite_rows}
+    layers = [_layer(layer) for layer in seen.layers]
+    return {"step": checkpoint.step, "epoch": checkpoint.epoch, **lost, "first_nonfinite": where, "layers": layers}
+
+
+def _layer(layer: LayerLook) -> dict[str, Any]:
+    return {
+        "pointer": _pointer(layer.path),
+        "type": layer.type,
+        "output": asdict(layer.output),
+        "gradient": layer.gradient and asdict(layer.gradient),
+        "dead": layer.dead,
+        "nonfinite_rows": layer.nonfinite_rows,
+        "weights": {name: asdict(told) for name, told in layer.weights.items()},
+        "arrays": {name: array.tolist() for name, array in layer.arrays.items()},
+    }
+
+
+def _pointer(path: Path) -> str:
+    return "/".join(["/architecture", *map(str, path)])

@@ -1,0 +1,61 @@
+"""What a net's answers should have been, as a client writes them, become what a loss compares with."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.data.arrays import NotNumbers, numbers
+from core.data.cells import shown
+from core.data.errors import InvalidInstance
+from core.data.sources import NAMING
+from core.data.targets import Classes, Numbers, Target
+
+PLACE = "/targets"
+
+
+def targets_of(target: Target, values: Sequence[Any], steps: tuple[int, ...] = ()) -> NDArray[Any]:
+    """One target a row: numbers `(rows, *target.shape)`, or ids of classes `(rows, *steps)` from their names.
+
+    Raises `InvalidInstance` at the first that is wrong.
+    """
+    if isinstance(target, Classes):
+        return _ids(target, values, steps)
+    return _numbers(target, values)
+
+
+def _numbers(target: Numbers, values: Sequence[Any]) -> NDArray[np.float32]:
+    try:
+        array = numbers(values)
+    except NotNumbers as error:
+        raise InvalidInstance(error.path[0] if error.path else 0, PLACE + error.pointer, error.message) from None
+    if array.shape[1:] != target.shape and (array.ndim > 1 or target.shape != (1,)):
+        raise InvalidInstance(0, f"{PLACE}/0", f"has the shape {array.shape[1:]}: give numbers of {target.shape}")
+    return array.reshape(len(array), *target.shape).astype(np.float32)
+
+
+def _ids(target: Classes, values: Sequence[Any], steps: tuple[int, ...]) -> NDArray[np.int64]:
+    ids = {name: place for place, name in enumerate(target.names)}
+    rows = [_row(ids, value, steps, f"{PLACE}/{index}", index) for index, value in enumerate(values)]
+    return np.array(rows, np.int64).reshape(len(rows), *steps)
+
+
+def _row(ids: Mapping[str, int], value: Any, steps: tuple[int, ...], place: str, index: int) -> Any:
+    """The id of one class, or one for each step, nested as the steps are."""
+    if steps:
+        if not isinstance(value, list) or len(value) != steps[0]:
+            raise InvalidInstance(index, place, f"must be a list of {steps[0]}, a class for each step")
+        return [_row(ids, part, steps[1:], f"{place}/{step}", index) for step, part in enumerate(value)]
+    found = None if isinstance(value, list | dict) else ids.get(_name(value))
+    if found is None:
+        raise InvalidInstance(index, place, f"is none of the classes {', '.join(map(shown, list(ids)[:10]))}: give one")
+    return found
+
+
+def _name(value: Any) -> str:
+    """How a value names its class: as in the data, and whole numbers by their digits."""
+    write = NAMING.get(type(value))
+    if write is not None:
+        return str(write(value))
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

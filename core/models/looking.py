@@ -1,0 +1,67 @@
+"""A look inside a training at rest: its next step, taken aside on rows that somebody brings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from core.data.batch import targets_of
+from core.data.errors import InvalidInstance
+from core.models.checkpoint import Saved
+from core.models.model import Model
+from core.nn.inspection import Look, look
+from core.nn.layers.embedding import NoSuchEmbedding
+from core.nn.optimizers.wrappers import Optimizer
+
+VECTORS = 8
+"""Copies of the weights that a look holds at a time, at most: read, aside, before, gradient, moments, best."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a look may take at most."""
+
+    bytes: int
+    """Memory, by the net's plan."""
+    numbers: int = 1_000_000
+    """Numbers of all arrays that are asked for together."""
+
+
+def look_into(
+    saved: Saved,
+    optimizer: Optimizer,
+    steps: int,
+    instances: Sequence[Any],
+    targets: Sequence[Any],
+    *,
+    arrays: bool,
+    bounds: Bounds,
+) -> Look:
+    """What the next of `steps` steps would do, were these raw records and targets its batch; nothing is changed.
+
+    Raises `InvalidInstance` where a record or a target does not fit, or they are more than the bounds allow.
+    """
+    model = Model.of(saved, "last")
+    x, _ = model.features.encode(instances)
+    if len(targets) != len(x):
+        raise InvalidInstance(0, "/targets", f"has {len(targets)} rows where instances has {len(x)}: give one for each")
+    _within(model, len(x), bounds, arrays=arrays)
+    output = model.network.output_shape
+    y = targets_of(model.target, targets, output[:-1])
+    state = saved.state()
+    rate = optimizer.learning_rate.at(state.step, max(steps, state.step + 1))
+    try:
+        return look(model.network, model.loss, optimizer, state, x, y, rate=rate, arrays=arrays)
+    except NoSuchEmbedding as error:
+        raise InvalidInstance(0, "/instances", str(error)) from None
+
+
+def _within(model: Model, rows: int, bounds: Bounds, *, arrays: bool) -> None:
+    parameters, plans = model.network.parameters, list(model.network.plan.every())
+    # The step's own arrays, and beside them a copy of each output and of its gradient.
+    floats = VECTORS * parameters + sum(3 * rows * plan.floats + plan.scratch for plan in plans)
+    if 4 * floats > bounds.bytes:
+        message = f"takes about {4 * floats:,} bytes for {rows} rows, and {bounds.bytes:,} are allowed: give fewer rows"
+        raise InvalidInstance(0, "/instances", message)
+    if arrays and 2 * parameters + rows * sum(plan.floats for plan in plans) > bounds.numbers:
+        message = f"would be more than {bounds.numbers:,} numbers: give fewer rows, or leave arrays out"
+        raise InvalidInstance(0, "/arrays", message)

@@ -1,0 +1,118 @@
+"""A look inside a job's next step over HTTP: it tells what the step would do, and the job knows nothing of it."""
+
+from typing import Any
+
+import pytest
+
+from api import looks
+from core.models import looking
+from core.models.looking import Bounds
+from tests.api.conftest import Api
+
+TWO = {"instances": [[1], [2]], "targets": [2, 4]}
+WORDS: dict[str, Any] = {
+    "data": {"type": "inline", "x": [[0, 1], [1, 0]] * 4, "y": ["cat", "dog"] * 4},
+    "architecture": {"layers": [{"type": "dense", "units": 3, "activation": "relu"}, {"type": "dense", "units": 2}]},
+    "training": {"epochs": 2, "seed": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def line(api: Api) -> str:
+    """A job that has learned y = 2x for one step, from a weight of 1."""
+    one = {"type": "dense", "units": 1, "use_bias": False, "kernel_initializer": "ones"}
+    job = api.trained(architecture={"layers": [one]}, training={"epochs": 1, "batch_size": 5})
+    return str(job["id"])
+
+
+@pytest.fixture(scope="module")
+def words(api: Api) -> str:
+    return str(api.trained(**WORDS)["id"])
+
+
+def seen(api: Api, job_id: str, **body: Any) -> dict[str, Any]:
+    return dict(api.client.post(f"/v1/jobs/{job_id}/inspect", json=body).raise_for_status().json())
+
+
+def test_a_look_tells_of_the_step_that_would_come(api: Api, line: str) -> None:
+    before = api.job(line)
+    look = seen(api, line, **TWO, arrays=True)
+    weight = 1 + 0.01 * 2 * 55 / 5  # after the job's own step
+    gradient = 2 * (weight - 2) * (1 + 4) / 2
+    assert (look["step"], look["epoch"], look["first_nonfinite"]) == (1, 1, None)
+    assert look["loss"] == pytest.approx((weight - 2) ** 2 * (1 + 4) / 2)
+    (layer,) = look["layers"]
+    assert (layer["pointer"], layer["type"], layer["dead"]) == ("/architecture/layers/0", "dense", 0)
+    kernel = layer["weights"]["kernel"]
+    assert kernel["weights"]["mean"] == pytest.approx(weight)
+    assert kernel["gradient"]["mean"] == pytest.approx(gradient, rel=1e-5)
+    assert kernel["update_ratio"] == pytest.approx(abs(0.01 * gradient) / weight, rel=1e-4)
+    assert [row[0] for row in layer["arrays"]["output"]] == pytest.approx([weight, 2 * weight])
+    assert layer["arrays"]["gradients.kernel"][0] == pytest.approx([gradient], rel=1e-5)
+    assert api.job(line) == before
+
+
+def test_what_is_not_finite_is_found_by_layer_and_rows(api: Api, line: str) -> None:
+    look = seen(api, line, instances=[[1], [3.3e38], [2]], targets=[1, 1, 1], arrays=True)
+    assert look["first_nonfinite"] == {"pointer": "/architecture/layers/0", "type": "dense", "rows": [1]}
+    assert (look["loss"], look["nonfinite"]) == (None, "inf")
+    assert look["layers"][0]["arrays"]["output"][1] == [None]
+
+
+def test_classes_are_told_by_their_names(api: Api, words: str) -> None:
+    look = seen(api, words, instances=[[0, 1], [1, 0]], targets=["cat", "dog"])
+    assert [layer["pointer"] for layer in look["layers"]] == ["/architecture/layers/0", "/architecture/layers/1"]
+    assert all(layer["arrays"] == {} for layer in look["layers"])
+    swapped = seen(api, words, instances=[[0, 1], [1, 0]], targets=["dog", "cat"])
+    assert swapped["loss"] != look["loss"]
+
+
+REFUSED: list[tuple[dict[str, Any], str, str]] = [
+    ({"instances": [[0, 1]], "targets": ["cow"]}, "/targets/0", 'none of the classes "cat", "dog"'),
+    ({"instances": [[0, 1]], "targets": ["cat", "dog"]}, "/targets", "give one for each"),
+    ({"instances": [[0]], "targets": ["cat"]}, "/instances/0", "shape"),
+    ({"instances": [], "targets": []}, "/instances", "at least 1"),
+    ({"instances": [[0, 1]], "targets": ["cat"], "array": True}, "/array", "not a known field"),
+]
+
+
+@pytest.mark.parametrize(("body", "pointer", "words_of"), REFUSED)
+def test_what_does_not_fit_is_refused_at_its_place(
+    api: Api, words: str, body: dict[str, Any], pointer: str, words_of: str
+) -> None:
+    answer = api.client.post(f"/v1/jobs/{words}/inspect", json=body)
+    assert answer.status_code == 422
+    (error, *_) = answer.json()["errors"]
+    assert error["pointer"] == pointer
+    assert words_of in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "pointer"), [(Bounds(bytes=10), "/instances"), (Bounds(bytes=2**30, numbers=10), "/arrays")]
+)
+def test_a_look_takes_no_more_than_it_may(
+    api: Api, words: str, monkeypatch: pytest.MonkeyPatch, bounds: Bounds, pointer: str
+) -> None:
+    monkeypatch.setattr(looks, "Bounds", lambda **_: bounds)
+    monkeypatch.setattr(looking, "look", None)  # nothing is begun
+    body = {"instances": [[0, 1]], "targets": ["cat"], "arrays": True}
+    answer = api.client.post(f"/v1/jobs/{words}/inspect", json=body)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
+
+
+def test_a_job_without_weights_has_no_next_step_to_tell(api: Api) -> None:
+    job = api.post()
+    answer = api.client.post(f"/v1/jobs/{job['id']}/inspect", json=TWO)
+    assert (answer.status_code, answer.json()["code"]) == (409, "job_not_trained")
+    api.client.post(f"/v1/jobs/{job['id']}/cancel")
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(api: Api) -> None:
+    long = api.trained(training={"epochs": 3, "batch_size": 5})
+    more = api.client.post(f"/v1/jobs/{long['id']}/continue", json={"epochs": 2}).raise_for_status().json()
+    api.train()
+    newest, *others = api.client.get(f"/v1/jobs/{more['id']}/checkpoints").json()["items"]
+    assert others
+    assert seen(api, more["id"], **TWO)["step"] == newest["step"]
+    api.services.blobs.path(newest["sha256"]).write_bytes(b"nothing")
+    assert seen(api, more["id"], **TWO)["step"] == others[0]["step"]
