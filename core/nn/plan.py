@@ -79,7 +79,8 @@ class Plan:
         if trainable:
             return self
         weights = {name: replace(weight, regularizer=None) for name, weight in self.weights.items()}
-        parts = tuple(part.frozen_unless(trainable) for part in self.parts)
+        frozen = {id(part): part.frozen_unless(trainable) for part in {id(part): part for part in self.parts}.values()}
+        parts = tuple(frozen[id(part)] for part in self.parts)  # copies of a layer stay one plan
         return replace(self, weights=weights, parts=parts, trainable=False)
 
     def times(self, count: int) -> Plan:
@@ -92,6 +93,11 @@ class Plan:
         yield self
         for part in self.parts:
             yield from part.every()
+
+    @property
+    def layers(self) -> int:
+        """How many layers it is, itself and parts included."""
+        return sum(1 for _ in self.every())
 
     @property
     def learns(self) -> bool:

@@ -5,7 +5,7 @@ The union of all layers stands here, since a composite may hold any of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Annotated, Literal, TypeAlias
@@ -51,11 +51,14 @@ class Sequential:
 
     def plan(self, shape: Shape) -> Plan:
         """Each layer's plan for what the one before it emits."""
-        parts = []
+        parts = tuple(_few(self._plans(shape)))
+        return Plan(parts[-1].output_shape, parts=parts).frozen_unless(self.trainable)
+
+    def _plans(self, shape: Shape) -> Iterator[Plan]:
         for position, layer in enumerate(self.layers):
-            parts.append(_planned(layer, shape, f"layer {position + 1}", "layers", position))
-            shape = parts[-1].output_shape
-        return Plan(shape, parts=tuple(parts)).frozen_unless(self.trainable)
+            plan = _planned(layer, shape, f"layer {position + 1}", "layers", position)
+            shape = plan.output_shape
+            yield plan
 
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
         """Forwards through the layers in order; backwards by the chain rule, in reverse, to the first that learns."""
@@ -139,7 +142,7 @@ class Parallel:
 
     def plan(self, shape: Shape) -> Plan:
         """Each branch's plan; outputs have to be of one shape, up to the last axis where they are concatenated."""
-        parts = tuple(_planned(layer, shape, f"branch {path[-1]}", *path) for path, layer in self.inside())
+        parts = tuple(_few(_planned(layer, shape, f"branch {path[-1]}", *path) for path, layer in self.inside()))
         shapes = [part.output_shape for part in parts]
         if self.merge == "concatenate":
             if len({one[:-1] for one in shapes}) > 1 or not all(shapes):
@@ -194,7 +197,7 @@ class Repeat:
         before: Shape | None = None
         for _ in range(self.n):
             parts.append(parts[-1] if shape == before else _planned(self.layer, shape, "its layer", "layer"))
-            if len(parts) == 1 and self.n * sum(1 for _ in parts[0].every()) > MOST_PARTS:
+            if len(parts) == 1 and self.n * parts[0].layers > MOST_PARTS:
                 raise ShapeMismatch(f"gets more than {MOST_PARTS:,} layers to plan: repeat less often")
             before, shape = shape, parts[-1].output_shape
         return Plan(shape, parts=tuple(parts))
@@ -323,13 +326,28 @@ class Bidirectional:
 Path: TypeAlias = tuple[str | int, ...]
 Shares: TypeAlias = Callable[[Array], list[Array]]
 MOST_PARTS = 10_000
+MOST_NUMBERS = 1 << 62
+"""In one row. More fits no machine, and what grows from layer to layer would take long to multiply and to say."""
 
 
 def _planned(layer: Layer, shape: Shape, name: str, *path: str | int) -> Plan:
     try:
-        return layer.plan(shape)
+        plan = layer.plan(shape)
+        if size(plan.output_shape) > MOST_NUMBERS:
+            raise ShapeMismatch("emits rows of more than 2⁶² numbers: make it smaller")
     except ShapeMismatch as error:
         raise error.within(f"{name} ({layer.type})", *path) from None
+    return plan
+
+
+def _few(plans: Iterable[Plan]) -> Iterator[Plan]:
+    """The plans one by one, while they have no more layers together than can be planned in a moment."""
+    layers = 0
+    for plan in plans:
+        layers += plan.layers
+        if layers > MOST_PARTS:
+            raise ShapeMismatch(f"gets more than {MOST_PARTS:,} layers to plan: leave some out")
+        yield plan
 
 
 def _abreast(
