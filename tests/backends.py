@@ -37,6 +37,8 @@ def postgres_database() -> Iterator[str]:
     name = f"chainrule_test_{secrets.token_hex(6)}"
     with admin:
         admin.execute(f"CREATE DATABASE {name}")
+        # Nothing pulls the plug on this server: a test need not wait for the disk at each commit.
+        admin.execute(f"ALTER DATABASE {name} SET synchronous_commit TO off")
         try:
             yield make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
         finally:

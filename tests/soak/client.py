@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +74,11 @@ def _watched(client: httpx.Client, path: str) -> list[int]:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         after = seen[-1] if seen else 0
-        with client.stream("GET", f"{path}/events?after={after}", headers={"Accept": "application/jsonl"}) as answer:
+        # The server closes a connection that was idle for a while, and that may be just when a request goes out on it.
+        with (
+            suppress(httpx.RemoteProtocolError),
+            client.stream("GET", f"{path}/events?after={after}", headers={"Accept": "application/jsonl"}) as answer,
+        ):
             for line in answer.iter_lines():
                 if line:
                     row = json.loads(line)

@@ -5,9 +5,8 @@ The union of all layers stands here, since a composite may hold any of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
@@ -26,6 +25,7 @@ from core.nn.layers.dropout import Noise
 from core.nn.layers.embedding import Embedding
 from core.nn.layers.gating import Gating
 from core.nn.layers.masking import Masking
+from core.nn.layers.merging import MERGES, Merge, copied, summed
 from core.nn.layers.normalization import Normalization
 from core.nn.layers.pooling import Pooling
 from core.nn.layers.positions import Positions
@@ -114,9 +114,9 @@ class Residual:
         run.keep_mask(y)
 
         def backward(d_y: Array) -> Array:
-            gradients = [step_back(_copy(d_y, run)) for step_back in backwards]
+            gradients = [step_back(copied(d_y, run)) for step_back in backwards]
             past = [] if self.projection else [d_y]
-            return _sum([*gradients, *past], run) if views.input_gradient else d_y
+            return summed([*gradients, *past], run) if views.input_gradient else d_y
 
         return y, backward
 
@@ -131,8 +131,10 @@ class Parallel:
     type: Literal["parallel"] = "parallel"
     branches: Annotated[tuple[Layer, ...], MinLen(1)]
     """The branches, such as sequentials."""
-    merge: Literal["add", "concatenate", "multiply", "average"] = "concatenate"
-    """How outputs become one: along the last axis, or number by number."""
+    merge: Merge | Literal["gate"] = "concatenate"
+    """How outputs become one: along the last axis, or number by number. With `gate` the last branch g says how much of
+    the first is let through, `σ(g) · a`, and where there are three, how much of the second takes the place of the rest,
+    `σ(g) · a + (1 − σ(g)) · b` (Srivastava et al. 2015, eq. 3)."""
     trainable: bool = True
     """Whether anything in it learns; if not, all of it is as if it were not trainable itself."""
 
@@ -142,6 +144,8 @@ class Parallel:
 
     def plan(self, shape: Shape) -> Plan:
         """Each branch's plan; outputs have to be of one shape, up to the last axis where they are concatenated."""
+        if self.merge == "gate" and len(self.branches) not in {2, 3}:
+            raise ShapeMismatch(f"gets {len(self.branches)} branches to gate: give it one or two, and the gate")
         parts = tuple(_few(_planned(layer, shape, f"branch {path[-1]}", *path) for path, layer in self.inside()))
         shapes = [part.output_shape for part in parts]
         if self.merge == "concatenate":
@@ -164,7 +168,69 @@ class Parallel:
 
         def backward(d_y: Array) -> Array:
             gradients = [step_back(d) for step_back, d in zip(backwards, shares(d_y), strict=True)]
-            return _sum(gradients, run) if views.input_gradient else d_y
+            return summed(gradients, run) if views.input_gradient else d_y
+
+        return y, backward
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mixture:
+    """Branches, each of them an expert, and a gate that says how much each row heeds them (Jacobs et al. 1991).
+
+    `y = Σ pᵢ · fᵢ(x)` with `p = softmax(gate(x))`.
+    """
+
+    type: Literal["mixture"] = "mixture"
+    branches: Annotated[tuple[Layer, ...], MinLen(2)]
+    """The experts, which emit one shape."""
+    gate: Layer
+    """What emits one number for each expert, such as a dense, after a flatten or a pooling where x has several axes."""
+    trainable: bool = True
+    """Whether anything in it learns; if not, all of it is as if it were not trainable itself."""
+
+    def inside(self) -> Iterator[tuple[Path, Layer]]:
+        """The gate and the branches, each with its place in the spec."""
+        yield ("gate",), self.gate
+        yield from ((("branches", position), branch) for position, branch in enumerate(self.branches))
+
+    def plan(self, shape: Shape) -> Plan:
+        """The plans of the gate and of the branches."""
+        gate, *parts = _few(_planned(layer, shape, f"its {path[0]}", *path) for path, layer in self.inside())
+        shapes = {part.output_shape for part in parts}
+        if len(shapes) > 1:
+            raise ShapeMismatch(f"gets {sorted(shapes)} to mix: let all branches emit the same shape")
+        if gate.output_shape != (len(parts),):
+            wanted = f"make it {(len(parts),)}, a number for each branch"
+            raise ShapeMismatch(f"gets {gate.output_shape} from its gate: {wanted}")
+        output = parts[0].output_shape
+        floats = (2 * len(parts) + 2) * size(output) + 6 * len(parts) + 2 * size(shape)
+        plan = Plan(output, parts=(gate, *parts), flops=2 * len(parts) * size(output), floats=floats, order="abreast")
+        return plan.frozen_unless(self.trainable)
+
+    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+        """`∂fᵢ = pᵢ · ∂y`, and with `hᵢ = Σ ∂y · fᵢ` the gate's `∂zᵢ = pᵢ · (hᵢ − Σ pⱼ · hⱼ)`."""
+        (z, *outputs), backwards = _abreast((self.gate, *self.branches), x, views, run)
+        each: Array = run.empty((len(x), 1))
+        p = np.subtract(z, np.maximum.reduce(z, axis=1, keepdims=True, out=each), out=run.empty(z.shape))
+        np.exp(p, out=p)
+        p /= np.add.reduce(p, axis=1, keepdims=True, out=each)
+        heed = p.T.reshape(len(outputs), len(x), *(1,) * (outputs[0].ndim - 1))
+        y = summed([np.multiply(part, f, out=run.empty(f.shape)) for part, f in zip(heed, outputs, strict=True)], run)
+        run.keep_mask(y)
+
+        def backward(d_y: Array) -> Array:
+            d_z: Array = run.empty(z.shape)
+            product: Array = run.empty(d_y.shape)
+            for turn, f in enumerate(outputs):
+                np.multiply(d_y, f, out=product)
+                np.add.reduce(product.reshape(len(x), -1), axis=1, out=d_z[:, turn])
+            heeded = np.multiply(p, d_z, out=run.empty(z.shape))
+            d_z -= np.add.reduce(heeded, axis=1, keepdims=True, out=each)
+            d_z *= p
+            gradients = [backwards[0](d_z)]
+            for part, back in zip(heed, backwards[1:], strict=True):
+                gradients.append(back(np.multiply(d_y, part, out=run.empty(d_y.shape))))
+            return summed(gradients, run) if views.input_gradient else d_y
 
         return y, backward
 
@@ -283,7 +349,7 @@ class Bidirectional:
     type: Literal["bidirectional"] = "bidirectional"
     layer: Layer
     """What goes both ways, such as an lstm."""
-    merge_mode: Literal["add", "concatenate", "multiply", "average"] = "concatenate"
+    merge_mode: Merge = "concatenate"
     """How both outputs become one: along the last axis, or number by number."""
     trainable: bool = True
     """Whether anything in it learns; if not, all of it is as if it were not trainable itself."""
@@ -318,13 +384,12 @@ class Bidirectional:
         def backward(d_y: Array) -> Array:
             d_ahead, d_behind = shares(d_y)
             d_ahead, d_behind = back_ahead(d_ahead), back_behind(_turned(d_behind))
-            return _sum([d_ahead, d_behind[:, ::-1]], run) if views.input_gradient else d_y
+            return summed([d_ahead, d_behind[:, ::-1]], run) if views.input_gradient else d_y
 
         return y, backward
 
 
 Path: TypeAlias = tuple[str | int, ...]
-Shares: TypeAlias = Callable[[Array], list[Array]]
 MOST_PARTS = 10_000
 MOST_NUMBERS = 1 << 62
 """In one row. More fits no machine, and what grows from layer to layer would take long to multiply and to say."""
@@ -371,69 +436,10 @@ def _nothing(gradient: Array) -> Array:
     return gradient
 
 
-def _copy(gradient: Array, run: Run) -> Array:
-    copy: Array = run.empty(gradient.shape)
-    np.copyto(copy, gradient)
-    return copy
-
-
-def _sum(gradients: Sequence[Array], run: Run) -> Array:
-    first, *others = gradients
-    total = _copy(first, run)
-    for other in others:
-        total += other
-    return total
-
-
 def _gradients(views: Views) -> Iterator[Array]:
     yield from views.gradients.values()
     for part in views.parts:
         yield from _gradients(part)
-
-
-def _concatenated(outputs: list[Array], run: Run) -> tuple[Array, Shares]:
-    widths = [output.shape[-1] for output in outputs]
-    y: Array = run.empty((*outputs[0].shape[:-1], sum(widths)))
-    np.concatenate(outputs, axis=-1, out=y)
-    ends = np.cumsum(widths)[:-1]
-    return y, lambda d_y: [_copy(part, run) for part in np.split(d_y, ends, axis=-1)]
-
-
-def _added(outputs: list[Array], run: Run) -> tuple[Array, Shares]:
-    return _sum(outputs, run), lambda d_y: [_copy(d_y, run) for _ in outputs]
-
-
-def _averaged(outputs: list[Array], run: Run) -> tuple[Array, Shares]:
-    y = _sum(outputs, run)
-    y /= len(outputs)
-
-    def shares(d_y: Array) -> list[Array]:
-        d_y /= len(outputs)
-        return [_copy(d_y, run) for _ in outputs]
-
-    return y, shares
-
-
-def _multiplied(outputs: list[Array], run: Run) -> tuple[Array, Shares]:
-    y = _product(outputs, outputs[0], run)
-
-    def shares(d_y: Array) -> list[Array]:
-        return [_product([d_y, *outputs[:turn], *outputs[turn + 1 :]], d_y, run) for turn in range(len(outputs))]
-
-    return y, shares
-
-
-def _product(factors: list[Array], like: Array, run: Run) -> Array:
-    y: Array = run.empty(like.shape)
-    y.fill(1)
-    for factor in factors:
-        y *= factor
-    return y
-
-
-MERGES: Mapping[str, Callable[[list[Array], Run], tuple[Array, Shares]]] = MappingProxyType(
-    {"concatenate": _concatenated, "add": _added, "average": _averaged, "multiply": _multiplied}
-)
 
 
 Layer: TypeAlias = Annotated[
@@ -457,6 +463,7 @@ Layer: TypeAlias = Annotated[
     | Sequential
     | Residual
     | Parallel
+    | Mixture
     | Repeat
     | TimeDistributed
     | Bidirectional,

@@ -3,7 +3,7 @@
 A meta-test fails until a new member has its row.
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from core.nn.layers import (
     transposed,
 )
 from core.nn.layers.composite import Layer, Sequential
+from core.nn.layers.merging import Merge
 from core.nn.losses import Loss, bits, classes, numbers
 from core.nn.metrics import Metric, chances, labels
 from core.nn.metrics import numbers as number_metrics
@@ -71,7 +72,7 @@ L2 = regularizers.L2(l2=0.03)
 ORTHOGONAL = regularizers.OrthogonalRegularizer()
 
 BENT = activation.ActivationLayer(activation=activations.Softplus())
-MERGES: list[Literal["add", "concatenate", "multiply", "average"]] = ["add", "concatenate", "multiply", "average"]
+MERGES: list[Merge] = ["add", "concatenate", "multiply", "average"]
 
 
 def sequential_of_words(layer: Layer) -> Sequential:
@@ -271,6 +272,19 @@ LAYERS: list[LayerCase] = [
             (9,) if merge == "concatenate" else (3,),
         )
         for merge in MERGES
+    ),
+    LayerCase(composite.Parallel(branches=(BENT, dense.Dense(units=3)), merge="gate"), (2, 3), (2, 3)),
+    LayerCase(composite.Parallel(branches=(dense.Dense(units=3), BENT, BENT), merge="gate"), (3,), (3,)),
+    LayerCase(
+        composite.Mixture(branches=(dense.Dense(units=2), dense.Dense(units=2)), gate=dense.Dense(units=2)), (3,), (2,)
+    ),
+    LayerCase(
+        composite.Mixture(
+            branches=(BENT, dense.Dense(units=3), BENT),
+            gate=Sequential(layers=(shaping.Flatten(), dense.Dense(units=3))),
+        ),
+        (2, 3),
+        (2, 3),
     ),
     LayerCase(composite.Repeat(layer=dense.Dense(units=3, activation=activations.Tanh()), n=3), (2,), (3,)),
     LayerCase(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from core.nn.arena import Arena, Run
 from core.nn.arrays import size
 from core.nn.layers.bordering import Cropping1D
-from core.nn.layers.composite import Layer, Parallel, Repeat, Residual, Sequential, TimeDistributed
+from core.nn.layers.composite import Layer, Mixture, Parallel, Repeat, Residual, Sequential, TimeDistributed
 from core.nn.layers.convolution import Conv1D, Conv2D
 from core.nn.layers.dense import Dense
 from core.nn.layers.dropout import Dropout, SpatialDropout
@@ -192,6 +192,13 @@ MISMATCHES: list[tuple[Sequential, tuple[int, ...], tuple[Any, ...], str]] = [
     ),
     (sequential(Parallel(branches=(Dense(units=2), Dense(units=3)), merge="add")), (3,), ("layers", 0), "same shape"),
     (sequential(Parallel(branches=(Dense(units=2), Flatten()))), (4, 3), ("layers", 0), "all axes but the last"),
+    (sequential(Parallel(branches=(Dense(units=2),), merge="gate")), (3,), ("layers", 0), "gets 1 branches to gate"),
+    (sequential(Mixture(branches=(Dense(units=2), Dense(units=3)), gate=Dense(units=2))), (3,), ("layers", 0),
+     "same shape"),
+    (sequential(Mixture(branches=(Dense(units=2), Dense(units=2)), gate=Dense(units=3))), (3,), ("layers", 0),
+     "a number for each branch"),
+    (sequential(Mixture(branches=(Dense(units=2), MaxPooling2D()), gate=Dense(units=2))), (3,),
+     ("layers", 0, "branches", 1), "its branches"),
     (sequential(Parallel(branches=(Flatten(), MaxPooling2D()))), (4, 3), ("layers", 0, "branches", 1), "branch 1"),
     (sequential(Repeat(layer=Dense(units=2), n=2, shared=True)), (3,), ("layers", 0), "emit the shape"),
     (sequential(Repeat(layer=Repeat(layer=Dense(units=2), n=1000), n=1000)), (3,), ("layers", 0), "repeat less"),
