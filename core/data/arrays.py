@@ -44,15 +44,21 @@ class NotNumbers(Exception):
         return "".join(f"/{index}" for index in self.path)
 
 
+class Ragged(NotNumbers):
+    """The list at `path` is not as long as the first beside it."""
+
+
 class _Level(NamedTuple):
     shape: tuple[int, ...]
     values: Sequence[Any]
 
-    def fail(self, wrong: Callable[[Any], bool], message: Callable[[Any], str]) -> NotNumbers:
+    def fail(
+        self, wrong: Callable[[Any], bool], message: Callable[[Any], str], fact: type[NotNumbers] = NotNumbers
+    ) -> NotNumbers:
         """The error that names the first wrong value of this level."""
         index = next(i for i, value in enumerate(self.values) if wrong(value))
         path = tuple(int(i) for i in np.unravel_index(index, self.shape))
-        return NotNumbers(path, message(self.values[index]))
+        return fact(path, message(self.values[index]))
 
 
 def numbers(nested: Sequence[Any]) -> NDArray[np.float64]:
@@ -81,6 +87,7 @@ def _below(level: _Level) -> _Level:
         raise level.fail(
             lambda row: len(row) != length,
             lambda row: f"holds {len(row)} values where the first holds {length}: make all rows equally long",
+            Ragged,
         )
     return _Level((*level.shape, length), list(chain.from_iterable(level.values)))
 

@@ -7,7 +7,7 @@ prediction share the lines that write x: the same record gives the same bits.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from core.data.arrays import NotNumbers, numbers
 from core.data.cells import FLOAT32_MAX
 from core.data.errors import InvalidInstance
+from core.data.padding import filled, sequences
 from core.data.rules import MISSING_CODE, RULES, OneHot, Rule, Standardize, WrongValue
 
 BLOCK_ROWS = 8192
@@ -98,6 +99,61 @@ class ArrayFeatures:
     def from_json(cls, json: dict[str, Any]) -> "ArrayFeatures":
         """The features that `to_json` wrote."""
         return cls(shape=tuple(json["shape"]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SequenceFeatures:
+    """Instances are sequences of any length up to one, and are filled up to it."""
+
+    shape: tuple[int, ...]
+    """(steps, …): the most steps that an instance may have, and the shape of each."""
+
+    value: float
+    """What fills up."""
+
+    side: Literal["post", "pre"]
+    """Whether it comes after the steps or before them."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one row of x."""
+        return self.shape
+
+    def encode(self, instances: Sequence[Any] | NDArray[Any]) -> Encoded:
+        """The instances as rows of x. Raises `InvalidInstance` at the first that is wrong."""
+        listed = instances.tolist() if isinstance(instances, np.ndarray) else instances
+        if not len(listed):
+            return Encoded(np.empty((0, *self.shape), np.float32), [])
+        try:
+            x = self._filled(sequences(listed))
+        except NotNumbers as error:
+            index = error.path[0] if error.path else 0
+            raise InvalidInstance(index, f"/instances{error.pointer}", error.message) from None
+        return Encoded(np.ascontiguousarray(x, dtype=np.float32), [[] for _ in listed])
+
+    def _filled(self, rows: list[Floats]) -> Floats:
+        for index, row in enumerate(rows):
+            if row.shape[1:] != self.shape[1:]:
+                message = f"has steps of the shape {row.shape[1:]}: give steps of the shape {self.shape[1:]}"
+                raise NotNumbers((index,), message)
+        return filled(rows, self.shape[0], self.value, self.side)
+
+    def transform(self, values: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The chosen rows of an array (all, *shape), filled up already, as x."""
+        return np.ascontiguousarray(values[rows], dtype=np.float32)
+
+    def schema(self) -> dict[str, Any]:
+        """What an instance holds, for a reader."""
+        return {"shape": [None, *self.shape[1:]], "most_steps": self.shape[0]}
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON, to be stored beside the weights."""
+        return {"type": "sequences", "shape": list(self.shape), "value": self.value, "side": self.side}
+
+    @classmethod
+    def from_json(cls, json: dict[str, Any]) -> "SequenceFeatures":
+        """The features that `to_json` wrote."""
+        return cls(shape=tuple(json["shape"]), value=json["value"], side=json["side"])
 
 
 class _Numbers(NamedTuple):
@@ -220,9 +276,13 @@ class TableFeatures:
         return cls(rules=tuple(RULES[rule["type"]](**_tuples(rule)) for rule in json["rules"]))
 
 
-Features = ArrayFeatures | TableFeatures
+Features = ArrayFeatures | SequenceFeatures | TableFeatures
 
-FEATURES: dict[str, type[ArrayFeatures] | type[TableFeatures]] = {"arrays": ArrayFeatures, "table": TableFeatures}
+FEATURES: dict[str, type[Features]] = {
+    "arrays": ArrayFeatures,
+    "sequences": SequenceFeatures,
+    "table": TableFeatures,
+}
 
 
 def features_from_json(json: dict[str, Any]) -> Features:

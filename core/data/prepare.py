@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from core.data.builtin import Builtin
 from core.data.dataset import choose, counts_of, target_of
 from core.data.errors import InvalidData
-from core.data.features import ArrayFeatures, Features, TableFeatures
+from core.data.features import ArrayFeatures, Features, SequenceFeatures, TableFeatures
 from core.data.formats import load
 from core.data.rules import fit, width
 from core.data.schema import Column, Schema
@@ -173,7 +173,10 @@ def _of_arrays(data: Inline | Builtin) -> _Plan:
 
 def _read_arrays(data: Inline | Builtin) -> _Loaded:
     x, y, target, weights = data.arrays()
-    features = ArrayFeatures(shape=x.shape[1:])
+    padding = getattr(data, "padding", None)
+    features: Features = ArrayFeatures(shape=x.shape[1:])
+    if padding is not None:
+        features = SequenceFeatures(shape=x.shape[1:], value=padding.value, side=padding.side)
     return _Loaded(x, lambda _: features, _typed(y, target), _ids(y, target), target, weights)
 
 

@@ -10,10 +10,11 @@ import numpy as np
 from annotated_types import Ge, MinLen
 from numpy.typing import NDArray
 
-from core.data.arrays import Arrays, NotNumbers, numbers
+from core.data.arrays import Arrays, NotNumbers, Ragged, numbers
 from core.data.builtin import Builtin
 from core.data.cells import FLOAT32_MAX, shown
 from core.data.errors import InvalidData
+from core.data.padding import Padding, filled, refuse_hidden, sequences
 from core.data.split import Validation
 from core.data.targets import Classes, numbers_of
 from core.nn.kinds import Tagged
@@ -30,13 +31,18 @@ class Inline:
     """`inline`."""
 
     x: Annotated[list[Any], MinLen(1)]
-    """The inputs, a list of rows: each a number, a list of numbers, or nested lists of one shape."""
+    """The inputs, a list of rows: each a number, a list of numbers, or nested lists of one shape; with `padding` each
+    a list of steps, as many as it has."""
 
     y: Annotated[list[Any], MinLen(1)]
-    """The targets, one for each row of x: numbers as in x, or a text or a boolean that names the row's class."""
+    """The targets, one for each row of x: numbers as in x, or a text or a boolean that names the row's class. Where
+    rows are padded, targets of which each row has one for each step are padded too, with 0."""
 
     sample_weight: Annotated[list[Annotated[float, Ge(0)]], MinLen(1)] | None = None
     """How much each row counts in the loss, one number for each row of x; left out: all alike."""
+
+    padding: Padding | None = None
+    """Rows are sequences of different lengths, and are filled up to one; left out: all have to be equally long."""
 
     validation: Validation | None = None
     """What is held out to validate with."""
@@ -46,7 +52,7 @@ class Inline:
 
         Raises `InvalidData` at the first value that is wrong, and where x, y and the weights differ in rows.
         """
-        x = column(_numbers(self.x, "x"))
+        x = column(_numbers(self.x, "x")) if self.padding is None else _padded(self.x, self.padding)
         if len(self.x) != len(self.y):
             raise InvalidData(
                 "/data/y", f"has {len(self.y)} rows where x has {len(self.x)}: give one target for each row"
@@ -58,8 +64,20 @@ class Inline:
             raise InvalidData(
                 "/data/y", "mixes numbers, texts and booleans: give texts alone for classes, else numbers"
             )
-        y = column(_numbers(self.y, "y"))
+        y = column(_numbers(self.y, "y")) if not self._each_step() else self._padded_y(x.shape[1])
         return Arrays(x, y, numbers_of(y), self._weights())
+
+    def _each_step(self) -> bool:
+        """Whether rows are padded and each has as many targets as it has steps."""
+        pairs = zip(self.x, self.y, strict=True)
+        return self.padding is not None and all(isinstance(y, list) and len(y) == len(x) for x, y in pairs)
+
+    def _padded_y(self, steps: int) -> NDArray[np.float64]:
+        side = self.padding.side if self.padding else "post"
+        try:
+            return filled(sequences(self.y), steps, 0.0, side)
+        except NotNumbers as error:
+            raise InvalidData(f"/data/y{error.pointer}", error.message) from None
 
     def _weights(self) -> NDArray[np.float32] | None:
         if self.sample_weight is None:
@@ -112,11 +130,22 @@ def column(array: NDArray[np.float64]) -> NDArray[np.float64]:
     return array[:, None] if array.ndim == 1 else array
 
 
+def _padded(rows: list[Any], padding: Padding) -> NDArray[np.float64]:
+    try:
+        found = sequences(rows)
+        refuse_hidden(found, padding.value)
+        return filled(found, padding.maxlen or max(map(len, found)), padding.value, padding.side)
+    except NotNumbers as error:
+        raise InvalidData(f"/data/x{error.pointer}", error.message) from None
+
+
 def _numbers(nested: list[Any], field: str) -> NDArray[np.float64]:
     try:
         return numbers(nested)
     except NotNumbers as error:
-        raise InvalidData(f"/data/{field}{error.pointer}", error.message) from None
+        sequences_meant = isinstance(error, Ragged) and field == "x" and len(error.path) == 1
+        remedy = ", or pad them: padding says how" if sequences_meant else ""
+        raise InvalidData(f"/data/{field}{error.pointer}", error.message + remedy) from None
 
 
 def _classes(labels: list[str]) -> tuple[NDArray[np.int64], Classes]:

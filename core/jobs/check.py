@@ -9,12 +9,15 @@ from itertools import zip_longest
 from typing import Any
 
 from core.data.prepare import Prepared, Signature
+from core.data.sources import Inline
 from core.data.targets import Classes, Numbers
 from core.jobs.spec import JobLimits, JobSpec
 from core.nn.arrays import Shape
 from core.nn.layers.activation import ActivationLayer
 from core.nn.layers.composite import Layer, Sequential
 from core.nn.layers.dense import Dense
+from core.nn.layers.embedding import Embedding
+from core.nn.layers.masking import Masking
 from core.nn.losses import Loss
 from core.nn.losses.bits import BinaryCrossEntropy
 from core.nn.losses.classes import CrossEntropy
@@ -212,6 +215,21 @@ def _warnings(spec: JobSpec, signature: Signature) -> Iterator[str]:
         yield f"batch_size is more than the {signature.train_rows} rows to train on: each epoch is one step"
     if spec.training.early_stopping and not signature.validation_rows:
         yield "early_stopping watches the training loss, which falls while a net overfits: ask for a validation split"
+    padding = spec.data.padding if isinstance(spec.data, Inline) else None
+    if padding and not _hides(spec.architecture, padding.value):
+        begin = f"masking with mask_value {padding.value:g}" + (
+            "" if padding.value else ", or an embedding with mask_zero"
+        )
+        yield f"padding counts as steps here: begin the net with {begin}, so that it does not"
+
+
+def _hides(layer: Layer, value: float) -> bool:
+    """Whether a layer masks the steps that are this value."""
+    if isinstance(layer, Sequential):
+        return _hides(layer.layers[0], value)
+    if isinstance(layer, Embedding):
+        return layer.mask_zero and value == 0
+    return isinstance(layer, Masking) and layer.mask_value == value
 
 
 def _narrowed(limits: Limits, wanted: JobLimits) -> Limits:

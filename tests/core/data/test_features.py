@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from core.data.errors import InvalidInstance
-from core.data.features import FEATURES, ArrayFeatures, Features, TableFeatures, escaped, features_from_json
+from core.data.features import (
+    FEATURES,
+    ArrayFeatures,
+    Features,
+    SequenceFeatures,
+    TableFeatures,
+    escaped,
+    features_from_json,
+)
 from core.data.rules import OneHot, Standardize
 
 TABLE = TableFeatures(
@@ -17,7 +25,11 @@ TABLE = TableFeatures(
         Standardize(column="n", mean=0.0, std=1.0, imputed=4.0, marked=False),
     )
 )
-ALL: dict[str, Features] = {"table": TABLE, "arrays": ArrayFeatures(shape=(2, 3))}
+ALL: dict[str, Features] = {
+    "table": TABLE,
+    "arrays": ArrayFeatures(shape=(2, 3)),
+    "sequences": SequenceFeatures(shape=(4, 2), value=-1.0, side="pre"),
+}
 
 
 def test_every_kind_of_features_is_here() -> None:
@@ -102,7 +114,7 @@ def test_a_plain_number_is_an_instance_of_one(instances: Any) -> None:
 
 
 def test_no_instances_are_no_rows() -> None:
-    assert [features.encode([]).x.shape for features in ALL.values()] == [(0, 6), (0, 2, 3)]
+    assert [features.encode([]).x.shape for features in ALL.values()] == [(0, 6), (0, 2, 3), (0, 4, 2)]
 
 
 def test_arrays_keep_their_shape() -> None:

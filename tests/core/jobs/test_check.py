@@ -171,3 +171,23 @@ def test_weights_are_held_against_another_net_through_every_composite() -> None:
         require_weights_of(net.architecture, net, net)
         seen = sum(words.count("(") for _, words in _kept(net.architecture, net.plan))
         assert seen == sum(len(plan.weights) + len(plan.statistics) for plan in net.plan.every()), case.layer.type
+
+
+WORDS_OF_TWO = {"type": "embedding", "input_dim": 9, "output_dim": 2}
+TAGGED = [{"type": "masking", "mask_value": -1.0}, {"type": "lstm", "units": 2}, dense(1)]
+PADDED: list[tuple[list[Any], Any, float, bool]] = [
+    ([WORDS_OF_TWO | {"mask_zero": True}, {"type": "lstm", "units": 2}, dense(1)], [[1, 2], [3]], 0.0, True),
+    ([WORDS_OF_TWO, {"type": "lstm", "units": 2}, dense(1)], [[1, 2], [3]], 0.0, False),
+    ([WORDS_OF_TWO | {"mask_zero": True}, {"type": "lstm", "units": 2}, dense(1)], [[1, 2], [3]], 8.0, False),
+    (TAGGED, [[[1], [2]], [[3]]], -1.0, True),
+    (TAGGED, [[[1], [2]], [[3]]], 0.0, False),
+    ([{"type": "sequential", "layers": TAGGED}], [[[1], [2]], [[3]]], -1.0, True),
+    ([{"type": "flatten"}, dense(1)], [[[1], [2]], [[3]]], 0.0, False),
+]
+
+
+@pytest.mark.parametrize(("layers", "x", "value", "hidden"), PADDED)
+def test_padding_that_counts_as_steps_is_warned_about(layers: list[Any], x: Any, value: float, hidden: bool) -> None:
+    spec = a_spec({"type": "inline", "x": x, "y": [1, 2], "padding": {"value": value}}, layers)
+    warnings = check(spec, signature(spec.data, None), Limits()).warnings
+    assert any("begin the net with masking" in words for words in warnings) != hidden
