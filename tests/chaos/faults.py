@@ -445,12 +445,16 @@ def wishes(r: Round) -> None:
     """Pause and resume, with a death somewhere between."""
     r.post()
     r.hurt()
+    kills = 0
     for _ in range(r.chance.randint(1, 3)):
         r.moment(0.4)
         if r.chance.random() < 0.5:
             r.ask("pause")
         if r.chance.random() < 0.5:
             r.kill_child()
+            kills += 1
+            if kills == 3:  # with no checkpoint between them they are a poisonous job's
+                r.may_end["failed"] = "worker_lost"
         if r.chance.random() < 0.5:
             r.until(lambda job: job.status is Status.RUNNING or job.status is Status.PAUSED, "it stands somewhere")
         if r.chance.random() < 0.5:
