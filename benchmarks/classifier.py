@@ -36,6 +36,7 @@ class Digits:
     y_validation: None = None
     sample_weight: None = None
     sample_weight_validation: None = None
+    lengths: None = None
 
 
 def measure() -> Iterator[Outcome]:

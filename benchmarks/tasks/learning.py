@@ -37,6 +37,7 @@ class Rows:
     y_validation: Any = None
     sample_weight: Any = None
     sample_weight_validation: Any = None
+    lengths: Any = None
 
 
 @dataclass(frozen=True)

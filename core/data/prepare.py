@@ -76,6 +76,9 @@ class Prepared:
     sample_weight_validation: NDArray[np.float32] | None
     """How much each validation row counts (validation rows,); None: all alike."""
 
+    lengths: NDArray[np.int64] | None
+    """How many steps each training row has (training rows,), where they are padded after them; None: all."""
+
     features: Features
     """How records become rows of x."""
 
@@ -140,6 +143,7 @@ def prepare(data: Inline | Builtin | DatasetReference, stored: Stored | None, se
         y_validation=None if held is None else loaded.y[held],
         sample_weight=None if loaded.weights is None else loaded.weights[train],
         sample_weight_validation=None if loaded.weights is None or held is None else loaded.weights[held],
+        lengths=None if loaded.lengths is None else loaded.lengths[train],
         features=features,
         target=loaded.target,
     )
@@ -160,6 +164,7 @@ class _Loaded(NamedTuple):
     ids: NDArray[np.int64] | None  # classes to stratify by
     target: Target
     weights: NDArray[np.float32] | None
+    lengths: NDArray[np.int64] | None = None
 
     def counts(self) -> list[int] | None:
         return None if self.ids is None else _counted(self.ids)
@@ -173,11 +178,17 @@ def _of_arrays(data: Inline | Builtin) -> _Plan:
 
 def _read_arrays(data: Inline | Builtin) -> _Loaded:
     x, y, target, weights = data.arrays()
-    padding = getattr(data, "padding", None)
-    features: Features = ArrayFeatures(shape=x.shape[1:])
-    if padding is not None:
-        features = SequenceFeatures(shape=x.shape[1:], value=padding.value, side=padding.side)
-    return _Loaded(x, lambda _: features, _typed(y, target), _ids(y, target), target, weights)
+    features, lengths = _as_they_are(data, x.shape[1:])
+    return _Loaded(x, lambda _: features, _typed(y, target), _ids(y, target), target, weights, lengths)
+
+
+def _as_they_are(data: Inline | Builtin, shape: tuple[int, ...]) -> tuple[Features, NDArray[np.int64] | None]:
+    """The features of rows that nothing is fitted to; and how long each is, where padding comes after its steps."""
+    if isinstance(data, Builtin) or data.padding is None:
+        return ArrayFeatures(shape=shape), None
+    padding = data.padding
+    lengths = np.fromiter(map(len, data.x), np.int64, len(data.x)) if padding.side == "post" else None
+    return SequenceFeatures(shape=shape, value=padding.value, side=padding.side), lengths
 
 
 def _ids(y: NDArray[Any], target: Target) -> NDArray[np.int64] | None:

@@ -13,6 +13,7 @@ from core.data.sources import Inline
 from core.data.targets import Classes, Numbers
 from core.jobs.spec import JobLimits, JobSpec
 from core.nn.arrays import Shape
+from core.nn.buckets import shorter
 from core.nn.layers.activation import ActivationLayer
 from core.nn.layers.composite import Layer, Sequential
 from core.nn.layers.dense import Dense
@@ -127,6 +128,7 @@ def check(spec: JobSpec, signature: Signature, limits: Limits) -> Estimate:
     """What the job will cost; `InvalidSpec` where it cannot be trained or goes beyond a limit."""
     limits = _narrowed(limits, spec.limits)
     resolved = resolve(spec, signature)
+    arenas = _arenas(spec, resolved.network)
     plan, batch = resolved.network.plan, min(spec.training.batch_size, signature.train_rows)
     plans = list(plan.every())
     slots = len(spec.optimizer.slots())
@@ -135,13 +137,30 @@ def check(spec: JobSpec, signature: Signature, limits: Limits) -> Estimate:
         parameters=plan.parameters,
         layers=list(_layers(spec.architecture, plan, "/architecture")),
         output_shape=plan.output_shape,
-        bytes=signature.bytes + 4 * (vectors * plan.parameters + sum(batch * p.floats + p.scratch for p in plans)),
+        bytes=signature.bytes
+        + 4 * (vectors * plan.parameters + arenas * sum(batch * p.floats + p.scratch for p in plans)),
         flops=3 * batch * sum(p.flops for p in plans) + 4 * (1 + slots) * plan.parameters,
         steps=spec.training.steps(signature.train_rows),
         warnings=[*signature.warnings, *_warnings(spec, signature)],
     )
     _within(estimate, limits, len(plans))
     return estimate
+
+
+def _arenas(spec: JobSpec, network: Network) -> int:
+    """How much more memory steps take than one on whole rows; `InvalidSpec` where batches cannot be cut as wanted."""
+    if not spec.training.bucket_by_length:
+        return 1
+    pointer = "/training/bucket_by_length"
+    padding = spec.data.padding if isinstance(spec.data, Inline) else None
+    if padding is None or padding.side != "post":
+        raise InvalidSpec(
+            [(pointer, "needs inline data that is padded after its steps: say so by padding, or leave it out")]
+        )
+    try:
+        return len(list(shorter(network)))
+    except ShapeMismatch as error:
+        raise InvalidSpec([(pointer, f"the net {error.message}; or leave it out")]) from None
 
 
 def _loss_for(target: Numbers | Classes, output_shape: Shape) -> Loss:

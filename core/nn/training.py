@@ -15,6 +15,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from core.nn.arena import Arena, Run, inference
 from core.nn.arrays import Array
+from core.nn.buckets import Buckets
 from core.nn.losses import Loss
 from core.nn.metrics import Metric
 from core.nn.network import Network
@@ -37,6 +38,9 @@ class Training:
     """How many rows make one step."""
     shuffle: bool = True
     """See the rows in another order at each epoch."""
+    bucket_by_length: bool = False
+    """Have rows of similar lengths in a batch, cut to a quarter, a half or three quarters of the steps where that is
+    enough; for data that is padded after its steps."""
     seed: Annotated[int, Ge(0), Lt(2**63)] = 0
     """What all chance comes from: the same seed gives the same numbers."""
     metrics: tuple[Metric, ...] | None = None
@@ -83,6 +87,10 @@ class Data(Protocol):
     @property
     def sample_weight_validation(self) -> Array | None:
         """As `sample_weight`, if any rows are kept back."""
+
+    @property
+    def lengths(self) -> Any:
+        """How many steps each row of `x` has, `(rows,)`, where they are padded after them; None: all."""
 
 
 class Step(NamedTuple):
@@ -145,7 +153,9 @@ class Learner:
         self.views = network.views(state.weights, state.statistics, self.gradient)
         self.frozen = [(view, view.copy()) for view in network.frozen(state.weights)]
         self.statistics_before = state.statistics.copy()
-        self.arenas: dict[int, tuple[Arena, Run]] = {}
+        bucketed = training.bucket_by_length and data.lengths is not None
+        self.buckets = Buckets(network, data.lengths) if bucketed else None
+        self.arenas: dict[tuple[int, int], tuple[Arena, Run]] = {}
 
     def step(self) -> Step:
         """One batch: the four lines of backpropagation, and the bookkeeping around them."""
@@ -187,25 +197,32 @@ class Learner:
         return Epoch(state.step, state.epoch, metrics, rate, state.stop)
 
     def _next_batch(self) -> tuple[Arena, Run, Array, Any]:
-        state = self.state
+        state, buckets = self.state, self.buckets
         start, end = state.position, min(state.position + self.training.batch_size, self.rows)
-        if (known := self.arenas.get(end - start)) is None:
-            arena = Arena(state.weights.dtype)
-            known = self.arenas[end - start] = (
-                arena,
-                Run(arena, training=True, rng=state.rng, shapes=self.network.shapes),
-            )
-        arena, run = known
         if self.training.shuffle and start == 0:
-            state.order = state.rng.permutation(self.rows)
+            state.order = self._order()
         turn: Any = state.order[start:end] if self.training.shuffle else slice(start, end)
+        width = buckets.width(turn) if buckets else 0
+        arena, run = self.arenas.get((end - start, width)) or self._new_arena(end - start, width)
         if self.sample_weight is not None:
             run.sample_weight = self.sample_weight[turn]
-        if not self.training.shuffle:
-            return arena, run, self.x[turn], self.y[turn]
-        x = np.take(self.x, turn, axis=0, out=run.empty((len(turn), *self.x.shape[1:])), mode="clip")
-        y = np.take(self.y, turn, axis=0, out=run.empty((len(turn), *self.y.shape[1:]), self.y.dtype), mode="clip")
-        return arena, run, x, y
+        if self.training.shuffle:
+            x = np.take(self.x, turn, axis=0, out=run.empty((len(turn), *self.x.shape[1:])), mode="clip")
+            y = np.take(self.y, turn, axis=0, out=run.empty((len(turn), *self.y.shape[1:]), self.y.dtype), mode="clip")
+        else:
+            x, y = self.x[turn], self.y[turn]
+        return (arena, run, *(buckets.cut(x, y, width, run.empty) if buckets else (x, y)))
+
+    def _order(self) -> Any:
+        """The rows of an epoch in the order of their turn."""
+        rng = self.state.rng
+        order = rng.permutation(self.rows)
+        return self.buckets.order(order, self.training.batch_size, rng) if self.buckets else order
+
+    def _new_arena(self, rows: int, width: int) -> tuple[Arena, Run]:
+        arena = Arena(self.state.weights.dtype)
+        made = arena, Run(arena, training=True, rng=self.state.rng, shapes=self.network.shapes)
+        return self.arenas.setdefault((rows, width), made)
 
     def _checked(self, loss: float, x: Array) -> float:
         """The loss with its penalties, if it and the gradient are finite."""

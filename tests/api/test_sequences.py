@@ -56,3 +56,10 @@ def test_what_fills_up_changes_nothing_where_it_is_hidden(embedded: Api) -> None
         for job in (short, long)
     ]
     assert asked[0][0]["value"] == pytest.approx(asked[1][0]["value"], abs=1e-5)
+
+
+def test_batches_are_cut_by_length_where_that_is_wanted(embedded: Api) -> None:
+    job = embedded.trained(
+        data=data(WORDS, LENGTHS, padding={}), architecture=NET, training=TRAINING | {"bucket_by_length": True}
+    )
+    assert (job["status"], job["error"], job["progress"]["epoch"]) == ("succeeded", None, 3)

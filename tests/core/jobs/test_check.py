@@ -175,6 +175,29 @@ def test_weights_are_held_against_another_net_through_every_composite() -> None:
 
 WORDS_OF_TWO = {"type": "embedding", "input_dim": 9, "output_dim": 2}
 TAGGED = [{"type": "masking", "mask_value": -1.0}, {"type": "lstm", "units": 2}, dense(1)]
+RAGGED = {"type": "inline", "x": [[1, 2, 3, 4], [3]], "y": [1, 2], "padding": {}}
+BUCKETED = {"training": {"bucket_by_length": True}}
+UNCUT: list[tuple[dict[str, Any], list[Any], str]] = [
+    (NUMBERS, [dense(1)], "say so by padding"),
+    (RAGGED | {"padding": {"side": "pre"}}, [WORDS_OF_TWO, {"type": "gru", "units": 2}, dense(1)], "say so by padding"),
+    (RAGGED, [WORDS_OF_TWO, {"type": "flatten"}, dense(1)], "has other weights or outputs for 1 steps than for 4"),
+]
+
+
+@pytest.mark.parametrize(("data", "layers", "words"), UNCUT)
+def test_what_cannot_be_cut_by_length_is_refused(data: dict[str, Any], layers: list[Any], words: str) -> None:
+    error = refused(a_spec(data, layers, **BUCKETED))
+    assert [place for place, _ in error.errors] == ["/training/bucket_by_length"]
+    assert words in str(error)
+
+
+def test_steps_cut_by_length_take_the_memory_of_each_width() -> None:
+    net = [WORDS_OF_TWO | {"mask_zero": True}, {"type": "gru", "units": 2}, dense(1)]
+    cut, whole = (a_spec(RAGGED, net, **more) for more in (BUCKETED, {}))
+    sizes = [check(spec, signature(spec.data, None), Limits()).bytes for spec in (cut, whole)]
+    assert sizes[0] > sizes[1]
+
+
 PADDED: list[tuple[list[Any], Any, float, bool]] = [
     ([WORDS_OF_TWO | {"mask_zero": True}, {"type": "lstm", "units": 2}, dense(1)], [[1, 2], [3]], 0.0, True),
     ([WORDS_OF_TWO, {"type": "lstm", "units": 2}, dense(1)], [[1, 2], [3]], 0.0, False),

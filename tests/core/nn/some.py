@@ -34,6 +34,7 @@ class Rows:
     y_validation: Any = None
     sample_weight: Array | None = None
     sample_weight_validation: Array | None = None
+    lengths: Any = None
 
 
 def classes(rows: int = 50, *, validation: int = 0, seed: int = 0) -> Rows:
