@@ -204,7 +204,8 @@ def _wrong_metrics(
     names = ["loss", *(metric.type for metric in metrics)]
     if signature.validation_rows:
         names += [f"val_{name}" for name in names]
-    for field, rule in (("early_stopping", training.early_stopping), ("target", training.target)):
+    rules = ("early_stopping", "reduce_lr_on_plateau", "target")
+    for field, rule in ((name, getattr(training, name)) for name in rules):
         if rule and rule.monitor is not None and rule.monitor not in names:
             message = f"{rule.monitor!r:.80} is not measured here: choose one of {', '.join(names)}"
             yield f"/training/{field}/monitor", message

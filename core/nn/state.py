@@ -50,6 +50,14 @@ class State:
     still: int = 0
     """Epochs in which the loss stood still."""
     last_loss: float | None = None
+    rate_factor: float = 1.0
+    """By which the schedule's rate is multiplied, where a plateau has lowered it."""
+    plateau: float | None = None
+    """The best value of the metric that must not stand still."""
+    plateau_waited: int = 0
+    """Epochs since then."""
+    cooling: int = 0
+    """Epochs until it is watched again."""
     stop: str | None = None
 
     def arrays(self) -> dict[str, Array]:
@@ -73,11 +81,13 @@ class State:
             name.removeprefix("slots."): array.copy() for name, array in arrays.items() if name.startswith("slots.")
         }
         vectors = {name: arrays[name].copy() for name in _VECTORS}
-        return State(rng=rng, slots=slots, best=best, **vectors, **{name: counters[name] for name in _COUNTERS})
+        counted = {name: counters[name] for name in _COUNTERS if name in counters}  # an older one knew fewer of them
+        return State(rng=rng, slots=slots, best=best, **vectors, **counted)
 
 
 _VECTORS = ("weights", "statistics", "best_weights", "best_statistics", "order")
-_COUNTERS = ("step", "epoch", "position", "sums", "waited", "still", "last_loss", "stop")
+_COUNTERS = ("step", "epoch", "position", "sums", "waited", "still", "last_loss", "rate_factor", "plateau",
+             "plateau_waited", "cooling", "stop")  # fmt: skip
 
 
 def start(network: Network, optimizer: Optimizer, seed: int) -> State:

@@ -6,7 +6,7 @@ A rule looks at the metrics of each epoch; what it has to remember stands in the
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Lt
 
 from core.nn.kinds import members
 from core.nn.metrics import Metric
@@ -37,6 +37,27 @@ class EarlyStopping:
     """By how much a value has to be better to count."""
     restore_best_weights: bool = False
     """End with the weights of the best epoch instead of the last."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReduceLrOnPlateau:
+    """Lower the learning rate when a metric has not become better for some epochs, whatever the schedule says.
+
+    As Keras's callback of this name; what it has come to is a factor of the schedule's rate.
+    """
+
+    monitor: str | None = None
+    """The metric; left out: `val_loss` where there is a validation split, else `loss`."""
+    factor: Annotated[float, Gt(0), Lt(1)] = 0.1
+    """By which the rate is multiplied."""
+    patience: Annotated[int, Ge(0)] = 10
+    """How many epochs without a better value are borne."""
+    min_delta: Annotated[float, Ge(0)] = 1e-4
+    """By how much a value has to be better to count."""
+    cooldown: Annotated[int, Ge(0)] = 0
+    """For how many epochs after that nothing is counted."""
+    min_lr: Annotated[float, Ge(0)] = 0.0
+    """Below this the rate is not lowered."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

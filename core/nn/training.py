@@ -22,7 +22,7 @@ from core.nn.network import Network
 from core.nn.optimizers.slots import FLUSH_STEPS, flush
 from core.nn.optimizers.wrappers import Optimizer
 from core.nn.state import Best, State
-from core.nn.stopping import Convergence, EarlyStopping, TargetMetric, better
+from core.nn.stopping import Convergence, EarlyStopping, ReduceLrOnPlateau, TargetMetric, better
 
 VALIDATED = 1024
 """How many rows are validated at a time."""
@@ -49,6 +49,8 @@ class Training:
     """Keep the loss of every n-th step; left out: so that some 10,000 rows remain at most."""
     early_stopping: EarlyStopping | None = None
     """Stop when a metric gets no better."""
+    reduce_lr_on_plateau: ReduceLrOnPlateau | None = None
+    """Lower the learning rate when a metric gets no better."""
     target: TargetMetric | None = None
     """Stop when a metric is good enough."""
     convergence: Convergence | None = None
@@ -161,7 +163,7 @@ class Learner:
         """One batch: the four lines of backpropagation, and the bookkeeping around them."""
         state = self.state
         arena, run, x, targets = self._next_batch()
-        rate = self.optimizer.learning_rate.at(state.step, self.steps)
+        rate = state.rate_factor * self.optimizer.learning_rate.at(state.step, self.steps)
 
         outputs, backward = self.network.forward(x, self.views, run)
         loss, gradient_of_loss = self.loss.forward(outputs, targets, run)
@@ -193,7 +195,8 @@ class Learner:
         if state.stop and early and early.restore_best_weights:
             np.copyto(state.weights, state.best_weights)
             np.copyto(state.statistics, state.best_statistics)
-        rate = self.optimizer.learning_rate.at(max(state.step - 1, 0), self.steps)
+        rate = state.rate_factor * self.optimizer.learning_rate.at(max(state.step - 1, 0), self.steps)
+        self._lower_rate(metrics)
         return Epoch(state.step, state.epoch, metrics, rate, state.stop)
 
     def _next_batch(self) -> tuple[Arena, Run, Array, Any]:
@@ -316,6 +319,22 @@ class Learner:
             np.copyto(state.best_statistics, state.statistics)
         else:
             state.waited += 1
+
+    def _lower_rate(self, metrics: dict[str, float]) -> None:
+        """Multiply the rate by the rule's factor once the metric has stood still for long enough."""
+        state, rule = self.state, self.training.reduce_lr_on_plateau
+        if rule is None:
+            return
+        monitor = rule.monitor or ("val_loss" if "val_loss" in metrics else "loss")
+        state.cooling = max(state.cooling - 1, 0)
+        if state.plateau is None or better(monitor, metrics[monitor], state.plateau, rule.min_delta):
+            state.plateau, state.plateau_waited = metrics[monitor], 0
+        elif not state.cooling:
+            state.plateau_waited += 1
+        if state.plateau_waited >= max(rule.patience, 1):
+            usual = self.optimizer.learning_rate.at(state.step, self.steps)
+            state.rate_factor = min(state.rate_factor, max(state.rate_factor * rule.factor, rule.min_lr / usual))
+            state.plateau_waited, state.cooling = 0, rule.cooldown
 
     def _why_stop(self, metrics: dict[str, float]) -> str | None:
         state, training = self.state, self.training

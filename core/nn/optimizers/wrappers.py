@@ -104,6 +104,36 @@ class ClipByValue:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class GradientNoise:
+    """Adds noise to the gradient, less at each step, before another optimizer steps (Neelakantan et al. 2015)."""
+
+    type: Literal["gradient_noise"] = "gradient_noise"
+    eta: Annotated[float, Gt(0)] = 0.01
+    """The variance of the noise at the first step."""
+    gamma: Annotated[float, Ge(0)] = 0.55
+    """How fast it falls: the variance is `η / (1 + t)^γ` at step t, counted from 0."""
+    optimizer: Optimizer
+    """What steps then."""
+
+    @property
+    def learning_rate(self) -> Schedule:
+        """The inner optimizer's."""
+        return self.optimizer.learning_rate
+
+    def slots(self) -> dict[str, float]:
+        """The inner optimizer's."""
+        return self.optimizer.slots()
+
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+        """`g ← g + N(0, η / (1 + t)^γ)`, then the inner step; without a source of chance the inner step alone."""
+        if run.rng is not None:
+            noise = run.rng.standard_normal(out=run.empty(gradient.shape), dtype=gradient.dtype.type)
+            noise *= math.sqrt(self.eta / (1 + step) ** self.gamma)
+            gradient += noise
+        self.optimizer.update(weights, gradient, slots, step, rate, run)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class WeightDecay:
     """Takes a share off every weight before another optimizer steps (Loshchilov & Hutter 2019, eq. 1)."""
 
@@ -245,6 +275,7 @@ Wrapper: TypeAlias = (
     ClipByNorm
     | ClipByWeightNorm
     | ClipByValue
+    | GradientNoise
     | WeightDecay
     | GradientAccumulation
     | ExponentialMovingAverage

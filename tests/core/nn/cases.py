@@ -381,6 +381,7 @@ OPTIMIZERS: list[Optimizer] = [
     wrappers.ClipByNorm(max_norm=0.1, optimizer=PLAIN),
     wrappers.ClipByWeightNorm(max_norm=0.1, optimizer=PLAIN),
     wrappers.ClipByValue(clip_value=0.01, optimizer=PLAIN),
+    wrappers.GradientNoise(eta=0.1, optimizer=PLAIN),
     wrappers.WeightDecay(weight_decay=0.1, optimizer=PLAIN),
     wrappers.GradientAccumulation(steps=3, optimizer=moments.Adam()),
     wrappers.ExponentialMovingAverage(momentum=0.8, overwrite_frequency=4, optimizer=moments.Adam()),

@@ -26,7 +26,7 @@ from core.nn.optimizers.moments import Adam
 from core.nn.optimizers.wrappers import ClipByNorm
 from core.nn.schedules import ConstantRate, CosineDecay
 from core.nn.state import State
-from core.nn.stopping import Convergence, EarlyStopping, TargetMetric
+from core.nn.stopping import Convergence, EarlyStopping, ReduceLrOnPlateau, TargetMetric
 from core.nn.training import Diverged, Epoch, Step, Training
 from tests.core.nn.cases import METRICS, OPTIMIZERS, sequential
 from tests.core.nn.some import ATraining, Rows, classes, line
@@ -322,6 +322,43 @@ def test_the_rate_follows_its_schedule() -> None:
     items = the_line(optimizer=Adam(learning_rate=schedule)).run()
     rates = [item.learning_rate for item in items if isinstance(item, Step)]
     assert rates == [schedule.at(step, 100) for step in range(100)]
+
+
+STILL = Rows(np.zeros((4, 1), np.float32), np.ones((4, 1), np.float32))
+"""Nothing can be learnt from it without a bias, and the loss is 1 for ever."""
+
+
+@pytest.mark.parametrize(
+    ("rule", "rates"),
+    [
+        (ReduceLrOnPlateau(patience=2, factor=0.5), [8, 8, 8, 4, 4, 2, 2, 1]),
+        (ReduceLrOnPlateau(patience=0, factor=0.5, min_lr=2), [8, 8, 4, 2, 2, 2, 2, 2]),
+        (ReduceLrOnPlateau(patience=1, factor=0.5, cooldown=3), [8, 8, 4, 4, 4, 2, 2, 2]),
+        (ReduceLrOnPlateau(patience=1, factor=0.5, monitor="mean_absolute_error"), [8, 8, 4, 2, 1, 0.5, 0.25, 0.125]),
+    ],
+)
+@pytest.mark.parametrize("cut", [0, 5])
+def test_a_plateau_lowers_the_rate(rule: ReduceLrOnPlateau, rates: list[float], cut: int) -> None:
+    rules = Training(epochs=8, batch_size=4, metrics=(MeanAbsoluteError(),), reduce_lr_on_plateau=rule)
+    optimizer = StochasticGradientDescent(learning_rate=ConstantRate(learning_rate=8))
+    start = the_line(data=STILL, optimizer=optimizer, training=rules)
+    before = start.run(cut) if cut else []
+    assert start.state is not None
+    rest = the_line(data=STILL, optimizer=optimizer, training=rules, state=through_json(start.state)).run()
+    assert [item.learning_rate for item in before + rest if isinstance(item, Epoch)] == rates
+
+
+def test_a_rate_is_not_lowered_while_the_loss_falls() -> None:
+    rules = replace(FULL_BATCH, epochs=20, reduce_lr_on_plateau=ReduceLrOnPlateau(patience=1, min_delta=0))
+    epochs = [item for item in the_line(training=rules).run() if isinstance(item, Epoch)]
+    assert {item.learning_rate for item in epochs} == {0.01}
+
+
+def test_a_state_from_before_plateaus_goes_on() -> None:
+    state = the_line().state
+    assert state is not None
+    counters = {name: value for name, value in state.counters().items() if name not in {"rate_factor", "plateau"}}
+    assert State.restore(state.arrays(), counters).rate_factor == 1
 
 
 def test_clipping_bounds_the_step() -> None:
