@@ -14,8 +14,8 @@ from core.nn.plan import Plan, ShapeMismatch, Views
 class Masking:
     """A step all of whose features are `mask_value` is not there: `(batch, steps, features)` in and out.
 
-    Recurrent layers go past such a step, attention does not ask it, and `global_average_pooling1d` does not count it.
-    A loss of outputs for each step counts it as any other.
+    Recurrent layers go past such a step, attention does not ask it, and neither `global_average_pooling1d` nor a
+    loss of outputs for each step counts it.
     """
 
     type: Literal["masking"] = "masking"

@@ -1,0 +1,173 @@
+"""What a step costs, counted: arrays that write down each operation made on them, over rows enough to know all others.
+
+Costs grow evenly with the rows, so that two small batches tell of a large one. Layers know nothing of it: a step that
+nobody counts pays nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from core.nn.arena import Arena, Run
+from core.nn.arrays import Shape
+from core.nn.network import Network
+
+FEW = 16
+"""Rows of the smaller of the two batches from which others are told."""
+WHOLE = 1 << 28
+"""Operations up to which a batch is counted itself: the blocks of columns of a small convolution fill late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a step takes for a batch, without its loss and its update.
+
+    An operation is one on a number: a multiplication and an addition are two, an exponential is one; to copy, compare
+    and choose is none.
+    """
+
+    parameters: int
+    forward_flops: int
+    backward_flops: int
+    bytes: int
+    """Of weights, gradient and statistics, and of all arrays of the step."""
+
+    @property
+    def flops(self) -> int:
+        """Of both passes."""
+        return self.forward_flops + self.backward_flops
+
+
+def estimate(network: Network, batch: int) -> Cost:
+    """The cost of a step of `batch` rows, of a large one told from steps of a few.
+
+    It allocates the net's weights and takes those steps.
+    """
+    few = count(network, min(batch, FEW))
+    if batch <= FEW:
+        return few
+    if few.flops * batch <= WHOLE * FEW:
+        return count(network, batch)
+    more = count(network, 2 * FEW)
+
+    def at(name: str) -> int:
+        least, grown = getattr(few, name), getattr(more, name)
+        return int(least + (grown - least) * (batch - FEW) // FEW)
+
+    return Cost(network.parameters, at("forward_flops"), at("backward_flops"), at("bytes"))
+
+
+def count(network: Network, batch: int) -> Cost:
+    """The cost of a step of `batch` rows, which is taken."""
+    rng = np.random.default_rng(0)
+    weights, statistics = network.initialize(rng)
+    views = network.views(weights, statistics, gradient := np.zeros_like(weights))
+    arena = _CountingArena()
+    run = Run(arena, training=True, rng=rng, shapes=network.shapes)
+    x = arena.counted(np.zeros((batch, *network.input_shape), np.float32))
+    with np.errstate(all="ignore"):
+        outputs, backward = network.forward(x, views, run)
+        forward = arena.tally.flops
+        backward(arena.counted(np.ones(outputs.shape, np.float32)))
+    held = weights.nbytes + gradient.nbytes + statistics.nbytes + arena.nbytes
+    return Cost(network.parameters, forward, arena.tally.flops - forward, held)
+
+
+@dataclass(slots=True)
+class _Tally:
+    flops: int = 0
+
+
+class _CountingArena(Arena):
+    """Buffers that count what is done with them."""
+
+    __slots__ = ("tally",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tally = _Tally()
+
+    def counted(self, array: Any) -> Any:
+        """The same numbers, counted."""
+        view = array.view(_Counted)
+        view.tally = self.tally
+        return view
+
+    def empty(self, shape: Shape, dtype: Any = None) -> Any:
+        """An array of `shape`, counted."""
+        return self.counted(super().empty(shape, dtype))
+
+
+class _Counted(np.ndarray[Any, Any]):
+    """An array that tells a tally of each operation in which it takes part, and so does what comes of it."""
+
+    tally: _Tally | None = None
+
+    def __array_finalize__(self, parent: Any) -> None:
+        self.tally = getattr(parent, "tally", None)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **more: Any) -> Any:
+        plain, given = _plain(inputs), _plain(out)
+        result = getattr(ufunc, method)(*plain, **({"out": given} if out else {}), **_plain(more))
+        self._add(_of_ufunc(ufunc, method, plain, result))
+        return self._same(result, out[0] if out and len(out) == 1 else out)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        plain, named = _plain(args), _plain(kwargs)
+        result = function(*plain, **named)
+        if function in PRODUCTS:
+            self._add(PRODUCTS[function](*plain[:2]))
+        return self._same(result, kwargs.get("out"))
+
+    def _add(self, flops: int) -> None:
+        if self.tally is not None:
+            self.tally.flops += flops
+
+    def _same(self, result: Any, out: Any) -> Any:
+        if out is not None:
+            return out
+        if not isinstance(result, np.ndarray):
+            return result
+        view = result.view(_Counted)
+        view.tally = self.tally
+        return view
+
+
+def _plain(value: Any) -> Any:
+    """Without the counting, however nested."""
+    if isinstance(value, _Counted):
+        return value.view(np.ndarray)
+    if isinstance(value, list | tuple):
+        return type(value)(map(_plain, value))
+    return {name: _plain(one) for name, one in value.items()} if isinstance(value, dict) else value
+
+
+def _of_ufunc(ufunc: Any, method: str, inputs: Any, result: Any) -> int:
+    """Of floating-point results: a number each, or each that is summed up; of a product of matrices its sums."""
+    if ufunc is np.matmul:
+        return 2 * int(np.size(result)) * int(inputs[0].shape[-1])
+    sizes = {"reduce": 0, "accumulate": 0, "reduceat": 0, "at": 2}
+    if method in sizes:
+        counted = inputs[sizes[method]] if len(inputs) > sizes[method] else inputs[0]
+        return int(np.size(counted)) if _is_float(counted) else 0
+    results = result if isinstance(result, tuple) else (result,)
+    return sum(int(np.size(one)) for one in results if _is_float(one))
+
+
+def _is_float(value: Any) -> bool:
+    return np.asarray(value).dtype.kind == "f"
+
+
+def _dot(a: Any, b: Any) -> int:
+    return 2 * int(np.size(a)) * (int(b.shape[-1]) if np.ndim(b) > 1 else 1)
+
+
+PRODUCTS: Mapping[Any, Callable[[Any, Any], int]] = MappingProxyType(
+    {np.dot: _dot, np.vdot: lambda a, _: 2 * int(np.size(a)), np.inner: lambda a, _: 2 * int(np.size(a))}
+)
+"""The products that are no ufuncs, and their operations."""
