@@ -44,9 +44,15 @@ def completed(stop: str) -> Ending:
     return Ending(Status.SUCCEEDED, reason.value.replace("_", " "), reason)
 
 
+MOST_ROWS = 100
+"""Rows that the error of a job which diverged names."""
+
+
 def diverged(fact: Diverged) -> Ending:
     """The numbers are not finite any more; the last good weights are kept."""
-    error = {"code": "diverged", "message": str(fact), "step": fact.step, "epoch": fact.epoch, "layer": fact.where}
+    told = {"code": "diverged", "message": str(fact), "step": fact.step, "epoch": fact.epoch, "layer": fact.where}
+    place = "/".join(["/architecture", *map(str, fact.path)]) if fact.path else None
+    error = {**told, "pointer": place, "rows": list(fact.rows[:MOST_ROWS])}
     return Ending(Status.FAILED, "diverged", StopReason.DIVERGED, error)
 
 

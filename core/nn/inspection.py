@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from core.nn.arena import Arena, Run
+from core.nn.arena import Arena, Run, inference
 from core.nn.arrays import Array, Backward, Shape
 from core.nn.losses import Loss
 from core.nn.network import Network
@@ -132,6 +132,25 @@ def look(
         return Look(lost, tuple(one.told(before, arrays=arrays) for one in passes))
 
 
+class NonFinite(NamedTuple):
+    """Where numbers stop being finite."""
+
+    path: Path
+    """The first layer whose output is not, such as `("layers", 2)`."""
+    type: str
+    rows: tuple[int, ...]
+    """Those of the batch in which it is not."""
+
+
+def first_nonfinite(network: Network, views: Views, x: Array) -> NonFinite | None:
+    """Predict for `x` `(rows, *input_shape)` and find the first layer, however deep, whose output is not finite."""
+    passes: list[_Pass] = []
+    tapped = Network(_tapped(network.architecture, (), passes), network.input_shape)
+    with np.errstate(all="ignore"):
+        tapped.forward(x, views, inference(x.dtype))
+    return next((NonFinite(one.path, one.type, one.nonfinite_rows) for one in passes if one.nonfinite_rows), None)
+
+
 class _Tap(NamedTuple):
     """A layer that is listened to."""
 
@@ -173,16 +192,20 @@ class _Pass:
     output: Array
     gradient: Array | None = None
 
-    def told(self, before: Mapping[int, Array], *, arrays: bool) -> LayerLook:
+    @property
+    def nonfinite_rows(self) -> tuple[int, ...]:
         rows = self.output.reshape(len(self.output), -1)
-        units = self.output.reshape(-1, self.output.shape[-1]) if self.output.ndim > 1 else rows
+        return tuple(np.flatnonzero(~np.isfinite(rows).all(axis=1)).tolist())
+
+    def told(self, before: Mapping[int, Array], *, arrays: bool) -> LayerLook:
+        units = self.output.reshape(-1, self.output.shape[-1] if self.output.ndim > 1 else 1)
         return LayerLook(
             path=self.path,
             type=self.type,
             output=Summary.of(self.output),
             gradient=None if self.gradient is None else Summary.of(self.gradient),
             dead=int((units == 0).all(axis=0).sum()),
-            nonfinite_rows=tuple(np.flatnonzero(~np.isfinite(rows).all(axis=1)).tolist()),
+            nonfinite_rows=self.nonfinite_rows,
             weights={
                 name: _weight(before[id(now)], now, self.views.gradients[name])
                 for name, now in self.views.weights.items()

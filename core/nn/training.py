@@ -16,6 +16,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from core.nn.arena import Arena, Run, inference
 from core.nn.arrays import Array
 from core.nn.buckets import Buckets
+from core.nn.inspection import Path, first_nonfinite
 from core.nn.losses import Loss
 from core.nn.metrics import Metric
 from core.nn.network import Network
@@ -115,14 +116,21 @@ class Epoch(NamedTuple):
 
 
 class Diverged(ArithmeticError):
-    """The loss or the gradient is no finite number any more. The step was not taken: the weights are the last good."""
+    """The loss or the gradient is no finite number any more. The step was not taken: the weights are the last good.
 
-    def __init__(self, step: int, epoch: int, where: str, loss: float) -> None:
+    `path` leads to the first layer whose output is not finite, and `rows` are those of the training rows that did it,
+    by their number from 0; both are empty where all outputs are finite.
+    """
+
+    def __init__(
+        self, step: int, epoch: int, where: str, loss: float, *, path: Path = (), rows: tuple[int, ...] = ()
+    ) -> None:
+        told = f", for training row {', '.join(map(str, rows[:5]))}{' and others' * (len(rows) > 5)}" if rows else ""
         super().__init__(
-            f"step {step}: {where} is not finite any more (the loss was {loss:.6g}): "
+            f"step {step}: {where} is not finite any more{told} (the loss was {loss:.6g}): "
             "try a smaller learning rate, clip_by_norm, or inputs on a smaller scale"
         )
-        self.step, self.epoch, self.where, self.loss = step, epoch, where, loss
+        self.step, self.epoch, self.where, self.loss, self.path, self.rows = step, epoch, where, loss, path, rows
 
 
 def train(
@@ -236,23 +244,22 @@ class Learner:
         length = float(np.dot(self.gradient, self.gradient))
         if not math.isfinite(loss + length) and not (math.isfinite(loss) and np.isfinite(self.gradient).all()):
             np.copyto(state.statistics, self.statistics_before)
-            raise Diverged(state.step + 1, state.epoch + 1, self._first_nonfinite(x), loss)
+            raise self._diverged(x, loss)
         if network.measured:
             np.copyto(self.statistics_before, state.statistics)
         return loss
 
-    def _first_nonfinite(self, x: Array) -> str:
-        """The first layer whose output is not finite, or what else went wrong."""
-        with np.errstate(all="ignore"):
-            run = inference(x.dtype)
-            for position, (layer, views) in enumerate(
-                zip(self.network.architecture.layers, self.views.parts, strict=True)
-            ):
-                x, _ = layer.forward(x, views, run)
-                run.keep_mask(x)
-                if not np.isfinite(x).all():
-                    return f"the output of layer {position + 1} ({layer.type})"
-        return "the loss or its gradient"
+    def _diverged(self, x: Array, loss: float) -> Diverged:
+        """What went wrong with the batch `x`, in which layer and for which rows."""
+        state = self.state
+        found = first_nonfinite(self.network, self.views, x)
+        if found is None:
+            return Diverged(state.step + 1, state.epoch + 1, "the loss or its gradient", loss)
+        number = " of ".join(f"layer {step + 1}" for step in reversed(found.path) if isinstance(step, int))
+        where = f"the output of {number} ({found.type})"
+        turn = state.order if self.training.shuffle else range(self.rows)
+        rows = tuple(int(turn[state.position + row]) for row in found.rows)
+        return Diverged(state.step + 1, state.epoch + 1, where, loss, path=found.path, rows=rows)
 
     def _measure(self, sums: dict[str, list[float]], loss: float, outputs: Array, targets: Any, run: Run) -> None:
         """Gather a batch's loss, by what its rows or steps weigh together, and its metrics."""

@@ -59,6 +59,8 @@ def test_a_loss_that_is_not_finite_ends_the_job_and_keeps_the_last_good_weights(
     assert (job.status, job.stop_reason) == (Status.FAILED, "diverged")
     assert job.error is not None
     assert (job.error["code"], job.error["step"] - 1, bool(job.error["layer"])) == ("diverged", job.step, True)
+    assert job.error["pointer"] is None or job.error["pointer"].startswith("/architecture/layers/")
+    assert bool(job.error["rows"]) == bool(job.error["pointer"])
     assert saved_at(desk.sessions, job_id) == [job.step]
     assert decode(desk.blobs.read(newest(desk, job_id).sha256)).state().step == job.step
 

@@ -246,6 +246,19 @@ def test_divergence_names_the_layer() -> None:
         the_line(data=data, architecture=net).run()
 
 
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_divergence_names_the_rows_by_their_place_in_the_data(shuffle: bool) -> None:
+    x = np.ones((50, 1), np.float32)
+    x[[17, 31]] = 3e38
+    data = replace(line(), x=x, y=np.ones((50, 1), np.float32))
+    inner = sequential(Dense(units=2, use_bias=False, kernel_initializer=BIG), Dense(units=1))
+    training = Training(epochs=1, batch_size=50, shuffle=shuffle, metrics=())
+    with np.errstate(all="ignore"), pytest.raises(Diverged, match=r"layer 1 of layer 1 \(dense\)") as caught:
+        the_line(data=data, architecture=sequential(inner), training=training).run()
+    assert caught.value.path == ("layers", 0, "layers", 0)
+    assert sorted(caught.value.rows) == [17, 31]
+
+
 def test_moving_statistics_survive_a_divergent_step() -> None:
     training = ATraining(classes(20), optimizer=GradientDescent(learning_rate=ConstantRate(learning_rate=1e38)))
     with np.errstate(all="ignore"), pytest.raises(Diverged):
