@@ -92,6 +92,9 @@ def document(app: FastAPI, models: Sequence[type[BaseModel]]) -> dict[str, Any]:
     components.update(ours["$defs"])
     for schema in components.values():
         _with_required_type(schema)
+    for methods in made["paths"].values():
+        for one in methods.values():
+            _without_impossible(one)
     for path, parameter in MAKERS.items():
         made["paths"][path]["post"]["responses"]["201"]["links"] = dict(_links(made["paths"], parameter))
     return made
@@ -120,6 +123,13 @@ def _with_required_type(schema: dict[str, Any]) -> None:
     """A member of a kind is told by its `type`, which a body cannot leave out though the dataclass has a default."""
     if "const" in schema.get("properties", {}).get("type", {}):
         schema["required"] = sorted({"type", *schema.get("required", ())})
+
+
+def _without_impossible(operation: dict[str, Any]) -> None:
+    """Take out the refusal of what is asked where nothing can be wrong with it: any text may stand for an id."""
+    asked = [parameter["in"] for parameter in operation.get("parameters", ())]
+    if "requestBody" not in operation and set(asked) <= {"path"}:
+        operation["responses"].pop("422", None)
 
 
 def _links(paths: Mapping[str, Any], parameter: str) -> Iterator[tuple[str, Any]]:
