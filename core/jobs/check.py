@@ -128,11 +128,12 @@ def check(spec: JobSpec, signature: Signature, limits: Limits) -> Estimate:
     """What the job will cost; `InvalidSpec` where it cannot be trained or goes beyond a limit."""
     limits = _narrowed(limits, spec.limits)
     resolved = resolve(spec, signature)
-    arenas = _arenas(spec, resolved.network)
+    looked = spec.training.inspect_every is not None
+    arenas = _arenas(spec, resolved.network) + 3 * looked  # its own, and a copy of each output and of its gradient
     plan, batch = resolved.network.plan, min(spec.training.batch_size, signature.train_rows)
     plans = list(plan.every())
     slots = len(spec.optimizer.slots())
-    vectors = 3 + slots  # weights, gradient, best weights and what the optimizer remembers
+    vectors = (3 + slots) * (1 + looked)  # weights, gradient, best weights and what the optimizer remembers
     estimate = Estimate(
         parameters=plan.parameters,
         layers=list(_layers(spec.architecture, plan, "/architecture")),

@@ -48,7 +48,7 @@ def look_into(
     output = model.network.output_shape
     y = targets_of(model.target, targets, output[:-1])
     state = saved.state()
-    rate = optimizer.learning_rate.at(state.step, max(steps, state.step + 1))
+    rate = state.rate_factor * optimizer.learning_rate.at(state.step, max(steps, state.step + 1))
     try:
         return look(model.network, model.loss, optimizer, state, x, y, rate=rate, arrays=arrays)
     except NoSuchEmbedding as error:

@@ -6,7 +6,7 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
@@ -130,6 +130,28 @@ def look(
         for view, copy in kept:
             np.copyto(view, copy)
         return Look(lost, tuple(one.told(before, arrays=arrays) for one in passes))
+
+
+def measures(seen: Look) -> dict[str, float]:
+    """The numbers of a look by name, such as `layers/0/kernel/update_ratio`; of a repeated layer the last copy's."""
+    return {name: float(value) for layer in seen.layers for name, value in _measured(layer) if value is not None}
+
+
+def _measured(layer: LayerLook) -> Iterator[tuple[str, float | None]]:
+    place = "/".join(map(str, layer.path))
+    yield f"{place}/dead", layer.dead
+    yield from _summed_up(f"{place}/output", layer.output)
+    if layer.gradient:
+        yield from _summed_up(f"{place}/gradient", layer.gradient)
+    for name, told in layer.weights.items():
+        yield f"{place}/{name}/norm", told.weights.norm
+        yield f"{place}/{name}/gradient_norm", told.gradient.norm
+        yield f"{place}/{name}/update_ratio", told.update_ratio
+
+
+def _summed_up(name: str, summary: Summary) -> Iterator[tuple[str, float]]:
+    for what in ("norm", "mean", "std", "zeros"):
+        yield f"{name}/{what}", getattr(summary, what)
 
 
 class NonFinite(NamedTuple):

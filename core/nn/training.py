@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
@@ -16,7 +16,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from core.nn.arena import Arena, Run, inference
 from core.nn.arrays import Array
 from core.nn.buckets import Buckets
-from core.nn.inspection import Path, first_nonfinite
+from core.nn.data import Data
+from core.nn.inspection import Path, first_nonfinite, look, measures
 from core.nn.losses import Loss
 from core.nn.metrics import Metric
 from core.nn.network import Network
@@ -46,6 +47,10 @@ class Training:
     """What all chance comes from: the same seed gives the same numbers."""
     metrics: tuple[Metric, ...] | None = None
     """What to measure beside the loss; left out: accuracy for classes, mean absolute error for numbers."""
+    inspect_every: Annotated[int, Ge(1)] | None = None
+    """After every n-th epoch look inside the step that the first `batch_size` rows would make, and measure each layer:
+    `layers/0/output/std`, `layers/0/dead`, `layers/0/gradient/norm`, `layers/0/kernel/update_ratio` and their like;
+    of a repeated layer the last copy's; left out: never."""
     log_every: Annotated[int, Ge(1)] | None = None
     """Keep the loss of every n-th step; left out: so that some 10,000 rows remain at most."""
     early_stopping: EarlyStopping | None = None
@@ -62,38 +67,6 @@ class Training:
     def steps(self, rows: int) -> int:
         """How many steps all epochs over `rows` rows take."""
         return self.epochs * -(-rows // self.batch_size)
-
-
-class Data(Protocol):
-    """What is learnt from: rows of inputs and targets, and those that are kept back for validation."""
-
-    @property
-    def x(self) -> Array:
-        """`(rows, *input_shape)`, float32."""
-
-    @property
-    def y(self) -> Any:
-        """`(rows, …)`: numbers, or class numbers `(rows,)`."""
-
-    @property
-    def x_validation(self) -> Array | None:
-        """As `x`, if any rows are kept back."""
-
-    @property
-    def y_validation(self) -> Any:
-        """As `y`, if any rows are kept back."""
-
-    @property
-    def sample_weight(self) -> Array | None:
-        """How much each row counts in the loss, `(rows,)`; None: all alike."""
-
-    @property
-    def sample_weight_validation(self) -> Array | None:
-        """As `sample_weight`, if any rows are kept back."""
-
-    @property
-    def lengths(self) -> Any:
-        """How many steps each row of `x` has, `(rows,)`, where they are padded after them; None: all."""
 
 
 class Step(NamedTuple):
@@ -153,6 +126,7 @@ class Learner:
     ) -> None:
         self.network, self.loss, self.optimizer, self.training, self.state = network, loss, optimizer, training, state
         self.x, self.x_validation = data.x, data.x_validation
+        self.targets = data.y
         self.y = loss.encode(data.y, network.output_shape)
         self.y_validation = None if data.x_validation is None else loss.encode(data.y_validation, network.output_shape)
         self.sample_weight, self.sample_weight_validation = data.sample_weight, data.sample_weight_validation
@@ -194,6 +168,7 @@ class Learner:
         state = self.state
         metrics = self._values(state.sums, self.rows) | self._validate()
         state.epoch += 1
+        metrics |= self._looked()
         state.position = 0
         state.sums = {}
         self._keep_best(metrics)
@@ -206,6 +181,17 @@ class Learner:
         rate = state.rate_factor * self.optimizer.learning_rate.at(max(state.step - 1, 0), self.steps)
         self._lower_rate(metrics)
         return Epoch(state.step, state.epoch, metrics, rate, state.stop)
+
+    def _looked(self) -> dict[str, float]:
+        """What a look inside the next step measures, where one is wanted after this epoch; the step is not taken."""
+        every, state = self.training.inspect_every, self.state
+        if every is None or state.epoch % every:
+            return {}
+        rows = slice(0, self.training.batch_size)
+        rate = state.rate_factor * self.optimizer.learning_rate.at(min(state.step, self.steps - 1), self.steps)
+        return measures(
+            look(self.network, self.loss, self.optimizer, state, self.x[rows], self.targets[rows], rate=rate)
+        )
 
     def _next_batch(self) -> tuple[Arena, Run, Array, Any]:
         state, buckets = self.state, self.buckets

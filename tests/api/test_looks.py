@@ -116,3 +116,11 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(api: Api) -> None:
     assert seen(api, more["id"], **TWO)["step"] == newest["step"]
     api.services.blobs.path(newest["sha256"]).write_bytes(b"nothing")
     assert seen(api, more["id"], **TWO)["step"] == others[0]["step"]
+
+
+def test_a_training_leaves_rows_of_its_layers_where_that_is_wanted(api: Api) -> None:
+    job = api.trained(**WORDS | {"training": {"epochs": 4, "inspect_every": 2}})
+    name = "layers/0/kernel/update_ratio"
+    rows = api.client.get(f"/v1/jobs/{job['id']}/metrics", params={"name": name}).raise_for_status().json()["items"]
+    assert [(row["epoch"], row["split"]) for row in rows] == [(2, "train"), (4, "train")]
+    assert all(row["value"] > 0 for row in rows)

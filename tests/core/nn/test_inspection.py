@@ -1,5 +1,6 @@
 """A look inside a step tells what the step does, and changes nothing."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,13 +8,14 @@ import pytest
 
 from core.nn.activations import Relu
 from core.nn.initializers import Constant
-from core.nn.inspection import Look, Summary, look
+from core.nn.inspection import Look, Summary, look, measures
 from core.nn.layers.composite import Sequential
 from core.nn.layers.dense import Dense
 from core.nn.layers.dropout import Dropout
 from core.nn.layers.normalization import BatchNormalization
 from core.nn.regularizers import L2
-from core.nn.training import Step, Training
+from core.nn.state import State
+from core.nn.training import Epoch, Step, Training
 from tests.core.nn.cases import sequential
 from tests.core.nn.some import ATraining, classes
 
@@ -111,3 +113,50 @@ def test_a_summary_is_of_what_is_finite() -> None:
     assert told.zeros == pytest.approx(1 / 3)
     assert told.mean == pytest.approx(-1 / 3)
     assert Summary.of(np.full(3, np.nan)) == Summary(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3)
+
+
+LOOKED = Training(epochs=5, batch_size=16, seed=3, metrics=(), inspect_every=2)
+
+
+def epochs_of(made: ATraining) -> list[Epoch]:
+    return [item for item in made.run() if isinstance(item, Epoch)]
+
+
+def test_a_training_measures_its_layers_where_that_is_wanted() -> None:
+    looked, alone = (ATraining(classes(), DEEP, training=t) for t in (LOOKED, replace(LOOKED, inspect_every=None)))
+    told, usual = epochs_of(looked), epochs_of(alone)
+    assert looked.weights.tobytes() == alone.weights.tobytes()
+    assert [len(one.metrics) > len(other.metrics) for one, other in zip(told, usual, strict=True)] == [
+        False, True, False, True, False,
+    ]  # fmt: skip
+    found = told[1].metrics
+    assert found.keys() >= {
+        "layers/0/dead",
+        "layers/0/output/std",
+        "layers/0/gradient/norm",
+        "layers/0/kernel/update_ratio",
+        "layers/1/layers/0/kernel/gradient_norm",
+    }
+    assert all(name in usual[1].metrics for name in found if not name.startswith("layers/"))
+
+
+def test_what_is_measured_is_what_a_look_tells() -> None:
+    made = ATraining(classes(), DEEP, training=LOOKED)
+    epochs = [item for item in made.run(10) if isinstance(item, Epoch)]
+    assert made.state is not None
+    x, y = made.data.x[:16], made.data.y[:16]
+    rate = made.optimizer.learning_rate.at(made.state.step, 20)
+    expected = measures(look(made.network, made.loss, made.optimizer, made.state, x, y, rate=rate))
+    assert {name: value for name, value in epochs[-1].metrics.items() if name in expected} == expected
+
+
+@pytest.mark.parametrize("items", [3, 9, 10])
+def test_a_measured_training_goes_on_bit_for_bit(items: int) -> None:
+    whole, first = (ATraining(classes(), DEEP, training=LOOKED) for _ in range(2))
+    expected = whole.run()
+    done = first.run(items)
+    assert first.state is not None
+    again = ATraining(
+        classes(), DEEP, training=LOOKED, state=State.restore(first.state.arrays(), first.state.counters())
+    )
+    assert [*done, *again.run()] == expected
