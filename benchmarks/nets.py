@@ -64,29 +64,58 @@ class Net:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Convolutional(Net):
-    """LeNet (LeCun et al. 1998) with relu and the largest of each 2 × 2, on images 28 × 28."""
+    """Convolutions with relu, and the largest of each 2 × 2 now and then, before the dense layers."""
+
+    title: str
+    image: tuple[int, int, int]
+    """Height, width and channels of an input."""
+    front: tuple[Any, ...]
+    """The layers, as a spec has them."""
+    flat: int
+    """How many numbers they emit."""
 
     @property
     def name(self) -> str:
         """Such as `LeNet 28×28, batch 64, Adam`."""
-        return f"LeNet 28×28, batch {self.batch}, Adam"
+        return f"{self.title} {self.image[0]}×{self.image[1]}, batch {self.batch}, Adam"
 
     def spec(self) -> dict[str, Any]:
-        """As that of the dense layers, after two convolutions."""
+        """As that of the dense layers, after the convolutions."""
         spec = super().spec()
-        first = {"type": "conv2d", "filters": 6, "kernel_size": 5, "padding": "same", "activation": "relu"}
-        second = {"type": "conv2d", "filters": 16, "kernel_size": 5, "activation": "relu"}
-        images = {"type": "reshape", "target_shape": [28, 28, 1]}
-        front = [images, first, "max_pooling2d", second, "max_pooling2d", "flatten"]
-        return spec | {"architecture": {"layers": [*front, *spec["architecture"]["layers"]]}}
+        images = {"type": "reshape", "target_shape": list(self.image)}
+        return spec | {"architecture": {"layers": [images, *self.front, "flatten", *spec["architecture"]["layers"]]}}
+
+
+def _conv(filters: int, kernel: int, padding: str = "same") -> dict[str, Any]:
+    return {"type": "conv2d", "filters": filters, "kernel_size": kernel, "padding": padding, "activation": "relu"}
 
 
 LITTLE = Net((20, 64, 64, 2), 32, 4096, "adam")
 LARGE = Net((784, 256, 128, 10), 128, 1024, "adam")
 LINE = Net((1, 1), 5, 500, "sgd")
-LENET = Convolutional((784, 120, 84, 10), 64, 256, "adam")
+WIDE = Net((784, 1024, 1024, 10), 256, 1024, "adam")
+LENET = Convolutional(  # LeCun et al. 1998, with relu and the largest of each 2 × 2
+    widths=(784, 120, 84, 10),
+    batch=64,
+    rows=256,
+    optimizer="adam",
+    title="LeNet",
+    image=(28, 28, 1),
+    front=(_conv(6, 5), "max_pooling2d", _conv(16, 5, "valid"), "max_pooling2d"),
+    flat=400,
+)
+VGG = Convolutional(  # in the manner of Simonyan & Zisserman 2015
+    widths=(3072, 128, 10),
+    batch=64,
+    rows=256,
+    optimizer="adam",
+    title="VGG-like, 32-32-p-64-64-p-128-10,",
+    image=(32, 32, 3),
+    front=(_conv(32, 3), _conv(32, 3), "max_pooling2d", _conv(64, 3), _conv(64, 3), "max_pooling2d"),
+    flat=4096,
+)
 SAME_STEPS = replace(LARGE, rows=256)  # fits a request body
 
 

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.apart import apart
-from benchmarks.nets import LARGE, LENET, LINE, LITTLE, Convolutional, Net, made_ready
+from benchmarks.nets import LARGE, LENET, LINE, LITTLE, VGG, WIDE, Convolutional, Net, made_ready
 from benchmarks.outcome import Missing, Outcome, at_least, information, ratios
 from benchmarks.rounds import Contestant, alternate
 from core.jobs.spec import JobSpec
 from core.nn.state import start
 from core.nn.training import Learner
 
-MUST = {LITTLE: 4.0, LARGE: 1.0, LINE: 4.0, LENET: 1.0}
+MUST = {LITTLE: 4.0, LARGE: 1.0, WIDE: 1.0, LINE: 4.0, LENET: 1.0, VGG: 0.7}
 THREADS = 2
 ROUNDS = 31
 SECONDS = 0.06
@@ -80,9 +80,9 @@ def theirs(net: Net, way: str) -> Contestant:
     torch.set_num_threads(THREADS)
     x, y = (torch.from_numpy(array) for array in net.samples())
     x, y = x.float(), y if net.classes else y.float()
-    widths = (400, *net.widths[1:]) if isinstance(net, Convolutional) else net.widths
+    widths = (net.flat, *net.widths[1:]) if isinstance(net, Convolutional) else net.widths
     layers = [layer for pair in pairwise(widths) for layer in (torch.nn.Linear(*pair), torch.nn.ReLU())][:-1]
-    model = torch.nn.Sequential(*(_convolutions(torch) if isinstance(net, Convolutional) else []), *layers)
+    model = torch.nn.Sequential(*(_convolutions(torch, net) if isinstance(net, Convolutional) else []), *layers)
     compare = torch.nn.CrossEntropyLoss() if net.classes else torch.nn.MSELoss()
     optimizer = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[net.optimizer]
     optimizer = optimizer(model.parameters(), lr=net.rate, **WAYS[way])
@@ -104,7 +104,14 @@ def theirs(net: Net, way: str) -> Contestant:
     return run
 
 
-def _convolutions(torch: Any) -> list[Any]:
-    nn = torch.nn
-    first = [nn.Unflatten(1, (1, 28, 28)), nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)]
-    return [*first, nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()]
+def _convolutions(torch: Any, net: Convolutional) -> Iterator[Any]:
+    height, width, channels = net.image
+    yield torch.nn.Unflatten(1, (channels, height, width))
+    for layer in net.front:
+        if layer == "max_pooling2d":
+            yield torch.nn.MaxPool2d(2)
+            continue
+        yield torch.nn.Conv2d(channels, layer["filters"], layer["kernel_size"], padding=layer["padding"])
+        yield torch.nn.ReLU()
+        channels = layer["filters"]
+    yield torch.nn.Flatten()
