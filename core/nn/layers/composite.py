@@ -17,6 +17,7 @@ from core.nn.arrays import Array, Backward, Shape, size
 from core.nn.kinds import Tagged
 from core.nn.layers.activation import ActivationLayer
 from core.nn.layers.attention import MultiHeadAttention
+from core.nn.layers.augmentation import Augmentation
 from core.nn.layers.bordering import Bordering
 from core.nn.layers.convolution import Conv1D, Conv2D
 from core.nn.layers.dense import Dense
@@ -447,6 +448,7 @@ Layer: TypeAlias = Annotated[
     | ActivationLayer
     | Shaping
     | Noise
+    | Augmentation
     | Normalization
     | Embedding
     | Masking

@@ -13,6 +13,7 @@ from core.nn.arrays import Array, Shape
 from core.nn.layers import (
     activation,
     attention,
+    augmentation,
     bordering,
     composite,
     convolution,
@@ -179,6 +180,9 @@ LAYERS: list[LayerCase] = [
     LayerCase(normalization.GroupNormalization(groups=1, scale=False), (6,), (6,)),
     LayerCase(dropout.SpatialDropout(rate=0.4), (3, 2, 4), (3, 2, 4)),
     LayerCase(dropout.GaussianNoise(stddev=0.3), (2, 4), (2, 4)),
+    *[LayerCase(augmentation.RandomFlip(mode=mode), (3, 2, 2), (3, 2, 2)) for mode in augmentation.FLIPPED_AXES],
+    LayerCase(augmentation.TimeMask(max_width=3), (5, 4), (5, 4)),
+    LayerCase(augmentation.FrequencyMask(max_width=4), (3, 4, 2), (3, 4, 2)),
     LayerCase(shaping.Permute(dims=(3, 1, 2)), (2, 3, 4), (4, 2, 3)),
     LayerCase(shaping.RepeatVector(n=3), (4,), (3, 4)),
     LayerCase(shaping.Rescaling(scale=1 / 255, offset=-0.5), (2, 3), (2, 3)),

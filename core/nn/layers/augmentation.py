@@ -1,0 +1,126 @@
+"""Examples that are varied while learning: mirrored pictures, and spectrograms with a piece left out."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeAlias
+
+import numpy as np
+from annotated_types import Ge
+
+from core.nn.arena import Run
+from core.nn.arrays import Array, Backward, Shape, size
+from core.nn.plan import Plan, ShapeMismatch, Views
+
+Mode: TypeAlias = Literal["horizontal", "vertical", "horizontal_and_vertical"]
+
+FLIPPED_AXES: dict[Mode, tuple[int, ...]] = {"horizontal": (2,), "vertical": (1,), "horizontal_and_vertical": (1, 2)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RandomFlip:
+    """Mirrors each picture with a chance of one half while training.
+
+    `(batch, height, width, channels)` in, the same shape out; a prediction passes unchanged.
+    """
+
+    type: Literal["random_flip"] = "random_flip"
+    mode: Mode = "horizontal_and_vertical"
+    """Left and right, top and bottom, or each of both by a chance of its own."""
+
+    def plan(self, shape: Shape) -> Plan:
+        """No weights."""
+        if len(shape) != 3:
+            raise ShapeMismatch(f"needs (height, width, channels), and gets {shape}: put a reshape before it")
+        return Plan(shape, floats=2 * len(FLIPPED_AXES[self.mode]) * (size(shape) + 1))
+
+    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+        """The chosen rows mirrored; a mirror undoes itself, so the gradient is mirrored likewise."""
+        if run.rng is None or not run.training:
+            return x, lambda d_y: d_y
+        axes = FLIPPED_AXES[self.mode]
+        draws = run.rng.random(out=run.empty((len(axes), len(x), 1, 1, 1)), dtype=x.dtype.type)
+        chosen = np.less(draws, 0.5, out=run.empty(draws.shape, np.bool_))
+
+        def mirrored(rows: Array) -> Array:
+            for axis, flipped in zip(axes, chosen, strict=True):
+                y = run.empty(rows.shape)
+                np.copyto(y, rows)
+                np.copyto(y, np.flip(rows, axis), where=flipped)
+                rows = y
+            return rows
+
+        return mirrored(x), mirrored
+
+
+def outside_a_span(rows: int, length: int, width: int, rng: np.random.Generator, run: Run) -> Array:
+    """`(rows, length)` ones, and zeros on a span of 0 to `width` places that begins anywhere it fits."""
+    widths, starts = draws = run.empty((2, rows, 1))
+    rng.random(out=draws, dtype=draws.dtype.type)
+    widths *= width + 1
+    np.floor(widths, out=widths)
+    starts *= length + 1 - widths
+    np.floor(draws, out=draws)
+    places = np.subtract(np.arange(length, dtype=draws.dtype), starts, out=run.empty((rows, length)))
+    before = np.less(places, 0, out=run.empty((rows, length)))
+    np.greater_equal(places, widths, out=places)
+    return np.maximum(places, before, out=places)
+
+
+def masked(x: Array, axis: int, width: int, run: Run) -> tuple[Array, Backward]:
+    """`y = x · m` with a random span of zeros in m along an axis, and so is the gradient."""
+    if run.rng is None or not run.training or not width:
+        return x, lambda d_y: d_y
+    kept = outside_a_span(len(x), x.shape[axis], width, run.rng, run)
+    kept = kept.reshape(len(x), *(x.shape[axis] if i == axis else 1 for i in range(1, x.ndim)))
+    return np.multiply(x, kept, out=run.empty(x.shape)), lambda d_y: np.multiply(d_y, kept, out=d_y)
+
+
+def plan_of_a_mask(shape: Shape, axis: int, width: int) -> Plan:
+    """No weights; refuses a span that is longer than what it is cut from."""
+    if len(shape) < 2:
+        raise ShapeMismatch(f"needs (steps, features), and gets {shape}: put a reshape before it")
+    if width > shape[axis]:
+        raise ShapeMismatch(f"gets {shape[axis]} places, and may hide {width}: make the mask no wider")
+    return Plan(shape, flops=2 * size(shape), floats=size(shape) + 2 * shape[axis] + 2)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TimeMask:
+    """Hides a random run of steps of each sequence while training (SpecAugment, Park et al. 2019).
+
+    `(batch, steps, features)` in, the same shape out, with zeros where it hides; a prediction passes unchanged.
+    """
+
+    type: Literal["time_mask"] = "time_mask"
+    max_width: Annotated[int, Ge(0)]
+    """The most steps that are hidden; how many is drawn anew for each row."""
+
+    def plan(self, shape: Shape) -> Plan:
+        """No weights."""
+        return plan_of_a_mask(shape, 0, self.max_width)
+
+    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+        """`y = x · m`, and so is the gradient."""
+        return masked(x, 1, self.max_width, run)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FrequencyMask:
+    """Hides a random band of frequencies of each sequence while training (SpecAugment, Park et al. 2019).
+
+    `(batch, steps, features)` in, the same shape out, with zeros where it hides; a prediction passes unchanged.
+    """
+
+    type: Literal["frequency_mask"] = "frequency_mask"
+    max_width: Annotated[int, Ge(0)]
+    """The most features that are hidden; how many is drawn anew for each row."""
+
+    def plan(self, shape: Shape) -> Plan:
+        """No weights."""
+        return plan_of_a_mask(shape, 1, self.max_width)
+
+    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+        """`y = x · m`, and so is the gradient."""
+        return masked(x, 2, self.max_width, run)
+
+
+Augmentation: TypeAlias = RandomFlip | TimeMask | FrequencyMask
