@@ -270,14 +270,15 @@ class Learner:
         elif self.loss.predicts == "classes" and outputs.ndim > 2:
             steps = outputs.ndim - 1
             answers, targets = (part.reshape(-1, *part.shape[steps:]) for part in (answers, targets))
-        for metric in self.metrics:
+        for metric in self.metrics if len(answers) else ():
             metric.add(sums[metric.type], answers, targets)
 
     def _values(self, sums: dict[str, list[float]], rows: int) -> dict[str, float]:
-        """The loss and the metrics that so many rows have gathered."""
+        """The loss and the metrics that so many rows have gathered; 0 where none of their steps is there."""
         counted = sums["weight"][0] if "weight" in sums else rows
         loss = {"loss": sums["loss"][0] / counted if counted else 0.0}
-        return loss | {metric.type: metric.value(sums[metric.type]) for metric in self.metrics}
+        found = {metric.type: (metric, sums[metric.type]) for metric in self.metrics}
+        return loss | {name: metric.value(own) if any(own) else 0.0 for name, (metric, own) in found.items()}
 
     def _validate(self) -> dict[str, float]:
         if self.x_validation is None:

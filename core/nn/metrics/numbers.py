@@ -22,7 +22,7 @@ class MeanAbsoluteError:
 
     def add(self, sums: Sums, outputs: Array, targets: Array) -> None:
         """Outputs and targets `(batch, …)`."""
-        sums[0] += float(np.add.reduce(np.abs(outputs - targets), axis=None))
+        sums[0] += float(np.add.reduce(np.abs(outputs - targets), axis=None, dtype=np.float64))
         sums[1] += outputs.size
 
     def value(self, sums: Sums) -> float:

@@ -146,6 +146,24 @@ def test_steps_that_are_not_there_change_nothing() -> None:
     assert expected[-1][0] < expected[0][0]
 
 
+OF_CLASSES = tuple({metric.type: metric for metric, *_ in METRICS if metric.predicts == "classes"}.values())
+OF_NUMBERS = tuple({metric.type: metric for metric, *_ in METRICS if metric.predicts == "numbers"}.values())
+
+
+@pytest.mark.parametrize(("units", "loss", "metrics"), [(4, CrossEntropy(), OF_CLASSES),
+                                                        (1, MeanSquaredError(), OF_NUMBERS)])  # fmt: skip
+def test_rows_of_which_no_step_is_there_are_passed_over(units: int, loss: Any, metrics: Any) -> None:
+    x = np.array([[0, 0], [0, 0], [1, 2], [3, 0]], np.float32)
+    y = np.ones((4, 2), np.int64) if units > 1 else np.ones((4, 2, 1), np.float32)
+    reader = sequential(Embedding(input_dim=4, output_dim=2, mask_zero=True), Dense(units=units))
+    rules = Training(epochs=2, batch_size=2, shuffle=False, metrics=metrics)
+    training = ATraining(Rows(x, y, x[:2], y[:2]), reader, loss=loss, training=rules)
+    *_, last = training.run()
+    assert isinstance(last, Epoch)
+    assert all(np.isfinite(value) for value in last.metrics.values())
+    assert {value for name, value in last.metrics.items() if name.startswith("val_")} == {0.0}
+
+
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_a_row_of_weight_two_is_learnt_as_two_rows(shuffle: bool) -> None:
     data = classes(6, validation=6)
