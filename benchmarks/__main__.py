@@ -14,7 +14,7 @@ from benchmarks.tasks import digits, scripts, speech, tabular
 
 RESULTS = Path(__file__).parent / "results.md"
 SPEED = (steps, classifier, startup, running, latency, prediction, memory, listeners, stored)
-"""`stored` last: for minutes after it has written its million rows, the disk makes each commit wait for them."""
+"""`stored` last, since it writes a million rows: after it listeners on SQLite heard within 1.6 s, without it 0.25."""
 TASKS = (digits, tabular, scripts, speech)
 MEASURES: Mapping[str, Callable[[], Iterator[Outcome]]] = MappingProxyType(
     {module.__name__.rpartition(".")[2]: module.measure for module in (*SPEED, *TASKS)}
