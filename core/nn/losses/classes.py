@@ -14,7 +14,7 @@ from core.nn.losses.kind import Compared, Lost, Misfit, Predicts, Targets, not_c
 
 LEAST_SHARE = 1e-30
 """Of a class, as the gradient sees it. What is less soon leads to denormal numbers, with which many processors compute
-a hundred times more slowly: a little net that had all but learnt its classes took 147 µs a step, at first 69.
+many times more slowly: a little net that had all but learnt its classes took 147 µs a step, at first 69.
 """
 
 
