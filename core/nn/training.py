@@ -327,7 +327,8 @@ class Learner:
             state.plateau_waited += 1
         if state.plateau_waited >= max(rule.patience, 1):
             usual = self.optimizer.learning_rate.at(state.step, self.steps)
-            state.rate_factor = min(state.rate_factor, max(state.rate_factor * rule.factor, rule.min_lr / usual))
+            least = rule.min_lr / usual if usual else 0.0  # a schedule may end at 0
+            state.rate_factor = min(state.rate_factor, max(state.rate_factor * rule.factor, least))
             state.plateau_waited, state.cooling = 0, rule.cooldown
 
     def _why_stop(self, metrics: dict[str, float]) -> str | None:

@@ -379,6 +379,16 @@ def test_a_plateau_lowers_the_rate(rule: ReduceLrOnPlateau, rates: list[float], 
     assert [item.learning_rate for item in before + rest if isinstance(item, Epoch)] == rates
 
 
+def test_a_plateau_at_the_end_of_a_schedule_that_ends_at_zero() -> None:
+    rule = ReduceLrOnPlateau(patience=1, factor=0.5, min_lr=0.001)
+    rules = Training(epochs=4, batch_size=4, metrics=(), reduce_lr_on_plateau=rule)
+    optimizer = StochasticGradientDescent(learning_rate=CosineDecay(initial_learning_rate=8))
+    training = the_line(data=STILL, optimizer=optimizer, training=rules)
+    training.run()
+    assert training.state is not None
+    assert (training.state.stop, training.state.rate_factor) == ("epochs_completed", 0.125)
+
+
 def test_a_rate_is_not_lowered_while_the_loss_falls() -> None:
     rules = replace(FULL_BATCH, epochs=20, reduce_lr_on_plateau=ReduceLrOnPlateau(patience=1, min_delta=0))
     epochs = [item for item in the_line(training=rules).run() if isinstance(item, Epoch)]
