@@ -20,7 +20,7 @@ from core.jobs.spec import JobSpec
 from core.nn.state import start
 from core.nn.training import Learner
 
-MUST = {LITTLE: 4.0, LARGE: 1.0, WIDE: 1.0, LINE: 4.0, LENET: 1.0, VGG: 0.7}
+MUST = {LITTLE: 5.0, LARGE: 1.1, WIDE: 1.0, LINE: 4.0, LENET: 1.0, VGG: 0.7}
 THREADS = 2
 ROUNDS = 31
 SECONDS = 0.06
