@@ -2,7 +2,7 @@
 
 import json
 import time
-from contextlib import suppress
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,16 +69,12 @@ def _resume(client: httpx.Client, path: str) -> None:
 
 
 def _watched(client: httpx.Client, path: str) -> list[int]:
-    """The numbers of all its events, as the stream tells them; it goes on where the stream broke off."""
+    """The numbers of all its events, as the stream tells them; it goes on where the service ended the stream."""
     seen: list[int] = []
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         after = seen[-1] if seen else 0
-        # The server closes a connection that was idle for a while, and that may be just when a request goes out on it.
-        with (
-            suppress(httpx.RemoteProtocolError),
-            client.stream("GET", f"{path}/events?after={after}", headers={"Accept": "application/jsonl"}) as answer,
-        ):
+        with closing(_opened(client, f"{path}/events?after={after}")) as answer:
             for line in answer.iter_lines():
                 if line:
                     row = json.loads(line)
@@ -86,6 +82,18 @@ def _watched(client: httpx.Client, path: str) -> list[int]:
                     if row.get("status") in {"succeeded", "failed", "cancelled"}:
                         return seen
     return seen
+
+
+def _opened(client: httpx.Client, path: str) -> httpx.Response:
+    """A stream whose head has come; one that breaks later is an error.
+
+    The server closes a connection that was idle for a while, and that may be just when a request goes out on it.
+    """
+    request = client.build_request("GET", path, headers={"Accept": "application/jsonl"})
+    try:
+        return client.send(request, stream=True)
+    except httpx.RemoteProtocolError:
+        return client.send(request, stream=True)
 
 
 def _end(client: httpx.Client, path: str) -> dict[str, Any]:
