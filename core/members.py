@@ -15,6 +15,7 @@ from annotated_types import Ge, Gt, Le, Len, Lt, MaxLen, MinLen
 
 from core.docstrings import attribute_docstrings
 from core.nn.activations import Activation
+from core.nn.constraints import Constraint
 from core.nn.initializers import Initializer
 from core.nn.kinds import members
 from core.nn.layers.composite import Layer
@@ -50,6 +51,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("Schedules", "schedule", Schedule, MappingProxyType({})),
     Kind("Initializers", "initializer", Initializer, MappingProxyType({})),
     Kind("Regularizers", "regularizer", Regularizer, MappingProxyType({"penalty": "Penalty"})),
+    Kind("Constraints", "constraint", Constraint, MappingProxyType({"apply": "After a step"})),
     Kind("Metrics", "metric", Metric, MappingProxyType({"add": "Compares", "value": "Value"})),
 )
 

@@ -12,8 +12,8 @@ from core.nn.inspection import Look, look
 from core.nn.layers.embedding import NoSuchEmbedding
 from core.nn.optimizers.wrappers import Optimizer
 
-VECTORS = 8
-"""Copies of the weights that a look holds at a time, at most: read, aside, before, gradient, moments, best."""
+VECTORS = 9
+"""Copies of the weights that a look holds at a time, at most: read, aside, before, gradient, scratch, moments, best."""
 
 
 @dataclass(frozen=True, slots=True)

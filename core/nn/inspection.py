@@ -59,7 +59,7 @@ class WeightLook:
     gradient: Summary
     """Where the layer is frozen: what it would be."""
     update_ratio: float | None
-    """‖Δw‖ / ‖w‖; a healthy training has some 0.001. None where the weights are all 0."""
+    """‖Δw‖ / ‖w‖, constraints included; a healthy training has some 0.001. None where the weights are all 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +129,8 @@ def look(
         optimizer.update(aside.weights, gradient, aside.slots, aside.step, rate, run)
         for view, copy in kept:
             np.copyto(view, copy)
+        for constraint, weight, scratch in tapped.constrained(aside.weights, np.empty_like(gradient)):
+            constraint.apply(weight, scratch, run)
         return Look(lost, tuple(one.told(before, arrays=arrays) for one in passes))
 
 

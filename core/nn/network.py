@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike
 
 from core.nn.arena import Run, inference
 from core.nn.arrays import Array, Backward, Shape, size
+from core.nn.constraints import Constraint
 from core.nn.layers.composite import Sequential
 from core.nn.plan import Plan, Views, Weight
 
@@ -95,6 +96,11 @@ class Network:
         for (view, weight), (g, _) in zip(self._each_weight(weights), self._each_weight(gradient), strict=True):
             if weight.regularizer:
                 weight.regularizer.add_gradient(view, g, np.empty_like(view))
+
+    def constrained(self, weights: Array, scratch: Array) -> list[tuple[Constraint, Array, Array]]:
+        """Each constraint, its weight, and as much of the scratch, a vector of the weights' length."""
+        pairs = zip(self._each_weight(weights), self._each_weight(scratch), strict=True)
+        return [(weight.constraint, view, spare) for (view, weight), (spare, _) in pairs if weight.constraint]
 
     def _trainable(self) -> list[bool]:
         return [plan.trainable for plan in self.plan.every() for _ in plan.weights]

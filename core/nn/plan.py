@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from core.nn.arrays import Array, Shape, size
+from core.nn.constraints import Constraint
 from core.nn.initializers import Drawn
 from core.nn.regularizers import Regularizer
 
@@ -39,11 +40,18 @@ class Draws(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """An array that is learnt."""
+    """An array that is learnt; `ShapeMismatch` where its constraint asks for other axes than it has."""
 
     shape: Shape
     initializer: Draws
     regularizer: Regularizer | None = None
+    constraint: Constraint | None = None
+
+    def __post_init__(self) -> None:
+        """Hold the constraint against the shape."""
+        if self.constraint and not self.constraint.fits(self.shape):
+            wanted = f"gets a constraint `{self.constraint.type}` for a weight {self.shape}"
+            raise ShapeMismatch(f"{wanted}: let its axes be different ones from 0 to {len(self.shape) - 1}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +83,10 @@ class Plan:
     """What the parts get: each what the one before emits, all the same, or one its own output again."""
 
     def frozen_unless(self, trainable: bool) -> Plan:
-        """The same, parts included, with nothing that changes while training and no penalties on what cannot change."""
+        """The same, parts included, with nothing that changes while training, no penalties and no constraints."""
         if trainable:
             return self
-        weights = {name: replace(weight, regularizer=None) for name, weight in self.weights.items()}
+        weights = {name: replace(weight, regularizer=None, constraint=None) for name, weight in self.weights.items()}
         frozen = {id(part): part.frozen_unless(trainable) for part in {id(part): part for part in self.parts}.values()}
         parts = tuple(frozen[id(part)] for part in self.parts)  # copies of a layer stay one plan
         return replace(self, weights=weights, parts=parts, trainable=False)

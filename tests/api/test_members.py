@@ -8,6 +8,7 @@ import pytest
 
 from core.data.sources import Data
 from core.nn.activations import Activation
+from core.nn.constraints import Constraint
 from core.nn.initializers import Initializer
 from core.nn.kinds import members
 from core.nn.layers.composite import Layer
@@ -80,6 +81,10 @@ def of_regularizer(case: tuple[Regularizer, float]) -> Body:
     return a_small_body(dense(3, kernel_regularizer=told(Regularizer, case[0])))
 
 
+def of_constraint(case: tuple[Constraint, list[Any], list[Any]]) -> Body:
+    return a_small_body(dense(3, kernel_constraint=told(Constraint, case[0])))
+
+
 def of_metric(case: tuple[Metric, list[Any], list[Any], float]) -> Body:
     metric, outputs, targets, _ = case
     units = len(outputs[0])
@@ -96,6 +101,7 @@ KINDS: list[tuple[list[Any], Callable[[Any], Body]]] = [
     (cases.SCHEDULES, of_schedule),
     (cases.INITIALIZERS, of_initializer),
     (cases.REGULARIZERS, of_regularizer),
+    (cases.CONSTRAINTS, of_constraint),
     (cases.METRICS, of_metric),
 ]
 

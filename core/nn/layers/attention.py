@@ -12,6 +12,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from core.nn.arena import Run
 from core.nn.arrays import MOST, Array, Backward, Mask, Shape, size
+from core.nn.constraints import Constraint
 from core.nn.initializers import GlorotUniform, Initializer, Zeros
 from core.nn.plan import Plan, ShapeMismatch, Views, Weight
 from core.nn.regularizers import Regularizer
@@ -52,6 +53,10 @@ class MultiHeadAttention:
     """A penalty on W and O."""
     bias_regularizer: Regularizer | None = None
     """A penalty on b and o."""
+    kernel_constraint: Constraint | None = None
+    """A constraint on W and O."""
+    bias_constraint: Constraint | None = None
+    """A constraint on b and o."""
     trainable: bool = True
     """Whether it learns; if not, its weights stay as they are and bear no penalty."""
 
@@ -76,12 +81,18 @@ class MultiHeadAttention:
         steps, features = shape
         inner, outer = sum(self.widths), self.num_heads * self.answer
         weights = {
-            "kernel": Weight((features, inner), self.kernel_initializer, self.kernel_regularizer),
-            "output_kernel": Weight((outer, features), self.kernel_initializer, self.kernel_regularizer),
+            "kernel": Weight(
+                (features, inner), self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint
+            ),
+            "output_kernel": Weight(
+                (outer, features), self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint
+            ),
         }
         if self.use_bias:
-            weights["bias"] = Weight((inner,), self.bias_initializer, self.bias_regularizer)
-            weights["output_bias"] = Weight((features,), self.bias_initializer, self.bias_regularizer)
+            weights["bias"] = Weight((inner,), self.bias_initializer, self.bias_regularizer, self.bias_constraint)
+            weights["output_bias"] = Weight(
+                (features,), self.bias_initializer, self.bias_regularizer, self.bias_constraint
+            )
         scores = self.num_heads * steps * steps
         products = 2 * steps * features * (inner + outer) + 2 * scores * (self.key_dim + self.answer)
         floats = 3 * size(shape) + 5 * steps * inner + 3 * steps * outer + 5 * scores

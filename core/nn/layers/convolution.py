@@ -13,6 +13,7 @@ import numpy as np
 from core.nn.activations import Activation, Linear
 from core.nn.arena import Run
 from core.nn.arrays import Array, Backward, Shape, size
+from core.nn.constraints import Constraint
 from core.nn.initializers import GlorotUniform, Initializer, Zeros
 from core.nn.layers.correlation import Correlation
 from core.nn.layers.sliding import Count, Counts, Padding, Slide, checked, each, padded, slide
@@ -49,6 +50,10 @@ class Conv2D:
     """A penalty on the kernel."""
     bias_regularizer: Regularizer | None = None
     """A penalty on the bias."""
+    kernel_constraint: Constraint | None = None
+    """A constraint on the kernel."""
+    bias_constraint: Constraint | None = None
+    """A constraint on the bias."""
     trainable: bool = True
     """Whether it learns; if not, its weights stay as they are and bear no penalty."""
 
@@ -97,6 +102,10 @@ class Conv1D:
     """A penalty on the kernel."""
     bias_regularizer: Regularizer | None = None
     """A penalty on the bias."""
+    kernel_constraint: Constraint | None = None
+    """A constraint on the kernel."""
+    bias_constraint: Constraint | None = None
+    """A constraint on the bias."""
     trainable: bool = True
     """Whether it learns; if not, its weights stay as they are and bear no penalty."""
 
@@ -147,9 +156,13 @@ class _Kernel:
         """The plan of a layer whose kernel has so many axes to slide along."""
         layer = self.layer
         kernel = self.sums.kernel[2 - rank :]
-        weights = {"kernel": Weight(kernel, layer.kernel_initializer, layer.kernel_regularizer)}
+        weights = {
+            "kernel": Weight(kernel, layer.kernel_initializer, layer.kernel_regularizer, layer.kernel_constraint)
+        }
         if layer.use_bias:
-            weights["bias"] = Weight((layer.filters,), layer.bias_initializer, layer.bias_regularizer)
+            weights["bias"] = Weight(
+                (layer.filters,), layer.bias_initializer, layer.bias_regularizer, layer.bias_constraint
+            )
         plan = Plan(
             self.output[2 - rank :],
             weights,

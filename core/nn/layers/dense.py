@@ -9,6 +9,7 @@ from annotated_types import Ge, Le
 from core.nn.activations import Activation, Linear
 from core.nn.arena import Run
 from core.nn.arrays import MOST, Array, Backward, Shape, size
+from core.nn.constraints import Constraint
 from core.nn.initializers import GlorotUniform, Initializer, Zeros
 from core.nn.plan import Plan, ShapeMismatch, Views, Weight
 from core.nn.regularizers import Regularizer
@@ -33,6 +34,10 @@ class Dense:
     """A penalty on W."""
     bias_regularizer: Regularizer | None = None
     """A penalty on b."""
+    kernel_constraint: Constraint | None = None
+    """A constraint on W."""
+    bias_constraint: Constraint | None = None
+    """A constraint on b."""
     trainable: bool = True
     """Whether it learns; if not, its weights stay as they are and bear no penalty."""
 
@@ -40,9 +45,13 @@ class Dense:
         """A kernel `(inputs, units)` and, if wanted, a bias `(units,)`."""
         if not shape:
             raise ShapeMismatch("needs (…, inputs), and gets a single number a row: nest each row in a list")
-        weights = {"kernel": Weight((shape[-1], self.units), self.kernel_initializer, self.kernel_regularizer)}
+        weights = {
+            "kernel": Weight(
+                (shape[-1], self.units), self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint
+            )
+        }
         if self.use_bias:
-            weights["bias"] = Weight((self.units,), self.bias_initializer, self.bias_regularizer)
+            weights["bias"] = Weight((self.units,), self.bias_initializer, self.bias_regularizer, self.bias_constraint)
         output = (*shape[:-1], self.units)
         plan = Plan(output, weights, flops=2 * size(output) * shape[-1], floats=size(shape) + 3 * size(output))
         return plan.frozen_unless(self.trainable)

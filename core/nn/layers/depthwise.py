@@ -11,6 +11,7 @@ import numpy as np
 from core.nn.activations import Activation, Linear
 from core.nn.arena import Run
 from core.nn.arrays import Array, Backward, Shape, size
+from core.nn.constraints import Constraint
 from core.nn.initializers import GlorotUniform, Initializer, Zeros
 from core.nn.layers.dense import Dense
 from core.nn.layers.sliding import Count, Counts, Slide, checked, each, padded, slide
@@ -45,6 +46,10 @@ class DepthwiseConv2D:
     """A penalty on the kernels."""
     bias_regularizer: Regularizer | None = None
     """A penalty on the bias."""
+    depthwise_constraint: Constraint | None = None
+    """A constraint on the kernels, each of which lies along the axes 0 and 1."""
+    bias_constraint: Constraint | None = None
+    """A constraint on the bias."""
     trainable: bool = True
     """Whether it learns; if not, its weights stay as they are and bear no penalty."""
 
@@ -54,9 +59,11 @@ class DepthwiseConv2D:
         down, across = self._slides(shape)
         output = (down.output, across.output, channels * self.depth_multiplier)
         kernel = (down.size, across.size, channels, self.depth_multiplier)
-        weights = {"kernel": Weight(kernel, self.depthwise_initializer, self.depthwise_regularizer)}
+        weights = {
+            "kernel": Weight(kernel, self.depthwise_initializer, self.depthwise_regularizer, self.depthwise_constraint)
+        }
         if self.use_bias:
-            weights["bias"] = Weight(output[-1:], self.bias_initializer, self.bias_regularizer)
+            weights["bias"] = Weight(output[-1:], self.bias_initializer, self.bias_regularizer, self.bias_constraint)
         wide = (down.before + height + down.after) * (across.before + width + across.after) * channels
         floats = 3 * size(output) + 2 * wide + size(shape) + down.output * across.output * channels
         plan = Plan(output, weights, flops=2 * size(output) * down.size * across.size, floats=floats)
@@ -130,6 +137,12 @@ class SeparableConv2D:
     """A penalty on the mixture of channels."""
     bias_regularizer: Regularizer | None = None
     """A penalty on the bias."""
+    depthwise_constraint: Constraint | None = None
+    """A constraint on the kernels, each of which lies along the axes 0 and 1."""
+    pointwise_constraint: Constraint | None = None
+    """A constraint on the mixture of channels."""
+    bias_constraint: Constraint | None = None
+    """A constraint on the bias."""
     trainable: bool = True
     """Whether it learns; if not, its weights stay as they are and bear no penalty."""
 
@@ -165,6 +178,7 @@ class SeparableConv2D:
             use_bias=False,
             depthwise_initializer=self.depthwise_initializer,
             depthwise_regularizer=self.depthwise_regularizer,
+            depthwise_constraint=self.depthwise_constraint,
         )
 
     def _pointwise(self) -> Dense:
@@ -176,6 +190,8 @@ class SeparableConv2D:
             bias_initializer=self.bias_initializer,
             kernel_regularizer=self.pointwise_regularizer,
             bias_regularizer=self.bias_regularizer,
+            kernel_constraint=self.pointwise_constraint,
+            bias_constraint=self.bias_constraint,
         )
 
 

@@ -8,6 +8,7 @@ from annotated_types import Ge, Le
 
 from core.nn.arena import Run
 from core.nn.arrays import MOST, Array, Backward, Shape, size
+from core.nn.constraints import Constraint
 from core.nn.initializers import Initializer, RandomUniform
 from core.nn.plan import Plan, ShapeMismatch, Views, Weight
 from core.nn.regularizers import Regularizer
@@ -36,6 +37,8 @@ class Embedding:
     """How the vectors begin."""
     embeddings_regularizer: Regularizer | None = None
     """A penalty on the vectors."""
+    embeddings_constraint: Constraint | None = None
+    """A constraint on the vectors."""
     mask_zero: bool = False
     """0 stands for no step at all: recurrent layers and others that know masks pass it over."""
     trainable: bool = True
@@ -45,7 +48,12 @@ class Embedding:
         """The vectors `(input_dim, output_dim)`."""
         if self.mask_zero and len(shape) != 1:
             raise ShapeMismatch(f"needs (steps,) to mask zeros, and gets {shape}: leave out mask_zero or flatten first")
-        vectors = Weight((self.input_dim, self.output_dim), self.embeddings_initializer, self.embeddings_regularizer)
+        vectors = Weight(
+            (self.input_dim, self.output_dim),
+            self.embeddings_initializer,
+            self.embeddings_regularizer,
+            self.embeddings_constraint,
+        )
         output = (*shape, self.output_dim)
         plan = Plan(output, {"embeddings": vectors}, flops=size(output), floats=size(output) + 6 * size(shape))
         return plan.frozen_unless(self.trainable)

@@ -9,6 +9,7 @@ from annotated_types import Ge, Gt, Le
 
 from core.nn.arena import Run
 from core.nn.arrays import MOST, Array, Backward, Shape, size
+from core.nn.constraints import Constraint
 from core.nn.initializers import GlorotUniform, Initializer
 from core.nn.plan import Plan, ShapeMismatch, Views, Weight
 from core.nn.regularizers import Regularizer
@@ -47,6 +48,8 @@ class PositionEmbedding:
     """How W begins."""
     regularizer: Regularizer | None = None
     """A penalty on W."""
+    constraint: Constraint | None = None
+    """A constraint on W."""
     trainable: bool = True
     """Whether it learns; if not, W stays as it is and bears no penalty."""
 
@@ -57,7 +60,9 @@ class PositionEmbedding:
             raise ShapeMismatch(
                 f"has vectors for {self.sequence_length} positions, and gets {steps} steps: raise `sequence_length`"
             )
-        weights = {"position": Weight((self.sequence_length, features), self.initializer, self.regularizer)}
+        weights = {
+            "position": Weight((self.sequence_length, features), self.initializer, self.regularizer, self.constraint)
+        }
         return Plan(shape, weights, flops=size(shape), floats=size(shape)).frozen_unless(self.trainable)
 
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:

@@ -15,6 +15,7 @@ from annotated_types import Ge, Le, Lt
 from core.nn.activations import Activation, Sigmoid, Tanh
 from core.nn.arena import Run
 from core.nn.arrays import MOST, Array, Backward, Shape
+from core.nn.constraints import Constraint
 from core.nn.initializers import Drawn, GlorotUniform, Initializer, Orthogonal, Zeros
 from core.nn.layers.cells import GruCell, LstmCell, ResetFirstCell, SimpleCell
 from core.nn.layers.unrolling import Tape
@@ -47,6 +48,12 @@ class SimpleRnn:
     """A penalty on U."""
     bias_regularizer: Regularizer | None = None
     """A penalty on b."""
+    kernel_constraint: Constraint | None = None
+    """A constraint on W."""
+    recurrent_constraint: Constraint | None = None
+    """A constraint on U."""
+    bias_constraint: Constraint | None = None
+    """A constraint on b."""
     dropout: Share = 0.0
     """The share of the inputs that is left out while training, the same at all steps (Gal & Ghahramani 2016)."""
     recurrent_dropout: Share = 0.0
@@ -99,6 +106,12 @@ class Lstm:
     """A penalty on U."""
     bias_regularizer: Regularizer | None = None
     """A penalty on b."""
+    kernel_constraint: Constraint | None = None
+    """A constraint on W."""
+    recurrent_constraint: Constraint | None = None
+    """A constraint on U."""
+    bias_constraint: Constraint | None = None
+    """A constraint on b."""
     dropout: Share = 0.0
     """The share of the inputs that is left out while training, the same at all steps (Gal & Ghahramani 2016)."""
     recurrent_dropout: Share = 0.0
@@ -152,6 +165,12 @@ class Gru:
     """A penalty on U."""
     bias_regularizer: Regularizer | None = None
     """A penalty on b."""
+    kernel_constraint: Constraint | None = None
+    """A constraint on W."""
+    recurrent_constraint: Constraint | None = None
+    """A constraint on U."""
+    bias_constraint: Constraint | None = None
+    """A constraint on b."""
     dropout: Share = 0.0
     """The share of the inputs that is left out while training, the same at all steps (Gal & Ghahramani 2016)."""
     recurrent_dropout: Share = 0.0
@@ -199,11 +218,15 @@ def _plan(layer: Recurrent, shape: Shape, *, gates: int, bias: Shape, kept: int,
         )
     (steps, features), units = shape, layer.units
     weights = {
-        "kernel": Weight((features, gates * units), layer.kernel_initializer, layer.kernel_regularizer),
-        "recurrent_kernel": Weight((units, gates * units), layer.recurrent_initializer, layer.recurrent_regularizer),
+        "kernel": Weight(
+            (features, gates * units), layer.kernel_initializer, layer.kernel_regularizer, layer.kernel_constraint
+        ),
+        "recurrent_kernel": Weight(
+            (units, gates * units), layer.recurrent_initializer, layer.recurrent_regularizer, layer.recurrent_constraint
+        ),
     }
     if layer.use_bias:
-        weights["bias"] = Weight(bias, first or layer.bias_initializer, layer.bias_regularizer)
+        weights["bias"] = Weight(bias, first or layer.bias_initializer, layer.bias_regularizer, layer.bias_constraint)
     plan = Plan(
         (steps, units) if layer.return_sequences else (units,),
         weights,

@@ -13,6 +13,7 @@ import numpy as np
 from core.nn.activations import Activation, Linear
 from core.nn.arena import Run
 from core.nn.arrays import Array, Backward, Shape, size
+from core.nn.constraints import Constraint
 from core.nn.initializers import GlorotUniform, Initializer, Zeros
 from core.nn.layers.convolution import Conv1D, Conv2D
 from core.nn.layers.sliding import Count, Counts, checked, each
@@ -53,6 +54,10 @@ class Conv2DTranspose:
     """A penalty on the kernel."""
     bias_regularizer: Regularizer | None = None
     """A penalty on the bias."""
+    kernel_constraint: Constraint | None = None
+    """A constraint on the kernel."""
+    bias_constraint: Constraint | None = None
+    """A constraint on the bias."""
     trainable: bool = True
     """Whether it learns; if not, its weights stay as they are and bear no penalty."""
 
@@ -102,6 +107,10 @@ class Conv1DTranspose:
     """A penalty on the kernel."""
     bias_regularizer: Regularizer | None = None
     """A penalty on the bias."""
+    kernel_constraint: Constraint | None = None
+    """A constraint on the kernel."""
+    bias_constraint: Constraint | None = None
+    """A constraint on the bias."""
     trainable: bool = True
     """Whether it learns; if not, its weights stay as they are and bear no penalty."""
 
@@ -120,7 +129,8 @@ class Conv1DTranspose:
 
 Transposed: TypeAlias = Conv1DTranspose | Conv2DTranspose
 KEPT = ("filters", "kernel_size", "dilation_rate", "groups", "activation", "use_bias", "kernel_initializer",
-        "bias_initializer", "kernel_regularizer", "bias_regularizer", "trainable")  # fmt: skip
+        "bias_initializer", "kernel_regularizer", "bias_regularizer", "kernel_constraint", "bias_constraint",
+        "trainable")  # fmt: skip
 
 
 class _Spread(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from core.nn import activations, initializers, regularizers, schedules
+from core.nn import activations, constraints, initializers, regularizers, schedules
 from core.nn.activations import Activation
 from core.nn.arrays import Array, Shape
 from core.nn.layers import (
@@ -70,6 +70,7 @@ class ScheduleCase(NamedTuple):
 
 
 L2 = regularizers.L2(l2=0.03)
+SHORT = constraints.MaxNorm(max_value=0.5)
 ORTHOGONAL = regularizers.OrthogonalRegularizer()
 
 BENT = activation.ActivationLayer(activation=activations.Softplus())
@@ -463,6 +464,19 @@ REGULARIZERS: list[tuple[regularizers.Regularizer, float]] = [  # the penalty on
     (regularizers.L2(l2=0.5), 7.0),
     (regularizers.L1L2(l1=0.5, l2=0.5), 10.0),
     (regularizers.OrthogonalRegularizer(factor=0.5), 84.5),
+]
+
+CONSTRAINTS: list[tuple[constraints.Constraint, list[Any], list[Any]]] = [  # a weight (2, 3) before and after
+    (constraints.MaxNorm(), [[3, 1, -6], [4, -1, 8]], [[1.2, 1, -1.2], [1.6, -1, 1.6]]),
+    (constraints.MaxNorm(max_value=5, axis=1), [[3, 0, 4], [-6, 8, 0]], [[3, 0, 4], [-3, 4, 0]]),
+    (
+        constraints.MaxNorm(max_value=1, axis=(1, 0)),
+        [[1, 1, 1], [1, 2, 1]],
+        [[1 / 3, 1 / 3, 1 / 3], [1 / 3, 2 / 3, 1 / 3]],
+    ),
+    (constraints.UnitNorm(), [[3, 0, -6], [4, 0, 8]], [[0.6, 0, -0.6], [0.8, 0, 0.8]]),
+    (constraints.UnitNorm(axis=1), [[0.3, 0, 0.4], [0, 0, -5]], [[0.6, 0, 0.8], [0, 0, -1]]),
+    (constraints.NonNegative(), [[3, 0, -6], [-4, 1, 8]], [[3, 0, 0], [0, 1, 8]]),
 ]
 
 METRICS: list[tuple[Metric, list[Any], list[Any], float]] = [  # outputs, targets, value

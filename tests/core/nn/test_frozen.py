@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.nn.activations import Relu
+from core.nn.constraints import NonNegative
 from core.nn.layers.composite import Sequential
 from core.nn.layers.dense import Dense
 from core.nn.layers.dropout import Dropout
@@ -27,7 +28,7 @@ BASE = Sequential(
 TUNED = sequential(
     BASE,
     Dense(units=5, activation=Relu()),
-    Dense(units=4, kernel_regularizer=L2(), trainable=False),
+    Dense(units=4, kernel_regularizer=L2(), kernel_constraint=NonNegative(), trainable=False),
     BatchNormalization(trainable=False),
     Dense(units=2),
 )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from core.nn.activations import Relu
+from core.nn.constraints import MaxNorm
 from core.nn.initializers import Constant
 from core.nn.inspection import Look, Summary, look, measures
 from core.nn.layers.composite import Sequential
@@ -20,7 +21,7 @@ from tests.core.nn.cases import sequential
 from tests.core.nn.some import ATraining, classes
 
 DEEP = sequential(
-    Dense(units=6, activation=Relu()),
+    Dense(units=6, activation=Relu(), kernel_constraint=MaxNorm(max_value=0.5)),
     Sequential(layers=(Dense(units=5, kernel_regularizer=L2()), BatchNormalization())),
     Dropout(rate=0.5),
     Dense(units=4, trainable=False),

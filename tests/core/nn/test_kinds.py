@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from core.docstrings import attribute_docstrings
 from core.nn.activations import Activation, Relu
+from core.nn.constraints import Constraint
 from core.nn.initializers import Initializer
 from core.nn.kinds import Tagged, members
 from core.nn.layers.composite import Layer
@@ -28,6 +29,7 @@ TABLES: list[tuple[Any, list[Any]]] = [
     (Schedule, [case.schedule for case in cases.SCHEDULES]),
     (Initializer, [case[0] for case in cases.INITIALIZERS]),
     (Regularizer, [case[0] for case in cases.REGULARIZERS]),
+    (Constraint, [case[0] for case in cases.CONSTRAINTS]),
     (Metric, [case[0] for case in cases.METRICS]),
 ]
 ALL = [(kind, member) for kind, table in TABLES for member in table]

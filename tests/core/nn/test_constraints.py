@@ -1,0 +1,155 @@
+"""Weights are where their constraints hold them, after every step, and a step pays nothing for it."""
+
+import tracemalloc
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.nn.activations import Relu
+from core.nn.arena import Arena, Run
+from core.nn.arrays import Array
+from core.nn.constraints import Constraint, MaxNorm, NonNegative, UnitNorm
+from core.nn.layers.composite import Layer, Sequential
+from core.nn.layers.convolution import Conv2D
+from core.nn.layers.dense import Dense
+from core.nn.layers.recurrent import Lstm
+from core.nn.network import Network
+from core.nn.optimizers.descent import GradientDescent
+from core.nn.plan import ShapeMismatch
+from core.nn.schedules import ConstantRate
+from core.nn.training import Step, Training
+from tests.core.nn.cases import CONSTRAINTS, L2, LAYERS, SHORT, LayerCase, sequential
+from tests.core.nn.some import ATraining, classes
+from tests.core.nn.test_training import through_json
+
+PARTS = (
+    Dense(units=6, activation=Relu(), kernel_constraint=SHORT, bias_constraint=NonNegative()),
+    Dense(units=5, kernel_constraint=UnitNorm(axis=1)),
+    Dense(units=2, kernel_constraint=NonNegative()),
+)
+HELD = sequential(*PARTS)
+FAST = GradientDescent(learning_rate=ConstantRate(learning_rate=0.5))
+
+
+def applied(constraint: Constraint, weight: Any, dtype: Any = np.float64) -> Array:
+    """What becomes of a weight."""
+    held = np.array(weight, dtype)
+    constraint.apply(held, np.empty_like(held), Run(Arena(dtype), training=True))
+    return held
+
+
+@pytest.mark.parametrize(("constraint", "before", "after"), CONSTRAINTS, ids=lambda v: getattr(v, "type", ""))
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_constraint_brings_a_weight_back(constraint: Constraint, before: Any, after: Any, dtype: Any) -> None:
+    np.testing.assert_allclose(applied(constraint, before, dtype), after, rtol=1e-6)
+
+
+@pytest.mark.parametrize("constraint", [MaxNorm(), UnitNorm(), NonNegative()], ids=lambda c: c.type)
+def test_a_bias_is_held_number_by_number(constraint: Constraint) -> None:
+    found = applied(constraint, [3, -4, 0])
+    expected = {"max_norm": [2, -2, 0], "unit_norm": [1, -1, 0], "non_negative": [3, 0, 0]}
+    np.testing.assert_allclose(found, expected[constraint.type])
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (3, 2, 4, 6), (1, 8)])
+@pytest.mark.parametrize("max_value", [0.5, 2.0, 100.0])
+def test_max_norm_is_that_of_pytorch(torch: Any, shape: tuple[int, ...], max_value: float) -> None:
+    weight = np.random.default_rng(0).standard_normal(shape)
+    theirs = torch.renorm(torch.from_numpy(weight), p=2, dim=len(shape) - 1, maxnorm=max_value).numpy()
+    np.testing.assert_allclose(applied(MaxNorm(max_value=max_value), weight), theirs, rtol=1e-6)
+
+
+def test_weights_within_the_bound_stay_to_the_last_bit() -> None:
+    weight = np.random.default_rng(0).uniform(-0.1, 0.1, (5, 3)).astype(np.float32)
+    assert applied(MaxNorm(), weight, np.float32).tobytes() == weight.tobytes()
+
+
+def test_constraints_hold_after_every_step() -> None:
+    training = ATraining(classes(50, validation=10), HELD, optimizer=FAST, training=Training(epochs=3, batch_size=8))
+    assert training.state is not None
+    first, second, third = training.network.views(training.weights, training.state.statistics).parts
+    reached = 0.0
+    for item in training.items():
+        longest = float(np.linalg.norm(first.weights["kernel"], axis=0).max())
+        reached = max(reached, longest)
+        assert longest <= 0.5 * (1 + 1e-6)
+        assert first.weights["bias"].min() >= 0
+        np.testing.assert_allclose(np.linalg.norm(second.weights["kernel"], axis=1), 1, rtol=1e-6)
+        assert third.weights["kernel"].min() >= 0
+        assert isinstance(item, Step) or item.metrics["loss"] < 1
+    assert reached == pytest.approx(0.5)
+
+
+def test_a_step_is_the_optimizers_and_then_the_constraints() -> None:
+    free = sequential(*(replace(layer, kernel_constraint=None, bias_constraint=None) for layer in PARTS))
+    held, alone = (ATraining(classes(), net, optimizer=FAST) for net in (HELD, free))
+    assert held.weights.tobytes() == alone.weights.tobytes()
+    held.run(1), alone.run(1)
+    assert alone.state is not None
+    for layer, view in zip(PARTS, alone.network.views(alone.weights, alone.state.statistics).parts, strict=True):
+        for name, weight in view.weights.items():
+            constraint = getattr(layer, f"{name}_constraint")
+            weight[...] = applied(constraint, weight, np.float32) if constraint else weight
+    assert held.weights.tobytes() == alone.weights.tobytes()
+
+
+@pytest.mark.parametrize("cut", [1, 4, 9, 16])
+def test_a_constrained_training_goes_on_bit_for_bit(cut: int) -> None:
+    whole, first = (ATraining(classes(50, validation=10), HELD) for _ in range(2))
+    expected = whole.run()
+    before = first.run(cut)
+    assert first.state is not None
+    second = ATraining(first.data, HELD, state=through_json(first.state))
+    assert before + second.run() == expected
+    assert second.weights.tobytes() == whole.weights.tobytes()
+
+
+def test_a_constraint_allocates_nothing_after_the_second_step() -> None:
+    units = 65_536
+    net = sequential(Dense(units=units, kernel_constraint=SHORT, bias_constraint=UnitNorm()), Dense(units=2))
+    training = ATraining(classes(8), net, optimizer=FAST, training=Training(epochs=8, batch_size=1, metrics=()))
+    made = training.items()
+    next(made), next(made)
+    tracemalloc.start()
+    next(made)
+    tracemalloc.reset_peak()
+    before, _ = tracemalloc.get_traced_memory()
+    for _ in range(4):
+        next(made)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak - before < 4 * units  # not even the lengths
+
+
+def held_everywhere(case: LayerCase) -> Layer:
+    """The layer with a penalty and a constraint wherever it takes one."""
+    given = {field.name: L2 if field.name.endswith("regularizer") else SHORT for field in fields(case.layer)
+             if field.name.endswith(("regularizer", "constraint"))}  # fmt: skip
+    layer: Any = case.layer
+    held: Layer = replace(layer, **given)
+    return held
+
+
+@pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.layer.type)
+def test_every_weight_that_may_bear_a_penalty_may_be_held(case: LayerCase) -> None:
+    plan = held_everywhere(case).plan(case.input_shape)
+    for name, weight in plan.weights.items():
+        assert (weight.constraint is None) == (weight.regularizer is None), name
+        assert weight.constraint in (None, SHORT)
+
+
+LACKING: list[tuple[Layer, tuple[int, ...]]] = [
+    (Dense(units=3, kernel_constraint=MaxNorm(axis=2)), (4,)),
+    (Dense(units=3, bias_constraint=UnitNorm(axis=(0, 1))), (4,)),
+    (Conv2D(filters=2, kernel_size=1, kernel_constraint=MaxNorm(axis=(0, 1, 2, 4))), (3, 3, 1)),
+    (Lstm(units=2, recurrent_constraint=UnitNorm(axis=(1, 1))), (3, 2)),
+]
+
+
+@pytest.mark.parametrize(("layer", "shape"), LACKING, ids=lambda v: getattr(v, "type", ""))
+def test_an_axis_that_the_weight_lacks_is_refused_with_its_place(layer: Any, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeMismatch, match=rf"layer 1 \({layer.type}\) gets a constraint .* axes") as refused:
+        Network(sequential(Sequential(layers=(layer,))), shape)
+    assert refused.value.path == ("layers", 0, "layers", 0)
