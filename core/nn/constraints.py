@@ -1,6 +1,7 @@
 """What weights are held to: after each step of the optimizer they are brought back to where they may be.
 
-Where `axis` is left out, a length is taken over all axes but the last: over the incoming weights of one unit.
+It happens in place, with scratch of the weight's shape. Where `axis` is left out, a length is taken over all axes but
+the last: over the incoming weights of one unit.
 """
 
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ LEAST = 1e-7
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MaxNorm:
-    """Shortens the incoming weights of each unit to a largest length (Srebro & Shraibman 2005)."""
+    """Shortens the incoming weights of each unit to a largest length (Srivastava et al. 2014, section 5.1)."""
 
     type: Literal["max_norm"] = "max_norm"
     max_value: Annotated[float, Gt(0)] = 2.0
@@ -36,7 +37,7 @@ class MaxNorm:
         return _has(shape, self.axis)
 
     def apply(self, weight: Array, scratch: Array, run: Run) -> None:
-        """`w ← w · c / max(|w|, c)`, in place; scratch has the weight's shape."""
+        """`w ← w · c / max(|w|, c)`, in place."""
         lengths = _lengths(weight, self.axis, scratch, run)
         np.maximum(lengths, self.max_value, out=lengths)
         np.divide(self.max_value, lengths, out=lengths)
@@ -56,7 +57,7 @@ class UnitNorm:
         return _has(shape, self.axis)
 
     def apply(self, weight: Array, scratch: Array, run: Run) -> None:
-        """`w ← w / |w|`, in place, where they are not all 0; scratch has the weight's shape."""
+        """`w ← w / |w|`, in place, where they are not all 0."""
         lengths = _lengths(weight, self.axis, scratch, run)
         np.maximum(lengths, LEAST, out=lengths)
         weight /= lengths
