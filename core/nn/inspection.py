@@ -130,7 +130,7 @@ def look(
         for view, copy in kept:
             np.copyto(view, copy)
         for constraint, weight, scratch in tapped.constrained(aside.weights, np.empty_like(gradient)):
-            constraint.apply(weight, scratch, run)
+            constraint.apply(weight, scratch, Arena(gradient.dtype))
         return Look(lost, tuple(one.told(before, arrays=arrays) for one in passes))
 
 

@@ -137,6 +137,9 @@ class Learner:
         self.views = network.views(state.weights, state.statistics, self.gradient)
         self.frozen = [(view, view.copy()) for view in network.frozen(state.weights)]
         self.constrained = network.constrained(state.weights, self.gradient)  # no gradient is wanted after the update
+        self.lengths = Arena(
+            state.weights.dtype
+        )  # of its own: an optimizer may take more of a step's than of another's
         self.statistics_before = state.statistics.copy()
         bucketed = training.bucket_by_length and data.lengths is not None
         self.buckets = Buckets(network, data.lengths) if bucketed else None
@@ -157,7 +160,8 @@ class Learner:
         for weights, kept in self.frozen:  # an optimizer may change weights without a gradient, such as by decay
             np.copyto(weights, kept)
         for constraint, weights, scratch in self.constrained:
-            constraint.apply(weights, scratch, run)
+            constraint.apply(weights, scratch, self.lengths)
+        self.lengths.rewind()
         state.step += 1
         if state.step % FLUSH_STEPS == 0:
             flush(state.slots)
