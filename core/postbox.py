@@ -33,7 +33,7 @@ class Channel(filesystem.Channel):  # type: ignore[misc]  # kombu ships no types
         return [routing_key]
 
     def _put(self, queue: str, payload: Any, **_: object) -> None:
-        folder = Path(self.data_folder_out)
+        folder = self._folder()
         name = f"{time_ns():020d}_{uuid.uuid4()}.{queue}.msg"
         draft = folder / f"{name}.draft"
         draft.write_text(dumps(payload))
@@ -45,6 +45,15 @@ class Channel(filesystem.Channel):  # type: ignore[misc]  # kombu ships no types
             if payload is not None:
                 return payload
         raise Empty
+
+    def _size(self, queue: str) -> int:
+        return sum(1 for _ in self._folder().glob(f"*.{queue}.msg"))
+
+    def _folder(self) -> Path:
+        """The folder, made anew where someone has tidied it away."""
+        folder = Path(self.data_folder_out)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
 
 def _take(message: Path) -> Any:

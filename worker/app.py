@@ -30,6 +30,10 @@ from worker.work import work
 LOST_WAIT = 0.2
 """Seconds after a child's death until its slot and its bell are free again (Celery waits 10)."""
 
+PATIENCE = 5
+"""Seconds of the broker's silence, in what a worker asks it, after which the worker connects anew: its connection may
+have been forgotten by what lies between, and nothing tells of that (kombu waits for ever, or 50 s)."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -86,7 +90,13 @@ def _require_tables(settings: Settings) -> None:
 
 def _app(settings: Settings, prefix: str, stop: Stop) -> Celery:
     """Celery with the one task there is, done at a desk that each child sets up after its fork."""
-    app = celery_app(settings)
+    app = celery_app(
+        settings,
+        health_check_interval=PATIENCE,
+        socket_connect_timeout=PATIENCE,
+        socket_keepalive=True,
+        socket_timeout=PATIENCE,
+    )
     app.conf.update(
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,

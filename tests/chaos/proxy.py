@@ -8,6 +8,9 @@ from enum import Enum
 
 COMMIT = b"COMMIT"
 
+Pair = tuple[socket.socket, socket.socket]
+"""A client's end and the server's."""
+
 
 class State(Enum):
     """What becomes of bytes."""
@@ -26,7 +29,8 @@ class Proxy:
         self._upstream = upstream
         self._state = State.OPEN
         self._armed = False
-        self._pairs: set[tuple[socket.socket, socket.socket]] = set()
+        self._pairs: set[Pair] = set()
+        self._forgotten: set[Pair] = set()
         self._lock = threading.Lock()
         self._moved = threading.Condition(self._lock)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -43,10 +47,17 @@ class Proxy:
 
     def reset(self) -> None:
         """Cut all connections that there are."""
-        with self._lock:
+        with self._moved:
             pairs = list(self._pairs)
+            self._forgotten.clear()
+            self._moved.notify_all()
         for pair in pairs:
             _close(*pair)
+
+    def forget(self) -> None:
+        """Pass on nothing more of the connections that there are, and say so to nobody, as a firewall does."""
+        with self._lock:
+            self._forgotten |= self._pairs
 
     def cut_next_commit(self) -> None:
         """Let the next COMMIT through and cut its connection before the answer passes."""
@@ -80,45 +91,50 @@ class Proxy:
         if self._state is State.CUT:
             _close(client)
             return
-        self._pass()
+        self._pass(None)
         try:
             server = socket.create_connection(("127.0.0.1", self._upstream), timeout=5)
         except OSError:
             _close(client)
             return
         server.settimeout(None)
+        pair = client, server
         with self._lock:
-            self._pairs.add((client, server))
+            self._pairs.add(pair)
         cut = threading.Event()
-        threading.Thread(target=self._asks, args=[client, server, cut], daemon=True).start()
-        self._answers(client, server, cut)
-        _close(client, server)
+        threading.Thread(target=self._asks, args=[pair, cut], daemon=True).start()
+        self._answers(pair, cut)
+        _close(*pair)
         with self._lock:
-            self._pairs.discard((client, server))
+            self._pairs.discard(pair)
+            self._forgotten.discard(pair)
 
-    def _asks(self, client: socket.socket, server: socket.socket, cut: threading.Event) -> None:
+    def _asks(self, pair: Pair, cut: threading.Event) -> None:
+        client, server = pair
         with contextlib.suppress(OSError):
             while data := client.recv(65_536):
-                self._pass()
+                self._pass(pair)
                 if self._armed and COMMIT in data:
                     self._armed = False
                     cut.set()
                 server.sendall(data)
-        _close(client, server)
+        _close(*pair)
 
-    def _answers(self, client: socket.socket, server: socket.socket, cut: threading.Event) -> None:
+    def _answers(self, pair: Pair, cut: threading.Event) -> None:
+        client, server = pair
         with contextlib.suppress(OSError):
             while data := server.recv(65_536):
                 if cut.is_set():
                     return
-                self._pass()
+                self._pass(pair)
                 if self.delay:
                     time.sleep(self.delay)
                 client.sendall(data)
 
-    def _pass(self) -> None:
+    def _pass(self, pair: Pair | None) -> None:
+        """Wait until bytes of this connection pass."""
         with self._moved:
-            self._moved.wait_for(lambda: self._state is not State.SILENT)
+            self._moved.wait_for(lambda: self._state is not State.SILENT and pair not in self._forgotten)
 
 
 def _close(*sockets: socket.socket) -> None:

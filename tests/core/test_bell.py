@@ -93,15 +93,16 @@ def test_reachable_answers_in_its_time_even_if_the_broker_does_not(tmp_path: Pat
 def test_what_was_owed_is_rung_when_the_broker_is_back(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
-    blocked = folder / "broker"
     chosen = settings(folder)
     bell = Bell(chosen, patience=0.05)
-    (blocked / "queue").rmdir()
+    queue = folder / "broker" / "queue"
+    queue.rmdir()
+    queue.touch()
     bell.ring()
     assert not bell.reachable(SOON)
-    (blocked / "queue").mkdir()
+    queue.unlink()
     until = time.monotonic() + SOON
-    while not list((blocked / "queue").iterdir()):
+    while not (queue.is_dir() and list(queue.iterdir())):
         assert time.monotonic() < until
         time.sleep(0.01)
     assert bell.reachable(SOON)
