@@ -16,7 +16,8 @@ from typing import Self
 import httpx
 
 from core.store.sessions import Sessions
-from tests.chaos.faults import FAULTS, Fault
+from tests.chaos.faults import FAULTS
+from tests.chaos.faults.fault import Fault
 from tests.chaos.place import NotSo, Place, a_place
 from tests.chaos.rounds import End, Round, Verdict, undisturbed
 
