@@ -122,11 +122,12 @@ class Rprop:
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
         """`f ← f · η⁺` or `f · η⁻` by the sign of `g · last`, then `w ← w − η · f · sign(g)`."""
-        for scratch, w, g, last, factor in blocks(run, weights, gradient, slots["last"], slots["factor"]):
+        spare = run.empty(weights.shape, np.bool_)
+        vectors = (slots["last"], slots["factor"], spare)
+        for scratch, w, g, last, factor, changed in blocks(run, weights, gradient, *vectors):
             np.multiply(np.sign(g, out=scratch), np.sign(last, out=last), out=last)
-            changed = np.less(last, 0)
-            np.multiply(factor, self.eta_plus, out=factor, where=np.greater(last, 0))
-            np.multiply(factor, self.eta_minus, out=factor, where=changed)
+            np.multiply(factor, self.eta_plus, out=factor, where=np.greater(last, 0, out=changed))
+            np.multiply(factor, self.eta_minus, out=factor, where=np.less(last, 0, out=changed))
             np.clip(factor, self.min_factor, self.max_factor, out=factor)
             np.copyto(last, g)
             np.copyto(last, 0, where=changed)

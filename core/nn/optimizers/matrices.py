@@ -2,13 +2,13 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 
 from core.nn.arena import Run
-from core.nn.arrays import Array
+from core.nn.arrays import Array, Shape, size
 from core.nn.optimizers.moments import Adam
 from core.nn.optimizers.slots import Slots, each_weight
 from core.nn.schedules import ConstantRate, Schedule
@@ -40,24 +40,44 @@ class Muon:
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
         """`m ← μ·m + (1 − μ)·g`, `w ← w − η · √max(1, units / inputs) · orthogonal(μ·m + (1 − μ)·g)`."""
         others = Adam()
+        spare = run.empty((5, max((size(shape) for shape in run.shapes if len(shape) == 2), default=0)))
         for w, g, mean, square in each_weight(run, weights, gradient, slots["mean"], slots["square"]):
             if w.ndim != 2:
                 flat = {"mean": mean.reshape(-1), "square": square.reshape(-1)}
                 others.update(w.reshape(-1), g.reshape(-1), flat, step, rate, run)
                 continue
+            along, scratch = (_shaped(part, w.shape) for part in spare[:2])
+            np.multiply(g, 1 - self.momentum, out=scratch)
             mean *= self.momentum
-            mean += (1 - self.momentum) * g
-            along = self.momentum * mean + (1 - self.momentum) * g if self.nesterov else mean
-            w -= rate * math.sqrt(max(1, w.shape[1] / w.shape[0])) * self.orthogonal(along)
+            mean += scratch
+            np.copyto(along, mean)
+            if self.nesterov:
+                along *= self.momentum
+                along += scratch
+            self._make_orthogonal(along, spare[1:])
+            along *= rate * math.sqrt(max(1, w.shape[1] / w.shape[0]))
+            w -= along
 
-    def orthogonal(self, matrix: Array) -> Any:
-        """A matrix of the same shape and singular vectors, whose singular values are all near 1.
+    def _make_orthogonal(self, matrix: Array, spare: Array) -> None:
+        """Bring all singular values near 1, in place, with four pieces of scratch.
 
         Each step maps them by `3.4445·s − 4.775·s³ + 2.0315·s⁵`, a quintic of Newton and Schulz's kind.
         """
-        wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-        x = wide / max(float(np.linalg.norm(wide)), self.epsilon)
+        tall = matrix.shape[0] > matrix.shape[1]
+        x, product = (part.T if tall else part for part in (matrix, _shaped(spare[0], matrix.shape)))
+        x /= max(float(np.linalg.norm(x)), self.epsilon)
+        square, scaled, factor = (_shaped(part, (len(x), len(x))) for part in spare[1:])
         for _ in range(self.ns_steps):
-            square = x @ x.T
-            x = 3.4445 * x + (-4.775 * square + 2.0315 * square @ square) @ x
-        return x if matrix.shape[0] <= matrix.shape[1] else x.T
+            np.matmul(x, x.T, out=square)
+            np.multiply(square, 2.0315, out=scaled)
+            np.matmul(scaled, square, out=factor)
+            square *= -4.775
+            factor += square
+            np.matmul(factor, x, out=product)
+            x *= 3.4445
+            x += product
+
+
+def _shaped(part: Array, shape: Shape) -> Array:
+    """As much of a piece of scratch as this shape takes."""
+    return part[: size(shape)].reshape(shape)

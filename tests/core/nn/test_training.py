@@ -23,13 +23,14 @@ from core.nn.metrics.labels import Accuracy
 from core.nn.metrics.numbers import MeanAbsoluteError
 from core.nn.optimizers.descent import GradientDescent, StochasticGradientDescent
 from core.nn.optimizers.moments import Adam
+from core.nn.optimizers.slots import BLOCK
 from core.nn.optimizers.wrappers import ClipByNorm
 from core.nn.schedules import ConstantRate, CosineDecay
 from core.nn.state import State
 from core.nn.stopping import Convergence, EarlyStopping, ReduceLrOnPlateau, TargetMetric
 from core.nn.training import Diverged, Epoch, Step, Training
 from tests.core.nn.cases import METRICS, OPTIMIZERS, sequential
-from tests.core.nn.some import ATraining, Rows, classes, line
+from tests.core.nn.some import STATEFUL, ATraining, Rows, classes, line
 
 BIG, ZEROS = Constant(value=100), Constant(value=0)
 FULL_BATCH = Training(epochs=100, batch_size=5, shuffle=False, metrics=(MeanAbsoluteError(),))
@@ -285,10 +286,22 @@ def test_moving_statistics_survive_a_divergent_step() -> None:
     assert np.isfinite(training.state.statistics).all()
 
 
-def test_a_step_allocates_no_arrays_after_the_second() -> None:
-    rows = 2048
-    training = ATraining(classes(rows * 8), training=Training(epochs=1, batch_size=rows, metrics=()))
-    made = training.items()
+WIDE = sequential(Dense(units=300), Dense(units=240), Dense(units=2))
+"""Its weights are more than a block."""
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: o.type)
+@pytest.mark.parametrize(
+    ("architecture", "rows", "largest"),
+    [(STATEFUL, 2048, 2048 * 8 * 4), (WIDE, 2, BLOCK)],
+    ids=["of the rows", "of the weights"],
+)
+def test_a_step_allocates_no_arrays_after_the_second(
+    architecture: Any, rows: int, largest: int, optimizer: Any
+) -> None:
+    """Not even one array of the hidden layer, where a number a row is borne; of the weights not even a byte each."""
+    rules = Training(epochs=1, batch_size=rows, metrics=())
+    made = ATraining(classes(rows * 12), architecture, optimizer=optimizer, training=rules).items()
     next(made), next(made)
     tracemalloc.start()
     next(made)
@@ -298,8 +311,7 @@ def test_a_step_allocates_no_arrays_after_the_second() -> None:
         next(made)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    hidden = rows * 8 * 4
-    assert peak - before < hidden  # not even one array of the hidden layer; a number a row is borne
+    assert peak - before < largest
 
 
 def denormal(numbers: Any) -> Any:
