@@ -33,8 +33,15 @@ def flush(slots: Slots) -> None:
 
 
 def blocks(run: Run, weights: Array, *vectors: Array) -> Iterator[tuple[Array, ...]]:
-    """The vectors cut into blocks, each with a piece of scratch of its length in front."""
-    spare = run.empty((min(BLOCK, len(weights)),))
+    """The vectors cut into blocks, each with a piece of scratch of its length in front.
+
+    The scratch is asked for at once. An optimizer around another asks before that one does, which may do so at some
+    steps only: the arena hands out by order.
+    """
+    return _blocks(run.empty((min(BLOCK, len(weights)),)), weights, *vectors)
+
+
+def _blocks(spare: Array, weights: Array, *vectors: Array) -> Iterator[tuple[Array, ...]]:
     if len(weights) <= BLOCK:
         yield spare, weights, *vectors
         return

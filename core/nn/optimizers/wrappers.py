@@ -212,10 +212,11 @@ class ExponentialMovingAverage:
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
         """The inner step, then `a ← μ·a + (1 − μ)·w`; the mean begins at the first weights."""
         average = slots["average"]
+        pieces = blocks(run, weights, average)
         if step == 0:
             np.copyto(average, weights)
         self.optimizer.update(weights, gradient, _inner(slots), step, rate, run)
-        for scratch, w, a in blocks(run, weights, average):
+        for scratch, w, a in pieces:
             np.multiply(w, 1 - self.momentum, out=scratch)
             a *= self.momentum
             a += scratch
@@ -247,12 +248,13 @@ class Lookahead:
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
         """The inner step; at every `sync_period`-th `s ← s + α · (w − s)` and `w ← s`."""
         slow = slots["slow"]
+        pieces = blocks(run, weights, slow)
         if step == 0:
             np.copyto(slow, weights)
         self.optimizer.update(weights, gradient, _inner(slots), step, rate, run)
         if (step + 1) % self.sync_period:
             return
-        for scratch, w, s in blocks(run, weights, slow):
+        for scratch, w, s in pieces:
             np.subtract(w, s, out=scratch)
             scratch *= self.slow_step_size
             s += scratch
