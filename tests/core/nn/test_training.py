@@ -30,7 +30,7 @@ from core.nn.state import State
 from core.nn.stopping import Convergence, EarlyStopping, ReduceLrOnPlateau, TargetMetric
 from core.nn.training import Diverged, Epoch, Step, Training
 from tests.core.nn.cases import METRICS, OPTIMIZERS, sequential
-from tests.core.nn.some import STATEFUL, ATraining, Rows, classes, line
+from tests.core.nn.some import STATEFUL, WIDE, ATraining, Rows, classes, line
 
 BIG, ZEROS = Constant(value=100), Constant(value=0)
 FULL_BATCH = Training(epochs=100, batch_size=5, shuffle=False, metrics=(MeanAbsoluteError(),))
@@ -284,10 +284,6 @@ def test_moving_statistics_survive_a_divergent_step() -> None:
         training.run()
     assert training.state is not None
     assert np.isfinite(training.state.statistics).all()
-
-
-WIDE = sequential(Dense(units=300), Dense(units=240), Dense(units=2))
-"""Its weights are more than a block."""
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: o.type)
