@@ -289,7 +289,7 @@ def test_moving_statistics_survive_a_divergent_step() -> None:
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: o.type)
 @pytest.mark.parametrize(
     ("architecture", "rows", "largest"),
-    [(STATEFUL, 2048, 2048 * 8 * 4), (WIDE, 2, BLOCK)],
+    [(STATEFUL, 8192, 8192 * 8 * 4), (WIDE, 2, BLOCK)],
     ids=["of the rows", "of the weights"],
 )
 def test_a_step_allocates_no_arrays_after_the_second(
