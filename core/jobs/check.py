@@ -25,6 +25,7 @@ from core.nn.losses.classes import CrossEntropy
 from core.nn.losses.kind import Misfit, Targets
 from core.nn.losses.numbers import MeanSquaredError
 from core.nn.metrics import USUAL, Metric
+from core.nn.metrics.ranks import OfRanks, kept_bytes
 from core.nn.network import Network
 from core.nn.plan import Plan, ShapeMismatch
 from core.nn.training import Training
@@ -139,7 +140,8 @@ def check(spec: JobSpec, signature: Signature, limits: Limits) -> Estimate:
         layers=list(_layers(spec.architecture, plan, "/architecture")),
         output_shape=plan.output_shape,
         bytes=signature.bytes
-        + 4 * (vectors * plan.parameters + arenas * sum(batch * p.floats + p.scratch for p in plans)),
+        + 4 * (vectors * plan.parameters + arenas * sum(batch * p.floats + p.scratch for p in plans))
+        + _ranked(resolved, signature),
         flops=3 * batch * sum(p.flops for p in plans) + 4 * (1 + slots) * plan.parameters,
         steps=spec.training.steps(signature.train_rows),
         warnings=[*signature.warnings, *_warnings(spec, signature)],
@@ -162,6 +164,13 @@ def _arenas(spec: JobSpec, network: Network) -> int:
         return len(list(shorter(network)))
     except ShapeMismatch as error:
         raise InvalidSpec([(pointer, f"the net {error.message}; or leave it out")]) from None
+
+
+def _ranked(resolved: Resolved, signature: Signature) -> int:
+    """The bytes of the metrics that keep the scores of all rows, of the split that has more of them."""
+    rows = max(signature.train_rows, signature.validation_rows)
+    ranks = [metric for metric in resolved.training.metrics or () if isinstance(metric, OfRanks)]
+    return len(ranks) * kept_bytes(rows, resolved.network.output_shape)
 
 
 def _loss_for(target: Numbers | Classes, output_shape: Shape) -> Loss:

@@ -5,6 +5,7 @@ Saved at any step and loaded again, it leads to the same weights to the last bit
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from core.nn.arrays import Array
+from core.nn.metrics.kind import Sums
 from core.nn.network import Network
 from core.nn.optimizers.wrappers import Optimizer
 
@@ -42,7 +44,7 @@ class State:
     epoch: int = 0
     position: int = 0
     """How many rows of this epoch are done."""
-    sums: dict[str, list[float]] = field(default_factory=dict)
+    sums: dict[str, Sums] = field(default_factory=dict)
     """What the metrics have gathered of this epoch."""
     best: Best | None = None
     waited: int = 0
@@ -63,7 +65,8 @@ class State:
     def arrays(self) -> dict[str, Array]:
         """All vectors by name."""
         named = {name: getattr(self, name) for name in _VECTORS}
-        return named | {f"slots.{name}": vector for name, vector in self.slots.items()}
+        named |= {f"slots.{name}": vector for name, vector in self.slots.items()}
+        return named | {f"sums.{name}": np.array(own) for name, own in self.sums.items()}
 
     def counters(self) -> dict[str, Any]:
         """All else, as JSON can hold it (numbers of any size, none of them rounded)."""
@@ -77,17 +80,21 @@ class State:
         rng = np.random.Generator(np.random.PCG64())
         rng.bit_generator.state = counters["rng"]
         best = counters["best"] and Best(**counters["best"])
-        slots = {
-            name.removeprefix("slots."): array.copy() for name, array in arrays.items() if name.startswith("slots.")
-        }
+        slots = {name: vector.copy() for name, vector in _under("slots.", arrays).items()}
+        gathered = _under("sums.", arrays) or counters.get("sums", {})  # an older one had them among its counters
+        sums = {name: array("d", own) for name, own in gathered.items()}
         vectors = {name: arrays[name].copy() for name in _VECTORS}
         counted = {name: counters[name] for name in _COUNTERS if name in counters}  # an older one knew fewer of them
-        return State(rng=rng, slots=slots, best=best, **vectors, **counted)
+        return State(rng=rng, slots=slots, sums=sums, best=best, **vectors, **counted)
 
 
 _VECTORS = ("weights", "statistics", "best_weights", "best_statistics", "order")
-_COUNTERS = ("step", "epoch", "position", "sums", "waited", "still", "last_loss", "rate_factor", "plateau",
+_COUNTERS = ("step", "epoch", "position", "waited", "still", "last_loss", "rate_factor", "plateau",
              "plateau_waited", "cooling", "stop")  # fmt: skip
+
+
+def _under(prefix: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.removeprefix(prefix): own for name, own in arrays.items() if name.startswith(prefix)}
 
 
 def start(network: Network, optimizer: Optimizer, seed: int) -> State:

@@ -3,6 +3,7 @@
 A rule looks at the metrics of each epoch; what it has to remember stands in the training's state.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -21,7 +22,9 @@ def ascends(name: str) -> bool:
 
 
 def better(name: str, value: float, than: float, by: float = 0.0) -> bool:
-    """Whether `value` of the metric `name` is better than another, by more than `by`."""
+    """Whether `value` of the metric `name` is better than another, by more than `by`; any is better than none, NaN."""
+    if math.isnan(than):
+        return not math.isnan(value)
     return value > than + by if ascends(name) else value < than - by
 
 

@@ -20,6 +20,7 @@ from core.nn.data import Data
 from core.nn.inspection import Path, first_nonfinite, look, measures
 from core.nn.losses import Loss
 from core.nn.metrics import Metric
+from core.nn.metrics.kind import Sums, nothing
 from core.nn.network import Network
 from core.nn.optimizers.slots import FLUSH_STEPS, flush
 from core.nn.optimizers.wrappers import Optimizer
@@ -173,11 +174,12 @@ class Learner:
     def end_epoch(self) -> Epoch:
         """Measure, keep the best weights, and see whether it is enough."""
         state = self.state
-        metrics = self._values(state.sums, self.rows) | self._validate()
+        metrics = self._values(state.sums, self.rows)
+        state.sums = {}
+        metrics |= self._validate()
         state.epoch += 1
         metrics |= self._looked()
         state.position = 0
-        state.sums = {}
         self._keep_best(metrics)
         state.stop = self._why_stop(metrics)
         state.last_loss = metrics["loss"]
@@ -254,22 +256,22 @@ class Learner:
         rows = tuple(int(turn[state.position + row]) for row in found.rows)
         return Diverged(state.step + 1, state.epoch + 1, where, loss, path=found.path, rows=rows)
 
-    def _measure(self, sums: dict[str, list[float]], loss: float, outputs: Array, targets: Any, run: Run) -> None:
+    def _measure(self, sums: dict[str, Sums], loss: float, outputs: Array, targets: Any, run: Run) -> None:
         """Gather a batch's loss, by what its rows or steps weigh together, and its metrics."""
         if not sums:
-            sums["loss"] = [0.0]
-            sums |= {metric.type: [0.0] * metric.width for metric in self.metrics}
+            sums["loss"] = nothing(1)
+            sums |= {metric.type: nothing(metric.width) for metric in self.metrics}
         weights = run.weights
         if weights is None:
             sums["loss"][0] += loss * len(outputs)
         else:
             total = float(np.add.reduce(weights, axis=None))
             sums["loss"][0] += loss * total
-            sums.setdefault("weight", [0.0])[0] += total
+            sums.setdefault("weight", nothing(1))[0] += total
         if self.metrics:
             self._add_metrics(sums, outputs, targets, run)
 
-    def _add_metrics(self, sums: dict[str, list[float]], outputs: Array, targets: Any, run: Run) -> None:
+    def _add_metrics(self, sums: dict[str, Sums], outputs: Array, targets: Any, run: Run) -> None:
         """Numbers as they are predicted, of classes the logits; of both only the steps that are there."""
         answers = self.loss.link(outputs) if self.loss.predicts == "numbers" else outputs
         if run.mask is not None:
@@ -280,7 +282,7 @@ class Learner:
         for metric in self.metrics if len(answers) else ():
             metric.add(sums[metric.type], answers, targets)
 
-    def _values(self, sums: dict[str, list[float]], rows: int) -> dict[str, float]:
+    def _values(self, sums: dict[str, Sums], rows: int) -> dict[str, float]:
         """The loss and the metrics that so many rows have gathered; 0 where none of their steps is there."""
         counted = sums["weight"][0] if "weight" in sums else rows
         loss = {"loss": sums["loss"][0] / counted if counted else 0.0}
@@ -291,7 +293,7 @@ class Learner:
         if self.x_validation is None:
             return {}
         state = self.state
-        sums: dict[str, list[float]] = {}
+        sums: dict[str, Sums] = {}
         views = self.network.views(state.weights, state.statistics)
         for start in range(0, len(self.x_validation), VALIDATED):
             part = slice(start, start + VALIDATED)

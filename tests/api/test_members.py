@@ -126,3 +126,14 @@ def test_every_member_that_the_document_offers_is_posted(embedded: Api) -> None:
     offered = sorted(filter(None, types))
     posted = {type(member_of(case)): member_of(case).type for table, _ in KINDS for case in table}
     assert offered == sorted([*posted.values(), *members(Data)]), "each member needs a row in tests/core/nn/cases.py"
+
+
+def test_a_metric_that_is_not_defined_is_null(embedded: Api) -> None:
+    body = a_body([[1], [2]], [[0], [0]], dense(1), loss="binary_cross_entropy")
+    watched = {"epochs": 2, "metrics": ["roc_auc"], "early_stopping": {"monitor": "roc_auc"}}
+    job = embedded.trained(**body | {"training": watched})
+    assert (job["latest"]["roc_auc"], job["best"]["value"]) == (None, None)
+    rows = embedded.client.get(f"/v1/jobs/{job['id']}/metrics?name=roc_auc").raise_for_status().json()["items"]
+    assert [(row["value"], row["nonfinite"]) for row in rows] == [(None, "nan")] * len(rows) != []
+    [saved] = embedded.client.get(f"/v1/jobs/{job['id']}/checkpoints").raise_for_status().json()["items"]
+    assert saved["metrics"]["roc_auc"] is None

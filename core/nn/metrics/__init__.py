@@ -1,6 +1,7 @@
 """What people ask of a network beside its loss: how often it is right, and how far off.
 
 A metric is a few sums that grow batch by batch and give the exact value at the end, however the rows were batched.
+One that ranks the rows keeps the scores of all instead.
 `predicts` says what it is about, `ascends` whether more is better.
 """
 
@@ -11,8 +12,9 @@ from core.nn.losses.kind import Predicts
 from core.nn.metrics.chances import OfChances
 from core.nn.metrics.labels import Accuracy, OfLabels
 from core.nn.metrics.numbers import MeanAbsoluteError, OfNumbers
+from core.nn.metrics.ranks import OfRanks
 
-Metric: TypeAlias = Annotated[OfLabels | OfChances | OfNumbers, Tagged()]
+Metric: TypeAlias = Annotated[OfLabels | OfChances | OfRanks | OfNumbers, Tagged()]
 
 USUAL: dict[Predicts, tuple[Metric, ...]] = {"classes": (Accuracy(),), "numbers": (MeanAbsoluteError(),)}
 """What is measured where nobody says."""

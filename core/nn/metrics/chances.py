@@ -9,7 +9,7 @@ from annotated_types import Ge, Le
 
 from core.nn.arrays import Array
 from core.nn.losses.kind import Predicts
-from core.nn.metrics.kind import Sums, true_classes
+from core.nn.metrics.kind import Sums, nothing, true_classes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,14 +65,13 @@ class ExpectedCalibrationError:
     def add(self, sums: Sums, outputs: Array, targets: Array) -> None:
         """Logits and targets as for accuracy; gathered for each bin: rows, their probabilities, how many are right."""
         if not sums:
-            sums += [0.0] * (3 * self.bins)
-        shares = np.exp(_log_shares(outputs))
+            sums.extend(nothing(3 * self.bins))
+        shares = np.exp(log_shares(outputs))
         likeliest = shares.max(axis=1)
         right = shares.argmax(axis=1) == true_classes(targets)
         place = np.clip(np.ceil(likeliest * self.bins).astype(np.intp) - 1, 0, self.bins - 1)
         for turn, weights in enumerate((None, likeliest, right.astype(float))):
-            found = np.bincount(place, weights, minlength=self.bins).tolist()
-            sums[turn::3] = [before + more for before, more in zip(sums[turn::3], found, strict=True)]
+            np.frombuffer(sums)[turn::3] += np.bincount(place, weights, minlength=self.bins)
 
     def value(self, sums: Sums) -> float:
         """Between 0 and 1."""
@@ -84,7 +83,7 @@ MOST_NATS = 700.0
 """Beyond this `e` to it is more than a float holds."""
 
 
-def _log_shares(outputs: Array) -> Any:
+def log_shares(outputs: Array) -> Any:
     """`log p` of each class `(batch, classes)` in float64, of two classes from the second's logit alone."""
     logits = outputs.astype(np.float64)
     if logits.shape[1] == 1:
@@ -94,7 +93,7 @@ def _log_shares(outputs: Array) -> Any:
 
 
 def _log_likelihood(outputs: Array, targets: Array) -> float:
-    logs = _log_shares(outputs)
+    logs = log_shares(outputs)
     if targets.ndim == 2 and targets.shape[1] > 1:
         return float(np.vdot(targets, logs))
     return float(logs[np.arange(len(logs)), true_classes(targets)].sum())

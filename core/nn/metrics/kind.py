@@ -1,13 +1,19 @@
 """What a metric gathers, and what it is told of the targets."""
 
+from array import array
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from core.nn.arrays import Array
 
-Sums: TypeAlias = list[float]
+Sums: TypeAlias = "array[float]"
 """What a metric has gathered: `width` numbers that begin at zero, or, where that is 0, as many as it finds it needs."""
+
+
+def nothing(width: int) -> Sums:
+    """So many zeros, in float64."""
+    return array("d", bytes(8 * width))
 
 
 def true_classes(targets: Array) -> Any:

@@ -9,7 +9,7 @@ from annotated_types import Ge, Gt
 
 from core.nn.arrays import Array
 from core.nn.losses.kind import Predicts
-from core.nn.metrics.kind import Sums, true_classes
+from core.nn.metrics.kind import Sums, nothing, true_classes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,10 +156,9 @@ def _count(sums: Sums, outputs: Array, targets: Array) -> None:
     said = (outputs[:, 0] > 0).astype(np.intp) if outputs.shape[-1] == 1 else outputs.argmax(axis=-1)
     true = true_classes(targets)
     if not sums:
-        sums += [0.0] * (3 * classes)
+        sums.extend(nothing(3 * classes))
     for turn, kind in enumerate((true[said == true], said, true)):
-        counts = np.bincount(kind, minlength=classes).tolist()
-        sums[turn::3] = [before + count for before, count in zip(sums[turn::3], counts, strict=True)]
+        np.frombuffer(sums)[turn::3] += np.bincount(kind, minlength=classes)
 
 
 def _mean_over_classes(sums: Sums, score: Callable[[float, float, float], float]) -> float:

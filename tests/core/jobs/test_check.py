@@ -11,6 +11,7 @@ from core.jobs.spec import JobSpec
 from core.nn.losses.bits import BinaryCrossEntropy
 from core.nn.losses.classes import CrossEntropy
 from core.nn.losses.numbers import MeanSquaredError
+from core.nn.metrics.ranks import kept_bytes
 from core.nn.network import Network
 from tests.core.nn.cases import LAYERS, sequential
 
@@ -122,6 +123,17 @@ def test_what_is_wrong_is_refused_at_its_pointer(body: dict[str, Any], pointer: 
     assert error.code == code
     assert pointer in [place for place, _ in error.errors]
     assert words in str(error)
+
+
+def test_a_metric_that_keeps_every_row_costs_its_memory() -> None:
+    steps = {"type": "inline", "x": [[1, 2, 3]] * 8, "y": [[0, 1, 4]] * 8}
+    words = [{"type": "embedding", "input_dim": 5, "output_dim": 2}, dense(5)]
+    bare, ranked, both = (
+        check(a_spec(steps, words, loss="cross_entropy", training={"metrics": names}), sign, Limits()).bytes
+        for names in ([], ["roc_auc"], ["roc_auc", "pr_auc"])
+        for sign in [signature(a_spec(steps).data, None)]
+    )
+    assert ranked - bare == both - ranked == kept_bytes(8, (3, 5)) > 8 * 8 * 3 * 6
 
 
 @pytest.mark.parametrize(

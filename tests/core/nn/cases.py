@@ -33,7 +33,7 @@ from core.nn.layers import (
 from core.nn.layers.composite import Layer, Sequential
 from core.nn.layers.merging import Merge
 from core.nn.losses import Loss, bits, classes, numbers
-from core.nn.metrics import Metric, chances, labels
+from core.nn.metrics import Metric, chances, labels, ranks
 from core.nn.metrics import numbers as number_metrics
 from core.nn.optimizers import descent, matrices, moments, scales, wrappers
 from core.nn.optimizers.wrappers import Optimizer
@@ -494,6 +494,10 @@ METRICS: list[tuple[Metric, list[Any], list[Any], float]] = [  # outputs, target
     (chances.LogLoss(), [[0, np.log(3)], [0, 0]], [[0.5, 0.5], [0, 1]], (-np.log(3 / 16) / 2 + np.log(2)) / 2),
     (chances.Perplexity(), [[1, 1, 1, 1], [2, 2, 2, 2]], [0, 3], 4),
     (chances.ExpectedCalibrationError(bins=2), [[0, np.log(3)], [np.log(3), 0], [0, np.log(3)]], [1, 1, 1], 1 / 12),
+    (ranks.RocAuc(), [[1], [2], [2], [3]], [[0], [0], [1], [1]], 7 / 8),
+    (ranks.RocAuc(), [[5, 1, 1], [1, 5, 1], [1, 1, 5], [5, 1, 1]], [0, 1, 2, 1], (5 / 6 + 3 / 4 + 1) / 3),
+    (ranks.PrAuc(), [[1], [2], [2], [3]], [[0], [0], [1], [1]], 5 / 6),
+    (ranks.PrAuc(), [[0, 3], [0, 2], [0, 1]], [[0, 1], [1, 0], [0, 1]], 5 / 6),
     (number_metrics.SquaredError(), [[1, 2], [3, 4]], [[1, 0], [0, 4]], 13 / 4),
     (number_metrics.RootMeanSquaredError(), [[1, 2], [3, 4]], [[1, 0], [0, 4]], (13 / 4) ** 0.5),
     (number_metrics.MeanAbsolutePercentageError(), [[1], [3]], [[2], [4]], 37.5),

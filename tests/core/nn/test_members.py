@@ -1,6 +1,7 @@
 """What the small members of the core compute, each against its definition."""
 
 import math
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from core.nn.losses.numbers import (
     Poisson,
 )
 from core.nn.metrics import Metric
+from core.nn.metrics.kind import nothing
+from core.nn.metrics.ranks import PrAuc, RocAuc, kept_bytes
 from core.nn.regularizers import OrthogonalRegularizer, Regularizer
 from tests.core.nn.cases import INITIALIZERS, METRICS, REGULARIZERS, SCHEDULES, ScheduleCase
 
@@ -66,11 +69,37 @@ def test_a_metric_has_its_value_however_rows_are_batched(
     metric: Metric, outputs: list[Any], targets: list[Any], value: float
 ) -> None:
     for batch in (1, 2, 10):
-        sums = [0.0] * metric.width
+        sums = nothing(metric.width)
         for start in range(0, len(outputs), batch):
             part = slice(start, start + batch)
             metric.add(sums, np.array(outputs[part], float), np.array(targets[part]))
         assert metric.value(sums) == pytest.approx(value)
+
+
+@pytest.mark.parametrize("metric", [RocAuc(), PrAuc()], ids=lambda metric: metric.type)
+@pytest.mark.parametrize("outputs", [[[1.0], [2.0]], [[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]], [[1.0], [math.nan]]])
+def test_a_class_alone_and_scores_that_are_no_numbers_have_no_ranks(metric: Metric, outputs: list[Any]) -> None:
+    sums = nothing(metric.width)
+    true = [0, 1] if np.isnan(outputs).any() else [0, 0]
+    metric.add(sums, np.array(outputs), np.array(true))
+    assert math.isnan(metric.value(sums))
+
+
+@pytest.mark.parametrize("metric", [RocAuc(), PrAuc()], ids=lambda metric: metric.type)
+@pytest.mark.parametrize("columns", [1, 2, 3, 100])
+def test_ranking_takes_the_memory_that_is_said(metric: Metric, columns: int) -> None:
+    rng = np.random.default_rng(0)
+    rows, batch = 20_000, 1000
+    outputs: Any = rng.standard_normal((batch, columns), np.float32)
+    true: Any = rng.integers(0, max(columns, 2), batch)
+    tracemalloc.start()
+    sums = nothing(metric.width)
+    for _ in range(0, rows, batch):
+        metric.add(sums, outputs, true)
+    metric.value(sums)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept_bytes(rows, (columns,)) / 2 < most < kept_bytes(rows, (columns,))
 
 
 def test_gelu_is_exact() -> None:

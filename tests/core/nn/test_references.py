@@ -23,8 +23,9 @@ from core.nn.losses import classes as classes_
 from core.nn.losses.bits import BinaryCrossEntropy
 from core.nn.losses.classes import CrossEntropy
 from core.nn.losses.numbers import MeanSquaredError
-from core.nn.metrics import chances, labels
+from core.nn.metrics import chances, labels, ranks
 from core.nn.metrics import numbers as number_metrics
+from core.nn.metrics.kind import nothing
 from core.nn.optimizers import descent, matrices, moments, scales, wrappers
 from core.nn.optimizers.descent import GradientDescent
 from core.nn.optimizers.moments import Adam
@@ -520,12 +521,39 @@ def test_metrics_are_scikit_learns() -> None:
         (number_metrics.RSquared(), found[:, :1], wanted[:, :1], theirs.r2_score(wanted[:, 0], found[:, 0])),
     ]
     for metric, outputs, targets, value in pairs:
-        sums = [0.0] * metric.width
+        sums = nothing(metric.width)
         if metric.type == "root_mean_squared_error":
             outputs, targets = outputs[:, :1], targets[:, :1]
         for start in range(0, 200, 33):
             metric.add(sums, outputs[start : start + 33], targets[start : start + 33])
         assert metric.value(sums) == pytest.approx(value), metric
+
+
+@pytest.mark.parametrize("columns", [1, 2, 5])
+def test_ranks_are_scikit_learns(columns: int) -> None:
+    try:
+        from sklearn import metrics as theirs  # noqa: PLC0415  a reference only
+    except ImportError as error:
+        missing("sklearn", error)
+    rng = np.random.default_rng(8)
+    some = rng.standard_normal((30, columns)).astype(np.float32)
+    logits: Any = some[rng.integers(0, 30, 300)]  # many rows are equal
+    true: Any = rng.integers(0, max(columns, 2), 300)
+    ours = []
+    for metric in (ranks.RocAuc(), ranks.PrAuc()):
+        sums = nothing(metric.width)
+        for start in range(0, 300, 33):
+            metric.add(sums, logits[start : start + 33], true[start : start + 33])
+        ours.append(metric.value(sums))
+    wide = logits.astype(np.float64)
+    shares = np.exp(wide) / np.exp(wide).sum(axis=1, keepdims=True)
+    scores = {1: wide[:, 0], 2: shares[:, -1]}.get(columns, shares)
+    of_each = true if columns < 3 else np.eye(columns)[true]
+    expected = [
+        theirs.roc_auc_score(true, scores, multi_class="ovr", average="macro"),
+        theirs.average_precision_score(of_each, scores, average="macro"),
+    ]
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-12)
 
 
 def test_digits_are_learnt_as_well_as_by_scikit_learns_classifier() -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import threading
 import tracemalloc
 from dataclasses import replace
@@ -21,6 +22,7 @@ from core.nn.losses.classes import CrossEntropy
 from core.nn.losses.numbers import MeanSquaredError
 from core.nn.metrics.labels import Accuracy
 from core.nn.metrics.numbers import MeanAbsoluteError
+from core.nn.metrics.ranks import RocAuc
 from core.nn.optimizers.descent import GradientDescent, StochasticGradientDescent
 from core.nn.optimizers.moments import Adam
 from core.nn.optimizers.slots import BLOCK
@@ -156,6 +158,7 @@ OF_NUMBERS = tuple({metric.type: metric for metric, *_ in METRICS if metric.pred
 def test_rows_of_which_no_step_is_there_are_passed_over(units: int, loss: Any, metrics: Any) -> None:
     x = np.array([[0, 0], [0, 0], [1, 2], [3, 0]], np.float32)
     y = np.ones((4, 2), np.int64) if units > 1 else np.ones((4, 2, 1), np.float32)
+    y[2, 0] = 0  # a class alone has no ranks
     reader = sequential(Embedding(input_dim=4, output_dim=2, mask_zero=True), Dense(units=units))
     rules = Training(epochs=2, batch_size=2, shuffle=False, metrics=metrics)
     training = ATraining(Rows(x, y, x[:2], y[:2]), reader, loss=loss, training=rules)
@@ -163,6 +166,33 @@ def test_rows_of_which_no_step_is_there_are_passed_over(units: int, loss: Any, m
     assert isinstance(last, Epoch)
     assert all(np.isfinite(value) for value in last.metrics.values())
     assert {value for name, value in last.metrics.items() if name.startswith("val_")} == {0.0}
+
+
+def test_a_metric_that_was_not_defined_is_bettered_by_any() -> None:
+    data, alone = classes(20, validation=4), np.zeros(4, np.int64)
+    rules = Training(epochs=3, metrics=(RocAuc(),), early_stopping=EarlyStopping(monitor="val_roc_auc", patience=2))
+    first = ATraining(replace(data, y_validation=alone), training=rules)
+    assert [item.stop for item in first.run() if isinstance(item, Epoch)] == [None, None, "early_stopped"]
+    assert first.state is not None
+    assert first.state.best is not None
+    assert math.isnan(first.state.best.value)
+    first.state.stop = None
+    second = ATraining(data, training=replace(rules, epochs=4), state=through_json(first.state))
+    second.run()
+    assert second.state is not None
+    assert second.state.best is not None
+    assert second.state.best.epoch == 4
+
+
+def test_sums_of_an_older_state_go_on() -> None:
+    expected = ATraining(classes()).run()
+    first = ATraining(classes())
+    before = first.run(4)
+    assert first.state is not None
+    arrays = {name: array for name, array in first.state.arrays().items() if not name.startswith("sums.")}
+    sums = {name: own.tolist() for name, own in first.state.sums.items()}
+    older = State.restore(arrays, first.state.counters() | {"sums": sums})
+    assert before + ATraining(classes(), state=older).run() == expected
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
