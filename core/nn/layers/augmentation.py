@@ -1,16 +1,21 @@
-"""Examples that are varied while learning: mirrored pictures, and spectrograms with a piece left out."""
+"""Examples that are varied while learning: mirrored and moved pictures, and spectrograms with a piece left out."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from core.nn.arena import Run
 from core.nn.arrays import Array, Backward, Shape, size
+from core.nn.layers.resampling import FillMode, plan_of_a_picture, resampled
 from core.nn.plan import Plan, ShapeMismatch, Views
 
 Mode: TypeAlias = Literal["horizontal", "vertical", "horizontal_and_vertical"]
+
+Signed: TypeAlias = Annotated[float, Ge(-1), Le(1)]
+Factor: TypeAlias = Annotated[float, Ge(0), Le(1)] | tuple[Signed, Signed]
+"""How far at most to either side, or the two ends between which it is."""
 
 FLIPPED_AXES: dict[Mode, tuple[int, ...]] = {"horizontal": (2,), "vertical": (1,), "horizontal_and_vertical": (1, 2)}
 
@@ -49,6 +54,50 @@ class RandomFlip:
             return rows
 
         return mirrored(x), mirrored
+
+
+def drawn(factor: Factor, rows: int, rng: np.random.Generator, run: Run) -> Array:
+    """A number between the ends for each row, `(rows, 1, 1)`."""
+    least, most = factor if isinstance(factor, tuple) else (-factor, factor)
+    draws: Array = run.empty((rows, 1, 1))
+    rng.random(out=draws, dtype=draws.dtype.type)
+    draws *= most - least
+    draws += least
+    return draws
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RandomTranslation:
+    """Moves each picture by a chance distance while training (Simard et al. 2003).
+
+    `(batch, height, width, channels)` in, the same shape out; a prediction passes unchanged.
+    """
+
+    type: Literal["random_translation"] = "random_translation"
+    height_factor: Factor
+    """How far down, in heights: at most so far up or down, or between two numbers, of which those below 0 are up."""
+    width_factor: Factor
+    """How far to the right, in widths: at most so far to either side, or between two numbers."""
+    fill_mode: FillMode = "reflect"
+    """What stands where it has gone from: `fill_value`, the border's pixels, the picture mirrored, or its other end."""
+    fill_value: float = 0.0
+    """What stands there where the mode is `constant`."""
+
+    def plan(self, shape: Shape) -> Plan:
+        """No weights."""
+        return plan_of_a_picture(shape, sum(shape[:2]))
+
+    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+        """Bilinear, at places as far above and to the left; `∂x` is its transpose."""
+        if run.rng is None or not run.training:
+            return x, lambda d_y: d_y
+        batch, height, width, _ = x.shape
+        up, left = (drawn(factor, batch, run.rng, run) for factor in (self.height_factor, self.width_factor))
+        up *= -height
+        left *= -width
+        down = np.add(up, np.arange(height, dtype=x.dtype)[:, None], out=run.empty((batch, height, 1)))
+        across = np.add(left, np.arange(width, dtype=x.dtype), out=run.empty((batch, 1, width)))
+        return resampled(x, down, across, self.fill_mode, self.fill_value, run, input_gradient=views.input_gradient)
 
 
 def outside_a_span(rows: int, length: int, width: int, rng: np.random.Generator, run: Run) -> Array:
@@ -123,4 +172,4 @@ class FrequencyMask:
         return masked(x, 2, self.max_width, run)
 
 
-Augmentation: TypeAlias = RandomFlip | TimeMask | FrequencyMask
+Augmentation: TypeAlias = RandomFlip | RandomTranslation | TimeMask | FrequencyMask

@@ -27,6 +27,7 @@ from core.nn.layers import (
     pooling,
     positions,
     recurrent,
+    resampling,
     shaping,
     transposed,
 )
@@ -182,6 +183,14 @@ LAYERS: list[LayerCase] = [
     LayerCase(dropout.SpatialDropout(rate=0.4), (3, 2, 4), (3, 2, 4)),
     LayerCase(dropout.GaussianNoise(stddev=0.3), (2, 4), (2, 4)),
     *[LayerCase(augmentation.RandomFlip(mode=mode), (3, 2, 2), (3, 2, 2)) for mode in augmentation.FLIPPED_AXES],
+    *[
+        LayerCase(
+            augmentation.RandomTranslation(height_factor=0.7, width_factor=(-0.2, 0.9), fill_mode=mode, fill_value=0.3),
+            (4, 3, 2),
+            (4, 3, 2),
+        )
+        for mode in resampling.FILLS
+    ],
     LayerCase(augmentation.TimeMask(max_width=3), (5, 4), (5, 4)),
     LayerCase(augmentation.FrequencyMask(max_width=4), (3, 4, 2), (3, 4, 2)),
     LayerCase(shaping.Permute(dims=(3, 1, 2)), (2, 3, 4), (4, 2, 3)),

@@ -1,19 +1,29 @@
 """What augmentation does to rows, which a gradient cannot tell."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from core.nn.arena import Arena, Run
-from core.nn.arrays import Array
-from core.nn.layers.augmentation import FrequencyMask, Mode, RandomFlip, TimeMask
+from core.nn.arrays import Array, Backward
+from core.nn.kinds import members
+from core.nn.layers.augmentation import Augmentation, FrequencyMask, Mode, RandomFlip, RandomTranslation, TimeMask
 from core.nn.plan import Views
+from tests.core.nn.cases import LAYERS, LayerCase
 
 MASKS = [(TimeMask(max_width=3), 1), (FrequencyMask(max_width=3), 2)]
 
 
-def varied(layer: RandomFlip | TimeMask | FrequencyMask, x: Array, *, training: bool = True) -> Array:
-    run = Run(Arena(x.dtype), training=training, rng=np.random.default_rng(5))
-    return layer.forward(x, Views({}, {}, {}, parts=(), learns=False, input_gradient=True, trainable=True), run)[0]
+SEEN = Views({}, {}, {}, parts=(), learns=False, input_gradient=True, trainable=True)
+
+
+def passed(layer: Augmentation, x: Array, *, training: bool = True) -> tuple[Array, Backward]:
+    return layer.forward(x, SEEN, Run(Arena(x.dtype), training=training, rng=np.random.default_rng(5)))
+
+
+def varied(layer: Augmentation, x: Array, *, training: bool = True) -> Array:
+    return passed(layer, x, training=training)[0]
 
 
 @pytest.mark.parametrize(("mode", "axes"), [("horizontal", (1,)), ("vertical", (0,))])
@@ -37,7 +47,68 @@ def test_a_mask_hides_one_run_no_wider_than_asked(layer: TimeMask | FrequencyMas
     assert ((y == 1) | np.expand_dims(hidden, 3 - axis)).all()
 
 
-@pytest.mark.parametrize("layer", [layer for layer, _ in MASKS])
-def test_a_prediction_passes_unchanged(layer: TimeMask | FrequencyMask) -> None:
-    x = np.ones((4, 5, 5))
+@pytest.mark.parametrize(
+    "case", [case for case in LAYERS if type(case.layer) in members(Augmentation).values()], ids=lambda c: c.layer.type
+)
+def test_a_prediction_passes_unchanged(case: LayerCase) -> None:
+    x = case.inputs(4, np.random.default_rng(0))
+    layer: Any = case.layer
     assert varied(layer, x, training=False) is x
+
+
+def moved(down: float, across: float, **more: Any) -> RandomTranslation:
+    """By exactly so much of the picture."""
+    return RandomTranslation(height_factor=(down, down), width_factor=(across, across), **more)
+
+
+PICTURE = np.arange(1, 13.0).reshape(1, 3, 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        (moved(1 / 3, 0, fill_mode="constant"), [[0, 0, 0, 0], [1, 2, 3, 4], [5, 6, 7, 8]]),
+        (moved(-1 / 3, 0, fill_mode="constant", fill_value=9), [[5, 6, 7, 8], [9, 10, 11, 12], [9, 9, 9, 9]]),
+        (moved(0, 0.5, fill_mode="nearest"), [[1, 1, 1, 2], [5, 5, 5, 6], [9, 9, 9, 10]]),
+        (moved(0, 0.5), [[2, 1, 1, 2], [6, 5, 5, 6], [10, 9, 9, 10]]),
+        (moved(1, 0), [[9, 10, 11, 12], [5, 6, 7, 8], [1, 2, 3, 4]]),
+        (moved(0, -0.25, fill_mode="wrap"), [[2, 3, 4, 1], [6, 7, 8, 5], [10, 11, 12, 9]]),
+        (moved(0, -1 / 8, fill_mode="nearest"), [[1.5, 2.5, 3.5, 4], [5.5, 6.5, 7.5, 8], [9.5, 10.5, 11.5, 12]]),
+        (moved(0, 1 / 8, fill_mode="constant"), [[0.5, 1.5, 2.5, 3.5], [2.5, 5.5, 6.5, 7.5], [4.5, 9.5, 10.5, 11.5]]),
+    ],
+)
+def test_a_translation_moves_the_picture(layer: RandomTranslation, expected: Any) -> None:
+    np.testing.assert_allclose(varied(layer, PICTURE)[0, ..., 0], expected, atol=1e-12)
+
+
+def test_a_translation_draws_anew_for_each_row_and_axis() -> None:
+    y = varied(RandomTranslation(height_factor=0.25, width_factor=(0, 0)), np.tile(PICTURE, (200, 1, 1, 1)))[..., 0]
+    places = (y[:, 1, 0] - 1) / 4  # the row at which the middle one was read
+    assert places.min() == pytest.approx(0.25, abs=0.05)
+    assert places.max() == pytest.approx(1.75, abs=0.05)
+    np.testing.assert_allclose(np.diff(y, axis=2), 1)
+
+
+PADDINGS = {"constant": "zeros", "nearest": "border", "reflect": "reflection"}
+
+
+def sampled(torch: Any, x: Any, down: Array, across: Array, mode: str) -> Any:
+    """PyTorch's sampling of pictures at rows and columns `(height, width)`, counted in pixels."""
+    batch, height, width, _ = x.shape
+    grid = np.stack([(2 * across + 1) / width - 1, (2 * down + 1) / height - 1], axis=-1)
+    grid = torch.from_numpy(grid).expand(batch, -1, -1, -1)
+    options = {"mode": "bilinear", "padding_mode": PADDINGS[mode], "align_corners": False}
+    return torch.nn.functional.grid_sample(x.movedim(-1, 1), grid, **options).movedim(1, -1)
+
+
+@pytest.mark.parametrize("mode", PADDINGS)
+def test_a_translation_is_that_of_pytorch_and_so_is_its_gradient(torch: Any, mode: Any) -> None:
+    rng = np.random.default_rng(0)
+    x, slope = rng.standard_normal((2, 3, 5, 4, 2))
+    y, backward = passed(moved(0.37, -0.71, fill_mode=mode), x)
+    down, across = np.mgrid[:5, :4] - np.array([0.37 * 5, -0.71 * 4])[:, None, None]
+    their_x = torch.tensor(x, requires_grad=True)
+    theirs = sampled(torch, their_x, down, across, mode)
+    np.testing.assert_allclose(y, theirs.detach().numpy(), atol=1e-12)
+    theirs.backward(torch.from_numpy(slope))
+    np.testing.assert_allclose(backward(slope.copy()), their_x.grad.numpy(), atol=1e-12)
