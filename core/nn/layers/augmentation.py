@@ -1,4 +1,4 @@
-"""Examples that are varied while learning: mirrored and moved pictures, and spectrograms with a piece left out."""
+"""Examples that are varied while learning: pictures mirrored, moved or stretched, spectrograms with a piece left out."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
@@ -100,6 +100,48 @@ class RandomTranslation:
         return resampled(x, down, across, self.fill_mode, self.fill_value, run, input_gradient=views.input_gradient)
 
 
+def from_the_middle(length: int, x: Array) -> Array:
+    """How far each pixel of an axis is from its middle, `(length,)`."""
+    return np.arange(length, dtype=x.dtype) - (length - 1) / 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RandomZoom:
+    """Shows each picture from nearer or farther by chance while training.
+
+    `(batch, height, width, channels)` in, the same shape out; a prediction passes unchanged.
+    """
+
+    type: Literal["random_zoom"] = "random_zoom"
+    height_factor: Factor
+    """How much farther, in heights: 0.2 shows a fifth more, -0.2 a fifth less; at most so much of both, or between two
+    numbers."""
+    width_factor: Factor | None = None
+    """How much farther, in widths; left out: as far as the height, so that nothing is distorted."""
+    fill_mode: FillMode = "reflect"
+    """What stands around the picture: `fill_value`, the border's pixels, the picture mirrored, or its other end."""
+    fill_value: float = 0.0
+    """What stands there where the mode is `constant`."""
+
+    def plan(self, shape: Shape) -> Plan:
+        """No weights."""
+        return plan_of_a_picture(shape, sum(shape[:2]))
+
+    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+        """Bilinear, at places (1 + factor) times as far from the middle; `∂x` is its transpose."""
+        if run.rng is None or not run.training:
+            return x, lambda d_y: d_y
+        batch, height, width, _ = x.shape
+        tall = drawn(self.height_factor, batch, run.rng, run)
+        wide = tall if self.width_factor is None else drawn(self.width_factor, batch, run.rng, run)
+        i, j = from_the_middle(height, x)[:, None], from_the_middle(width, x)
+        down = np.multiply(tall, i, out=run.empty((batch, height, 1)))
+        down += np.arange(height, dtype=x.dtype)[:, None]
+        across = np.multiply(wide, j, out=run.empty((batch, 1, width)))
+        across += np.arange(width, dtype=x.dtype)
+        return resampled(x, down, across, self.fill_mode, self.fill_value, run, input_gradient=views.input_gradient)
+
+
 def outside_a_span(rows: int, length: int, width: int, rng: np.random.Generator, run: Run) -> Array:
     """`(rows, length)` ones, and zeros on a span of 0 to `width` places that begins anywhere it fits."""
     widths, starts = draws = run.empty((2, rows, 1))
@@ -172,4 +214,4 @@ class FrequencyMask:
         return masked(x, 2, self.max_width, run)
 
 
-Augmentation: TypeAlias = RandomFlip | RandomTranslation | TimeMask | FrequencyMask
+Augmentation: TypeAlias = RandomFlip | RandomTranslation | RandomZoom | TimeMask | FrequencyMask

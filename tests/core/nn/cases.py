@@ -191,6 +191,12 @@ LAYERS: list[LayerCase] = [
         )
         for mode in resampling.FILLS
     ],
+    LayerCase(augmentation.RandomZoom(height_factor=0.6), (4, 3, 2), (4, 3, 2)),
+    LayerCase(
+        augmentation.RandomZoom(height_factor=(0.2, 0.9), width_factor=0.5, fill_mode="constant", fill_value=-0.2),
+        (3, 5, 1),
+        (3, 5, 1),
+    ),
     LayerCase(augmentation.TimeMask(max_width=3), (5, 4), (5, 4)),
     LayerCase(augmentation.FrequencyMask(max_width=4), (3, 4, 2), (3, 4, 2)),
     LayerCase(shaping.Permute(dims=(3, 1, 2)), (2, 3, 4), (4, 2, 3)),

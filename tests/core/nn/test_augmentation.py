@@ -1,5 +1,6 @@
 """What augmentation does to rows, which a gradient cannot tell."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,15 @@ import pytest
 from core.nn.arena import Arena, Run
 from core.nn.arrays import Array, Backward
 from core.nn.kinds import members
-from core.nn.layers.augmentation import Augmentation, FrequencyMask, Mode, RandomFlip, RandomTranslation, TimeMask
+from core.nn.layers.augmentation import (
+    Augmentation,
+    FrequencyMask,
+    Mode,
+    RandomFlip,
+    RandomTranslation,
+    RandomZoom,
+    TimeMask,
+)
 from core.nn.plan import Views
 from tests.core.nn.cases import LAYERS, LayerCase
 
@@ -89,6 +98,28 @@ def test_a_translation_draws_anew_for_each_row_and_axis() -> None:
     np.testing.assert_allclose(np.diff(y, axis=2), 1)
 
 
+def zoomed(tall: float, wide: float | None = None, **more: Any) -> RandomZoom:
+    """By exactly so much."""
+    return RandomZoom(height_factor=(tall, tall), width_factor=None if wide is None else (wide, wide), **more)
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        (zoomed(0), [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]]),
+        (zoomed(-0.5), [[3.75, 4.25, 4.75, 5.25], [5.75, 6.25, 6.75, 7.25], [7.75, 8.25, 8.75, 9.25]]),
+        (zoomed(0, -1), [[2.5, 2.5, 2.5, 2.5], [6.5, 6.5, 6.5, 6.5], [10.5, 10.5, 10.5, 10.5]]),
+        (zoomed(1, 0, fill_mode="constant"), [[0, 0, 0, 0], [5, 6, 7, 8], [0, 0, 0, 0]]),
+        (
+            zoomed(1, 1 / 3, fill_mode="nearest"),
+            [[1, 11 / 6, 19 / 6, 4], [5, 35 / 6, 43 / 6, 8], [9, 59 / 6, 67 / 6, 12]],
+        ),
+    ],
+)
+def test_a_zoom_stretches_the_picture_about_its_middle(layer: RandomZoom, expected: Any) -> None:
+    np.testing.assert_allclose(varied(layer, PICTURE)[0, ..., 0], expected, atol=1e-12)
+
+
 PADDINGS = {"constant": "zeros", "nearest": "border", "reflect": "reflection"}
 
 
@@ -101,12 +132,22 @@ def sampled(torch: Any, x: Any, down: Array, across: Array, mode: str) -> Any:
     return torch.nn.functional.grid_sample(x.movedim(-1, 1), grid, **options).movedim(1, -1)
 
 
+ROW, COLUMN = np.mgrid[:5, :4]
+PLACES: list[tuple[Any, Array, Array]] = [
+    (moved(0.37, -0.71), ROW - 0.37 * 5, COLUMN + 0.71 * 4),
+    (zoomed(0.41, -0.6), 2 + 1.41 * (ROW - 2), 1.5 + 0.4 * (COLUMN - 1.5)),
+]
+"""Layers, and the rows and columns at which they read a picture of 5 × 4 pixels."""
+
+
 @pytest.mark.parametrize("mode", PADDINGS)
-def test_a_translation_is_that_of_pytorch_and_so_is_its_gradient(torch: Any, mode: Any) -> None:
+@pytest.mark.parametrize(("layer", "down", "across"), PLACES, ids=lambda v: getattr(v, "type", ""))
+def test_a_picture_is_read_as_by_pytorch_and_so_is_the_gradient(
+    torch: Any, layer: Any, down: Array, across: Array, mode: Any
+) -> None:
     rng = np.random.default_rng(0)
     x, slope = rng.standard_normal((2, 3, 5, 4, 2))
-    y, backward = passed(moved(0.37, -0.71, fill_mode=mode), x)
-    down, across = np.mgrid[:5, :4] - np.array([0.37 * 5, -0.71 * 4])[:, None, None]
+    y, backward = passed(replace(layer, fill_mode=mode), x)
     their_x = torch.tensor(x, requires_grad=True)
     theirs = sampled(torch, their_x, down, across, mode)
     np.testing.assert_allclose(y, theirs.detach().numpy(), atol=1e-12)
