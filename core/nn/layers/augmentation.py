@@ -1,4 +1,4 @@
-"""Examples that are varied while learning: pictures mirrored, moved or stretched, spectrograms with a piece left out."""
+"""Examples that are varied while learning: pictures mirrored, moved or turned, spectrograms with a piece left out."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
@@ -142,6 +142,44 @@ class RandomZoom:
         return resampled(x, down, across, self.fill_mode, self.fill_value, run, input_gradient=views.input_gradient)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RandomRotation:
+    """Turns each picture about its middle by a chance angle while training.
+
+    `(batch, height, width, channels)` in, the same shape out; a prediction passes unchanged.
+    """
+
+    type: Literal["random_rotation"] = "random_rotation"
+    factor: Factor
+    """How far, in whole turns against the clock: at most so much to either side, or between two numbers."""
+    fill_mode: FillMode = "reflect"
+    """What stands around the picture: `fill_value`, the border's pixels, the picture mirrored, or its other end."""
+    fill_value: float = 0.0
+    """What stands there where the mode is `constant`."""
+
+    def plan(self, shape: Shape) -> Plan:
+        """No weights."""
+        return plan_of_a_picture(shape, 2 * size(shape[:2]))
+
+    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+        """Bilinear, at `(i·cos α + j·sin α, j·cos α − i·sin α)` from the middle; `∂x` is its transpose."""
+        if run.rng is None or not run.training:
+            return x, lambda d_y: d_y
+        angle = drawn(self.factor, len(x), run.rng, run)
+        angle *= 2 * np.pi
+        cos, sin = np.cos(angle, out=run.empty(angle.shape)), np.sin(angle, out=run.empty(angle.shape))
+        height, width = x.shape[1:3]
+        i, j = from_the_middle(height, x)[:, None], from_the_middle(width, x)
+        down, across, part = (run.empty(x.shape[:3]) for _ in range(3))
+        np.multiply(cos, i, out=down)
+        down += np.multiply(sin, j, out=part)
+        down += (height - 1) / 2
+        np.multiply(cos, j, out=across)
+        across -= np.multiply(sin, i, out=part)
+        across += (width - 1) / 2
+        return resampled(x, down, across, self.fill_mode, self.fill_value, run, input_gradient=views.input_gradient)
+
+
 def outside_a_span(rows: int, length: int, width: int, rng: np.random.Generator, run: Run) -> Array:
     """`(rows, length)` ones, and zeros on a span of 0 to `width` places that begins anywhere it fits."""
     widths, starts = draws = run.empty((2, rows, 1))
@@ -214,4 +252,4 @@ class FrequencyMask:
         return masked(x, 2, self.max_width, run)
 
 
-Augmentation: TypeAlias = RandomFlip | RandomTranslation | RandomZoom | TimeMask | FrequencyMask
+Augmentation: TypeAlias = RandomFlip | RandomTranslation | RandomZoom | RandomRotation | TimeMask | FrequencyMask

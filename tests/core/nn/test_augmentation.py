@@ -14,6 +14,7 @@ from core.nn.layers.augmentation import (
     FrequencyMask,
     Mode,
     RandomFlip,
+    RandomRotation,
     RandomTranslation,
     RandomZoom,
     TimeMask,
@@ -120,6 +121,25 @@ def test_a_zoom_stretches_the_picture_about_its_middle(layer: RandomZoom, expect
     np.testing.assert_allclose(varied(layer, PICTURE)[0, ..., 0], expected, atol=1e-12)
 
 
+def turned(factor: float, **more: Any) -> RandomRotation:
+    """By exactly so much of a turn."""
+    return RandomRotation(factor=(factor, factor), **more)
+
+
+@pytest.mark.parametrize("quarters", [-3, -1, 0, 1, 2, 4])
+@pytest.mark.parametrize("shape", [(4, 4), (3, 3)])
+def test_a_rotation_turns_the_picture_against_the_clock(quarters: int, shape: tuple[int, int]) -> None:
+    x = np.random.default_rng(0).standard_normal((2, *shape, 3))
+    np.testing.assert_allclose(varied(turned(quarters / 4), x), np.rot90(x, quarters, (1, 2)), atol=1e-12)
+
+
+def test_a_rotation_draws_anew_for_each_row() -> None:
+    x = np.tile(np.mgrid[-1:2, -1:2].transpose(1, 2, 0).astype(float), (200, 1, 1, 1))
+    y = varied(RandomRotation(factor=0.125, fill_mode="nearest"), x)
+    angles = np.arctan2(y[:, 1, 2, 0], y[:, 1, 2, 1]) / (2 * np.pi)  # of the pixel to the right of the middle
+    assert (angles.min(), angles.max()) == (pytest.approx(-0.125, abs=0.01), pytest.approx(0.125, abs=0.01))
+
+
 PADDINGS = {"constant": "zeros", "nearest": "border", "reflect": "reflection"}
 
 
@@ -135,6 +155,7 @@ def sampled(torch: Any, x: Any, down: Array, across: Array, mode: str) -> Any:
 ROW, COLUMN = np.mgrid[:5, :4]
 PLACES: list[tuple[Any, Array, Array]] = [
     (moved(0.37, -0.71), ROW - 0.37 * 5, COLUMN + 0.71 * 4),
+    (turned(0.125), 2 + (ROW - 2 + COLUMN - 1.5) / 2**0.5, 1.5 + (COLUMN - 1.5 - ROW + 2) / 2**0.5),
     (zoomed(0.41, -0.6), 2 + 1.41 * (ROW - 2), 1.5 + 0.4 * (COLUMN - 1.5)),
 ]
 """Layers, and the rows and columns at which they read a picture of 5 × 4 pixels."""
