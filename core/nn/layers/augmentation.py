@@ -1,20 +1,24 @@
-"""Examples that are varied while learning: pictures mirrored, moved or turned, spectrograms with a piece left out."""
+"""Examples that are varied while learning: pictures mirrored, moved or turned, and pieces left out."""
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le
 
 from core.nn.arena import Run
 from core.nn.arrays import Array, Backward, Shape, size
 from core.nn.layers.resampling import FillMode, plan_of_a_picture, resampled
+from core.nn.layers.sliding import checked
 from core.nn.plan import Plan, ShapeMismatch, Views
 
 Mode: TypeAlias = Literal["horizontal", "vertical", "horizontal_and_vertical"]
 
+Share: TypeAlias = Annotated[float, Ge(0), Le(1)]
 Signed: TypeAlias = Annotated[float, Ge(-1), Le(1)]
-Factor: TypeAlias = Annotated[float, Ge(0), Le(1)] | tuple[Signed, Signed]
+Ratio: TypeAlias = Annotated[float, Gt(0)]
+Factor: TypeAlias = Share | tuple[Signed, Signed]
 """How far at most to either side, or the two ends between which it is."""
 
 FLIPPED_AXES: dict[Mode, tuple[int, ...]] = {"horizontal": (2,), "vertical": (1,), "horizontal_and_vertical": (1, 2)}
@@ -33,9 +37,8 @@ class RandomFlip:
 
     def plan(self, shape: Shape) -> Plan:
         """No weights."""
-        if len(shape) != 3:
-            raise ShapeMismatch(f"needs (height, width, channels), and gets {shape}: put a reshape before it")
-        return Plan(shape, floats=2 * len(FLIPPED_AXES[self.mode]) * (size(shape) + 1))
+        numbers = size(checked(shape, ("height", "width")))
+        return Plan(shape, floats=2 * len(FLIPPED_AXES[self.mode]) * (numbers + 1))
 
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
         """The chosen rows mirrored; a mirror undoes itself, so the gradient is mirrored likewise."""
@@ -186,10 +189,18 @@ def outside_a_span(rows: int, length: int, width: int, rng: np.random.Generator,
     rng.random(out=draws, dtype=draws.dtype.type)
     widths *= width + 1
     np.floor(widths, out=widths)
+    return outside(widths, starts, length, run)
+
+
+def outside(widths: Array, starts: Array, length: int, run: Run) -> Array:
+    """`(rows, length)` ones, and zeros on a span of so many places in each row `(rows, 1)`.
+
+    `starts` are draws from 0 to 1 of where it begins, among all places at which it fits.
+    """
     starts *= length + 1 - widths
-    np.floor(draws, out=draws)
-    places = np.subtract(np.arange(length, dtype=draws.dtype), starts, out=run.empty((rows, length)))
-    before = np.less(places, 0, out=run.empty((rows, length)))
+    np.floor(starts, out=starts)
+    places = np.subtract(np.arange(length, dtype=starts.dtype), starts, out=run.empty((len(starts), length)))
+    before = np.less(places, 0, out=run.empty(places.shape))
     np.greater_equal(places, widths, out=places)
     return np.maximum(places, before, out=places)
 
@@ -252,4 +263,67 @@ class FrequencyMask:
         return masked(x, 2, self.max_width, run)
 
 
-Augmentation: TypeAlias = RandomFlip | RandomTranslation | RandomZoom | RandomRotation | TimeMask | FrequencyMask
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RandomErasing:
+    """Hides a chance rectangle of each picture while training (Zhong et al. 2020, alg. 1; DeVries & Taylor 2017).
+
+    `(batch, height, width, channels)` in, the same shape out; a prediction passes unchanged.
+    """
+
+    type: Literal["random_erasing"] = "random_erasing"
+    factor: Share = 1.0
+    """The chance that a picture loses one."""
+    scale: tuple[Share, Share] = (0.02, 0.33)
+    """How much of the picture it covers: a share between these two."""
+    ratio: tuple[Ratio, Ratio] = (0.3, 3.3)
+    """Its height by its width: a number between these two, by their logarithms; its sides are the picture's at most."""
+    fill_value: float = 0.0
+    """What stands there instead."""
+
+    def plan(self, shape: Shape) -> Plan:
+        """No weights."""
+        sides = checked(shape, ("height", "width"))[:2]
+        return Plan(shape, floats=size(shape) + 2 * size(sides) + 2 * sum(sides) + 6)
+
+    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+        """`fill_value` where the rectangle is, x elsewhere; `∂x` is 0 where it is, `∂y` elsewhere."""
+        if run.rng is None or not run.training:
+            return x, lambda d_y: d_y
+        batch, height, width, _ = x.shape
+        chance, area, ratio, top, left = draws = run.empty((5, batch, 1))
+        run.rng.random(out=draws, dtype=x.dtype.type)
+        heights, widths = self._sides(chance, area, ratio, height * width)
+        np.minimum(heights, height, out=heights)
+        np.minimum(widths, width, out=widths)
+        rows, columns = outside(heights, top, height, run), outside(widths, left, width, run)
+        kept = np.maximum(rows[:, :, None], columns[:, None, :], out=run.empty((batch, height, width)))
+        hidden = np.equal(kept, 0, out=run.empty(kept.shape, np.bool_))[..., None]
+
+        def backward(d_y: Array) -> Array:
+            np.copyto(d_y, 0, where=hidden)
+            return d_y
+
+        y = run.empty(x.shape)
+        np.copyto(y, x)
+        np.copyto(y, self.fill_value, where=hidden)
+        return y, backward
+
+    def _sides(self, chance: Array, area: Array, ratio: Array, pixels: int) -> tuple[Array, Array]:
+        """Heights `√(a · r)` and widths `√(a / r)` in whole pixels, 0 where nothing is lost; draws are overwritten."""
+        (least, most), (low, wide) = self.scale, self.ratio
+        area *= (most - least) * pixels
+        area += least * pixels
+        area *= np.less(chance, self.factor)
+        ratio *= math.log(wide / low)
+        ratio += math.log(low)
+        np.exp(ratio, out=ratio)
+        heights = np.multiply(area, ratio, out=chance)
+        widths = np.divide(area, ratio, out=area)
+        for sides in (heights, widths):
+            np.rint(np.sqrt(sides, out=sides), out=sides)
+        return heights, widths
+
+
+Augmentation: TypeAlias = (
+    RandomFlip | RandomTranslation | RandomZoom | RandomRotation | RandomErasing | TimeMask | FrequencyMask
+)

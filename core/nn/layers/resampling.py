@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from core.nn.arena import Run
 from core.nn.arrays import Array, Backward, Shape, size
-from core.nn.plan import Plan, ShapeMismatch
+from core.nn.layers.sliding import checked
+from core.nn.plan import Plan
 
 FillMode: TypeAlias = Literal["constant", "nearest", "reflect", "wrap"]
 Pixels: TypeAlias = NDArray[np.intp]
@@ -24,9 +25,7 @@ CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
 
 def plan_of_a_picture(shape: Shape, places: int) -> Plan:
     """No weights, the same shape, read at so many places of the two axes together."""
-    if len(shape) != 3:
-        raise ShapeMismatch(f"needs (height, width, channels), and gets {shape}: put a reshape before it")
-    pixels = size(shape[:2])
+    pixels = size(checked(shape, ("height", "width"))[:2])
     return Plan(shape, flops=4 * (pixels + 2 * size(shape)), floats=3 * pixels + 3 * size(shape) + 10 * places + 2)
 
 

@@ -13,6 +13,7 @@ from core.nn.layers.augmentation import (
     Augmentation,
     FrequencyMask,
     Mode,
+    RandomErasing,
     RandomFlip,
     RandomRotation,
     RandomTranslation,
@@ -55,6 +56,34 @@ def test_a_mask_hides_one_run_no_wider_than_asked(layer: TimeMask | FrequencyMas
     assert (np.abs(np.diff(hidden, axis=1, prepend=False, append=False)).sum(axis=1) <= 2).all()
     assert hidden.any(axis=0).all()
     assert ((y == 1) | np.expand_dims(hidden, 3 - axis)).all()
+
+
+@pytest.mark.parametrize("ratio", [(0.5, 2.0), (1.0, 1.0), (3.0, 3.0)])
+def test_erasing_hides_a_rectangle_of_the_share_and_the_sides_asked_for(ratio: tuple[float, float]) -> None:
+    x = np.random.default_rng(0).standard_normal((2_000, 40, 60, 1))
+    y = varied(RandomErasing(scale=(0.1, 0.2), ratio=ratio, fill_value=9), x)
+    hidden = (y == 9)[..., 0]
+    heights, widths = hidden.any(axis=2).sum(axis=1), hidden.any(axis=1).sum(axis=1)
+    np.testing.assert_array_equal(hidden.sum(axis=(1, 2)), heights * widths)
+    np.testing.assert_array_equal(y[~hidden], x[~hidden])
+    for along in (hidden.any(axis=2), hidden.any(axis=1)):
+        assert (np.abs(np.diff(along, axis=1, prepend=False, append=False)).sum(axis=1) == 2).all(), "in one piece"
+        assert along.any(axis=0).all(), "anywhere"
+    areas, sides = heights * widths / 2400, heights / widths
+    assert (areas.min(), areas.max()) == (pytest.approx(0.1, rel=0.1), pytest.approx(0.2, rel=0.1))
+    assert (sides.min(), sides.max()) == (pytest.approx(ratio[0], rel=0.1), pytest.approx(ratio[1], rel=0.1))
+    assert np.median(sides) == pytest.approx((ratio[0] * ratio[1]) ** 0.5, rel=0.05)
+
+
+def test_erasing_leaves_as_many_pictures_whole_as_asked() -> None:
+    y = varied(RandomErasing(factor=0.3), np.ones((2_000, 10, 10, 1)))
+    assert (y == 0).any(axis=(1, 2, 3)).mean() == pytest.approx(0.3, abs=0.03)
+
+
+def test_erasing_may_hide_all_but_no_more() -> None:
+    assert not varied(RandomErasing(scale=(1, 1), ratio=(1, 1)), np.ones((50, 6, 6, 1))).any()
+    tall = varied(RandomErasing(scale=(0.5, 0.5), ratio=(50, 50)), np.ones((50, 6, 6, 1)))
+    assert set((tall == 0).sum(axis=1).ravel()) == {0, 6}
 
 
 @pytest.mark.parametrize(
