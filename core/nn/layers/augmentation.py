@@ -9,8 +9,8 @@ from annotated_types import Ge, Gt, Le
 
 from core.nn.arena import Run
 from core.nn.arrays import Array, Backward, Shape, size
-from core.nn.layers.resampling import FillMode, plan_of_a_picture, resampled
-from core.nn.layers.sliding import checked
+from core.nn.layers.resampling import FillMode, Pixels, plan_of_a_picture, resampled
+from core.nn.layers.sliding import Count, checked
 from core.nn.plan import Plan, ShapeMismatch, Views
 
 Mode: TypeAlias = Literal["horizontal", "vertical", "horizontal_and_vertical"]
@@ -264,6 +264,68 @@ class FrequencyMask:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RandomCrop:
+    """Cuts a piece out of each picture, at a chance place while training (Krizhevsky et al. 2012, section 4.1).
+
+    `(batch, height, width, channels)` in, the piece out, of the same channels; a prediction sees the middle.
+    """
+
+    type: Literal["random_crop"] = "random_crop"
+    height: Count
+    """How many rows the piece has."""
+    width: Count
+    """How many columns it has."""
+
+    def plan(self, shape: Shape) -> Plan:
+        """No weights; refuses a piece that is larger than the picture."""
+        height, width, channels = checked(shape, ("height", "width"))
+        if self.height > height or self.width > width:
+            piece = f"{self.height} × {self.width}"
+            raise ShapeMismatch(f"gets {height} × {width} pixels, and cuts out {piece}: make the piece no larger")
+        pixels = self.height * self.width
+        floats = size(shape) + pixels * (channels + 2) + 6
+        return Plan((self.height, self.width, channels), floats=floats)
+
+    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+        """`∂x` is `∂y` where the piece was, and 0 around it."""
+        index = self._pixels(x.shape[:3], run)
+        y = run.empty((*index.shape, x.shape[-1]))
+        np.take(x.reshape(-1, x.shape[-1]), index, axis=0, out=y, mode="clip")
+
+        def backward(d_y: Array) -> Array:
+            if not views.input_gradient:
+                return d_y
+            d_x: Array = run.empty(x.shape)
+            d_x.fill(0)
+            d_x.reshape(-1, x.shape[-1])[index] = d_y
+            return d_x
+
+        return y, backward
+
+    def _pixels(self, shape: Shape, run: Run) -> Pixels:
+        """Which pixels of the batch the pieces are, by their number: `(batch, height, width)`."""
+        batch, height, width = shape
+        top, left = run.empty((2, batch, 1, 1), np.intp)
+        for start, free in ((top, height - self.height), (left, width - self.width)):
+            self._place(start, free, run)
+        top += np.arange(0, batch * height, height)[:, None, None]
+        top *= width
+        top += left
+        piece = np.arange(0, self.height * width, width)[:, None] + np.arange(self.width)
+        return np.add(top, piece, out=run.empty((batch, self.height, self.width), np.intp))
+
+    def _place(self, start: Pixels, free: int, run: Run) -> None:
+        """Where the pieces begin on an axis with so many pixels to spare, the middle unless it learns."""
+        if run.rng is None or not run.training:
+            start.fill(free // 2)
+            return
+        draws = run.empty(start.shape)
+        run.rng.random(out=draws, dtype=draws.dtype.type)
+        draws *= free + 1
+        np.copyto(start, draws, casting="unsafe")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RandomErasing:
     """Hides a chance rectangle of each picture while training (Zhong et al. 2020, alg. 1; DeVries & Taylor 2017).
 
@@ -325,5 +387,5 @@ class RandomErasing:
 
 
 Augmentation: TypeAlias = (
-    RandomFlip | RandomTranslation | RandomZoom | RandomRotation | RandomErasing | TimeMask | FrequencyMask
+    RandomFlip | RandomTranslation | RandomZoom | RandomRotation | RandomCrop | RandomErasing | TimeMask | FrequencyMask
 )

@@ -201,6 +201,8 @@ LAYERS: list[LayerCase] = [
     LayerCase(augmentation.RandomRotation(factor=(-0.1, 0.2), fill_mode="constant"), (3, 5, 1), (3, 5, 1)),
     LayerCase(augmentation.RandomErasing(scale=(0.3, 0.9)), (4, 3, 2), (4, 3, 2)),
     LayerCase(augmentation.RandomErasing(factor=0.5, ratio=(1, 2), fill_value=0.7), (3, 5, 1), (3, 5, 1)),
+    LayerCase(augmentation.RandomCrop(height=2, width=3), (4, 3, 2), (2, 3, 2)),
+    LayerCase(augmentation.RandomCrop(height=3, width=2), (3, 5, 4), (3, 2, 4)),
     LayerCase(augmentation.TimeMask(max_width=3), (5, 4), (5, 4)),
     LayerCase(augmentation.FrequencyMask(max_width=4), (3, 4, 2), (3, 4, 2)),
     LayerCase(shaping.Permute(dims=(3, 1, 2)), (2, 3, 4), (4, 2, 3)),

@@ -13,6 +13,7 @@ from core.nn.layers.augmentation import (
     Augmentation,
     FrequencyMask,
     Mode,
+    RandomCrop,
     RandomErasing,
     RandomFlip,
     RandomRotation,
@@ -58,6 +59,31 @@ def test_a_mask_hides_one_run_no_wider_than_asked(layer: TimeMask | FrequencyMas
     assert ((y == 1) | np.expand_dims(hidden, 3 - axis)).all()
 
 
+UNCHANGED = set(members(Augmentation).values()) - {RandomCrop}
+
+
+def test_a_crop_is_a_piece_from_anywhere() -> None:
+    picture = np.arange(5 * 4 * 2.0).reshape(5, 4, 2)
+    y = varied(RandomCrop(height=3, width=2), np.tile(picture, (500, 1, 1, 1)))
+    pieces = {picture[i : i + 3, j : j + 2].tobytes() for i in range(3) for j in range(3)}
+    assert {piece.tobytes() for piece in y} == pieces
+
+
+def test_a_crop_takes_each_row_from_its_own_picture() -> None:
+    x = np.arange(20.0)[:, None, None, None] + np.zeros((20, 5, 4, 1))
+    assert (varied(RandomCrop(height=3, width=2), x) == x[:, :3, :2]).all()
+
+
+@pytest.mark.parametrize(("height", "width", "rows", "columns"), [(3, 2, slice(1, 4), slice(1, 3)),
+                                                                  (2, 4, slice(1, 3), slice(0, 4)),
+                                                                  (5, 1, slice(0, 5), slice(1, 2))])  # fmt: skip
+def test_a_prediction_sees_the_middle_of_what_is_cropped(height: int, width: int, rows: slice, columns: slice) -> None:
+    x = np.random.default_rng(0).standard_normal((3, 5, 4, 2))
+    np.testing.assert_array_equal(
+        varied(RandomCrop(height=height, width=width), x, training=False), x[:, rows, columns]
+    )
+
+
 @pytest.mark.parametrize("ratio", [(0.5, 2.0), (1.0, 1.0), (3.0, 3.0)])
 def test_erasing_hides_a_rectangle_of_the_share_and_the_sides_asked_for(ratio: tuple[float, float]) -> None:
     x = np.random.default_rng(0).standard_normal((2_000, 40, 60, 1))
@@ -87,7 +113,7 @@ def test_erasing_may_hide_all_but_no_more() -> None:
 
 
 @pytest.mark.parametrize(
-    "case", [case for case in LAYERS if type(case.layer) in members(Augmentation).values()], ids=lambda c: c.layer.type
+    "case", [case for case in LAYERS if type(case.layer) in UNCHANGED], ids=lambda case: case.layer.type
 )
 def test_a_prediction_passes_unchanged(case: LayerCase) -> None:
     x = case.inputs(4, np.random.default_rng(0))

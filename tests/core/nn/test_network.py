@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from core.nn.arena import Arena, Run
 from core.nn.arrays import size
+from core.nn.layers.augmentation import RandomCrop, RandomZoom
 from core.nn.layers.bordering import Cropping1D
 from core.nn.layers.composite import Layer, Mixture, Parallel, Repeat, Residual, Sequential, TimeDistributed
 from core.nn.layers.convolution import Conv1D, Conv2D
@@ -204,6 +205,8 @@ MISMATCHES: list[tuple[Sequential, tuple[int, ...], tuple[Any, ...], str]] = [
     (sequential(Repeat(layer=Repeat(layer=Dense(units=2), n=1000), n=1000)), (3,), ("layers", 0), "repeat less"),
     (sequential(TimeDistributed(layer=Flatten())), (), ("layers", 0), "needs"),
     (sequential(Cropping1D(cropping=2)), (4, 1), ("layers", 0), "crop less"),
+    (sequential(RandomCrop(height=5, width=4)), (5, 3, 1), ("layers", 0), "make the piece no larger"),
+    (sequential(RandomZoom(height_factor=0.5)), (5, 3), ("layers", 0), "put a reshape"),
 ]  # fmt: skip
 
 
