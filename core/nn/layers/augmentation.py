@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Le
 
 from core.nn.arena import Run
 from core.nn.arrays import Array, Backward, Shape, size
@@ -17,7 +17,7 @@ Mode: TypeAlias = Literal["horizontal", "vertical", "horizontal_and_vertical"]
 
 Share: TypeAlias = Annotated[float, Ge(0), Le(1)]
 Signed: TypeAlias = Annotated[float, Ge(-1), Le(1)]
-Ratio: TypeAlias = Annotated[float, Gt(0)]
+Ratio: TypeAlias = Annotated[float, Ge(1e-3), Le(1e3)]
 Factor: TypeAlias = Share | tuple[Signed, Signed]
 """How far at most to either side, or the two ends between which it is."""
 
