@@ -3,6 +3,8 @@
 FROM python:3.13-slim AS builder
 # The tool that reads the lock. It stays behind in this stage, as the build does.
 ARG UV=0.13.9
+# Extras of pyproject.toml, such as `--extra bucket` for CHAINRULE_BLOBS_URL.
+ARG EXTRAS=
 RUN python3 -m pip install --no-cache-dir "uv==${UV}"
 ENV UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
 WORKDIR /src
@@ -10,7 +12,7 @@ COPY pyproject.toml requirements.lock ./
 # Byte code is made here because the service's root file system is read-only. NumPy's tests are a tenth of what is added.
 RUN --mount=type=cache,target=/root/.cache/uv \
     python3 -m venv --without-pip /opt/chainrule \
-    && uv pip install --python /opt/chainrule --compile-bytecode --require-hashes -c requirements.lock -r pyproject.toml \
+    && uv pip install --python /opt/chainrule --compile-bytecode --require-hashes -c requirements.lock -r pyproject.toml ${EXTRAS} \
     && find /opt/chainrule/lib/python3*/site-packages/numpy -type d -name tests -prune -exec rm -r {} + \
     && python3 -m venv --without-pip /opt/build \
     && uv pip install --python /opt/build --require-hashes -c requirements.lock --group build

@@ -24,11 +24,11 @@ from api.services import Services
 from api.sweep import sweeping
 from core import VERSION
 from core.bell import Bell
-from core.blobs import Blobs
 from core.data.inspection import Bounds
 from core.jobs.continuation import Continuation
 from core.jobs.spec import JobSpec
 from core.settings import Settings, read_settings
+from core.storage import open_blobs
 from core.store.migrate import require_head
 from core.store.sessions import open_sessions
 
@@ -78,7 +78,7 @@ async def lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     """Open the store, the blobs and the bell; poll for those who listen; sweep."""
     sessions = open_sessions(settings.database)
     require_head(sessions.engine)
-    blobs, bell = Blobs(settings.blob_dir), Bell(settings)
+    blobs, bell = open_blobs(settings), Bell(settings)
     hub = Hub(EventReader(sessions))
     inspections = Inspections(Bounds(settings.inspect_seconds, settings.inspect_bytes))
     app.state.services = Services(settings, sessions, blobs, bell, hub, LoadedModels(blobs.read), inspections)

@@ -127,7 +127,7 @@ def rows(
     """A page of its rows, as stored."""
     with services.sessions.read() as s:
         row = datasets.get(s, known(s, dataset_id))
-    items = formats.rows(services.blobs.path(row.sha256), Schema.from_json(row.columns), offset, limit)
+    items = formats.rows(services.blobs.fetch(row.sha256), Schema.from_json(row.columns), offset, limit)
     following = offset + limit if offset + limit < row.rows else None
     return Json({"items": items, "next_offset": following})
 

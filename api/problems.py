@@ -20,7 +20,7 @@ from starlette.responses import Response
 
 from api.inspection import TooManyUploads, UnreadableFile
 from api.pointers import message
-from core.blobs import DamagedBlob, NoSuchBlob
+from core.blobs import BlobsAway, DamagedBlob, NoSuchBlob
 from core.data.errors import InvalidData, InvalidFile, InvalidInstance
 from core.jobs.check import InvalidSpec
 from core.store.errors import (
@@ -176,6 +176,7 @@ FACTS: Mapping[type[Exception], Fact] = {
     InternalError: Fact(503, "database_away", "The database cannot be reached"),
     PoolTimeout: Fact(503, "database_busy", "The database is busy"),
     TooManyUploads: Fact(429, "too_many_uploads", "Too many uploads wait to be read"),
+    BlobsAway: Fact(503, "storage_away", "The stored files cannot be reached"),
     StorageFull: Fact(507, "storage_full", "There is no room left"),
 }
 
@@ -189,7 +190,7 @@ _TITLES = {fact.code: fact.title for fact in FACTS.values()}
 CROWDED = Fact(503, "too_many_connections", "Too many connections are open")
 INTERNAL = Fact(500, "internal_error", "The service failed")
 _HIDDEN = "the service failed; its log has the reason under this request_id"
-_AWAY = "the database does not answer: try again in a moment (nothing was stored)"
+_AWAY = "the {what} does not answer: try again in a moment (nothing was stored)"
 
 
 def handlers() -> dict[Any, Callable[[Request, Any], Coroutine[Any, Any, Response]]]:
@@ -260,7 +261,7 @@ def failed(scope: Mapping[str, Any]) -> Response:
 
 def _detail(fact: Fact, error: Exception) -> str:
     if fact.status == 503:
-        return _AWAY
+        return _AWAY.format(what="bucket" if isinstance(error, BlobsAway) else "database")
     if fact.status == 500:
         return _HIDDEN
     if isinstance(error, RequestValidationError):

@@ -9,8 +9,9 @@ from pathlib import Path
 from sqlalchemy import make_url
 
 from chainrule.claim import claimed
-from core.blobs import BlobError, Blobs
+from core.blobs import Blobs, DamagedBlob, NoSuchBlob
 from core.settings import Settings
+from core.storage import open_blobs
 from core.store.backup import snapshot
 
 DATABASE = "chainrule.db"
@@ -36,7 +37,7 @@ def back_up(settings: Settings, folder: Path) -> set[str]:
     if not database.exists():
         raise CannotBackUp(f"there is no database at {database}: name its folder by CHAINRULE_DATA_DIR")
     _require_empty(folder, "name a new folder")
-    blobs, copies = Blobs(settings.blob_dir), Blobs(folder / "blobs")
+    blobs, copies = open_blobs(settings), Blobs(folder / "blobs")
     with _whole(copies, folder / DATABASE) as part:
         _take(copies, blobs, blobs.names())
         for _ in range(TRIES):
@@ -61,7 +62,7 @@ def restore(settings: Settings, folder: Path) -> None:
     _require_empty(settings.data_dir, "set CHAINRULE_DATA_DIR to a new folder")
     if database.exists():
         raise CannotBackUp(f"there is a database at {database} already: set CHAINRULE_DATABASE_URL to a new file")
-    blobs, copies = Blobs(settings.blob_dir), Blobs(folder / "blobs")
+    blobs, copies = open_blobs(settings), Blobs(folder / "blobs")
     with claimed(settings.data_dir), _whole(blobs, database) as part:
         if lacking := _take(blobs, copies, copies.names()):
             raise CannotBackUp(f"the backup's file {min(lacking)} is damaged: take another backup")
@@ -87,7 +88,7 @@ def _take(into: Blobs, source: Blobs, names: Iterable[str]) -> set[str]:
     for name in sorted(set(names) - into.names()):
         try:
             into.take(source, name)
-        except BlobError:
+        except (NoSuchBlob, DamagedBlob):
             lacking.add(name)
     return lacking
 

@@ -89,14 +89,33 @@ def doctor() -> None:
     from sqlalchemy.exc import OperationalError
 
     from chainrule.doctor import examine
+    from core.blobs import BlobsAway
     from core.store.errors import StoreError
 
-    with _plainly(StoreError, OperationalError, OSError):
+    with _plainly(StoreError, OperationalError, BlobsAway, OSError):
         report = examine(settings)
     for line in (*report.findings, *report.remarks):
         typer.echo(line)
     typer.echo(f"found wrong: {len(report.findings)}" if report.findings else "nothing is wrong")
     raise typer.Exit(1 if report.findings else 0)
+
+
+@app.command()
+def tidy() -> None:
+    """Remove the files that no row names, as workers do by themselves now and then."""
+    settings = _settings()
+    from sqlalchemy.exc import OperationalError
+
+    from core.blobs import BlobsAway
+    from core.storage import open_blobs
+    from core.store import garbage
+    from core.store.sessions import open_sessions
+
+    sessions = open_sessions(settings.database)
+    with _plainly(OperationalError, BlobsAway, OSError):
+        removed = garbage.collect(sessions, open_blobs(settings))
+    sessions.close()
+    typer.echo(f"removed: {len(removed)}")
 
 
 @app.command()
@@ -106,8 +125,9 @@ def backup(folder: Annotated[Path, typer.Argument(help="Where to write it: new o
     from sqlite3 import Error
 
     from chainrule.backup import CannotBackUp, back_up
+    from core.blobs import BlobsAway
 
-    with _plainly(CannotBackUp, Error, OSError):
+    with _plainly(CannotBackUp, Error, BlobsAway, OSError):
         lacking = back_up(settings, folder)
     if lacking:
         typer.echo(f"chainrule: {len(lacking)} files are missing or damaged here too: see `chainrule doctor`", err=True)
@@ -121,8 +141,9 @@ def restore(folder: Annotated[Path, typer.Argument(help="What `chainrule backup`
     from chainrule.backup import CannotBackUp
     from chainrule.backup import restore as restored
     from chainrule.claim import CannotStart
+    from core.blobs import BlobsAway
 
-    with _plainly(CannotBackUp, CannotStart, OSError):
+    with _plainly(CannotBackUp, CannotStart, BlobsAway, OSError):
         restored(settings, folder)
 
 

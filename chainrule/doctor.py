@@ -10,6 +10,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from core.blobs import Blobs, DamagedBlob, NoSuchBlob
 from core.models.checkpoint import DamagedCheckpoint, decode
 from core.settings import Settings
+from core.storage import open_blobs
 from core.store.doctor import Finding, Named, contradictions, count_jobs, damage, named, still_named
 from core.store.migrate import revision_state
 from core.store.sessions import Sessions, open_sessions
@@ -36,7 +37,7 @@ def examine(settings: Settings) -> Report:
     sessions = open_sessions(settings.database)
     report = Report()
     try:
-        _look(sessions, Blobs(settings.blob_dir), report)
+        _look(sessions, open_blobs(settings), report)
     except OperationalError:
         raise
     except DatabaseError as error:
@@ -63,7 +64,7 @@ def _look(sessions: Sessions, blobs: Blobs, report: Report) -> None:
     unnamed = len(set(blobs.old()) - {row.sha256 for row in rows})  # no fault: a crash or a deletion left them
     report.remarks += [
         f"jobs: {jobs}, checkpoints: {kinds.count('checkpoint')}, datasets: {kinds.count('dataset')}",
-        f"files that no row names: {unnamed} (a worker that runs removes them within a minute)",
+        f"files that no row names: {unnamed} (a worker that runs removes them in time)",
     ]
 
 

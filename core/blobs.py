@@ -1,4 +1,7 @@
-"""Where big bytes live: files named by the sha256 of what they hold. A file that has its name is whole."""
+"""Where big bytes live: files named by the sha256 of what they hold. A file that has its name is whole.
+
+`core/bucket.py` keeps the same in a bucket, for services of several machines.
+"""
 
 import fcntl
 import hashlib
@@ -20,11 +23,16 @@ YOUNG = 60.0
 """Seconds in which whoever put a blob, or asked to keep it, has written the row that names it."""
 ABANDONED = 86_400.0
 """Seconds after which a file that is not written to any more is what a crash left."""
-_NAME = re.compile(r"[0-9a-f]{64}")
+NAME = re.compile(r"[0-9a-f]{64}")
+"""What a blob may be called."""
 
 
 class BlobError(Exception):
     """A blob cannot be had."""
+
+
+class BlobsAway(BlobError):
+    """The bucket does not answer."""
 
 
 class NoSuchBlob(BlobError):
@@ -61,27 +69,33 @@ class Blobs:
         return Writer(self)
 
     def path(self, sha256: str) -> Path:
-        """Where the blob of that name lies, or would.
+        """Where the blob of that name lies on this machine, or would.
 
         Raises
         ------
         ValueError
             that is no sha256: nothing else becomes a part of a path.
         """
-        if not _NAME.fullmatch(sha256):
+        if not NAME.fullmatch(sha256):
             raise ValueError(f"{sha256!r} is no sha256 in lower case hexadecimal")
         return self.root / sha256
 
-    def open(self, sha256: str) -> BufferedReader:
-        """The blob's file, to read; its bytes are not verified.
+    def fetch(self, sha256: str) -> Path:
+        """The blob as a file of this machine, to read soon; its bytes are not verified.
 
         Raises
         ------
         NoSuchBlob
             it was never put, or is deleted.
         """
+        if not (path := self.path(sha256)).exists():
+            raise NoSuchBlob(sha256)
+        return path
+
+    def open(self, sha256: str) -> BufferedReader:
+        """The blob's file, open. Otherwise as `fetch`."""
         try:
-            return self.path(sha256).open("rb")
+            return self.fetch(sha256).open("rb")
         except FileNotFoundError:
             raise NoSuchBlob(sha256) from None
 
@@ -112,6 +126,17 @@ class Blobs:
                 raise DamagedBlob(sha256)
             return file.tell()
 
+    def whole(self, sha256: str) -> Path:
+        """As `fetch`, each byte verified.
+
+        Raises
+        ------
+        NoSuchBlob, DamagedBlob
+            it is gone, or not what was put.
+        """
+        self.verify(sha256)
+        return self.fetch(sha256)
+
     def keep(self, sha256: str, data: bytes) -> None:
         """Have the blob be there and young, just before a row is written that names it: nobody deletes it meanwhile."""
         with self._alone(), suppress(FileNotFoundError):
@@ -122,7 +147,7 @@ class Blobs:
     def names(self) -> set[str]:
         """The names of all blobs that there are."""
         paths = self.root.iterdir() if self.root.is_dir() else ()
-        return {path.name for path in paths if _NAME.fullmatch(path.name)}
+        return {path.name for path in paths if NAME.fullmatch(path.name)}
 
     def take(self, source: "Blobs", sha256: str) -> None:
         """Have a blob of another folder here too: the same file by a hard link, or where none can be made a copy.
@@ -134,7 +159,7 @@ class Blobs:
         """
         self.root.mkdir(parents=True, exist_ok=True)
         try:
-            self.path(sha256).hardlink_to(source.path(sha256))
+            self.path(sha256).hardlink_to(source.fetch(sha256))
         except FileNotFoundError:
             raise NoSuchBlob(sha256) from None
         except OSError:
@@ -150,7 +175,7 @@ class Blobs:
 
     def old(self) -> dict[str, int]:
         """The names of all blobs that are not young, each with its stamp: another one after it was put or kept anew."""
-        return {name: stamp for name, stamp in self._older_than(YOUNG) if _NAME.fullmatch(name)}
+        return {name: stamp for name, stamp in self._older_than(YOUNG) if NAME.fullmatch(name)}
 
     def delete(self, sha256: str, stamp: int) -> bool:
         """Remove an old blob that no row names; False where it is gone already, or was put or kept since its stamp."""

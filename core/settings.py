@@ -4,7 +4,9 @@ The table in the README is made from this class; an unknown variable or a wrong 
 """
 
 import os
+import re
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,6 +28,8 @@ OTHERS = (
     "CHAINRULE_URL",
 )
 """Read by the tests, the benchmarks and the command-line clients, never by the service: so not unknown either."""
+
+_BUCKET = re.compile(r"(s3|gs|az)://[^/]|file:///.")
 
 Positive = Annotated[int, Gt(0)]
 Seconds = Annotated[float, Gt(0), Le(86_400), Field(allow_inf_nan=False)]
@@ -58,6 +62,8 @@ class Settings(BaseSettings):
     """Folder of the embedded database, the embedded broker, checkpoints and datasets."""
     database_url: str | None = None
     """`sqlite:///…` or `postgresql://…`; without it SQLite in the data folder."""
+    blobs_url: str | None = None
+    """`s3://…`, `gs://…` or `az://…` for datasets and checkpoints; without it a folder in the data folder."""
     broker_url: str | None = None
     """Celery's broker, such as `redis://…`; without it folders in the data folder."""
     workers: Positive = max(1, CORES // 2)
@@ -101,6 +107,17 @@ class Settings(BaseSettings):
         if url is None or url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
             return url
         raise ValueError("begins with sqlite:/// or postgresql://")
+
+    @field_validator("blobs_url")
+    @classmethod
+    def _known_bucket(cls, url: str | None) -> str | None:
+        if url is None:
+            return url
+        if not _BUCKET.match(url):
+            raise ValueError("is an address such as s3://bucket/prefix, gs://…, az://… or file:///…")
+        if find_spec("obstore") is None:
+            raise ValueError("needs obstore: install chainrule[bucket]")
+        return url
 
     @field_validator("broker_url")
     @classmethod
@@ -169,7 +186,13 @@ def _refuse_unknown(environment: Mapping[str, str]) -> None:
             raise SettingsError(name, "is no setting; the README lists them all")
 
 
-COMPUTED = {"workers": "cores ÷ 2", "threads": "cores ÷ workers", "database_url": "SQLite", "broker_url": "folders"}
+COMPUTED = {
+    "workers": "cores ÷ 2",
+    "threads": "cores ÷ workers",
+    "database_url": "SQLite",
+    "broker_url": "folders",
+    "blobs_url": "a folder",
+}
 
 
 def _shown(name: str, default: Any) -> str:

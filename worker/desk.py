@@ -12,6 +12,7 @@ from threadpoolctl import ThreadpoolController
 from core.bell import Bell
 from core.blobs import Blobs
 from core.settings import Settings
+from core.storage import open_blobs
 from core.store.sessions import Sessions, open_sessions
 from worker.stop import Stop
 
@@ -38,7 +39,7 @@ class Desk:
             name=f"{prefix}{os.getpid()}:{secrets.token_hex(4)}",
             settings=settings,
             sessions=open_sessions(settings.database),
-            blobs=Blobs(settings.blob_dir),
+            blobs=open_blobs(settings),
             bell=Bell(settings),
             stop=stop,
             blas=ThreadpoolController(),

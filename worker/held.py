@@ -12,6 +12,7 @@ from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import Session
 
+from core.blobs import BlobsAway
 from core.jobs.rows import Row
 from core.jobs.states import Request
 from core.store import events, leases, tallies
@@ -19,8 +20,8 @@ from core.store.events import LogRow
 from core.store.holds import Guarded, Hold
 from core.store.sessions import Sessions
 
-AWAY = (OperationalError, InterfaceError, InternalError, NoConnection)
-"""What a database that is away, busy or restarting raises; whether a transaction counted is unknown then.
+AWAY = (OperationalError, InterfaceError, InternalError, NoConnection, BlobsAway)
+"""What a database or a bucket that is away, busy or restarting raises; whether a transaction counted is unknown then.
 
 Postgres calls it an internal error where it ended a session that was idle in a transaction, as of a worker that slept.
 """

@@ -1,13 +1,12 @@
 """What a job is to learn, read from its row and its dataset and made ready: the spec, the net, the data."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from core.blobs import Blobs
+from core.blobs import Blobs, DamagedBlob, NoSuchBlob
 from core.data.prepare import Prepared, Stored, prepare, signature
 from core.data.schema import Schema
 from core.data.sources import DatasetReference
@@ -80,17 +79,10 @@ def read_lesson(sessions: Sessions, blobs: Blobs, job_id: str) -> Lesson:
         dataset = datasets.get(s, spec.data.id) if isinstance(spec.data, DatasetReference) else None
     stored = None
     if dataset is not None:
-        _verify(blobs, dataset.sha256)
-        stored = Stored(path=blobs.path(dataset.sha256), schema=Schema.from_json(dataset.columns))
+        try:
+            path = blobs.whole(dataset.sha256)
+        except (NoSuchBlob, DamagedBlob) as error:
+            raise DamagedDataset(DamagedDataset.__doc__) from error
+        stored = Stored(path=path, schema=Schema.from_json(dataset.columns))
     resolved = resolve(spec, signature(spec.data, stored.schema if stored else None))
     return Lesson(spec, resolved, resolved.fit(prepare(spec.data, stored, spec.training.seed)))
-
-
-def _verify(blobs: Blobs, sha256: str) -> None:
-    try:
-        with blobs.path(sha256).open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        found = None
-    if found != sha256:
-        raise DamagedDataset(DamagedDataset.__doc__)

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
-from core.blobs import Blobs, DamagedBlob, NoSuchBlob
+from core.blobs import Blobs, BlobsAway, DamagedBlob, NoSuchBlob
 from core.models.checkpoint import DamagedCheckpoint, Saved, decode, encode, weights_sha256
 from core.nn.state import State
 from core.store import checkpoints, leases
@@ -95,7 +95,7 @@ class Saves:
         found = self._writer.patiently(lambda: self._newest(job_id))
         while found is not None:
             try:
-                saved = decode(self._blobs.read(found.sha256))
+                saved = self._read(found)
             except (DamagedBlob, NoSuchBlob, DamagedCheckpoint) as error:
                 found = self._pass_over(found, error)
             else:
@@ -109,9 +109,12 @@ class Saves:
         if row is None:
             return None
         try:
-            return Found(decode(self._blobs.read(row.sha256)), row.reason)
+            return Found(self._read(row), row.reason)
         except (DamagedBlob, NoSuchBlob, DamagedCheckpoint) as error:
             raise DamagedOrigin(DamagedOrigin.__doc__) from error
+
+    def _read(self, row: Checkpoint) -> Saved:
+        return decode(self._writer.patiently(lambda: self._blobs.read(row.sha256)))
 
     def between(self, state: State, metrics: Mapping[str, Any], *, epoch_ended: bool) -> None:
         """Write a checkpoint if one is due at this batch boundary."""
@@ -121,16 +124,23 @@ class Saves:
             return
         try:
             self.save(state, metrics, "epoch" if epoch_ended else "interval")
-        except OSError as error:
+        except (OSError, BlobsAway) as error:
             log.warning("checkpoint could not be written", error=str(error))
-            self._writer.remark(LogRow(f"a checkpoint could not be written: {error.strerror}", state.step, state.epoch))
+            why = error.strerror if isinstance(error, OSError) else BlobsAway.__doc__
+            self._writer.remark(LogRow(f"a checkpoint could not be written: {why}", state.step, state.epoch))
         self._space(monotonic() - now)
 
     def save(self, state: State, metrics: Mapping[str, Any], reason: str, then: Then | None = None) -> None:
-        """Write the file, then record it, and in the same transaction do `then`. Raises `OSError` on a full disk."""
+        """Write the file, then record it, and in the same transaction do `then`, for which a bucket is waited for.
+
+        Raises
+        ------
+        OSError, BlobsAway
+            the disk is full; the bucket does not answer.
+        """
         notes = {"emitted": self._writer.emitted(), "kernels": self._kernels}
         data = encode(state, self._model, notes)
-        sha256 = self._blobs.put(data)
+        sha256 = self._writer.patiently(lambda: self._blobs.put(data)) if then else self._blobs.put(data)
 
         def record(s: Session, guarded: Guarded) -> None:
             self._blobs.keep(sha256, data)  # the database may have been away for long

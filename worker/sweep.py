@@ -5,6 +5,8 @@ Any number of parents may sweep at once; each statement is safe by itself.
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from typing import Any
@@ -27,6 +29,8 @@ RING_EVERY = 3.0
 """Seconds that due jobs wait before somebody rings again."""
 HOUSEKEEPING = 30.0
 """Seconds between two looks for files that nothing needs."""
+BUCKET_HOUSEKEEPING = 600.0
+"""The same where they are in a bucket, whose provider counts each look."""
 DAY = 86_400.0
 
 UNFORKED = threading.Lock()
@@ -58,7 +62,8 @@ class Sweep:
         self._deaths = deaths
         self._pulse = pulse
         self._bell = Bell(settings)
-        self._blobs = Blobs(settings.blob_dir)
+        self._blobs = Blobs(settings.blob_dir) if settings.blobs_url is None else None
+        self._tidying: subprocess.Popen[bytes] | None = None
         self._sessions = open_sessions(settings.database)
         self._tidy_at = 0.0
         self._away = False
@@ -130,8 +135,12 @@ class Sweep:
         """Remove files that no row names, and answers that nobody will ask for again."""
         with self._sessions.begin() as s:
             idempotency.forget(s, DAY)
-        garbage.collect(self._sessions, self._blobs)
-        self._tidy_at = time.monotonic() + HOUSEKEEPING
+        if self._blobs is not None:
+            garbage.collect(self._sessions, self._blobs)
+        elif self._tidying is None or self._tidying.poll() is not None:
+            # What speaks with buckets survives no fork, and this process forks.
+            self._tidying = subprocess.Popen([sys.executable, "-m", "chainrule", "tidy"], stdout=subprocess.DEVNULL)
+        self._tidy_at = time.monotonic() + (HOUSEKEEPING if self._blobs else BUCKET_HOUSEKEEPING)
 
 
 def _how(code: int) -> str:

@@ -196,10 +196,10 @@ class Writer:
 
     def _say_away(self, error: BaseException) -> None:
         if not self._away:
-            log.warning("database is away: training goes on into a buffer", error=str(error).splitlines()[0])
+            log.warning("database or bucket is away: training goes on into a buffer", error=str(error).splitlines()[0])
         self._away = True
 
     def _say_back(self) -> None:
         if self._away:
-            log.info("database is back")
+            log.info("database or bucket is back")
         self._away = False
