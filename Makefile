@@ -14,7 +14,7 @@ COMPILE := $(BIN)/python -m compileall -q core api worker chainrule migrations
 TESTS := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
 	--numprocesses 4 --dist loadscope --no-loadscope-reorder
 
-.PHONY: up demo test check bench chaos soak docs lock clean
+.PHONY: up demo test model check bench chaos soak docs lock clean
 
 up: $(RUNTIME)  ## start the service on this machine; Ctrl-C ends it
 	@$(COMPILE)
@@ -26,6 +26,9 @@ demo: $(EVERYTHING)  ## learn y = 2x and handwritten digits, and look on
 test: $(EVERYTHING)  ## all tests; Postgres and Redis too where they answer
 	@$(COMPILE)
 	$(TESTS)
+
+model: $(EVERYTHING)  ## the model of a job's life in its long form: 2,000 runs of 50 steps on each database
+	$(BIN)/python -m pytest --numprocesses 2 --hypothesis-profile=long tests/core/store/test_protocol.py
 
 check: $(EVERYTHING)  ## everything that has to be green
 	$(BIN)/ruff format --check

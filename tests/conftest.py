@@ -20,7 +20,7 @@ DATABASES = ("sqlite", "postgres")
 ROWS = [text(f"DELETE FROM {table.name}") for table in reversed(Base.metadata.sorted_tables)]
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("long", settings.get_profile("default"), max_examples=2_000, stateful_step_count=60)
+settings.register_profile("long", settings.get_profile("default"), max_examples=2_000, stateful_step_count=50)
 settings.load_profile("default")
 
 
