@@ -27,6 +27,7 @@ from core.nn.losses.numbers import MeanSquaredError
 from core.nn.metrics import USUAL, Metric
 from core.nn.metrics.ranks import OfRanks, kept_bytes
 from core.nn.network import Network
+from core.nn.optimizers.slots import lengths
 from core.nn.plan import Plan, ShapeMismatch
 from core.nn.training import Training
 
@@ -133,16 +134,16 @@ def check(spec: JobSpec, signature: Signature, limits: Limits) -> Estimate:
     arenas = _arenas(spec, resolved.network) + 3 * looked  # its own, and a copy of each output and of its gradient
     plan, batch = resolved.network.plan, min(spec.training.batch_size, signature.train_rows)
     plans = list(plan.every())
-    slots = len(spec.optimizer.slots())
-    vectors = (3 + slots) * (1 + looked)  # weights, gradient, best weights and what the optimizer remembers
+    remembered = sum(lengths(spec.optimizer.slots(), resolved.network.shapes).values())
+    vectors = (3 * plan.parameters + remembered) * (1 + looked)  # weights, gradient, best weights, optimizer
     estimate = Estimate(
         parameters=plan.parameters,
         layers=list(_layers(spec.architecture, plan, "/architecture")),
         output_shape=plan.output_shape,
         bytes=signature.bytes
-        + 4 * (vectors * plan.parameters + arenas * sum(batch * p.floats + p.scratch for p in plans))
+        + 4 * (vectors + arenas * sum(batch * p.floats + p.scratch for p in plans))
         + _ranked(resolved, signature),
-        flops=3 * batch * sum(p.flops for p in plans) + 4 * (1 + slots) * plan.parameters,
+        flops=3 * batch * sum(p.flops for p in plans) + 4 * (plan.parameters + remembered),
         steps=spec.training.steps(signature.train_rows),
         warnings=[*signature.warnings, *_warnings(spec, signature)],
     )

@@ -15,6 +15,7 @@ import numpy as np
 from core.nn.arrays import Array
 from core.nn.metrics.kind import Sums
 from core.nn.network import Network
+from core.nn.optimizers.slots import first_slots
 from core.nn.optimizers.wrappers import Optimizer
 
 
@@ -101,5 +102,5 @@ def start(network: Network, optimizer: Optimizer, seed: int) -> State:
     """The state before the first step: weights drawn by `seed`, which also decides every later draw."""
     rng = np.random.Generator(np.random.PCG64(seed))
     weights, statistics = network.initialize(rng)
-    slots: dict[str, Array] = {name: np.full_like(weights, begin) for name, begin in optimizer.slots().items()}
+    slots = first_slots(optimizer.slots(), network.shapes, weights.dtype)
     return State(weights, statistics, slots, weights.copy(), statistics.copy(), rng)

@@ -1,8 +1,9 @@
-"""An optimizer that sees a weight as the matrix that it is."""
+"""Optimizers that see a weight as the matrix that it is."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
@@ -10,7 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from core.nn.arena import Run
 from core.nn.arrays import Array, Shape, size
 from core.nn.optimizers.moments import Adam
-from core.nn.optimizers.slots import Slots, each_weight
+from core.nn.optimizers.slots import Slot, Slots, Starts, each_weight
 from core.nn.schedules import ConstantRate, Schedule
 
 
@@ -78,6 +79,109 @@ class Muon:
             x += product
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Adafactor:
+    """Gradients divided by the root of their mean squares, of which only rows and columns are remembered.
+
+    Of a weight of n × m numbers that is n + m; of more axes the last two are the matrix; a vector's are remembered one
+    by one. A step is as long as the weight is (Shazeer & Stern 2018, alg. 4–6); ε₁ bounds the divisor, as in PyTorch.
+    """
+
+    type: Literal["adafactor"] = "adafactor"
+    learning_rate: Schedule = field(default=ConstantRate(learning_rate=0.01))
+    """The step's length η as a share of the weight's own: a number or a schedule."""
+    beta_2_decay: Annotated[float, Lt(0)] = -0.8
+    """How the share of the newest squares falls: it is t to this at step t."""
+    epsilon_1: Annotated[float, Gt(0)] = 1e-7
+    """The least that is divided by."""
+    epsilon_2: Annotated[float, Gt(0)] = 1e-3
+    """The least length of a weight that a step goes by, as the root of its mean square."""
+    clip_threshold: Annotated[float, Ge(1)] = 1.0
+    """The most that a step may be, as the root of its mean square, before it is scaled."""
+    relative_step: bool = True
+    """Let the rate be at most `1 / √t`."""
+
+    def slots(self) -> Starts:
+        """The mean squares of the rows and the columns of matrices, and of each number of vectors."""
+        return {"rows": Slot(0.0, _of_rows), "columns": Slot(0.0, _of_columns), "square": Slot(0.0, _of_vectors)}
+
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+        """`w ← w − max(ε₂, rms(w)) · ρ · u / max(1, rms(u) / d)`, `u = g / √v`, `v = rows · columns / mean(rows)`.
+
+        The means of squares are mixed with those of `g²` by the share `t^decay`; `ρ = min(η, 1 / √t)`.
+        """
+        rate = min(rate, 1 / math.sqrt(step + 1)) if self.relative_step else rate
+        share = (step + 1) ** self.beta_2_decay
+        shapes = run.shapes or (weights.shape,)
+        spare = run.empty((max(map(size, shapes)),))
+        means = run.empty((max(max(_of_rows([shape]), _of_columns([shape])) for shape in shapes),))
+        rows, columns, squares = (_Pieces(slots[name]) for name in ("rows", "columns", "square"))
+        for w, g in each_weight(run, weights, gradient):
+            u = _shaped(spare, w.shape)
+            np.multiply(g, g, out=u)
+            if w.ndim < 2:
+                _mix(square := squares.next(w.shape), u, share)
+                np.copyto(u, square)
+            else:
+                row = rows.next((*w.shape[:-1], 1))
+                _mix(row, _mean(u, -1, _shaped(means, row.shape)), share)
+                column = columns.next((*w.shape[:-2], 1, w.shape[-1]))
+                _mix(column, _mean(u, -2, _shaped(means, column.shape)), share)
+                scaled = _shaped(means, row.shape)
+                np.divide(row, np.maximum(np.mean(row, axis=-2, keepdims=True), self.epsilon_1), out=scaled)
+                np.copyto(u, column)
+                u *= scaled
+            np.maximum(u, self.epsilon_1**2, out=u)
+            np.sqrt(u, out=u)
+            np.divide(g, u, out=u)
+            u *= rate * max(self.epsilon_2, _rms(w)) / max(1.0, _rms(u) / self.clip_threshold)
+            w -= u
+
+
+class _Pieces:
+    """A vector that is handed out piece by piece, each in its shape."""
+
+    def __init__(self, vector: Array) -> None:
+        self.rest = vector
+
+    def next(self, shape: Shape) -> Array:
+        """The next piece."""
+        piece, self.rest = _shaped(self.rest, shape), self.rest[size(shape) :]
+        return piece
+
+
+def _of_rows(shapes: Sequence[Shape]) -> int:
+    return sum(size(shape[:-1]) for shape in shapes if len(shape) > 1)
+
+
+def _of_columns(shapes: Sequence[Shape]) -> int:
+    return sum(size(shape[:-2]) * shape[-1] for shape in shapes if len(shape) > 1)
+
+
+def _of_vectors(shapes: Sequence[Shape]) -> int:
+    return sum(size(shape) for shape in shapes if len(shape) < 2)
+
+
+def _mean(squares: Array, axis: int, out: Array) -> Array:
+    np.add.reduce(squares, axis=axis, keepdims=True, out=out)
+    out /= squares.shape[axis]
+    return out
+
+
+def _mix(mean: Array, newest: Array, share: float) -> None:
+    """`mean ← (1 − share) · mean + share · newest`; what is newest is overwritten."""
+    newest *= share
+    mean *= 1 - share
+    mean += newest
+
+
+def _rms(numbers: Array) -> float:
+    return math.sqrt(float(np.vdot(numbers, numbers)) / numbers.size)
+
+
 def _shaped(part: Array, shape: Shape) -> Array:
     """As much of a piece of scratch as this shape takes."""
     return part[: size(shape)].reshape(shape)
+
+
+Matrices: TypeAlias = Muon | Adafactor

@@ -1,15 +1,41 @@
 """What every optimizer works on: the flat vectors, block by block or weight by weight."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from core.nn.arena import Run
-from core.nn.arrays import Array, size
+from core.nn.arrays import Array, Shape, size
 
 Slots: TypeAlias = Mapping[str, Array]
-"""What an optimizer remembers from step to step: vectors of the weights' length, by name."""
+"""What an optimizer remembers from step to step: vectors by name, of the weights' length unless it says otherwise."""
+
+
+class Slot(NamedTuple):
+    """Where a vector of another length begins, and that length by the shapes of all weights."""
+
+    start: float
+    length: Callable[[Sequence[Shape]], int]
+
+
+Starts: TypeAlias = Mapping[str, float | Slot]
+"""Where the vectors begin that an optimizer remembers, by name."""
+
+
+def lengths(starts: Starts, shapes: Sequence[Shape]) -> dict[str, int]:
+    """How long each vector is for weights of these shapes; nothing is allocated."""
+    whole = sum(map(size, shapes))
+    return {name: begin.length(shapes) if isinstance(begin, Slot) else whole for name, begin in starts.items()}
+
+
+def first_slots(starts: Starts, shapes: Sequence[Shape], dtype: DTypeLike) -> dict[str, Array]:
+    """The vectors before the first step."""
+    begins = [begin.start if isinstance(begin, Slot) else begin for begin in starts.values()]
+    sized = lengths(starts, shapes).items()
+    return {name: np.full(length, begin, dtype) for (name, length), begin in zip(sized, begins, strict=True)}
+
 
 BLOCK = 65_536
 """How many numbers are updated at a time, so that the several passes over them find them in the cache."""

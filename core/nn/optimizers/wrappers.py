@@ -16,10 +16,10 @@ from core.nn.arena import Run
 from core.nn.arrays import Array
 from core.nn.kinds import Tagged
 from core.nn.optimizers.descent import Descent
-from core.nn.optimizers.matrices import Muon
+from core.nn.optimizers.matrices import Matrices
 from core.nn.optimizers.moments import Moments
 from core.nn.optimizers.scales import Scales
-from core.nn.optimizers.slots import Slots, blocks, decay, each_weight
+from core.nn.optimizers.slots import Slot, Slots, Starts, blocks, decay, each_weight
 from core.nn.schedules import Schedule
 
 
@@ -38,7 +38,7 @@ class ClipByNorm:
         """The inner optimizer's."""
         return self.optimizer.learning_rate
 
-    def slots(self) -> dict[str, float]:
+    def slots(self) -> Starts:
         """The inner optimizer's."""
         return self.optimizer.slots()
 
@@ -65,7 +65,7 @@ class ClipByWeightNorm:
         """The inner optimizer's."""
         return self.optimizer.learning_rate
 
-    def slots(self) -> dict[str, float]:
+    def slots(self) -> Starts:
         """The inner optimizer's."""
         return self.optimizer.slots()
 
@@ -93,7 +93,7 @@ class ClipByValue:
         """The inner optimizer's."""
         return self.optimizer.learning_rate
 
-    def slots(self) -> dict[str, float]:
+    def slots(self) -> Starts:
         """The inner optimizer's."""
         return self.optimizer.slots()
 
@@ -120,7 +120,7 @@ class GradientNoise:
         """The inner optimizer's."""
         return self.optimizer.learning_rate
 
-    def slots(self) -> dict[str, float]:
+    def slots(self) -> Starts:
         """The inner optimizer's."""
         return self.optimizer.slots()
 
@@ -148,7 +148,7 @@ class WeightDecay:
         """The inner optimizer's."""
         return self.optimizer.learning_rate
 
-    def slots(self) -> dict[str, float]:
+    def slots(self) -> Starts:
         """The inner optimizer's."""
         return self.optimizer.slots()
 
@@ -173,7 +173,7 @@ class GradientAccumulation:
         """The inner optimizer's."""
         return self.optimizer.learning_rate
 
-    def slots(self) -> dict[str, float]:
+    def slots(self) -> Starts:
         """The sum of the gradients so far, and what the inner optimizer remembers."""
         return _around({"sum": 0.0}, self.optimizer)
 
@@ -205,7 +205,7 @@ class ExponentialMovingAverage:
         """The inner optimizer's."""
         return self.optimizer.learning_rate
 
-    def slots(self) -> dict[str, float]:
+    def slots(self) -> Starts:
         """The mean, and what the inner optimizer remembers."""
         return _around({"average": 0.0}, self.optimizer)
 
@@ -241,7 +241,7 @@ class Lookahead:
         """The inner optimizer's."""
         return self.optimizer.learning_rate
 
-    def slots(self) -> dict[str, float]:
+    def slots(self) -> Starts:
         """The slow weights, and what the inner optimizer remembers."""
         return _around({"slow": 0.0}, self.optimizer)
 
@@ -264,7 +264,7 @@ class Lookahead:
 _INNER = "inner."
 
 
-def _around(own: dict[str, float], optimizer: Optimizer) -> dict[str, float]:
+def _around(own: dict[str, float | Slot], optimizer: Optimizer) -> Starts:
     """The wrapper's own slots beside those of the inner optimizer, whose names say so: wrappers may be nested."""
     return own | {_INNER + name: start for name, start in optimizer.slots().items()}
 
@@ -283,4 +283,4 @@ Wrapper: TypeAlias = (
     | ExponentialMovingAverage
     | Lookahead
 )
-Optimizer: TypeAlias = Annotated[Descent | Scales | Moments | Muon | Wrapper, Tagged()]
+Optimizer: TypeAlias = Annotated[Descent | Scales | Moments | Matrices | Wrapper, Tagged()]

@@ -125,6 +125,17 @@ def test_what_is_wrong_is_refused_at_its_pointer(body: dict[str, Any], pointer: 
     assert words in str(error)
 
 
+def test_what_an_optimizer_remembers_costs_its_memory() -> None:
+    sign = signature(a_spec().data, None)
+    none, adam, factored, around = (
+        check(a_spec(layers=[dense(30), dense(1)], optimizer=optimizer), sign, Limits()).bytes
+        for optimizer in ("gradient_descent", "adam", "adafactor", {"type": "lookahead", "optimizer": "adafactor"})
+    )
+    parameters, remembered = 2 * 30 + 30 + 30 + 1, (2 + 30) + (30 + 1) + (30 + 1)
+    assert (adam - none, factored - none) == (4 * 2 * parameters, 4 * remembered)
+    assert around - factored == 4 * parameters
+
+
 def test_a_metric_that_keeps_every_row_costs_its_memory() -> None:
     steps = {"type": "inline", "x": [[1, 2, 3]] * 8, "y": [[0, 1, 4]] * 8}
     words = [{"type": "embedding", "input_dim": 5, "output_dim": 2}, dense(5)]

@@ -404,6 +404,7 @@ OPTIMIZERS: list[Optimizer] = [
     moments.RAdam(),
     moments.Lamb(weight_decay=0.01),
     matrices.Muon(),
+    matrices.Adafactor(),
     wrappers.ClipByNorm(max_norm=0.1, optimizer=PLAIN),
     wrappers.ClipByWeightNorm(max_norm=0.1, optimizer=PLAIN),
     wrappers.ClipByValue(clip_value=0.01, optimizer=PLAIN),

@@ -29,6 +29,7 @@ from core.nn.metrics.kind import nothing
 from core.nn.optimizers import descent, matrices, moments, scales, wrappers
 from core.nn.optimizers.descent import GradientDescent
 from core.nn.optimizers.moments import Adam
+from core.nn.optimizers.slots import first_slots, lengths
 from core.nn.optimizers.wrappers import Optimizer
 from core.nn.regularizers import L2
 from core.nn.schedules import ConstantRate, OneCycle
@@ -97,7 +98,7 @@ def descend(
 ) -> Array:
     """Where an optimizer comes to from `start`."""
     weights = start.copy()
-    slots = {name: np.full_like(weights, begin) for name, begin in optimizer.slots().items()}
+    slots = first_slots(optimizer.slots(), shapes or (weights.shape,), weights.dtype)
     for step in range(steps):
         run = Run(Arena(start.dtype), training=True, shapes=shapes)
         at = optimizer.learning_rate.at(step, STEPS)
@@ -179,6 +180,42 @@ def test_muon_is_torchs(torch: Any, shape: tuple[int, int], nesterov: bool) -> N
         stepper.step()
     moved = (theirs.detach().numpy().T.reshape(-1) - start, ours - start)
     assert np.linalg.norm(moved[0] - moved[1]) <= 0.02 * np.linalg.norm(moved[0])  # theirs are in bfloat16
+
+
+@pytest.mark.parametrize("shape", [(40,), (4, 10), (10, 4), (2, 5, 4)])
+@pytest.mark.parametrize("scale", [1.0, 1e-6], ids=["usual", "tiny"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 1e-5)], ids=["64", "32"])
+def test_adafactor_is_torchs(torch: Any, shape: tuple[int, ...], scale: float, dtype: Any, tolerance: float) -> None:
+    rng = np.random.default_rng(0)
+    start = (scale * rng.standard_normal(40)).astype(dtype)
+    gradients = (scale * rng.standard_normal((STEPS, 40))).astype(dtype)  # on a slope its steps would be chaotic
+    given = iter(gradients)
+    optimizer = matrices.Adafactor(learning_rate=rate(0.1), clip_threshold=1.2)
+    ours = descend(optimizer, lambda _: next(given), start, shapes=(shape,))
+    theirs = torch.nn.Parameter(torch.from_numpy(start.reshape(shape).copy()))
+    stepper = torch.optim.Adafactor([theirs], lr=0.1, eps=(1e-7, 1e-3), d=1.2)
+    for gradient in gradients:
+        theirs.grad = torch.from_numpy(gradient).reshape(shape)
+        stepper.step()
+    np.testing.assert_allclose(ours, theirs.detach().numpy().reshape(-1), rtol=tolerance, atol=tolerance)
+
+
+def test_adafactor_remembers_rows_and_columns() -> None:
+    shapes = ((3, 5), (5,), (2, 3, 7, 4))
+    assert lengths(matrices.Adafactor().slots(), shapes) == {"rows": 3 + 42, "columns": 5 + 24, "square": 5}
+    wrapped = wrappers.Lookahead(optimizer=matrices.Adafactor()).slots()
+    assert lengths(wrapped, shapes) == {"slow": 188, "inner.rows": 45, "inner.columns": 29, "inner.square": 5}
+
+
+def test_adafactor_without_relative_steps_takes_the_rate_as_it_is() -> None:
+    start = np.full(4, 2.0)
+    for optimizer, length in [(matrices.Adafactor(learning_rate=rate(0.5), relative_step=False), 0.5),
+                              (matrices.Adafactor(learning_rate=rate(0.5)), 1 / math.sqrt(STEPS))]:  # fmt: skip
+        run = Run(Arena(np.float64), training=True)
+        weights, slots = start.copy(), first_slots(optimizer.slots(), ((4,),), np.float64)
+        optimizer.update(weights, np.ones(4), slots, STEPS - 1, 0.5, run)
+        share = STEPS**-0.8
+        np.testing.assert_allclose(weights, start - 2 * length * min(1, 1 / math.sqrt(share)))
 
 
 def test_muon_leaves_what_is_no_matrix_to_adam() -> None:
