@@ -21,7 +21,7 @@ from core.nn.kinds import members
 from core.nn.layers.composite import Layer
 from core.nn.losses import Loss
 from core.nn.metrics import Metric
-from core.nn.optimizers.wrappers import Optimizer
+from core.nn.optimizers.wrappers import Inner, Optimizer
 from core.nn.regularizers import Regularizer
 from core.nn.schedules import ConstantRate, Schedule
 
@@ -56,7 +56,14 @@ KINDS: tuple[Kind, ...] = (
 )
 
 PLAIN: Mapping[Any, str] = MappingProxyType(
-    {int: "integer", float: "number", bool: "true or false", str: "text", NoneType: "null"}
+    {
+        int: "integer",
+        float: "number",
+        bool: "true or false",
+        str: "text",
+        NoneType: "null",
+        Inner: "[optimizer](#optimizers) of one pass a step",
+    }
 )
 BOUNDS: Mapping[type, Callable[[Any], str]] = MappingProxyType(
     {

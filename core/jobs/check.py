@@ -28,6 +28,7 @@ from core.nn.metrics import USUAL, Metric
 from core.nn.metrics.ranks import OfRanks, kept_bytes
 from core.nn.network import Network
 from core.nn.optimizers.slots import lengths
+from core.nn.optimizers.wrappers import passes
 from core.nn.plan import Plan, ShapeMismatch
 from core.nn.training import Training
 
@@ -131,7 +132,10 @@ def check(spec: JobSpec, signature: Signature, limits: Limits) -> Estimate:
     limits = _narrowed(limits, spec.limits)
     resolved = resolve(spec, signature)
     looked = spec.training.inspect_every is not None
-    arenas = _arenas(spec, resolved.network) + 3 * looked  # its own, and a copy of each output and of its gradient
+    turns = passes(spec.optimizer)
+    arenas = (
+        turns * _arenas(spec, resolved.network) + (2 + turns) * looked
+    )  # its own, and a copy of each output and of its gradient
     plan, batch = resolved.network.plan, min(spec.training.batch_size, signature.train_rows)
     plans = list(plan.every())
     remembered = sum(lengths(spec.optimizer.slots(), resolved.network.shapes).values())
@@ -143,7 +147,7 @@ def check(spec: JobSpec, signature: Signature, limits: Limits) -> Estimate:
         bytes=signature.bytes
         + 4 * (vectors + arenas * sum(batch * p.floats + p.scratch for p in plans))
         + _ranked(resolved, signature),
-        flops=3 * batch * sum(p.flops for p in plans) + 4 * (plan.parameters + remembered),
+        flops=turns * 3 * batch * sum(p.flops for p in plans) + 4 * (plan.parameters + remembered),
         steps=spec.training.steps(signature.train_rows),
         warnings=[*signature.warnings, *_warnings(spec, signature)],
     )

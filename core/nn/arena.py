@@ -3,6 +3,7 @@
 After its first step a network allocates nothing, and no layer has to hold a buffer of its own.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -51,9 +52,14 @@ class Run:
 
     `sample_weight` says how much each row counts in the loss, `(batch,)`; None: all alike. `weights` are what comes of
     both: how much each row `(batch,)`, or each of its steps `(batch, steps)`, counts; None: all alike.
+
+    `again` computes the batch's loss once more, and its gradient into the vector that held it, at the weights as they
+    stand and with the same draws; it is there for an optimizer that takes more than one pass a step.
     """
 
-    __slots__ = ("empty", "mask", "rng", "sample_weight", "shapes", "training", "weights")
+    __slots__ = ("again", "empty", "mask", "rng", "sample_weight", "shapes", "training", "weights")
+
+    again: Callable[[], float]
 
     def __init__(
         self,

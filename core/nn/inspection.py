@@ -6,12 +6,13 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from core.nn.again import Again
 from core.nn.arena import Arena, Run, inference
 from core.nn.arrays import Array, Backward, Shape
 from core.nn.losses import Loss
@@ -119,11 +120,19 @@ def look(
     views = tapped.views(aside.weights, aside.statistics, gradient)
     run = Run(Arena(aside.weights.dtype), training=True, rng=aside.rng, shapes=tapped.shapes)
     with np.errstate(all="ignore"):
+        targets = loss.encode(targets, network.output_shape)
+        draws = aside.rng.bit_generator.state
         outputs, backward = tapped.forward(x, views, run)
-        lost, gradient_of_loss = loss.forward(outputs, loss.encode(targets, network.output_shape), run)
+        lost, gradient_of_loss = loss.forward(outputs, targets, run)
         backward(gradient_of_loss())
         lost += tapped.penalty(aside.weights)
         tapped.add_penalty_gradient(aside.weights, gradient)
+        run.again = _again(
+            Again(
+                network, loss, network.views(aside.weights, aside.statistics, gradient), aside, x, targets, run, draws
+            ),
+            gradient,
+        )
         before = {id(view): view.copy() for one in passes for view in one.views.weights.values()}
         kept = [(view, view.copy()) for view in tapped.frozen(aside.weights)]
         optimizer.update(aside.weights, gradient, aside.slots, aside.step, rate, run)
@@ -132,6 +141,18 @@ def look(
         for constraint, weight, scratch in tapped.constrained(aside.weights, np.empty_like(gradient)):
             constraint.apply(weight, scratch, Arena(gradient.dtype))
         return Look(lost, tuple(one.told(before, arrays=arrays) for one in passes))
+
+
+def _again(again: Again, gradient: Array) -> Callable[[], float]:
+    """A pass of the network that is looked into, untapped and with its penalties."""
+    network, weights = again.network, again.state.weights
+
+    def penalized() -> float:
+        lost = again()
+        network.add_penalty_gradient(weights, gradient)
+        return lost + network.penalty(weights)
+
+    return penalized
 
 
 def measures(seen: Look) -> dict[str, float]:

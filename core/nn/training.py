@@ -13,6 +13,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 
+from core.nn.again import Again
 from core.nn.arena import Arena, Run, inference
 from core.nn.arrays import Array
 from core.nn.buckets import Buckets
@@ -23,7 +24,7 @@ from core.nn.metrics import Metric
 from core.nn.metrics.kind import Sums, nothing
 from core.nn.network import Network
 from core.nn.optimizers.slots import FLUSH_STEPS, flush
-from core.nn.optimizers.wrappers import Optimizer
+from core.nn.optimizers.wrappers import Optimizer, passes
 from core.nn.state import Best, State
 from core.nn.stopping import Convergence, EarlyStopping, ReduceLrOnPlateau, TargetMetric, better
 
@@ -141,6 +142,7 @@ class Learner:
         self.lengths = Arena(
             state.weights.dtype
         )  # of its own: an optimizer may take more of a step's than of another's
+        self.again = passes(optimizer) > 1
         self.statistics_before = state.statistics.copy()
         bucketed = training.bucket_by_length and data.lengths is not None
         self.buckets = Buckets(network, data.lengths) if bucketed else None
@@ -151,6 +153,8 @@ class Learner:
         state = self.state
         arena, run, x, targets = self._next_batch()
         rate = state.rate_factor * self.optimizer.learning_rate.at(state.step, self.steps)
+        if self.again:
+            self._prepare_again(x, targets, run)
 
         outputs, backward = self.network.forward(x, self.views, run)
         loss, gradient_of_loss = self.loss.forward(outputs, targets, run)
@@ -158,6 +162,8 @@ class Learner:
         loss = self._checked(loss, x)
         self.optimizer.update(state.weights, self.gradient, state.slots, state.step, rate, run)
 
+        if self.network.measured:
+            np.copyto(self.statistics_before, state.statistics)
         for weights, kept in self.frozen:  # an optimizer may change weights without a gradient, such as by decay
             np.copyto(weights, kept)
         for constraint, weights, scratch in self.constrained:
@@ -240,9 +246,14 @@ class Learner:
         if not math.isfinite(loss + length) and not (math.isfinite(loss) and np.isfinite(self.gradient).all()):
             np.copyto(state.statistics, self.statistics_before)
             raise self._diverged(x, loss)
-        if network.measured:
-            np.copyto(self.statistics_before, state.statistics)
         return loss
+
+    def _prepare_again(self, x: Array, targets: Any, run: Run) -> None:
+        """Give the optimizer more passes on the batch than the first, each as sound as that."""
+        state = self.state
+        draws = state.rng.bit_generator.state
+        again = Again(self.network, self.loss, self.views, state, x, targets, run, draws)
+        run.again = lambda: self._checked(again(), x)
 
     def _diverged(self, x: Array, loss: float) -> Diverged:
         """What went wrong with the batch `x`, in which layer and for which rows."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
@@ -30,7 +30,7 @@ class ClipByNorm:
     type: Literal["clip_by_norm"] = "clip_by_norm"
     max_norm: Annotated[float, Gt(0)]
     """The largest length."""
-    optimizer: Optimizer
+    optimizer: Inner
     """What steps then."""
 
     @property
@@ -57,7 +57,7 @@ class ClipByWeightNorm:
     type: Literal["clip_by_weight_norm"] = "clip_by_weight_norm"
     max_norm: Annotated[float, Gt(0)]
     """The largest length of one weight's gradient."""
-    optimizer: Optimizer
+    optimizer: Inner
     """What steps then."""
 
     @property
@@ -85,7 +85,7 @@ class ClipByValue:
     type: Literal["clip_by_value"] = "clip_by_value"
     clip_value: Annotated[float, Gt(0)]
     """The bounds are this and its negative."""
-    optimizer: Optimizer
+    optimizer: Inner
     """What steps then."""
 
     @property
@@ -112,7 +112,7 @@ class GradientNoise:
     """The variance of the noise at the first step."""
     gamma: Annotated[float, Ge(0)] = 0.55
     """How fast it falls: the variance is `η / (1 + t)^γ` at step t, counted from 0."""
-    optimizer: Optimizer
+    optimizer: Inner
     """What steps then."""
 
     @property
@@ -140,7 +140,7 @@ class WeightDecay:
     type: Literal["weight_decay"] = "weight_decay"
     weight_decay: Annotated[float, Ge(0)]
     """The share, in learning rates."""
-    optimizer: Optimizer
+    optimizer: Inner
     """What steps then."""
 
     @property
@@ -165,7 +165,7 @@ class GradientAccumulation:
     type: Literal["gradient_accumulation"] = "gradient_accumulation"
     steps: Annotated[int, Ge(1)]
     """How many batches make one step of the inner optimizer."""
-    optimizer: Optimizer
+    optimizer: Inner
     """What steps then; its rate is that of the last of these batches."""
 
     @property
@@ -197,7 +197,7 @@ class ExponentialMovingAverage:
     """How much of the mean is kept at each step."""
     overwrite_frequency: Annotated[int, Ge(1)]
     """After how many steps the mean takes the place of the weights, again and again."""
-    optimizer: Optimizer
+    optimizer: Inner
     """What steps between."""
 
     @property
@@ -233,7 +233,7 @@ class Lookahead:
     """How many quick steps make one slow step."""
     slow_step_size: Annotated[float, Gt(0), Le(1)] = 0.5
     """How far the slow step goes along."""
-    optimizer: Optimizer
+    optimizer: Inner
     """What takes the quick steps."""
 
     @property
@@ -261,10 +261,53 @@ class Lookahead:
             np.copyto(w, s)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SharpnessAware:
+    """Steps by the gradient where the loss nearby is worst: towards minima that are flat (Foret et al. 2021, alg. 1).
+
+    Each step takes a second forward and backward pass on the same batch, with the same draws. It stands around all
+    other optimizers, and in none.
+    """
+
+    type: Literal["sharpness_aware"] = "sharpness_aware"
+    rho: Annotated[float, Gt(0)] = 0.05
+    """How far away the loss is looked at: the length of the way uphill."""
+    optimizer: Inner
+    """What steps then."""
+    passes: ClassVar[int] = 2
+
+    @property
+    def learning_rate(self) -> Schedule:
+        """The inner optimizer's."""
+        return self.optimizer.learning_rate
+
+    def slots(self) -> Starts:
+        """The inner optimizer's."""
+        return self.optimizer.slots()
+
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+        """`g ← ∂L(w + ρ · g / |g|)`, then the inner step from w; a gradient of 0 leads nowhere."""
+        kept = run.empty(weights.shape)
+        np.copyto(kept, weights)
+        norm = math.sqrt(np.dot(gradient, gradient))
+        gradient *= self.rho / (norm or 1.0)
+        weights += gradient
+        try:
+            run.again()
+        finally:
+            np.copyto(weights, kept)
+        self.optimizer.update(weights, gradient, slots, step, rate, run)
+
+
+def passes(optimizer: Optimizer) -> int:
+    """How many forward and backward passes on its batch a step takes."""
+    return optimizer.passes if isinstance(optimizer, SharpnessAware) else 1
+
+
 _INNER = "inner."
 
 
-def _around(own: dict[str, float | Slot], optimizer: Optimizer) -> Starts:
+def _around(own: dict[str, float | Slot], optimizer: Inner) -> Starts:
     """The wrapper's own slots beside those of the inner optimizer, whose names say so: wrappers may be nested."""
     return own | {_INNER + name: start for name, start in optimizer.slots().items()}
 
@@ -283,4 +326,7 @@ Wrapper: TypeAlias = (
     | ExponentialMovingAverage
     | Lookahead
 )
-Optimizer: TypeAlias = Annotated[Descent | Scales | Moments | Matrices | Wrapper, Tagged()]
+Inner: TypeAlias = Annotated[Descent | Scales | Moments | Matrices | Wrapper, Tagged()]
+"""What an optimizer may stand around: all that steps by the gradient that it is given."""
+
+Optimizer: TypeAlias = Annotated[Descent | Scales | Moments | Matrices | Wrapper | SharpnessAware, Tagged()]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from core.data.prepare import prepare, signature
-from core.jobs.check import InvalidSpec, Limits, _kept, check, require_weights_of, resolve
+from core.jobs.check import Estimate, InvalidSpec, Limits, _kept, check, require_weights_of, resolve
 from core.jobs.spec import JobSpec
 from core.nn.losses.bits import BinaryCrossEntropy
 from core.nn.losses.classes import CrossEntropy
@@ -134,6 +134,18 @@ def test_what_an_optimizer_remembers_costs_its_memory() -> None:
     parameters, remembered = 2 * 30 + 30 + 30 + 1, (2 + 30) + (30 + 1) + (30 + 1)
     assert (adam - none, factored - none) == (4 * 2 * parameters, 4 * remembered)
     assert around - factored == 4 * parameters
+
+
+def test_a_second_pass_costs_as_much_as_the_first() -> None:
+    def of(optimizer: Any, training: dict[str, int], units: int = 30) -> Estimate:
+        spec = a_spec(layers=[dense(units), dense(1)], optimizer=optimizer, training=training)
+        return check(spec, signature(spec.data, None), Limits())
+
+    aware = {"type": "sharpness_aware", "optimizer": "gradient_descent"}
+    one, two, four = (of(*each) for each in (("gradient_descent", {"batch_size": 2}), (aware, {"batch_size": 2}),
+                                             ("gradient_descent", {"batch_size": 4})))  # fmt: skip
+    assert (two.flops, two.bytes) == (four.flops, four.bytes)
+    assert two.flops > 1.5 * one.flops
 
 
 def test_a_metric_that_keeps_every_row_costs_its_memory() -> None:

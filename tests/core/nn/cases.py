@@ -408,6 +408,7 @@ OPTIMIZERS: list[Optimizer] = [
     wrappers.ClipByNorm(max_norm=0.1, optimizer=PLAIN),
     wrappers.ClipByWeightNorm(max_norm=0.1, optimizer=PLAIN),
     wrappers.ClipByValue(clip_value=0.01, optimizer=PLAIN),
+    wrappers.SharpnessAware(rho=0.2, optimizer=moments.Adam()),
     wrappers.GradientNoise(eta=0.1, optimizer=PLAIN),
     wrappers.WeightDecay(weight_decay=0.1, optimizer=PLAIN),
     wrappers.GradientAccumulation(steps=3, optimizer=moments.Adam()),

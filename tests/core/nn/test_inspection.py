@@ -14,7 +14,10 @@ from core.nn.layers.composite import Sequential
 from core.nn.layers.dense import Dense
 from core.nn.layers.dropout import Dropout
 from core.nn.layers.normalization import BatchNormalization
+from core.nn.optimizers.descent import GradientDescent
+from core.nn.optimizers.wrappers import SharpnessAware
 from core.nn.regularizers import L2
+from core.nn.schedules import ConstantRate
 from core.nn.state import State
 from core.nn.training import Epoch, Step, Training
 from tests.core.nn.cases import sequential
@@ -61,6 +64,21 @@ def test_a_look_tells_of_the_step_that_comes_and_leaves_the_training_as_it_was()
         if told.update_ratio is not None:
             ratio = np.linalg.norm(steps.parts[0].weights[name]) / np.linalg.norm(views.parts[0].weights[name])
             assert told.update_ratio == pytest.approx(ratio, rel=1e-3)
+
+
+def test_a_look_takes_as_many_passes_as_the_step() -> None:
+    aware = SharpnessAware(rho=0.5, optimizer=GradientDescent(learning_rate=ConstantRate(learning_rate=RATE)))
+    made = ATraining(classes(), DEEP, optimizer=aware, training=WHOLE)
+    before = made.weights.copy()
+    seen = a_look(made)
+    made.run(1)
+    penalized, moved = (
+        made.network.views(vector, np.empty(made.network.measured, np.float32)).parts[1].parts[0].weights["kernel"]
+        for vector in (before, made.weights - before)
+    )
+    expected = np.linalg.norm(moved) / np.linalg.norm(penalized)
+    assert len(seen.layers) == 7
+    assert seen.layers[1].weights["kernel"].update_ratio == pytest.approx(expected, rel=1e-4)
 
 
 def test_every_layer_is_told_of_with_its_place() -> None:

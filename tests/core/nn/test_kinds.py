@@ -74,6 +74,15 @@ def test_a_wrong_rate_is_refused(rate: str) -> None:
         TypeAdapter(Optimizer).validate_json(f'{{"type": "sgd", "learning_rate": {rate}}}')
 
 
+def test_an_optimizer_that_passes_twice_stands_around_all_others() -> None:
+    clipped = '{"type": "clip_by_norm", "max_norm": 1, "optimizer": %s}'
+    aware = '{"type": "sharpness_aware", "optimizer": %s}'
+    TypeAdapter(Optimizer).validate_json(aware % (clipped % '"sgd"'))
+    for wrong in (clipped % (aware % '"sgd"'), aware % (aware % '"sgd"')):
+        with pytest.raises(ValidationError, match="'sharpness_aware' found using 'type'"):
+            TypeAdapter(Optimizer).validate_json(wrong)
+
+
 def test_a_union_of_one_has_one_member() -> None:
     @dataclass(frozen=True, kw_only=True)
     class Only:

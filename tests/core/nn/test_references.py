@@ -5,6 +5,7 @@ Optimizers and whole trainings, from the same first weights, on the same batches
 
 import math
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -278,6 +279,55 @@ def test_lookahead_goes_half_the_way_of_its_quick_steps() -> None:
     for _ in range(2):
         slow += 0.5 * (slow * 0.9 * 0.9 - slow)
     np.testing.assert_allclose(found, slow)
+
+
+@pytest.mark.parametrize("penalty", [None, L2(l2=0.02)], ids=["bare", "penalised"])
+def test_sharpness_awareness_is_its_algorithm_in_torch(torch: Any, penalty: L2 | None) -> None:
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((64, 5)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(np.int64) + (x[:, 1] > 0)
+    architecture = sequential(
+        Dense(units=12, kernel_regularizer=penalty),
+        BatchNormalization(),
+        ActivationLayer(activation=Tanh()),
+        Dense(units=3),
+    )
+    inner = descent.StochasticGradientDescent(learning_rate=rate(0.05), momentum=0.9)
+    aware = wrappers.SharpnessAware(rho=0.3, optimizer=inner)
+    ours = ATraining(Rows(x, y), architecture, CrossEntropy(), aware, replace(EVERY_ROW, epochs=50))
+    net = same_net(torch, architecture, ours)
+    stepper = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
+    norms = [module for module in net if isinstance(module, torch.nn.BatchNorm1d)]
+
+    def lost() -> Any:
+        stepper.zero_grad()
+        value = torch.nn.functional.cross_entropy(net(torch.from_numpy(x)), torch.from_numpy(y))
+        value = value + (0.02 * (net[0].weight ** 2).sum() if penalty else 0)
+        value.backward()
+        return value.item()
+
+    expected = []
+    for _ in range(50):
+        expected.append(lost())
+        start = [weight.detach().clone() for weight in net.parameters()]
+        norm = torch.cat([weight.grad.reshape(-1) for weight in net.parameters()]).norm()
+        for module in norms:
+            module.momentum = 0.0  # only the first pass is measured
+        with torch.no_grad():
+            for weight in net.parameters():
+                weight += 0.3 * weight.grad / norm
+        lost()
+        with torch.no_grad():
+            for weight, before in zip(net.parameters(), start, strict=True):
+                weight.copy_(before)
+        for module in norms:
+            module.momentum = 1 - 0.99
+        stepper.step()
+    found = [item.loss for item in ours.run() if isinstance(item, Step)]
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    assert ours.state is not None
+    measured = ours.network.views(ours.weights, ours.state.statistics).parts[1].statistics["moving_mean"]
+    np.testing.assert_allclose(measured, norms[0].running_mean.numpy(), rtol=1e-4, atol=1e-6)
 
 
 ACTIVATIONS: list[tuple[Activation, str, dict[str, Any]]] = [

@@ -26,7 +26,7 @@ from core.nn.metrics.ranks import RocAuc
 from core.nn.optimizers.descent import GradientDescent, StochasticGradientDescent
 from core.nn.optimizers.moments import Adam
 from core.nn.optimizers.slots import BLOCK
-from core.nn.optimizers.wrappers import ClipByNorm
+from core.nn.optimizers.wrappers import ClipByNorm, SharpnessAware
 from core.nn.schedules import ConstantRate, CosineDecay
 from core.nn.state import State
 from core.nn.stopping import Convergence, EarlyStopping, ReduceLrOnPlateau, TargetMetric
@@ -306,6 +306,26 @@ def test_divergence_names_the_rows_by_their_place_in_the_data(shuffle: bool) -> 
         the_line(data=data, architecture=sequential(inner), training=training).run()
     assert caught.value.path == ("layers", 0, "layers", 0)
     assert sorted(caught.value.rows) == [17, 31]
+
+
+def test_a_second_pass_has_the_draws_of_the_first_and_is_not_measured() -> None:
+    near = SharpnessAware(rho=1e-30, optimizer=Adam())  # so near that the weights stay as they are
+    alone, aware = (ATraining(classes(50), optimizer=optimizer) for optimizer in (Adam(), near))
+    assert aware.run() == alone.run()
+    assert aware.weights.tobytes() == alone.weights.tobytes()
+    assert aware.state is not None
+    assert alone.state is not None
+    assert aware.state.statistics.tobytes() == alone.state.statistics.tobytes()
+
+
+def test_a_second_pass_that_diverges_leaves_the_step_untaken() -> None:
+    training = ATraining(classes(20), optimizer=SharpnessAware(rho=3e38, optimizer=Adam()))
+    assert training.state is not None
+    weights, statistics = training.weights.copy(), training.state.statistics.copy()
+    with np.errstate(all="ignore"), pytest.raises(Diverged, match="step 1: the output of layer 1"):
+        training.run()
+    assert training.weights.tobytes() == weights.tobytes()
+    assert training.state.statistics.tobytes() == statistics.tobytes()
 
 
 def test_moving_statistics_survive_a_divergent_step() -> None:

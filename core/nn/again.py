@@ -1,0 +1,43 @@
+"""The loss and the gradient of a batch once more, at other weights."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from core.nn.arena import Run
+from core.nn.arrays import Array
+from core.nn.losses import Loss
+from core.nn.network import Network
+from core.nn.plan import Views
+from core.nn.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A pass through the network that can be made any number of times; penalties are not in it.
+
+    `draws` is the state of the source of chance before the first pass: each has the same draws, and leaves the source
+    where the first did. Moving statistics are measured by the first alone.
+    """
+
+    network: Network
+    loss: Loss
+    views: Views
+    state: State
+    x: Array
+    targets: Any
+    run: Run
+    draws: Any
+
+    def __call__(self) -> float:
+        """The loss; the gradient is in the vector that the views write to."""
+        statistics = self.state.statistics
+        measured = self.run.empty(statistics.shape)
+        np.copyto(measured, statistics)
+        self.state.rng.bit_generator.state = self.draws
+        outputs, backward = self.network.forward(self.x, self.views, self.run)
+        loss, gradient_of_loss = self.loss.forward(outputs, self.targets, self.run)
+        backward(gradient_of_loss())
+        np.copyto(statistics, measured)
+        return loss
