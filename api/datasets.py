@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from api import views
 from api.examples import CSV, FORM, LATEST, DatasetId
-from api.inspection import TooManyUploads
+from api.inspection import TooManyUploads, UnreadableFile
 from api.openapi import operation
 from api.parameters import Cursor, Limit
 from api.problems import BodyTooLarge, InvalidBody, StorageFull
@@ -51,7 +51,14 @@ RAW = [
 ]
 
 _POST = operation(
-    InvalidBody, InvalidFile, BodyTooLarge, TooManyUploads, StorageFull, answer=views.Dataset, content=BODIES
+    InvalidBody,
+    InvalidFile,
+    UnreadableFile,
+    BodyTooLarge,
+    TooManyUploads,
+    StorageFull,
+    answer=views.Dataset,
+    content=BODIES,
 )
 _POST["openapi_extra"]["parameters"] = RAW
 _POST["responses"][200] = {"model": views.Dataset, "description": "The same was here before: bytes, format and types."}

@@ -55,7 +55,6 @@ def _made(job: tables.Job, body: str) -> Response:
     status_code=201,
     summary="Post a job",
     **operation(
-        InvalidBody,
         InvalidSpec,
         InvalidData,
         KeyReused,
@@ -131,7 +130,7 @@ def _insert(s: Session, spec: JobSpec, estimate: Estimate, text: str, **given: A
 @router.post(
     "/jobs/validate",
     summary="Check a job without posting it",
-    **operation(InvalidBody, InvalidSpec, InvalidData, BodyTooLarge, answer=views.Checked, body=JobSpec, examples=JOBS),
+    **operation(InvalidSpec, InvalidData, BodyTooLarge, answer=views.Checked, body=JobSpec, examples=JOBS),
 )
 def validate(services: Service, body: JsonBody) -> Response:
     """The same checks as for a job, and what it would cost: parameters, shapes, bytes and operations a step."""
@@ -238,7 +237,6 @@ def resume(services: Service, job_id: JobId) -> Response:
         WrongState,
         InvalidBody,
         InvalidSpec,
-        InvalidData,
         KeyReused,
         KeyInProgress,
         BodyTooLarge,

@@ -65,15 +65,17 @@ def _problem_responses(problems: Sequence[type[Exception]]) -> dict[int | str, d
     for problem in [*problems, _InvalidParameter]:
         fact = FACTS[problem]
         by_status.setdefault(fact.status, []).append(fact)
-    described = {
-        status: "; ".join(f"{fact.title} (`{fact.code}`)" for fact in facts) for status, facts in by_status.items()
-    }
+    described = {status: "; ".join(map(_told, facts)) for status, facts in by_status.items()}
     content = {MEDIA_TYPE: {"schema": _ref(Problem)}}
     answers: dict[int | str, dict[str, Any]] = {
         status: {"description": text, "content": content} for status, text in sorted(described.items())
     }
     answers["default"] = {"description": "Any other problem", "content": content}
     return answers
+
+
+def _told(fact: Fact) -> str:
+    return f"{fact.title} (`{fact.code}`)"
 
 
 def _ref(model: type[BaseModel]) -> dict[str, str]:
@@ -126,10 +128,16 @@ def _with_required_type(schema: dict[str, Any]) -> None:
 
 
 def _without_impossible(operation: dict[str, Any]) -> None:
-    """Take out the refusal of what is asked where nothing can be wrong with it: any text may stand for an id."""
-    asked = [parameter["in"] for parameter in operation.get("parameters", ())]
-    if "requestBody" not in operation and set(asked) <= {"path"}:
-        operation["responses"].pop("422", None)
+    """Take out the refusal of a parameter where none can be wrong: any text may stand for an id."""
+    asked = {parameter["in"] for parameter in operation.get("parameters", ())}
+    refusals = operation["responses"].get("422")
+    if refusals is None or not asked <= {"path"}:
+        return
+    others = [one for one in refusals["description"].split("; ") if one != _told(FACTS[_InvalidParameter])]
+    if others:
+        refusals["description"] = "; ".join(others)
+    else:
+        del operation["responses"]["422"]
 
 
 def _links(paths: Mapping[str, Any], parameter: str) -> Iterator[tuple[str, Any]]:

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.requests import ClientDisconnect
 
 from api.problems import FACTS, Problem
+from core.blobs import BlobsAway
 from core.data.errors import DataError
 from core.store import errors as store_errors
 from core.store import jobs
@@ -178,12 +181,34 @@ def test_what_nobody_foresaw_says_nothing_of_the_inside(embedded: Api, monkeypat
     assert "secret" not in answer.text
 
 
-def test_a_database_that_is_away_is_503(embedded: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "page", _raise(OperationalError("SELECT", {}, Exception("secret"))))
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OperationalError("SELECT", {}, Exception("secret")), "database_away"),
+        (PoolTimeout("secret"), "database_busy"),
+        (BlobsAway("secret"), "storage_away"),
+    ],
+)
+def test_what_is_away_is_a_503_that_says_when(
+    embedded: Api, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str
+) -> None:
+    monkeypatch.setattr(jobs, "page", _raise(error))
     answer = embedded.client.get("/v1/jobs")
-    assert checked(answer, 503).code == "database_away"
+    assert checked(answer, 503).code == code
     assert answer.headers["retry-after"] == "2"
     assert "secret" not in answer.text
+
+
+def test_a_client_that_breaks_off_is_no_error_of_the_service(embedded: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "page", _raise(ClientDisconnect()))
+    assert checked(embedded.client.get("/v1/jobs"), 400).code == "incomplete_body"
+
+
+def test_a_file_that_is_gone_is_told_as_that(embedded: Api) -> None:
+    upload = embedded.client.post("/v1/datasets", content="a,b\n1,2\n", headers={"Content-Type": "text/csv"}).json()
+    for path in (embedded.services.settings.data_dir / "blobs").glob("?" * 64):
+        path.unlink()
+    assert checked(embedded.client.get(f"/v1/datasets/{upload['id']}/rows"), 500).code == "missing_file"
 
 
 def _raise(error: Exception) -> Callable[..., None]:
@@ -193,7 +218,8 @@ def _raise(error: Exception) -> Callable[..., None]:
     return refuse
 
 
-INSIDE = {"StoreError", "Fenced", "WrongRevision", "NetworkFileSystem", "DataError"}  # no request can meet these
+# No request can meet these.
+INSIDE = {"StoreError", "NoSuchCheckpoint", "Fenced", "WrongRevision", "NetworkFileSystem", "DataError"}
 
 
 @pytest.mark.parametrize("root", [store_errors.StoreError, DataError])
