@@ -27,6 +27,7 @@ from core.nn.losses.numbers import MeanSquaredError
 from core.nn.metrics import USUAL, Metric
 from core.nn.metrics.ranks import OfRanks, kept_bytes
 from core.nn.network import Network
+from core.nn.optimizers.newton import Lbfgs
 from core.nn.optimizers.slots import lengths
 from core.nn.optimizers.wrappers import passes
 from core.nn.plan import Plan, ShapeMismatch
@@ -108,7 +109,11 @@ def resolve(spec: JobSpec, signature: Signature) -> Resolved:
         raise InvalidSpec([("/architecture/layers", f"nothing here can learn: {remedy}")])
     metrics = USUAL[loss.predicts] if spec.training.metrics is None else spec.training.metrics
     training = replace(spec.training, metrics=metrics)
-    errors = [*_applied_twice(spec.architecture, loss), *_wrong_metrics(training, metrics, loss, signature)]
+    errors = [
+        *_applied_twice(spec.architecture, loss),
+        *_wrong_metrics(training, metrics, loss, signature),
+        *_part_of_the_rows(spec, signature),
+    ]
     if errors:
         raise InvalidSpec(errors)
     one_each = targets.shape == (network.output_shape[:-1] or (1,))
@@ -205,6 +210,12 @@ def _applied_twice(architecture: Sequential, loss: Loss) -> Iterator[tuple[str, 
     if ends_with == loss.applies != "linear":
         pointer = f"/architecture/layers/{len(architecture.layers) - 1}/activation"
         yield pointer, f"{loss.type} applies {ends_with} itself: leave the last activation out"
+
+
+def _part_of_the_rows(spec: JobSpec, signature: Signature) -> Iterator[tuple[str, str]]:
+    if isinstance(spec.optimizer, Lbfgs) and spec.training.batch_size < signature.train_rows:
+        wanted = f"let it be at least {signature.train_rows}, as there are rows to train on, or choose adam"
+        yield "/training/batch_size", f"lbfgs steps by all rows at once: {wanted}"
 
 
 def _wrong_metrics(

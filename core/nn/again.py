@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from core.nn.arena import Run
+from core.nn.arena import Arena, Run
 from core.nn.arrays import Array
 from core.nn.losses import Loss
 from core.nn.network import Network
@@ -15,7 +15,7 @@ from core.nn.state import State
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """A pass through the network that can be made any number of times; penalties are not in it.
+    """A pass through the network that can be made any number of times, with an arena of its own; without penalties.
 
     `draws` is the state of the source of chance before the first pass: each has the same draws, and leaves the source
     where the first did. Moving statistics are measured by the first alone.
@@ -27,11 +27,13 @@ class Again:
     state: State
     x: Array
     targets: Any
+    arena: Arena
     run: Run
     draws: Any
 
     def __call__(self) -> float:
         """The loss; the gradient is in the vector that the views write to."""
+        self.arena.rewind()
         statistics = self.state.statistics
         measured = self.run.empty(statistics.shape)
         np.copyto(measured, statistics)

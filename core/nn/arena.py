@@ -53,12 +53,13 @@ class Run:
     `sample_weight` says how much each row counts in the loss, `(batch,)`; None: all alike. `weights` are what comes of
     both: how much each row `(batch,)`, or each of its steps `(batch, steps)`, counts; None: all alike.
 
-    `again` computes the batch's loss once more, and its gradient into the vector that held it, at the weights as they
-    stand and with the same draws; it is there for an optimizer that takes more than one pass a step.
+    `loss` is the batch's, and `again` computes it once more, and its gradient into the vector that held it, at the
+    weights as they stand and with the same draws; both are there for an optimizer that takes more than one pass a step.
     """
 
-    __slots__ = ("again", "empty", "mask", "rng", "sample_weight", "shapes", "training", "weights")
+    __slots__ = ("again", "empty", "loss", "mask", "rng", "sample_weight", "shapes", "training", "weights")
 
+    loss: float
     again: Callable[[], float]
 
     def __init__(

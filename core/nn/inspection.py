@@ -127,12 +127,11 @@ def look(
         backward(gradient_of_loss())
         lost += tapped.penalty(aside.weights)
         tapped.add_penalty_gradient(aside.weights, gradient)
-        run.again = _again(
-            Again(
-                network, loss, network.views(aside.weights, aside.statistics, gradient), aside, x, targets, run, draws
-            ),
-            gradient,
-        )
+        arena = Arena(gradient.dtype)
+        own = Run(arena, training=True, rng=aside.rng)
+        untapped = network.views(aside.weights, aside.statistics, gradient)
+        run.loss = lost
+        run.again = _again(Again(network, loss, untapped, aside, x, targets, arena, own, draws), gradient)
         before = {id(view): view.copy() for one in passes for view in one.views.weights.values()}
         kept = [(view, view.copy()) for view in tapped.frozen(aside.weights)]
         optimizer.update(aside.weights, gradient, aside.slots, aside.step, rate, run)

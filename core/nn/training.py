@@ -147,6 +147,7 @@ class Learner:
         bucketed = training.bucket_by_length and data.lengths is not None
         self.buckets = Buckets(network, data.lengths) if bucketed else None
         self.arenas: dict[tuple[int, int], tuple[Arena, Run]] = {}
+        self.arenas_again: dict[Run, tuple[Arena, Run]] = {}
 
     def step(self) -> Step:
         """One batch: the four lines of backpropagation, and the bookkeeping around them."""
@@ -159,7 +160,7 @@ class Learner:
         outputs, backward = self.network.forward(x, self.views, run)
         loss, gradient_of_loss = self.loss.forward(outputs, targets, run)
         backward(gradient_of_loss())
-        loss = self._checked(loss, x)
+        loss = run.loss = self._checked(loss, x)
         self.optimizer.update(state.weights, self.gradient, state.slots, state.step, rate, run)
 
         if self.network.measured:
@@ -232,9 +233,11 @@ class Learner:
         return self.buckets.order(order, self.training.batch_size, rng) if self.buckets else order
 
     def _new_arena(self, rows: int, width: int) -> tuple[Arena, Run]:
+        return self.arenas.setdefault((rows, width), self._an_arena())
+
+    def _an_arena(self) -> tuple[Arena, Run]:
         arena = Arena(self.state.weights.dtype)
-        made = arena, Run(arena, training=True, rng=self.state.rng, shapes=self.network.shapes)
-        return self.arenas.setdefault((rows, width), made)
+        return arena, Run(arena, training=True, rng=self.state.rng, shapes=self.network.shapes)
 
     def _checked(self, loss: float, x: Array) -> float:
         """The loss with its penalties, if it and the gradient are finite."""
@@ -252,7 +255,9 @@ class Learner:
         """Give the optimizer more passes on the batch than the first, each as sound as that."""
         state = self.state
         draws = state.rng.bit_generator.state
-        again = Again(self.network, self.loss, self.views, state, x, targets, run, draws)
+        arena, own = self.arenas_again.get(run) or self.arenas_again.setdefault(run, self._an_arena())
+        own.sample_weight = run.sample_weight
+        again = Again(self.network, self.loss, self.views, state, x, targets, arena, own, draws)
         run.again = lambda: self._checked(again(), x)
 
     def _diverged(self, x: Array, loss: float) -> Diverged:

@@ -66,7 +66,9 @@ def of_loss(case: cases.LossCase) -> Body:
 
 
 def of_optimizer(optimizer: Optimizer) -> Body:
-    return a_small_body(optimizer=told(Optimizer, optimizer))
+    rows = {"batch_size": ROWS} if optimizer.type == "lbfgs" else {}
+    body = a_small_body(optimizer=told(Optimizer, optimizer))
+    return body | {"training": body["training"] | rows}
 
 
 def of_schedule(case: cases.ScheduleCase) -> Body:

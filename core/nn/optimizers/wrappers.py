@@ -18,6 +18,7 @@ from core.nn.kinds import Tagged
 from core.nn.optimizers.descent import Descent
 from core.nn.optimizers.matrices import Matrices
 from core.nn.optimizers.moments import Moments
+from core.nn.optimizers.newton import Lbfgs
 from core.nn.optimizers.scales import Scales
 from core.nn.optimizers.slots import Slot, Slots, Starts, blocks, decay, each_weight
 from core.nn.schedules import Schedule
@@ -301,7 +302,7 @@ class SharpnessAware:
 
 def passes(optimizer: Optimizer) -> int:
     """How many forward and backward passes on its batch a step takes."""
-    return optimizer.passes if isinstance(optimizer, SharpnessAware) else 1
+    return optimizer.passes if isinstance(optimizer, SharpnessAware | Lbfgs) else 1
 
 
 _INNER = "inner."
@@ -329,4 +330,4 @@ Wrapper: TypeAlias = (
 Inner: TypeAlias = Annotated[Descent | Scales | Moments | Matrices | Wrapper, Tagged()]
 """What an optimizer may stand around: all that steps by the gradient that it is given."""
 
-Optimizer: TypeAlias = Annotated[Descent | Scales | Moments | Matrices | Wrapper | SharpnessAware, Tagged()]
+Optimizer: TypeAlias = Annotated[Descent | Scales | Moments | Matrices | Wrapper | SharpnessAware | Lbfgs, Tagged()]

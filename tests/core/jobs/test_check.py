@@ -108,6 +108,12 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
         "invalid_spec",
         "mean_absolute_error",
     ),
+    (
+        {"optimizer": "lbfgs", "training": {"batch_size": 3}},
+        "/training/batch_size",
+        "invalid_spec",
+        "lbfgs steps by all rows at once: let it be at least 4",
+    ),
     ({"limits": {"memory": 10**12}}, "/limits/memory", "limit_exceeded", "at most that"),
     ({"limits": {"flops": 10**15}}, "/limits/flops", "limit_exceeded", "at most that"),
     ({"limits": {"memory": 10}}, "/architecture", "limit_exceeded", "bytes of memory, and 10 are allowed"),
@@ -123,6 +129,11 @@ def test_what_is_wrong_is_refused_at_its_pointer(body: dict[str, Any], pointer: 
     assert error.code == code
     assert pointer in [place for place, _ in error.errors]
     assert words in str(error)
+
+
+def test_lbfgs_takes_whole_batches() -> None:
+    spec = a_spec(optimizer="lbfgs", training={"batch_size": 4})
+    assert check(spec, signature(spec.data, None), Limits()).steps == 10
 
 
 def test_what_an_optimizer_remembers_costs_its_memory() -> None:

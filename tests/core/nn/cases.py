@@ -36,7 +36,7 @@ from core.nn.layers.merging import Merge
 from core.nn.losses import Loss, bits, classes, numbers
 from core.nn.metrics import Metric, chances, labels, ranks
 from core.nn.metrics import numbers as number_metrics
-from core.nn.optimizers import descent, matrices, moments, scales, wrappers
+from core.nn.optimizers import descent, matrices, moments, newton, scales, wrappers
 from core.nn.optimizers.wrappers import Optimizer
 from core.nn.schedules import Schedule
 
@@ -408,6 +408,7 @@ OPTIMIZERS: list[Optimizer] = [
     wrappers.ClipByNorm(max_norm=0.1, optimizer=PLAIN),
     wrappers.ClipByWeightNorm(max_norm=0.1, optimizer=PLAIN),
     wrappers.ClipByValue(clip_value=0.01, optimizer=PLAIN),
+    newton.Lbfgs(history_size=4),
     wrappers.SharpnessAware(rho=0.2, optimizer=moments.Adam()),
     wrappers.GradientNoise(eta=0.1, optimizer=PLAIN),
     wrappers.WeightDecay(weight_decay=0.1, optimizer=PLAIN),

@@ -78,9 +78,10 @@ def test_an_optimizer_that_passes_twice_stands_around_all_others() -> None:
     clipped = '{"type": "clip_by_norm", "max_norm": 1, "optimizer": %s}'
     aware = '{"type": "sharpness_aware", "optimizer": %s}'
     TypeAdapter(Optimizer).validate_json(aware % (clipped % '"sgd"'))
-    for wrong in (clipped % (aware % '"sgd"'), aware % (aware % '"sgd"')):
-        with pytest.raises(ValidationError, match="'sharpness_aware' found using 'type'"):
-            TypeAdapter(Optimizer).validate_json(wrong)
+    for wrong in (aware % '"sgd"', '{"type": "lbfgs"}'):
+        for around in (clipped, aware):
+            with pytest.raises(ValidationError, match="found using 'type' does not match any of the expected tags"):
+                TypeAdapter(Optimizer).validate_json(around % wrong)
 
 
 def test_a_union_of_one_has_one_member() -> None:

@@ -3,6 +3,7 @@
 Optimizers and whole trainings, from the same first weights, on the same batches.
 """
 
+import importlib
 import math
 import warnings
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core.data.builtin import Builtin
 from core.nn import activations
 from core.nn.activations import Activation, Gelu, Relu, Sigmoid, Softplus, Tanh
 from core.nn.arena import Arena, Run
@@ -27,13 +29,14 @@ from core.nn.losses.numbers import MeanSquaredError
 from core.nn.metrics import chances, labels, ranks
 from core.nn.metrics import numbers as number_metrics
 from core.nn.metrics.kind import nothing
-from core.nn.optimizers import descent, matrices, moments, scales, wrappers
+from core.nn.optimizers import descent, matrices, moments, newton, scales, wrappers
 from core.nn.optimizers.descent import GradientDescent
 from core.nn.optimizers.moments import Adam
 from core.nn.optimizers.slots import first_slots, lengths
 from core.nn.optimizers.wrappers import Optimizer
 from core.nn.regularizers import L2
 from core.nn.schedules import ConstantRate, OneCycle
+from core.nn.state import State
 from core.nn.training import Step, Training
 from tests.backends import missing
 from tests.core.nn.cases import PLAIN, sequential
@@ -217,6 +220,146 @@ def test_adafactor_without_relative_steps_takes_the_rate_as_it_is() -> None:
         optimizer.update(weights, np.ones(4), slots, STEPS - 1, 0.5, run)
         share = STEPS**-0.8
         np.testing.assert_allclose(weights, start - 2 * length * min(1, 1 / math.sqrt(share)))
+
+
+def newton_descent(optimizer: newton.Lbfgs, lost: Any, start: Array, steps: int) -> list[Array]:
+    """Where it comes to at each step; `lost` gives the loss and its gradient."""
+    weights, gradient = start.copy(), np.empty_like(start)
+    slots = first_slots(optimizer.slots(), (weights.shape,), weights.dtype)
+
+    def again() -> float:
+        loss, gradient[...] = lost(weights)
+        return float(loss)
+
+    found = []
+    for step in range(steps):
+        run = Run(Arena(start.dtype), training=True)
+        run.loss, run.again = again(), again
+        optimizer.update(weights, gradient, slots, step, optimizer.learning_rate.at(step, steps), run)
+        found.append(weights.copy())
+    return found
+
+
+def valley(w: Any) -> tuple[Any, Any]:
+    """Rosenbrock's function of many variables, and its gradient."""
+    a, b = w[:-1], w[1:]
+    slope = np.zeros_like(w)
+    slope[:-1] += -2 * (1 - a) - 400 * a * (b - a * a)
+    slope[1:] += 200 * (b - a * a)
+    return np.sum((1 - a) ** 2 + 100 * (b - a * a) ** 2), slope
+
+
+def waves(w: Any) -> tuple[Any, Any]:
+    """A bowl with waves on it, on which lengths have to be looked for."""
+    return np.sum(0.05 * w * w + np.cos(3 * w)), 0.1 * w - 3 * np.sin(3 * w)
+
+
+@pytest.mark.parametrize("lost", [valley, waves, lambda w: (np.sum(w**4), 4 * w**3)], ids=["valley", "waves", "flat"])
+@pytest.mark.parametrize("options", [{}, {"lr": 0.05}, {"lr": 8.0}, {"history_size": 3}], ids=str)
+def test_lbfgs_is_torchs(torch: Any, lost: Any, options: dict[str, Any]) -> None:
+    start = np.random.default_rng(0).standard_normal(6) + 1
+    options = {"lr": 1.0, "history_size": 10} | options
+    optimizer = newton.Lbfgs(learning_rate=rate(options["lr"]), history_size=options["history_size"])
+    ours = newton_descent(optimizer, lost, start, 40)
+    theirs = torch.nn.Parameter(torch.from_numpy(start.copy()))
+    stepper = torch.optim.LBFGS(
+        [theirs], max_iter=1, max_eval=26, tolerance_grad=0, line_search_fn="strong_wolfe", **options
+    )
+
+    def closure() -> Any:
+        loss, slope = lost(theirs.detach().numpy())
+        theirs.grad = torch.from_numpy(slope)
+        return torch.tensor(loss)
+
+    torch.set_default_dtype(torch.float64)
+    for found in ours:
+        stepper.step(closure)
+        np.testing.assert_allclose(found, theirs.detach().numpy(), rtol=1e-6, atol=1e-6)
+    torch.set_default_dtype(torch.float32)
+    assert lost(ours[-1])[0] < lost(ours[0])[0] < lost(start)[0]
+
+
+def rugged(rng: Any) -> Any:
+    """A function of one number and its slope: a bowl with waves, which falls at 0."""
+    while True:
+        a, b, c, e, p = rng.uniform([0, 0, 0, 0.1, 0], [1, 5, 3, 30, 6])
+        if 2 * a * b + c * e * math.sin(p) > 0:
+            return lambda t: (a * (t - b) ** 2 + c * math.cos(e * t + p), 2 * a * (t - b) - c * e * math.sin(e * t + p))
+
+
+def endless(t: float) -> tuple[float, float]:
+    """What falls for ever."""
+    return -t, -1.0
+
+
+def cliff(t: float) -> tuple[float, float]:
+    """What no length meets: it falls, and then stands far above."""
+    return (-t, -1.0) if t < 1 / 3 else (9.0, -1.0)
+
+
+@pytest.mark.parametrize("shortest", [1e-9, 0.3])
+def test_a_length_is_the_one_that_torch_finds(torch: Any, shortest: float) -> None:
+    strong_wolfe: Any = vars(importlib.import_module("torch.optim.lbfgs"))["_strong_wolfe"]
+    rng = np.random.default_rng(0)
+    for lost in [*(rugged(rng) for _ in range(2000)), endless, cliff]:
+        first = 10 ** rng.uniform(-2, 2)
+
+        def at(_: Any, t: Any, __: Any, lost: Any = lost) -> Any:
+            loss, slope = lost(float(t))
+            return loss, torch.tensor([slope], dtype=torch.float64)
+
+        def look(t: float, lost: Any = lost) -> newton.Point:
+            return newton.Point(t, *lost(t))
+
+        loss, slope = at(None, 0, None)
+        one = torch.ones(1, dtype=torch.float64)
+        *_, length, _ = strong_wolfe(at, None, first, one, loss, slope, slope[0], tolerance_change=shortest)
+        found = newton.strong_wolfe(look, look(0.0), first, shortest)
+        assert found == pytest.approx(float(length), rel=1e-6, abs=1e-12)
+
+
+SMALL_PROBLEMS: list[tuple[str, Sequential, Loss, str, int, float]] = [  # …, steps as torch's, loss after 150
+    ("xor", sequential(Dense(units=8, activation=Tanh()), Dense(units=1)), BinaryCrossEntropy(), "bce", 30, 1e-4),
+    (
+        "spirals",
+        sequential(Dense(units=16, activation=Tanh()), Dense(units=16, activation=Tanh()), Dense(units=1)),
+        BinaryCrossEntropy(), "bce", 25, 0.05,
+    ),
+    ("sine", sequential(Dense(units=16, activation=Tanh()), Dense(units=1)), MeanSquaredError(), "mse", 25, 1e-4),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "net", "loss", "theirs", "steps", "least"), SMALL_PROBLEMS, ids=lambda v: str(v)[:8])
+def test_lbfgs_learns_small_problems_as_torchs_does(
+    torch: Any, name: Any, net: Sequential, loss: Loss, theirs: str, steps: int, least: float
+) -> None:
+    x, y, *_ = Builtin(name=name).arrays()
+    x = ((x - x.mean(axis=0)) / x.std(axis=0)).astype(np.float64)
+    y = y.reshape(len(x), -1).astype(np.float64)
+    rules = Training(epochs=150, batch_size=len(x), shuffle=False, metrics=())
+    ours = ATraining(Rows(x, y), net, loss, newton.Lbfgs(), rules)
+    start = ours.state
+    assert start is not None
+    double = {name: array.astype(np.float64) for name, array in start.arrays().items() if name != "order"}
+    ours.state = State.restore(double | {"order": start.order}, start.counters())
+    made = same_net(torch, net, ours)
+    criterion = {"bce": torch.nn.functional.binary_cross_entropy_with_logits, "mse": torch.nn.functional.mse_loss}
+    stepper = torch.optim.LBFGS(
+        made.parameters(), max_iter=1, max_eval=26, history_size=10, tolerance_grad=0, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> Any:
+        stepper.zero_grad()
+        value = criterion[theirs](made(torch.from_numpy(x)), torch.from_numpy(y))
+        value.backward()
+        return value
+
+    found = [item.loss for item in ours.run() if isinstance(item, Step)]
+    torch.set_default_dtype(torch.float64)
+    expected = [stepper.step(closure).item() for _ in range(steps)]
+    torch.set_default_dtype(torch.float32)
+    np.testing.assert_allclose(found[:steps], expected, rtol=1e-4)
+    assert found[-1] < least
 
 
 def test_muon_leaves_what_is_no_matrix_to_adam() -> None:
