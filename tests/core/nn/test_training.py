@@ -195,8 +195,9 @@ def test_sums_of_an_older_state_go_on() -> None:
     assert before + ATraining(classes(), state=older).run() == expected
 
 
+@pytest.mark.parametrize("optimizer", [Adam(), SharpnessAware(rho=1, optimizer=Adam())], ids=lambda o: o.type)
 @pytest.mark.parametrize("shuffle", [False, True])
-def test_a_row_of_weight_two_is_learnt_as_two_rows(shuffle: bool) -> None:
+def test_a_row_of_weight_two_is_learnt_as_two_rows(shuffle: bool, optimizer: Any) -> None:
     data = classes(6, validation=6)
     weights = np.array([1, 2, 0, 1, 3, 1], np.float32)
     rules = Training(epochs=5, batch_size=20, shuffle=shuffle, metrics=())
@@ -205,7 +206,8 @@ def test_a_row_of_weight_two_is_learnt_as_two_rows(shuffle: bool) -> None:
                                                                        data.y_validation)]  # fmt: skip
     weighed = replace(data, sample_weight=weights, sample_weight_validation=weights)
     one, other = (
-        ATraining(rows, sequential(Dense(units=3), Dense(units=2)), training=rules) for rows in (weighed, Rows(*often))
+        ATraining(rows, sequential(Dense(units=3), Dense(units=2)), optimizer=optimizer, training=rules)
+        for rows in (weighed, Rows(*often))
     )
     found, expected = ([list(i.metrics.values()) for i in t.run() if isinstance(i, Epoch)] for t in (one, other))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
