@@ -266,8 +266,8 @@ class Lookahead:
 class SharpnessAware:
     """Steps by the gradient where the loss nearby is worst: towards minima that are flat (Foret et al. 2021, alg. 1).
 
-    Each step takes a second forward and backward pass on the same batch, with the same draws. It stands around all
-    other optimizers, and in none.
+    Each step takes a second forward and backward pass on the same batch, with the same draws. No other optimizer stands
+    around it.
     """
 
     type: Literal["sharpness_aware"] = "sharpness_aware"
