@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from sqlalchemy.exc import SQLAlchemyError
-from starlette.concurrency import run_in_threadpool
 
 from core.jobs.states import TERMINAL
 
@@ -47,7 +48,7 @@ class Head:
 
 
 class Reader(Protocol):
-    """What the hub asks of the store, in the thread pool."""
+    """What the hub asks of the store, in a thread."""
 
     def heads(self, job_ids: Collection[str]) -> Mapping[str, Head]:
         """The heads of those of these jobs that exist, in one query."""
@@ -83,7 +84,10 @@ class Watched:
 
 
 class Hub:
-    """The poller and the jobs it watches. All of it lives on the event loop; only reading is in the thread pool."""
+    """The poller and the jobs it watches. All of it lives on the event loop; only reading is in a thread.
+
+    That thread is its own: in the pool that all requests share, a crowd of slow ones would hold up every stream.
+    """
 
     def __init__(self, reader: Reader, tick: float = TICK_SECONDS) -> None:
         self.reader = reader
@@ -91,6 +95,7 @@ class Hub:
         self.closing = asyncio.Event()
         self._watched: dict[str, Watched] = {}
         self._wanted = asyncio.Event()
+        self._one = CapacityLimiter(1)
 
     @property
     def listeners(self) -> int:
@@ -130,7 +135,7 @@ class Hub:
 
     async def _poll(self) -> None:
         asked = dict(self._watched)  # who joins while the query runs is not in its answer, and not gone
-        heads = await run_in_threadpool(self.reader.heads, list(asked))
+        heads = await run_sync(self.reader.heads, list(asked), limiter=self._one)
         for job_id, watched in asked.items():
             head = heads.get(job_id, Head(watched.head.last_seq, ""))
             if head != watched.head:
@@ -142,7 +147,7 @@ class Hub:
         after = max(known, head.last_seq - TAIL_ROWS)
         rows: list[Row] = []
         while after < head.last_seq:
-            page = await run_in_threadpool(self.reader.rows, job_id, after, PAGE_ROWS)
+            page = await run_sync(self.reader.rows, job_id, after, PAGE_ROWS, limiter=self._one)
             if not page:
                 break
             rows += page

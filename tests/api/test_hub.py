@@ -1,6 +1,7 @@
 """One poller, many listeners: each sees every row once and in order, and leaves nothing behind."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing
 from functools import partial
@@ -8,6 +9,7 @@ from typing import TypeVar
 
 import pytest
 from sqlalchemy.exc import OperationalError
+from starlette.concurrency import run_in_threadpool
 
 from api import hub as hub_module
 from api import stream
@@ -222,3 +224,24 @@ def test_memory_is_bounded(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
             return len(watched.tail)
 
     assert asyncio.run(with_poller(hub, story())) == hub_module.TAIL_ROWS
+
+
+def test_slow_requests_hold_up_no_stream(log: Log) -> None:
+    hub = Hub(log, TICK)
+
+    async def story() -> list[int]:
+        over = threading.Event()
+        slow = [asyncio.create_task(run_in_threadpool(over.wait)) for _ in range(100)]
+        heard: list[int] = []
+        watching = asyncio.create_task(collect(hub, log, after=3, into=heard))
+        await until(lambda: hub.listeners == 1, hub)
+        try:
+            log.grow("job", 4)
+            await until(lambda: heard == [4, 5, 6, 7], hub)
+        finally:
+            over.set()
+            await asyncio.gather(*slow)
+        log.grow("job", 1, "succeeded")
+        return await watching
+
+    assert asyncio.run(with_poller(hub, story())) == [4, 5, 6, 7, 8]
