@@ -20,7 +20,7 @@ from core.nn.layers.dense import Dense
 from core.nn.layers.embedding import Embedding
 from core.nn.layers.masking import Masking
 from core.nn.losses import Loss
-from core.nn.losses.bits import BinaryCrossEntropy
+from core.nn.losses.bits import BinaryCrossEntropy, OfBits
 from core.nn.losses.classes import CrossEntropy
 from core.nn.losses.kind import Misfit, Targets
 from core.nn.losses.numbers import MeanSquaredError
@@ -112,6 +112,7 @@ def resolve(spec: JobSpec, signature: Signature) -> Resolved:
     errors = [
         *_applied_twice(spec.architecture, loss),
         *_wrong_metrics(training, metrics, loss, signature),
+        *_bits_to_rank(metrics, loss, network.output_shape),
         *_part_of_the_rows(spec, signature),
     ]
     if errors:
@@ -210,6 +211,14 @@ def _applied_twice(architecture: Sequential, loss: Loss) -> Iterator[tuple[str, 
     if ends_with == loss.applies != "linear":
         pointer = f"/architecture/layers/{len(architecture.layers) - 1}/activation"
         yield pointer, f"{loss.type} applies {ends_with} itself: leave the last activation out"
+
+
+def _bits_to_rank(metrics: tuple[Metric, ...], loss: Loss, output: Shape) -> Iterator[tuple[str, str]]:
+    """What ranks rows needs one class a row; several units of these losses say each for itself whether they hold."""
+    for position, metric in enumerate(metrics):
+        if isinstance(metric, OfRanks) and isinstance(loss, OfBits) and output[-1:] != (1,):
+            message = f"{metric.type} ranks rows of one class each, and {loss.type} has {output} of them: leave it out"
+            yield f"/training/metrics/{position}", message
 
 
 def _part_of_the_rows(spec: JobSpec, signature: Signature) -> Iterator[tuple[str, str]]:

@@ -109,6 +109,17 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
         "mean_absolute_error",
     ),
     (
+        {
+            "data": {**NUMBERS, "y": [[0, 1], [1, 1], [0, 0], [1, 0]]},
+            "layers": [dense(2)],
+            "loss": "binary_cross_entropy",
+            "training": {"metrics": ["accuracy", "roc_auc"]},
+        },
+        "/training/metrics/1",
+        "invalid_spec",
+        "ranks rows of one class each",
+    ),
+    (
         {"optimizer": "lbfgs", "training": {"batch_size": 3}},
         "/training/batch_size",
         "invalid_spec",
