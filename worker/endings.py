@@ -8,6 +8,7 @@ from typing import Any
 from core.data.errors import InvalidData, InvalidFile
 from core.jobs.check import InvalidSpec
 from core.jobs.states import Request, Status, StopReason
+from core.nn.losses.sequences import NoAlignment
 from core.nn.training import Diverged
 from core.store.errors import NoSuchDataset
 from worker.lesson import DamagedDataset
@@ -68,6 +69,7 @@ FAILURES: Mapping[type[Exception], str] = MappingProxyType(
     {
         InvalidData: "invalid_data",
         InvalidFile: "invalid_data",
+        NoAlignment: "invalid_data",
         InvalidSpec: "invalid_spec",
         DamagedDataset: "damaged_dataset",
         DamagedOrigin: "damaged_checkpoint",

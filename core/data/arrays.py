@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.data.cells import FLOAT32_MAX
-from core.data.targets import Target
+from core.data.targets import Told
 
 MAX_DEPTH = 8
 """How deep lists may nest: rows and seven further axes."""
@@ -26,7 +26,7 @@ class Arrays(NamedTuple):
 
     x: NDArray[Any]
     y: NDArray[Any]
-    target: Target
+    target: Told
     weights: NDArray[np.float32] | None = None
 
 

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from core.data.arrays import NotNumbers, numbers
 from core.data.cells import shown
 from core.data.errors import InvalidInstance
+from core.data.padding import filled, sequences
 from core.data.sources import NAMING
-from core.data.targets import Classes, Numbers, Target
+from core.data.targets import Classes, Labels, Numbers, Target
 
 PLACE = "/targets"
 
@@ -22,7 +23,15 @@ def targets_of(target: Target, values: Sequence[Any], steps: tuple[int, ...] = (
     """
     if isinstance(target, Classes):
         return _ids(target, values, steps)
-    return _numbers(target, values)
+    return _labels(target, values) if isinstance(target, Labels) else _numbers(target, values)
+
+
+def _labels(target: Labels, values: Sequence[Any]) -> NDArray[np.float64]:
+    """`(rows, target.most)`, what is no label 0."""
+    try:
+        return filled(sequences([value or [0] for value in values]), target.most, 0.0, "post")
+    except NotNumbers as error:
+        raise InvalidInstance(error.path[0] if error.path else 0, PLACE + error.pointer, error.message) from None
 
 
 def _numbers(target: Numbers, values: Sequence[Any]) -> NDArray[np.float32]:

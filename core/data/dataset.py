@@ -11,7 +11,7 @@ from core.data.csv import listed
 from core.data.errors import InvalidData
 from core.data.schema import Column, Schema
 from core.data.sources import DatasetReference
-from core.data.targets import Classes, Numbers, Target
+from core.data.targets import Classes, Numbers, Told
 
 FEATURES = "/data/features"
 TARGET = "/data/target"
@@ -36,7 +36,7 @@ def choose(data: DatasetReference, schema: Schema) -> Chosen:
     return _of_table(data, schema) if schema.table else _of_arrays(data, schema)
 
 
-def target_of(column: Column) -> Target:
+def target_of(column: Column) -> Told:
     """What a column is as a target. Raises `InvalidData` for text, missing values and a single class."""
     if column.type == "text":
         message = (

@@ -22,7 +22,7 @@ from core.data.rules import fit, width
 from core.data.schema import Column, Schema
 from core.data.sources import DatasetReference, Inline
 from core.data.split import held_out, split
-from core.data.targets import Classes, Target
+from core.data.targets import Classes, Labels, Target, Told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Signature:
     input_shape: tuple[int, ...]
     """The shape of one row of x."""
 
-    target: Target
+    target: Told
     """What is to be learnt."""
 
     warnings: tuple[str, ...] = ()
@@ -94,6 +94,10 @@ class Prepared:
         names = tuple(map(str, range(number)))
         y_validation = None if self.y_validation is None else _whole(self.y_validation)
         return replace(self, y=_whole(self.y), y_validation=y_validation, target=Classes(names=names))
+
+    def with_labels(self) -> "Prepared":
+        """The same with whole numbers as labels of sequences, where 0 is none."""
+        return replace(self, target=Labels(most=math.prod(self.y.shape[1:])))
 
 
 def _whole(y: NDArray[Any]) -> NDArray[np.int64]:
@@ -152,7 +156,7 @@ def prepare(data: Inline | Builtin | DatasetReference, stored: Stored | None, se
 class _Plan(NamedTuple):
     rows: int
     input_shape: tuple[int, ...]
-    target: Target
+    target: Told
     counts: Sequence[int] | None  # rows of each class, where there are classes to stratify by
     warnings: tuple[str, ...] = ()
 
@@ -162,7 +166,7 @@ class _Loaded(NamedTuple):
     fit: Callable[[NDArray[np.int64]], Any]  # from training rows to features
     y: NDArray[Any]
     ids: NDArray[np.int64] | None  # classes to stratify by
-    target: Target
+    target: Told
     weights: NDArray[np.float32] | None
     lengths: NDArray[np.int64] | None = None
 
@@ -191,7 +195,7 @@ def _as_they_are(data: Inline | Builtin, shape: tuple[int, ...]) -> tuple[Featur
     return SequenceFeatures(shape=shape, value=padding.value, side=padding.side), lengths
 
 
-def _ids(y: NDArray[Any], target: Target) -> NDArray[np.int64] | None:
+def _ids(y: NDArray[Any], target: Told) -> NDArray[np.int64] | None:
     """Ids of classes, or whole numbers that may be such."""
     single = isinstance(target, Classes) or (target.integers and target.shape == (1,))
     return np.unique(y, return_inverse=True)[1].ravel() if single else None
@@ -201,7 +205,7 @@ def _counted(ids: NDArray[np.int64]) -> list[int]:
     return [int(count) for count in np.bincount(ids) if count]
 
 
-def _typed(y: NDArray[Any], target: Target) -> NDArray[Any]:
+def _typed(y: NDArray[Any], target: Told) -> NDArray[Any]:
     if isinstance(target, Classes):
         return y.astype(np.int64)
     return np.ascontiguousarray(y.reshape(len(y), *target.shape), dtype=np.float32)

@@ -36,7 +36,8 @@ class Inline:
 
     y: Annotated[list[Any], MinLen(1)]
     """The targets, one for each row of x: numbers as in x, or a text or a boolean that names the row's class. Where
-    rows are padded, targets of which each row has one for each step are padded too, with 0."""
+    rows are padded, targets of which each row has one for each step are padded too, with 0; and so are those of which
+    rows have different numbers, such as the labels 1, 2, … of a sequence, for the loss `ctc`."""
 
     sample_weight: Annotated[list[Annotated[float, Ge(0)]], MinLen(1)] | None = None
     """How much each row counts in the loss, one number for each row of x; left out: all alike."""
@@ -64,18 +65,31 @@ class Inline:
             raise InvalidData(
                 "/data/y", "mixes numbers, texts and booleans: give texts alone for classes, else numbers"
             )
-        y = column(_numbers(self.y, "y")) if not self._each_step() else self._padded_y(x.shape[1])
-        return Arrays(x, y, numbers_of(y), self._weights())
+        if self._each_step():
+            return self._of_numbers(x, self._padded_y(self.y, x.shape[1], self._side()))
+        if self._uneven():
+            rows = [row or [0] for row in self.y]
+            return self._of_numbers(x, self._padded_y(rows, max(map(len, rows)), "post"), filled=True)
+        return self._of_numbers(x, column(_numbers(self.y, "y")))
 
     def _each_step(self) -> bool:
         """Whether rows are padded and each has as many targets as it has steps."""
         pairs = zip(self.x, self.y, strict=True)
         return self.padding is not None and all(isinstance(y, list) and len(y) == len(x) for x, y in pairs)
 
-    def _padded_y(self, steps: int) -> NDArray[np.float64]:
-        side = self.padding.side if self.padding else "post"
+    def _uneven(self) -> bool:
+        """Whether rows are padded and have different numbers of targets."""
+        return self.padding is not None and set(map(type, self.y)) == {list} and len(set(map(len, self.y))) > 1
+
+    def _of_numbers(self, x: NDArray[np.float64], y: NDArray[np.float64], *, filled: bool = False) -> Arrays:
+        return Arrays(x, y, numbers_of(y, filled=filled), self._weights())
+
+    def _side(self) -> str:
+        return self.padding.side if self.padding else "post"
+
+    def _padded_y(self, rows: list[Any], steps: int, side: str) -> NDArray[np.float64]:
         try:
-            return filled(sequences(self.y), steps, 0.0, side)
+            return filled(sequences(rows), steps, 0.0, side)
         except NotNumbers as error:
             raise InvalidData(f"/data/y{error.pointer}", error.message) from None
 

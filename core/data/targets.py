@@ -30,6 +30,9 @@ class Numbers:
     distinct: int | None
     """How many different numbers; null where they were too many to count."""
 
+    filled: bool = False
+    """Whether rows had different numbers of targets, and the shorter are filled up with 0."""
+
     type: Literal["numbers"] = "numbers"
     """`numbers`."""
 
@@ -86,9 +89,31 @@ class Classes:
         return asdict(self)
 
 
-Target = Numbers | Classes
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labels:
+    """A sequence of labels for each row, whole numbers from 1."""
 
-TARGETS: dict[str, Callable[..., Target]] = {"numbers": Numbers, "classes": Classes}
+    most: int
+    """How many labels a row has at most."""
+
+    type: Literal["labels"] = "labels"
+    """`labels`."""
+
+    def answer(self, outputs: NDArray[Any]) -> list[dict[str, Any]]:
+        """The labels of each row `(rows, …)`; what is 0 is none."""
+        return [{"value": row[row != 0].tolist()} for row in outputs]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON, to be stored beside the weights."""
+        return asdict(self)
+
+
+Told = Numbers | Classes
+"""What data say of themselves; which loss learns it may make of it a `Labels`."""
+
+Target = Told | Labels
+
+TARGETS: dict[str, Callable[..., Target]] = {"numbers": Numbers, "classes": Classes, "labels": Labels}
 
 
 def target_from_json(json: dict[str, Any]) -> Target:
@@ -107,7 +132,7 @@ def _valued(value: NDArray[np.float64]) -> dict[str, Any]:
     return {"value": written.tolist(), "nonfinite": str(value[wrong][0])}
 
 
-def numbers_of(y: NDArray[Any]) -> Numbers:
+def numbers_of(y: NDArray[Any], *, filled: bool = False) -> Numbers:
     """The target that an array (rows, *shape) is; one number for each row has the shape `(1,)`."""
     integers = bool((y == np.rint(y)).all())
     return Numbers(
@@ -116,4 +141,5 @@ def numbers_of(y: NDArray[Any]) -> Numbers:
         least=float(y.min()),
         most=float(y.max()),
         distinct=len(np.unique(y)) if integers else None,
+        filled=filled,
     )

@@ -90,6 +90,8 @@ class Resolved:
 
     def fit(self, prepared: Prepared) -> Prepared:
         """The data in the form that the loss wants."""
+        if self.loss.predicts == "labels":
+            return prepared.with_labels()
         return prepared if self.classes is None else prepared.with_classes(self.classes)
 
 
@@ -102,6 +104,8 @@ def resolve(spec: JobSpec, signature: Signature) -> Resolved:
         raise InvalidSpec([(pointer, error.message)], "shape_mismatch") from None
     loss = spec.loss or _loss_for(signature.target, network.output_shape)
     targets = _targets(signature.target)
+    if targets.filled and loss.predicts != "labels":
+        raise InvalidSpec([("/data/y", f"has rows of different lengths, which {loss.type} cannot compare: choose ctc")])
     if misfit := loss.misfit(targets, network.output_shape):
         raise _misfit(spec.architecture, misfit)
     if not network.plan.learns:
@@ -152,7 +156,8 @@ def check(spec: JobSpec, signature: Signature, limits: Limits) -> Estimate:
         output_shape=plan.output_shape,
         bytes=signature.bytes
         + 4 * (vectors + arenas * sum(batch * p.floats + p.scratch for p in plans))
-        + _ranked(resolved, signature),
+        + _ranked(resolved, signature)
+        + _aligned(resolved, signature, batch),
         flops=turns * 3 * batch * sum(p.flops for p in plans) + 4 * (plan.parameters + remembered),
         steps=spec.training.steps(signature.train_rows),
         warnings=[*signature.warnings, *_warnings(spec, signature)],
@@ -184,6 +189,14 @@ def _ranked(resolved: Resolved, signature: Signature) -> int:
     return len(ranks) * kept_bytes(rows, resolved.network.output_shape)
 
 
+def _aligned(resolved: Resolved, signature: Signature, batch: int) -> int:
+    """The bytes in which labels are laid over the steps of a batch, in float64: two for places, two for classes."""
+    if resolved.loss.predicts != "labels" or isinstance(signature.target, Classes):
+        return 0
+    steps, classes = resolved.network.output_shape
+    return 8 * batch * steps * (2 * (2 * signature.target.shape[0] + 1) + 2 * classes)
+
+
 def _loss_for(target: Numbers | Classes, output_shape: Shape) -> Loss:
     if isinstance(target, Numbers):
         return MeanSquaredError()
@@ -193,7 +206,9 @@ def _loss_for(target: Numbers | Classes, output_shape: Shape) -> Loss:
 def _targets(target: Numbers | Classes) -> Targets:
     if isinstance(target, Classes):
         return Targets(classes=len(target.names))
-    return Targets(shape=target.shape, integers=target.integers, least=target.least, most=target.most)
+    return Targets(
+        shape=target.shape, integers=target.integers, filled=target.filled, least=target.least, most=target.most
+    )
 
 
 def _misfit(architecture: Sequential, misfit: Misfit) -> InvalidSpec:

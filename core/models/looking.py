@@ -10,6 +10,7 @@ from core.models.checkpoint import Saved
 from core.models.model import Model
 from core.nn.inspection import Look, look
 from core.nn.layers.embedding import NoSuchEmbedding
+from core.nn.losses.sequences import NoAlignment
 from core.nn.optimizers.wrappers import Optimizer
 
 VECTORS = 9
@@ -53,6 +54,8 @@ def look_into(
         return look(model.network, model.loss, optimizer, state, x, y, rate=rate, arrays=arrays)
     except NoSuchEmbedding as error:
         raise InvalidInstance(0, "/instances", str(error)) from None
+    except NoAlignment as error:
+        raise InvalidInstance(error.rows[0], f"/targets/{error.rows[0]}", str(error)) from None
 
 
 def _within(model: Model, rows: int, bounds: Bounds, *, arrays: bool) -> None:

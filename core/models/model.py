@@ -68,7 +68,7 @@ class Model:
         """An answer, with its warnings, for each record; `InvalidInstance` where one does not fit."""
         x, warnings = self.features.encode(instances)
         try:
-            outputs = self.loss.link(self.network.outputs(self.views, x))
+            outputs = self.network.answers(self.views, x, self.loss.link)
         except NoSuchEmbedding as error:
             raise InvalidInstance(0, "/instances", str(error)) from None
         answers = self.target.answer(outputs)

@@ -4,14 +4,14 @@ The weights are one vector, their gradients another, moving statistics a third; 
 So one network may train in one thread and predict in forty others.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from core.nn.arena import Run, inference
-from core.nn.arrays import Array, Backward, Shape, size
+from core.nn.arrays import Array, Backward, Mask, Shape, size
 from core.nn.constraints import Constraint
 from core.nn.layers.composite import Sequential
 from core.nn.plan import Plan, Views, Weight
@@ -74,12 +74,18 @@ class Network:
 
     def outputs(self, views: Views, x: Array, batch: int = 1024) -> Array:
         """As `predict`, for whoever has the views of the vectors already."""
-        parts = [
-            self.forward(x[start : start + batch], views, inference(x.dtype))[0] for start in range(0, len(x), batch)
-        ]
+        return self.answers(views, x, lambda outputs, _: outputs, batch)
+
+    def answers(self, views: Views, x: Array, link: Callable[[Array, Mask | None], Array], batch: int = 1024) -> Array:
+        """What the link of a loss makes of the outputs, and of the mask on their steps."""
+        parts = []
+        for start in range(0, len(x), batch):
+            run = inference(x.dtype)
+            outputs, _ = self.forward(x[start : start + batch], views, run)
+            parts.append(link(outputs, run.mask))
         if len(parts) == 1:
             return parts[0]
-        return np.concatenate(parts) if parts else np.empty((0, *self.output_shape), x.dtype)
+        return np.concatenate(parts) if parts else link(np.empty((0, *self.output_shape), x.dtype), None)
 
     def frozen(self, vector: Array) -> list[Array]:
         """Views of the numbers that stay as they are, of the weights or of another vector of their length."""

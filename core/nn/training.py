@@ -289,8 +289,10 @@ class Learner:
 
     def _add_metrics(self, sums: dict[str, Sums], outputs: Array, targets: Any, run: Run) -> None:
         """Numbers as they are predicted, of classes the logits; of both only the steps that are there."""
-        answers = self.loss.link(outputs) if self.loss.predicts == "numbers" else outputs
-        if run.mask is not None:
+        answers = outputs if self.loss.predicts == "classes" else self.loss.link(outputs, run.mask)
+        if self.loss.predicts == "labels":
+            pass  # a sequence is told as a whole
+        elif run.mask is not None:
             answers, targets = answers[run.mask], targets[run.mask]
         elif self.loss.predicts == "classes" and outputs.ndim > 2:
             steps = outputs.ndim - 1

@@ -89,6 +89,9 @@ def of_constraint(case: tuple[Constraint, list[Any], list[Any]]) -> Body:
 
 def of_metric(case: tuple[Metric, list[Any], list[Any], float]) -> Body:
     metric, outputs, targets, _ = case
+    if metric.predicts == "labels":
+        body = of_loss(next(case for case in cases.LOSSES if case.targets == "labels"))
+        return body | {"training": body["training"] | {"metrics": [told(Metric, metric)]}}
     units = len(outputs[0])
     of_classes = "binary_cross_entropy" if units == 1 else "cross_entropy"
     body = a_body(outputs, targets, dense(units), loss=of_classes if metric.predicts == "classes" else None)

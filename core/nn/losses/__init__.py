@@ -11,5 +11,6 @@ from core.nn.kinds import Tagged
 from core.nn.losses.bits import OfBits
 from core.nn.losses.classes import OfAnyClass
 from core.nn.losses.numbers import OfNumber
+from core.nn.losses.sequences import Ctc
 
-Loss: TypeAlias = Annotated[OfNumber | OfBits | OfAnyClass, Tagged()]
+Loss: TypeAlias = Annotated[OfNumber | OfBits | OfAnyClass | Ctc, Tagged()]

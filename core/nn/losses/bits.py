@@ -9,7 +9,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from core.nn.activations import sigmoid, softplus
 from core.nn.arena import Run
-from core.nn.arrays import Array, Shape
+from core.nn.arrays import Array, Mask, Shape
 from core.nn.losses.kind import Compared, Lost, Misfit, Predicts, Targets, unequal, weighed
 
 
@@ -35,7 +35,7 @@ class OfTwoClasses:
         """One output tells two classes apart."""
         return 2 if output == (1,) else None
 
-    def link(self, outputs: Array) -> Array:
+    def link(self, outputs: Array, mask: Mask | None = None) -> Array:
         """Probabilities of the second class, of the shape of the outputs."""
         return sigmoid(outputs, np.empty_like(outputs))
 
@@ -145,7 +145,7 @@ class Hinge(OfTwoClasses):
 
         return value, backward, lambda: lacks
 
-    def link(self, outputs: Array) -> Array:
+    def link(self, outputs: Array, mask: Mask | None = None) -> Array:
         """1 where the output is above 0, else 0."""
         return np.asarray(outputs > 0, outputs.dtype)
 
@@ -168,7 +168,7 @@ class SquaredHinge(OfTwoClasses):
 
         return value, backward, lambda: lacks**2
 
-    def link(self, outputs: Array) -> Array:
+    def link(self, outputs: Array, mask: Mask | None = None) -> Array:
         """1 where the output is above 0, else 0."""
         return np.asarray(outputs > 0, outputs.dtype)
 

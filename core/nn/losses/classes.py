@@ -9,7 +9,7 @@ from annotated_types import Ge, Gt, Lt, MinLen
 
 from core.nn.activations import softmax
 from core.nn.arena import Run
-from core.nn.arrays import Array, Shape
+from core.nn.arrays import Array, Mask, Shape
 from core.nn.losses.kind import Compared, Lost, Misfit, Predicts, Targets, not_class_numbers, weighed
 
 LEAST_SHARE = 1e-30
@@ -45,7 +45,7 @@ class OfClasses:
         """One unit a class."""
         return output[-1]
 
-    def link(self, outputs: Array) -> Array:
+    def link(self, outputs: Array, mask: Mask | None = None) -> Array:
         """Probabilities `(batch, …, classes)` that add up to one."""
         return softmax(outputs, np.empty_like(outputs))
 
@@ -219,7 +219,7 @@ class CategoricalHinge(OfClasses):
 
         return float(lacks.mean()), backward, lambda: lacks
 
-    def link(self, outputs: Array) -> Array:
+    def link(self, outputs: Array, mask: Mask | None = None) -> Array:
         """1 for the class of the largest output, else 0."""
         return np.eye(outputs.shape[-1], dtype=outputs.dtype)[outputs.argmax(axis=-1)]
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from core.nn.arrays import Array, Shape
 
-Predicts: TypeAlias = Literal["numbers", "classes"]
-"""What a loss, or a metric, is about."""
+Predicts: TypeAlias = Literal["numbers", "classes", "labels"]
+"""What a loss, or a metric, is about; labels are those of a sequence, fewer than its steps."""
 
 Lost: TypeAlias = tuple[float, Callable[[], Array]]
 """The value, and the backward pass that gives its gradient with regard to the outputs."""
@@ -32,6 +32,8 @@ class Targets:
     shape: Shape = (1,)
     classes: int | None = None
     integers: bool = False
+    filled: bool = False
+    """Whether rows had different numbers of targets, and the shorter are filled up with 0."""
     least: float = -math.inf
     most: float = math.inf
 

@@ -10,7 +10,7 @@ from annotated_types import Gt, Lt
 
 from core.nn.activations import sigmoid, softplus
 from core.nn.arena import Run
-from core.nn.arrays import Array, Shape
+from core.nn.arrays import Array, Mask, Shape
 from core.nn.losses.kind import Compared, Lost, Misfit, Predicts, Targets, unequal, weighed
 
 
@@ -32,7 +32,7 @@ class OfNumbers:
         """None: whole numbers are numbers."""
         return None
 
-    def link(self, outputs: Array) -> Array:
+    def link(self, outputs: Array, mask: Mask | None = None) -> Array:
         """The outputs as they are."""
         return outputs
 
@@ -218,7 +218,7 @@ class Poisson(OfNumbers):
 
         return value, backward, lambda: means - targets * outputs
 
-    def link(self, outputs: Array) -> Array:
+    def link(self, outputs: Array, mask: Mask | None = None) -> Array:
         """The means."""
         return np.exp(outputs)
 
@@ -270,7 +270,7 @@ class GaussianNegativeLogLikelihood(OfNumbers):
 
         return value, backward, lambda: (logs + off * ratio) / 2
 
-    def link(self, outputs: Array) -> Array:
+    def link(self, outputs: Array, mask: Mask | None = None) -> Array:
         """The means `(batch, …, k)`."""
         return outputs[..., : outputs.shape[-1] // 2]
 

@@ -13,8 +13,13 @@ from core.nn.metrics.chances import OfChances
 from core.nn.metrics.labels import Accuracy, OfLabels
 from core.nn.metrics.numbers import MeanAbsoluteError, OfNumbers
 from core.nn.metrics.ranks import OfRanks
+from core.nn.metrics.sequences import EditDistance
 
-Metric: TypeAlias = Annotated[OfLabels | OfChances | OfRanks | OfNumbers, Tagged()]
+Metric: TypeAlias = Annotated[OfLabels | OfChances | OfRanks | OfNumbers | EditDistance, Tagged()]
 
-USUAL: dict[Predicts, tuple[Metric, ...]] = {"classes": (Accuracy(),), "numbers": (MeanAbsoluteError(),)}
+USUAL: dict[Predicts, tuple[Metric, ...]] = {
+    "classes": (Accuracy(),),
+    "numbers": (MeanAbsoluteError(),),
+    "labels": (EditDistance(),),
+}
 """What is measured where nobody says."""

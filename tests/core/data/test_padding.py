@@ -11,7 +11,7 @@ from core.data.features import SequenceFeatures, features_from_json
 from core.data.padding import Padding
 from core.data.prepare import prepare, signature
 from core.data.sources import Inline
-from core.data.targets import Classes
+from core.data.targets import Classes, Numbers
 
 WORDS = [[1, 2, 3], [4], [5, 6]]
 
@@ -70,7 +70,8 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"x": [[[1]], [[1, 2]]], "y": [1, 2]}, "/data/x/1", "steps of the shape (2,)"),
     ({"x": [[[1], [1, 2]]], "y": [1]}, "/data/x/0/1", "equally long"),
     ({"padding": Padding(maxlen=2)}, "/data/x/0", "has 3 steps, and 2 are the most"),
-    ({"y": [[1, 2, 3], [1], [1]]}, "/data/y/1", "equally long"),
+    ({"y": [[1, 2, 3], [1], [[1]]]}, "/data/y/2", "steps of the shape (1,)"),
+    ({"y": [[1, 2, 3], [1], 1]}, "/data/y/2", "is a number"),
     ({"padding": None}, "/data/x/1", "or pad them"),
 ]
 
@@ -103,3 +104,10 @@ def test_one_long_row_among_short_ones_cannot_fill_the_memory(monkeypatch: pytes
     monkeypatch.setattr(padding, "MOST", 8)
     with pytest.raises(InvalidData, match="make 9 numbers, and 8 are allowed"):
         signature(words(), None)
+
+
+def test_rows_of_different_numbers_of_targets_are_filled_up_and_say_so() -> None:
+    arrays = Inline(x=[[1], [1, 2], [3]], y=[[5, 6, 7], [8], []], padding=Padding()).arrays()
+    assert arrays.y.tolist() == [[5, 6, 7], [8, 0, 0], [0, 0, 0]]
+    assert isinstance(arrays.target, Numbers)
+    assert arrays.target.filled

@@ -11,6 +11,8 @@ from core.nn.layers.dense import Dense
 from core.nn.layers.embedding import Embedding
 from core.nn.layers.recurrent import Gru
 from core.nn.losses.numbers import MeanSquaredError
+from core.nn.losses.sequences import Ctc
+from core.nn.metrics.sequences import EditDistance
 from core.nn.optimizers.descent import GradientDescent
 from core.nn.optimizers.matrices import Muon
 from core.nn.optimizers.moments import Lamb, Nadam
@@ -46,6 +48,15 @@ def of_lengths() -> dict[str, Any]:
     return {"data": data, "architecture": reader, "training": Training(**RULES, bucket_by_length=True)}
 
 
+def of_labels() -> dict[str, Any]:
+    """Sequences whose labels are fewer than their steps."""
+    rng = np.random.default_rng(0)
+    data = Rows(rng.standard_normal((ROWS, 6, 2)).astype(np.float32), rng.integers(0, 3, (ROWS, 3)))
+    net = sequential(Gru(units=4, return_sequences=True), Dense(units=3))
+    measured = Training(**RULES | {"metrics": (EditDistance(),)})
+    return {"data": data, "architecture": net, "loss": Ctc(), "training": measured}
+
+
 OF_CLASSES = tuple({metric.type: metric for metric, *_ in METRICS if metric.predicts == "classes"}.values())
 HELD: list[Sequential] = [
     sequential(Dense(units=5, kernel_constraint=held), Dense(units=2)) for held, *_ in CONSTRAINTS
@@ -74,6 +85,7 @@ TABLE: dict[str, dict[str, Any]] = {
     "in order": {"training": Training(**RULES, shuffle=False)},
     "inspected": {"training": Training(**RULES, inspect_every=1)},
     "bucketed": of_lengths(),
+    "labels": of_labels(),
 }
 """Changes to a training of two noisy clouds by the net of which everything matters."""
 

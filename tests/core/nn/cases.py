@@ -33,9 +33,10 @@ from core.nn.layers import (
 )
 from core.nn.layers.composite import Layer, Sequential
 from core.nn.layers.merging import Merge
-from core.nn.losses import Loss, bits, classes, numbers
+from core.nn.losses import Loss, bits, classes, numbers, sequences
 from core.nn.metrics import Metric, chances, labels, ranks
 from core.nn.metrics import numbers as number_metrics
+from core.nn.metrics import sequences as sequence_metrics
 from core.nn.optimizers import descent, matrices, moments, newton, scales, wrappers
 from core.nn.optimizers.wrappers import Optimizer
 from core.nn.schedules import Schedule
@@ -380,6 +381,8 @@ LOSSES: list[LossCase] = [
     LossCase(classes.KlDivergence(), (5,), "classes"),
     LossCase(classes.CategoricalHinge(), (5,), "classes"),
     LossCase(classes.CategoricalHinge(), (3, 5), "classes"),
+    LossCase(sequences.Ctc(), (6, 4), "labels"),
+    LossCase(sequences.Ctc(zero_infinity=True), (5, 3), "labels"),
 ]
 
 PLAIN = descent.GradientDescent()
@@ -527,6 +530,7 @@ METRICS: list[tuple[Metric, list[Any], list[Any], float]] = [  # outputs, target
     (number_metrics.MeanAbsolutePercentageError(), [[1], [3]], [[2], [4]], 37.5),
     (number_metrics.MeanAbsoluteError(), [[1, 2], [3, 4]], [[1, 0], [0, 4]], 1.25),
     (number_metrics.RSquared(), [[1], [2], [4]], [[1], [2], [3]], 0.5),
+    (sequence_metrics.EditDistance(), [[1, 2, 3, 0], [2, 2, 0, 0]], [[1, 3, 0], [2, 1, 2]], 2 / 5),
 ]
 
 

@@ -31,6 +31,10 @@ def some_targets(kind: str, rows: int, shape: tuple[int, ...], rng: np.random.Ge
         "classes": rng.integers(0, shape[-1], (rows, *shape[:-1])),
         "shares": rng.dirichlet(np.ones(shape[-1]), (rows, *shape[:-1])),
     }
+    if kind == "labels":  # half as many as steps at most, so that equal ones have room between them
+        most = shape[0] // 2
+        here = np.arange(most) < rng.integers(0, most + 1, (rows, 1))
+        return rng.integers(1, shape[-1], (rows, most)) * here
     return made[kind]
 
 

@@ -47,7 +47,9 @@ def test_a_row_counts_as_often_as_it_weighs(case: LossCase) -> None:
     assert not gradient[TIMES == 0].any()
 
 
-@pytest.mark.parametrize("case", [c for c in LOSSES if c.loss.type != "dice"], ids=lambda case: case.loss.type)
+@pytest.mark.parametrize(
+    "case", [c for c in LOSSES if c.loss.type not in {"dice", "ctc"}], ids=lambda case: case.loss.type
+)
 def test_a_step_that_is_not_there_does_not_count(case: LossCase) -> None:
     outputs, targets = drawn(case, (5, *case.output_shape[-1:]))
     mask = np.array([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [0, 0, 0, 0, 0], [1, 0, 0, 0, 0]], bool)
