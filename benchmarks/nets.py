@@ -88,6 +88,74 @@ class Convolutional(Net):
         return spec | {"architecture": {"layers": [images, *self.front, "flatten", *spec["architecture"]["layers"]]}}
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recurrent(Net):
+    """One recurrent layer over all steps, and a dense layer after the last."""
+
+    layer: Literal["lstm", "gru"]
+    steps: int
+
+    @property
+    def name(self) -> str:
+        """Such as `LSTM 64 → 128, 50 steps, batch 64, Adam`."""
+        inputs, units, _ = self.widths
+        return f"{self.layer.upper()} {inputs} → {units}, {self.steps} steps, batch {self.batch}, Adam"
+
+    def samples(self) -> tuple[Any, Any]:
+        """Inputs `(rows, steps, inputs)` and class numbers."""
+        x = np.random.default_rng(0).standard_normal((self.rows, self.steps, self.widths[0])).round(3)
+        return x, x[:, -1, : self.widths[-1]].argmax(axis=1)
+
+    def spec(self) -> dict[str, Any]:
+        """As that of dense layers, with a recurrent one."""
+        layers = [{"type": self.layer, "units": self.widths[1]}, {"type": "dense", "units": self.widths[2]}]
+        return super().spec() | {"architecture": {"layers": layers}}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Transformer(Net):
+    """A decoder-only net: blocks of attention to what came before and of two dense layers, each normalized first."""
+
+    tokens: int
+    blocks: int
+    heads: int
+
+    @property
+    def name(self) -> str:
+        """Such as `Transformer, 2 blocks of 64, 4 heads, 64 tokens, batch 32, Adam`."""
+        of = f"{self.blocks} blocks of {self.widths[1]}, {self.heads} heads"
+        return f"Transformer, {of}, {self.tokens} tokens, batch {self.batch}, Adam"
+
+    def samples(self) -> tuple[Any, Any]:
+        """Tokens `(rows, tokens)` and those that follow each."""
+        text = np.random.default_rng(0).integers(0, self.widths[0], (self.rows, self.tokens + 1))
+        return text[:, :-1], text[:, 1:]
+
+    def spec(self) -> dict[str, Any]:
+        """Token and place are embedded, and each place says what comes next."""
+        tokens, width, _ = self.widths
+        attention = {
+            "type": "multi_head_attention",
+            "num_heads": self.heads,
+            "key_dim": width // self.heads,
+            "causal": True,
+        }
+        wide = [{"type": "dense", "units": 4 * width, "activation": "gelu"}, {"type": "dense", "units": width}]
+        block = {"type": "sequential", "layers": [_residual(attention), _residual(*wide)]}
+        layers = [
+            {"type": "embedding", "input_dim": tokens, "output_dim": width},
+            {"type": "position_embedding", "sequence_length": self.tokens},
+            {"type": "repeat", "n": self.blocks, "layer": block},
+            "layer_normalization",
+            {"type": "dense", "units": tokens},
+        ]
+        return super().spec() | {"architecture": {"layers": layers}}
+
+
+def _residual(*layers: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "residual", "layer": {"type": "sequential", "layers": ["layer_normalization", *layers]}}
+
+
 def _conv(filters: int, kernel: int, padding: str = "same") -> dict[str, Any]:
     return {"type": "conv2d", "filters": filters, "kernel_size": kernel, "padding": padding, "activation": "relu"}
 
@@ -116,6 +184,9 @@ VGG = Convolutional(  # in the manner of Simonyan & Zisserman 2015
     front=(_conv(32, 3), _conv(32, 3), "max_pooling2d", _conv(64, 3), _conv(64, 3), "max_pooling2d"),
     flat=4096,
 )
+LSTM = Recurrent((64, 128, 10), 64, 256, "adam", layer="lstm", steps=50)
+GRU = Recurrent((64, 128, 10), 64, 256, "adam", layer="gru", steps=50)
+TRANSFORMER = Transformer((64, 64, 64), 32, 128, "adam", tokens=64, blocks=2, heads=4)
 SAME_STEPS = replace(LARGE, rows=256)  # fits a request body
 
 
