@@ -29,6 +29,8 @@ from benchmarks.nets import (
 )
 from benchmarks.outcome import Missing, Outcome, at_least, information, ratios
 from benchmarks.rounds import Contestant, alternate
+from core.data.prepare import Prepared
+from core.jobs.check import Resolved
 from core.jobs.spec import JobSpec
 from core.nn.state import start
 from core.nn.training import Learner
@@ -87,9 +89,7 @@ def _beside(net: Net, least: float) -> Outcome:
 
 def ours(net: Net) -> Contestant:
     """The core's step."""
-    np.seterr(all="ignore")
-    spec = JobSpec.model_validate_json(json.dumps(net.spec()))
-    resolved, data = made_ready(spec)
+    spec, resolved, data = planned(net)
     state = start(resolved.network, spec.optimizer, seed=0)
     learner = Learner(resolved.network, resolved.loss, spec.optimizer, resolved.training, data, state)
 
@@ -100,6 +100,13 @@ def ours(net: Net) -> Contestant:
             learner.step()
 
     return run
+
+
+def planned(net: Net) -> tuple[JobSpec, Resolved, Prepared]:
+    """The net as a job's, ready to learn or to be asked."""
+    np.seterr(all="ignore")
+    spec = JobSpec.model_validate_json(json.dumps(net.spec()))
+    return spec, *made_ready(spec)
 
 
 def theirs(net: Net, way: str) -> Contestant:
