@@ -1,77 +1,65 @@
-"""Labels of sequences over HTTP: rows of as many steps and labels as they have, and answers of as many labels."""
+"""Sequences of different lengths train as they would if a client had filled them up, and are asked as they are."""
 
 from typing import Any
 
-import numpy as np
 import pytest
-from fastapi.testclient import TestClient
 
 from tests.api.conftest import Api
 
-NET = ["masking", {"type": "gru", "units": 16, "return_sequences": True}, {"type": "dense", "units": 4}]
+WORDS = [[3, 1, 2], [4], [2, 5], [1, 2, 3, 4], [5, 5], [1]]
+FILLED = [[*row, *[0] * (4 - len(row))] for row in WORDS]
+LENGTHS = [len(row) for row in WORDS]
+NET: dict[str, Any] = {
+    "layers": [
+        {"type": "embedding", "input_dim": 6, "output_dim": 3, "mask_zero": True},
+        {"type": "gru", "units": 4},
+        {"type": "dense", "units": 1},
+    ]
+}
+TAGGER: dict[str, Any] = {
+    "layers": [NET["layers"][0], {"type": "gru", "units": 4, "return_sequences": True}, {"type": "dense", "units": 6}]
+}
+TRAINING = {"epochs": 3, "batch_size": 2, "seed": 3}
 
 
-def spoken(rows: int) -> tuple[list[Any], list[list[int]]]:
-    """One to four labels, each for one to three steps with a pause after it."""
-    rng = np.random.default_rng(0)
-    x, y = [], []
-    for _ in range(rows):
-        labels = rng.integers(1, 4, rng.integers(1, 5)).tolist()
-        steps = [step for label in labels for step in [label] * int(rng.integers(1, 4)) + [0]]
-        x.append([[float(step == one) for one in range(4)] for step in steps])
-        y.append(labels)
-    return x, y
+def data(x: Any, y: Any, **more: Any) -> dict[str, Any]:
+    return {"type": "inline", "x": x, "y": y, **more}
 
 
-def spec(x: Any, y: Any, **more: Any) -> dict[str, Any]:
-    return {
-        "data": {"type": "inline", "x": x, "y": y, "padding": {"maxlen": 20}},
-        "architecture": {"layers": NET},
-        "loss": {"type": "ctc"},
-        "optimizer": {"type": "adam", "learning_rate": 0.02},
-        "training": {"epochs": 30, "batch_size": 16, "seed": 1},
-    } | more
+def test_padded_rows_train_as_rows_that_were_filled_up(embedded: Api) -> None:
+    padded = embedded.trained(data=data(WORDS, LENGTHS, padding={}), architecture=NET, training=TRAINING)
+    filled = embedded.trained(data=data(FILLED, LENGTHS), architecture=NET, training=TRAINING)
+    assert padded["status"] == "succeeded"
+    assert padded["weights_sha256"] == filled["weights_sha256"]
+    answers = [
+        embedded.client.post(f"/v1/jobs/{job['id']}/predictions", json={"instances": rows}).raise_for_status().json()
+        for job, rows in ((padded, WORDS), (filled, FILLED))
+    ]
+    assert answers[0]["predictions"] == answers[1]["predictions"]
 
 
-@pytest.mark.parametrize("as_many_labels_as_steps", [False, True])
-def test_rows_of_any_lengths_are_learnt_and_answered(api: Api, as_many_labels_as_steps: bool) -> None:
-    x, y = spoken(80)
-    if as_many_labels_as_steps:  # then labels are filled up as each step's own would be
-        y = [labels + [0] * (len(steps) - len(labels)) for steps, labels in zip(x, y, strict=True)]
-    job = api.trained(**spec(x, y))
-    assert job["status"] == "succeeded", job["error"]
-    assert job["latest"]["edit_distance"] < 0.05
-    answer = api.client.post(f"/v1/jobs/{job['id']}/predictions", json={"instances": x[:20]})
-    assert answer.status_code == 200, answer.text
-    told = [one["value"] for one in answer.json()["predictions"]]
-    true = [[label for label in labels if label] for labels in y[:20]]
-    assert sum(one == other for one, other in zip(told, true, strict=True)) >= 19
-    look = api.client.post(f"/v1/jobs/{job['id']}/inspect", json={"instances": x[:2], "targets": true[:2]})
-    assert look.status_code == 200, look.text
+def test_a_class_for_each_step_of_its_row(embedded: Api) -> None:
+    job = embedded.trained(
+        data=data(WORDS, WORDS, padding={"side": "pre"}), architecture=TAGGER, training=TRAINING, loss="cross_entropy"
+    )
+    assert (job["status"], job["error"]) == ("succeeded", None)
+    assert 0 <= job["latest"]["accuracy"] <= 1
 
 
-REFUSED: list[tuple[dict[str, Any], str, str]] = [
-    ({"loss": {"type": "mean_squared_error"}}, "/data/y", "rows of different lengths, which mean_squared_error cannot"),
-    ({"architecture": {"layers": [*NET[:2], {"type": "dense", "units": 3}]}}, "/architecture/layers/2", "go to 3"),
-    ({"architecture": {"layers": ["flatten", {"type": "dense", "units": 3}]}}, "/architecture/layers/1", "needs steps"),
-]
+def test_what_fills_up_changes_nothing_where_it_is_hidden(embedded: Api) -> None:
+    short, long = (
+        embedded.trained(data=data(WORDS, LENGTHS, padding={"maxlen": most}), architecture=NET, training=TRAINING)
+        for most in (4, 9)
+    )
+    asked = [
+        embedded.client.post(f"/v1/jobs/{job['id']}/predictions", json={"instances": [[1, 2]]}).json()["predictions"]
+        for job in (short, long)
+    ]
+    assert asked[0][0]["value"] == pytest.approx(asked[1][0]["value"], abs=1e-5)
 
 
-@pytest.mark.parametrize(("change", "pointer", "words"), REFUSED)
-def test_what_cannot_be_compared_is_refused(
-    client: TestClient, change: dict[str, Any], pointer: str, words: str
-) -> None:
-    x, y = spoken(20)
-    answer = client.post("/v1/jobs", json=spec(x, y, **change))
-    assert answer.status_code == 422, answer.text
-    [error] = answer.json()["errors"]
-    assert error["pointer"] == pointer
-    assert words in error["message"]
-
-
-def test_a_row_without_room_for_its_labels_fails_the_job_and_says_so(api: Api) -> None:
-    x, y = spoken(20)
-    y[3] = [1] * len(x[3])
-    job = api.trained(**spec(x, y))
-    assert (job["status"], job["error"]["code"]) == ("failed", "invalid_data")
-    assert "more labels than steps" in job["error"]["message"]
+def test_batches_are_cut_by_length_where_that_is_wanted(embedded: Api) -> None:
+    job = embedded.trained(
+        data=data(WORDS, LENGTHS, padding={}), architecture=NET, training=TRAINING | {"bucket_by_length": True}
+    )
+    assert (job["status"], job["error"], job["progress"]["epoch"]) == ("succeeded", None, 3)
