@@ -53,12 +53,14 @@ class Buckets:
         Planned for whole rows `(steps, …)`; it can do with fewer, as `shorter` says.
     lengths
         How many steps each row has, `(rows,)`; what fills up comes after them.
+    labels
+        Whether the targets are labels of whole sequences, though the network emits steps.
     """
 
-    def __init__(self, network: Network, lengths: Rows) -> None:
+    def __init__(self, network: Network, lengths: Rows, *, labels: bool = False) -> None:
         self._lengths = lengths
         self._widths = np.array(widths(network.input_shape[0]))
-        self._each_step = next(shorter(network)).output_shape != network.output_shape
+        self._each_step = not labels and next(shorter(network)).output_shape != network.output_shape
 
     def order(self, order: Rows, batch: int, rng: np.random.Generator) -> Rows:
         """The shuffled rows, sorted by length within windows of batches; then all whole batches, shuffled again."""

@@ -145,7 +145,7 @@ class Learner:
         self.again = passes(optimizer) > 1
         self.statistics_before = state.statistics.copy()
         bucketed = training.bucket_by_length and data.lengths is not None
-        self.buckets = Buckets(network, data.lengths) if bucketed else None
+        self.buckets = Buckets(network, data.lengths, labels=loss.predicts == "labels") if bucketed else None
         self.arenas: dict[tuple[int, int], tuple[Arena, Run]] = {}
         self.arenas_again: dict[Run, tuple[Arena, Run]] = {}
 

@@ -19,6 +19,7 @@ from core.nn.layers.positions import PositionalEncoding
 from core.nn.layers.recurrent import Gru, Lstm
 from core.nn.layers.shaping import Flatten
 from core.nn.losses.classes import CrossEntropy
+from core.nn.losses.sequences import Ctc
 from core.nn.network import Network
 from core.nn.plan import ShapeMismatch
 from core.nn.state import State
@@ -30,6 +31,7 @@ STEPS = 8
 WORDS = Embedding(input_dim=6, output_dim=3, mask_zero=True)
 WHOLE_ROW = sequential(WORDS, Gru(units=4), Dense(units=3))
 EACH_STEP = sequential(WORDS, Lstm(units=4, return_sequences=True), Dense(units=3))
+LABELS = sequential(WORDS, Gru(units=4, return_sequences=True), Dense(units=3))
 BUCKETED = Training(epochs=3, batch_size=4, seed=5, metrics=(), bucket_by_length=True)
 
 
@@ -43,7 +45,16 @@ def words(rows: int = 42, *, each_step: bool = False) -> Rows:
     return Rows(x, y, lengths=lengths)
 
 
+def labelled() -> Rows:
+    """The same with a label, 1 or 2, for every second step at most."""
+    data = words()
+    there = np.arange(STEPS // 2) < (data.lengths[:, None] + 1) // 2
+    return replace(data, y=np.where(there, np.random.default_rng(1).integers(1, 3, there.shape), 0))
+
+
 def a_training(net: Sequential, training: Training = BUCKETED, state: State | None = None) -> ATraining:
+    if net is LABELS:
+        return ATraining(labelled(), net, Ctc(), training=training, state=state)
     data = words(each_step=net is EACH_STEP)
     return ATraining(data, net, CrossEntropy(), training=training, state=state)
 
@@ -64,7 +75,9 @@ def test_widths_are_quarters() -> None:
     assert [widths(steps) for steps in (8, 10, 3, 1)] == [[2, 4, 6, 8], [3, 5, 8, 10], [1, 2, 3], [1]]
 
 
-@pytest.mark.parametrize("net", [WHOLE_ROW, EACH_STEP], ids=["a class a row", "a class a step"])
+@pytest.mark.parametrize(
+    "net", [WHOLE_ROW, EACH_STEP, LABELS], ids=["a class a row", "a class a step", "labels of a row"]
+)
 def test_a_cut_batch_gives_the_step_of_the_whole(net: Sequential) -> None:
     cut, whole = a_training(net), a_training(net)
     whole.data = replace(whole.data, lengths=np.full(len(whole.data.x), STEPS))
