@@ -89,7 +89,7 @@ class Ctc:
         shifted -= np.log(np.exp(shifted, out=run.empty(shifted.shape, np.float64)).sum(axis=2, keepdims=True))
         lattice = _Lattice.of(targets, shifted, there, run)
         log_p = lattice.ahead()
-        possible = log_p > -np.inf
+        possible = ~np.isneginf(log_p)  # what is no number any more is no matter of steps
         if not (possible.all() or self.zero_infinity):
             raise NoAlignment(np.flatnonzero(~possible).tolist())
         weights = np.ones(batch) if run.sample_weight is None else run.sample_weight.astype(np.float64)

@@ -95,6 +95,15 @@ def test_rows_without_room_for_their_labels_are_named() -> None:
     assert not gradient[1].any()
 
 
+@pytest.mark.parametrize("zero_infinity", [False, True])
+def test_what_is_no_number_any_more_is_not_taken_for_a_lack_of_steps(zero_infinity: bool) -> None:
+    outputs = np.zeros((2, 5, 3))
+    outputs[1, 2] = np.nan
+    with np.errstate(all="ignore"):
+        value, _ = lost(outputs, [[1, 2], [1, 0]], a_run(), Ctc(zero_infinity=zero_infinity))
+    assert np.isnan(value)
+
+
 def test_what_is_likeliest_is_said_once_and_blanks_are_left_out() -> None:
     classes = np.array([[1, 1, 0, 1, 2, 2], [0, 0, 0, 0, 0, 0], [2, 0, 0, 3, 3, 1]])
     outputs = np.eye(4)[classes]
