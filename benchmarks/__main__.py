@@ -7,13 +7,25 @@ from types import MappingProxyType
 
 from rich.console import Console
 
-from benchmarks import classifier, forward, latency, listeners, memory, prediction, running, startup, steps, stored
+from benchmarks import (
+    classifier,
+    forward,
+    latency,
+    listeners,
+    memory,
+    peak,
+    prediction,
+    running,
+    startup,
+    steps,
+    stored,
+)
 from benchmarks.machine import busy, described
 from benchmarks.outcome import Missing, Outcome
 from benchmarks.tasks import digits, language, scripts, speech, tabular
 
 RESULTS = Path(__file__).parent / "results.md"
-SPEED = (steps, forward, classifier, startup, running, latency, prediction, memory, listeners, stored)
+SPEED = (steps, forward, classifier, startup, running, latency, prediction, memory, peak, listeners, stored)
 """`stored` last, since it writes a million rows: after it listeners on SQLite heard within 1.6 s, without it 0.25."""
 TASKS = (digits, tabular, scripts, speech, language)
 MEASURES: Mapping[str, Callable[[], Iterator[Outcome]]] = MappingProxyType(

@@ -88,7 +88,7 @@ class Convolutional(Net):
         return spec | {"architecture": {"layers": [images, *self.front, "flatten", *spec["architecture"]["layers"]]}}
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True)
 class Recurrent(Net):
     """One recurrent layer over all steps, and a dense layer after the last."""
 
@@ -112,7 +112,7 @@ class Recurrent(Net):
         return super().spec() | {"architecture": {"layers": layers}}
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True)
 class Transformer(Net):
     """A decoder-only net: blocks of attention to what came before and of two dense layers, each normalized first."""
 
