@@ -24,6 +24,7 @@ from core.nn.losses.bits import BinaryCrossEntropy, OfBits
 from core.nn.losses.classes import CrossEntropy
 from core.nn.losses.kind import Misfit, Targets
 from core.nn.losses.numbers import MeanSquaredError
+from core.nn.losses.sequences import aligned_bytes
 from core.nn.metrics import USUAL, Metric
 from core.nn.metrics.ranks import OfRanks, kept_bytes
 from core.nn.network import Network
@@ -157,7 +158,7 @@ def check(spec: JobSpec, signature: Signature, limits: Limits) -> Estimate:
         bytes=signature.bytes
         + 4 * (vectors + arenas * sum(batch * p.floats + p.scratch for p in plans))
         + _ranked(resolved, signature)
-        + _aligned(resolved, signature, batch),
+        + arenas * _aligned(resolved, signature, batch),
         flops=turns * 3 * batch * sum(p.flops for p in plans) + 4 * (plan.parameters + remembered),
         steps=spec.training.steps(signature.train_rows),
         warnings=[*signature.warnings, *_warnings(spec, signature)],
@@ -190,11 +191,10 @@ def _ranked(resolved: Resolved, signature: Signature) -> int:
 
 
 def _aligned(resolved: Resolved, signature: Signature, batch: int) -> int:
-    """The bytes in which labels are laid over the steps of a batch, in float64: two for places, two for classes."""
+    """The bytes in which labels are laid over the steps of a batch, where the loss does so."""
     if resolved.loss.predicts != "labels" or isinstance(signature.target, Classes):
         return 0
-    steps, classes = resolved.network.output_shape
-    return 8 * batch * steps * (2 * (2 * signature.target.shape[0] + 1) + 2 * classes)
+    return aligned_bytes(batch, resolved.network.output_shape, signature.target.shape[0])
 
 
 def _loss_for(target: Numbers | Classes, output_shape: Shape) -> Loss:

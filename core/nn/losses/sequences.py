@@ -85,28 +85,40 @@ class Ctc:
         batch, steps, _ = outputs.shape
         run.weights = run.sample_weight  # rows count, not steps
         there = np.ones((batch, steps), bool) if run.mask is None else run.mask
-        shifted = np.subtract(outputs, outputs.max(axis=2, keepdims=True), out=run.empty(outputs.shape, np.float64))
-        shifted -= np.log(np.exp(shifted, out=run.empty(shifted.shape, np.float64)).sum(axis=2, keepdims=True))
-        lattice = _Lattice.of(targets, shifted, there, run)
-        log_p = lattice.ahead()
-        possible = ~np.isneginf(log_p)  # what is no number any more is no matter of steps
+        log_p = np.subtract(outputs, outputs.max(axis=2, keepdims=True), out=run.empty(outputs.shape, np.float64))
+        softmax = np.exp(log_p, out=run.empty(outputs.shape, np.float64))
+        total = softmax.sum(axis=2, keepdims=True)
+        np.divide(softmax, total, out=softmax)
+        np.subtract(log_p, np.log(total), out=log_p)
+        lattice = _Lattice.of(targets, log_p, there, run)
+        likely = lattice.ahead()
+        possible = ~np.isneginf(likely)  # what is no number any more is no matter of steps
         if not (possible.all() or self.zero_infinity):
             raise NoAlignment(np.flatnonzero(~possible).tolist())
         weights = np.ones(batch) if run.sample_weight is None else run.sample_weight.astype(np.float64)
-        total = float(weights.sum())
-        share = np.divide(weights, total) if total else np.zeros(batch)
-        value = float(np.dot(share, np.where(possible, -log_p, 0.0)))
+        counted = float(weights.sum())
+        share = np.divide(weights, counted) if counted else np.zeros(batch)
+        value = float(np.dot(share, np.where(possible, -likely, 0.0)))
+        slope: Array = run.empty(outputs.shape)
 
         def backward() -> Array:
-            said = lattice.said(log_p)
-            gradient = np.exp(shifted, out=shifted)
-            gradient -= said
-            gradient *= (share * possible)[:, None, None] * there[:, :, None]
-            slope: Array = run.empty(outputs.shape)
-            np.copyto(slope, gradient, casting="same_kind")
+            lattice.take_off(softmax, likely)
+            np.multiply(softmax, (share * possible)[:, None, None], out=softmax)
+            np.multiply(softmax, there[:, :, None], out=softmax)
+            np.copyto(slope, softmax, casting="same_kind")
             return slope
 
         return value, backward
+
+
+def aligned_bytes(batch: int, output_shape: Shape, labels: int) -> int:
+    """The memory for a batch: at each step its classes three times over and the places of its labels once.
+
+    To that come three numbers a step, and eight of each place that all steps share.
+    """
+    steps, classes = output_shape
+    places = 2 * labels + 1
+    return 8 * batch * (steps * (places + 3 * classes + 3) + 8 * places)
 
 
 def _first(classes: Any, kept: Any) -> Any:
@@ -122,62 +134,78 @@ class _Lattice:
     A step stays at its place or goes on to the next, or past a blank to a label that is another one than before.
     """
 
-    places: Any
-    """The class of each place `(batch, places)`."""
-    skips: Any
-    """Whether a step may come here from two places before `(batch, places)`."""
+    log_p: Any
+    """The logarithm of how likely each step says each class `(batch, steps, classes)`."""
+    classes: Any
+    """Where the class of each place stands in the first step of a flat `log_p` `(batch, places)`."""
+    barred: Any
+    """0 where a step may come from two places before, else −∞ `(batch, places − 2)`."""
     last: Any
     """The place of each row's last blank `(batch,)`."""
-    emitted: Any
-    """The logarithm of how likely each step says the class of each place `(steps, batch, places)`."""
     there: Any
     """Which steps are there `(batch, steps)`."""
     reached: Any
     """The logarithm of how likely the labels up to a place are said by the steps up to one `(steps, batch, places)`."""
-    classes: int
+    scratch: Any
+    """Four arrays `(batch, places)`."""
+    at: Any
+    """As `classes`, in the step whose turn it is."""
 
     @staticmethod
     def of(labels: Any, log_p: Any, there: Any, run: Run) -> "_Lattice":
         batch, steps, classes = log_p.shape
-        places = np.zeros((batch, 2 * labels.shape[1] + 1), np.intp)
+        shape = (batch, 2 * labels.shape[1] + 1)
+        places = run.empty(shape, np.intp)
+        places.fill(BLANK)
         places[:, 1::2] = labels
-        skips = np.zeros(places.shape, bool)
-        skips[:, 2:] = (places[:, 2:] != BLANK) & (places[:, 2:] != places[:, :-2])
-        shape = (steps, *places.shape)
-        emitted = run.empty(shape, np.float64)
-        emitted[...] = np.take_along_axis(log_p, places[:, None, :], axis=2).swapaxes(0, 1)
+        barred = run.empty((batch, max(shape[1] - 2, 0)), np.float64)
+        barred.fill(-np.inf)
+        barred[(places[:, 2:] != BLANK) & (places[:, 2:] != places[:, :-2])] = 0
+        places += np.arange(0, log_p.size, steps * classes)[:, None]
         last = 2 * np.count_nonzero(labels != BLANK, axis=1)
-        return _Lattice(places, skips, last, emitted, there, run.empty(shape, np.float64), classes)
+        reached, scratch = (run.empty((count, *shape), np.float64) for count in (steps, 4))
+        return _Lattice(log_p, places, barred, last, there, reached, scratch, run.empty(shape, np.intp))
 
     def ahead(self) -> Any:
         """Go forwards over the steps; the logarithm of how likely each row's labels are `(batch,)`."""
-        now = np.full(self.places.shape, -np.inf)
+        now, said, past, _ = self.scratch
+        now.fill(-np.inf)
         now[:, 0] = 0
-        for step, (emitted, reached) in enumerate(zip(self.emitted, self.reached, strict=True)):
-            onward = now.copy()
-            np.logaddexp(onward[:, 1:], now[:, :-1], out=onward[:, 1:])
-            np.logaddexp(onward[:, 2:], np.where(self.skips[:, 2:], now[:, :-2], -np.inf), out=onward[:, 2:])
-            onward += emitted
-            now = np.where(self.there[:, step, None], onward, now)
-            reached[...] = now
+        past = past[:, 2:]
+        for step, reached in enumerate(self.reached):
+            np.logaddexp(now[:, 1:], now[:, :-1], out=reached[:, 1:])
+            reached[:, 0] = now[:, 0]
+            np.add(now[:, :-2], self.barred, out=past)
+            np.logaddexp(reached[:, 2:], past, out=reached[:, 2:])
+            np.add(reached, self._said(step, said), out=reached)
+            np.copyto(reached, now, where=~self.there[:, step, None])
+            now = reached
         rows = np.arange(len(now))
         before = np.where(self.last > 0, now[rows, self.last - 1], -np.inf)
         return np.logaddexp(now[rows, self.last], before)
 
-    def said(self, log_p: Any) -> Any:
-        """Go backwards: how likely each step says each class, given the labels `(batch, steps, classes)`."""
-        rows = np.arange(len(log_p))
-        ahead = np.full(self.places.shape, -np.inf)
+    def take_off(self, softmax: Any, likely: Any) -> None:
+        """Go backwards, and take off `softmax` how likely each step says each class, given the labels."""
+        rows, flat = np.arange(len(likely)), softmax.reshape(-1)
+        ahead, said, past, back = self.scratch
+        ahead.fill(-np.inf)
         ahead[rows, self.last] = 0
         ahead[rows, np.maximum(self.last - 1, 0)] = 0
-        least = np.where(log_p > -np.inf, log_p, 0)[:, None]
+        past = past[:, 2:]
+        least = np.where(np.isneginf(likely), 0, likely)[:, None]
         for step in reversed(range(len(self.reached))):
-            reached, emitted = self.reached[step], self.emitted[step]
-            now = ahead + emitted
-            back = now.copy()
-            np.logaddexp(back[:, :-1], now[:, 1:], out=back[:, :-1])
-            np.logaddexp(back[:, :-2], np.where(self.skips[:, 2:], now[:, 2:], -np.inf), out=back[:, :-2])
-            reached += ahead - least
-            ahead = np.where(self.there[:, step, None], back, ahead)
-        likely = np.exp(self.reached, out=self.reached).swapaxes(0, 1)
-        return likely @ (self.places[:, :, None] == np.arange(self.classes)).astype(np.float64)
+            reached = self.reached[step]
+            now = np.add(ahead, self._said(step, said), out=said)
+            np.add(reached, ahead, out=reached)
+            np.exp(np.subtract(reached, least, out=reached), out=reached)
+            np.subtract.at(flat, self.at.reshape(-1), reached.reshape(-1))
+            np.logaddexp(now[:, :-1], now[:, 1:], out=back[:, :-1])
+            back[:, -1] = now[:, -1]
+            np.add(now[:, 2:], self.barred, out=past)
+            np.logaddexp(back[:, :-2], past, out=back[:, :-2])
+            np.copyto(ahead, back, where=self.there[:, step, None])
+
+    def _said(self, step: int, out: Any) -> Any:
+        """The logarithm of how likely a step says the class of each place `(batch, places)`."""
+        np.add(self.classes, step * self.log_p.shape[2], out=self.at)
+        return np.take(self.log_p, self.at, out=out, mode="clip")

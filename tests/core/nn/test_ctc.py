@@ -1,6 +1,7 @@
 """Labels of sequences: every way to say them counts, and no step that is not there."""
 
 import itertools
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from core.nn.arena import Arena, Run
 from core.nn.layers.dense import Dense
 from core.nn.layers.masking import Masking
 from core.nn.layers.recurrent import Gru
-from core.nn.losses.sequences import Ctc, NoAlignment
+from core.nn.losses.sequences import Ctc, NoAlignment, aligned_bytes
 from core.nn.metrics.sequences import EditDistance, distances
 from core.nn.optimizers.moments import Adam
 from core.nn.schedules import ConstantRate
@@ -102,6 +103,25 @@ def test_what_is_no_number_any_more_is_not_taken_for_a_lack_of_steps(zero_infini
     with np.errstate(all="ignore"):
         value, _ = lost(outputs, [[1, 2], [1, 0]], a_run(), Ctc(zero_infinity=zero_infinity))
     assert np.isnan(value)
+
+
+@pytest.mark.parametrize(("steps", "classes", "most"), [(100, 30, 20), (50, 200, 10), (60, 3, 30)])
+def test_a_batch_takes_the_memory_that_is_said_and_a_second_one_none(steps: int, classes: int, most: int) -> None:
+    rng = np.random.default_rng(5)
+    outputs = rng.standard_normal((128, steps, classes)).astype(np.float32)
+    labels: Any = rng.integers(1, classes, (128, most))
+    peaks, arena = [], Arena()
+    tracemalloc.start()
+    for _ in range(3):
+        arena.rewind()
+        tracemalloc.reset_peak()
+        before, _ = tracemalloc.get_traced_memory()
+        CTC.forward(outputs, labels, Run(arena, training=True))[1]()
+        peaks.append(tracemalloc.get_traced_memory()[1] - before)
+    tracemalloc.stop()
+    said = aligned_bytes(128, (steps, classes), most)
+    assert said / 1.6 < peaks[0] < said
+    assert peaks[2] < said / 10  # a few numbers of each step
 
 
 def test_what_is_likeliest_is_said_once_and_blanks_are_left_out() -> None:
