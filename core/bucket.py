@@ -21,15 +21,15 @@ from obstore.store import from_url
 from core.blobs import NAME, PIECE, Blobs, BlobsAway, DamagedBlob, NoSuchBlob
 from core.settings import SettingsError, variable
 
+if TYPE_CHECKING:  # they are of stubs alone
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig
+
 YOUNG = 3600.0
 """Seconds in which who put a blob has written the row that names it. The bucket's clock may be off by most of it."""
 UNUSED = 86_400.0
 """Seconds after which a file that nobody used goes from this machine."""
 FORGET_EVERY = 600.0
 """Seconds between two looks for such files."""
-if TYPE_CHECKING:  # they are of stubs alone
-    from obstore.store import ClientConfig, ObjectStore, RetryConfig
-
 RETRIES: "RetryConfig" = {"max_retries": 5, "retry_timeout": timedelta(seconds=20)}
 TIMEOUTS: "ClientConfig" = {"allow_http": True, "connect_timeout": "5s", "read_timeout": "20s", "timeout": "1h"}
 

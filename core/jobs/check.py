@@ -144,9 +144,8 @@ def check(spec: JobSpec, signature: Signature, limits: Limits) -> Estimate:
     resolved = resolve(spec, signature)
     looked = spec.training.inspect_every is not None
     turns = passes(spec.optimizer)
-    arenas = (
-        turns * _arenas(spec, resolved.network) + (2 + turns) * looked
-    )  # its own, and a copy of each output and of its gradient
+    # A look has those of its passes, and a copy of each output and of its gradient.
+    arenas = turns * _arenas(spec, resolved.network) + (2 + turns) * looked
     plan, batch = resolved.network.plan, min(spec.training.batch_size, signature.train_rows)
     plans = list(plan.every())
     remembered = sum(lengths(spec.optimizer.slots(), resolved.network.shapes).values())

@@ -139,9 +139,8 @@ class Learner:
         self.views = network.views(state.weights, state.statistics, self.gradient)
         self.frozen = [(view, view.copy()) for view in network.frozen(state.weights)]
         self.constrained = network.constrained(state.weights, self.gradient)  # no gradient is wanted after the update
-        self.lengths = Arena(
-            state.weights.dtype
-        )  # of its own: an optimizer may take more of a step's than of another's
+        self.scratch = Arena(state.weights.dtype)
+        """Of the constraints: an optimizer may take more of an arena in one step than in another."""
         self.again = passes(optimizer) > 1
         self.statistics_before = state.statistics.copy()
         bucketed = training.bucket_by_length and data.lengths is not None
@@ -168,8 +167,8 @@ class Learner:
         for weights, kept in self.frozen:  # an optimizer may change weights without a gradient, such as by decay
             np.copyto(weights, kept)
         for constraint, weights, scratch in self.constrained:
-            constraint.apply(weights, scratch, self.lengths)
-        self.lengths.rewind()
+            constraint.apply(weights, scratch, self.scratch)
+        self.scratch.rewind()
         state.step += 1
         if state.step % FLUSH_STEPS == 0:
             flush(state.slots)
@@ -288,13 +287,15 @@ class Learner:
             self._add_metrics(sums, outputs, targets, run)
 
     def _add_metrics(self, sums: dict[str, Sums], outputs: Array, targets: Any, run: Run) -> None:
-        """Numbers as they are predicted, of classes the logits; of both only the steps that are there."""
-        answers = outputs if self.loss.predicts == "classes" else self.loss.link(outputs, run.mask)
-        if self.loss.predicts == "labels":
-            pass  # a sequence is told as a whole
-        elif run.mask is not None:
+        """Numbers and labels as they are predicted, of classes the logits.
+
+        Of numbers and classes only the steps that are there; labels are those of whole sequences.
+        """
+        predicts = self.loss.predicts
+        answers = outputs if predicts == "classes" else self.loss.link(outputs, run.mask)
+        if run.mask is not None and predicts != "labels":
             answers, targets = answers[run.mask], targets[run.mask]
-        elif self.loss.predicts == "classes" and outputs.ndim > 2:
+        elif predicts == "classes" and outputs.ndim > 2:
             steps = outputs.ndim - 1
             answers, targets = (part.reshape(-1, *part.shape[steps:]) for part in (answers, targets))
         for metric in self.metrics if len(answers) else ():

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -76,7 +75,6 @@ def test_an_idle_worker_hears_again_when_its_connections_are_forgotten(
 ) -> None:
     with beyond(cable, broker, tmp_path / "service") as running:
         cable.set(State.SILENT)
-        time.sleep(2)
         cable.forget()
         cable.set(State.OPEN)
         assert ended(running, post(running, 1))["status"] == "succeeded"
@@ -128,7 +126,6 @@ def test_an_embedded_worker_hears_again_when_the_brokers_folder_was_removed(tmp_
         running.start_api()
         running.start_worker()
         shutil.rmtree(running.settings.data_dir / "broker")
-        time.sleep(1)
         assert ended(running, post(running, 1))["status"] == "succeeded"
         shutil.rmtree(running.settings.data_dir / "broker")
         assert ended(running, post(running, 1))["status"] == "succeeded"

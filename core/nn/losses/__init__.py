@@ -2,6 +2,7 @@
 
 A loss owns its link, the function that turns a network's outputs (logits) into an answer: it is computed from the
 logits, where it is stable, and nobody pairs a final activation with it. All losses are means over the batch.
+A link gets the mask on the steps of sequences too, which matters to those that answer with a sequence as a whole.
 `applies` names the link, `predicts` says what it is for, `misfit` which outputs and targets it can compare.
 """
 

@@ -9,7 +9,7 @@ from functools import partial
 from types import MappingProxyType
 
 from core.bell import TASK, celery_app
-from tests.chaos.faults.fault import BEHIND, Fault
+from tests.chaos.faults.fault import BEHIND, Fault, server_ends
 from tests.chaos.place import EMBEDDED
 from tests.chaos.proxy import State
 from tests.chaos.rounds import Round, send
@@ -51,16 +51,6 @@ def no_bell(r: Round) -> None:
         message.unlink()
     for pid in reversed(stopped):
         send(pid, signal.SIGCONT)
-
-
-def redis_ends(number: int, r: Round) -> None:
-    assert r.place.redis
-    r.post()
-    r.moment()
-    r.hurt()
-    r.place.redis.end(number)
-    r.moment(0.5)
-    r.place.redis.start()
 
 
 def redis_forgets(r: Round) -> None:
@@ -143,8 +133,8 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
         "bell-often": Fault("ten more bells", partial(ring, 10)),
         "bell-late": Fault("the bell redelivered while its job trains", ring_late, BEHIND),
         "bell-none": Fault("no bell at all", no_bell),
-        "redis-restart": Fault("Redis restarted", partial(redis_ends, signal.SIGTERM), BEHIND),
-        "redis-kill": Fault("Redis killed, started again", partial(redis_ends, signal.SIGKILL), BEHIND),
+        "redis-restart": Fault("Redis restarted", partial(server_ends, "redis", signal.SIGTERM), BEHIND),
+        "redis-kill": Fault("Redis killed, started again", partial(server_ends, "redis", signal.SIGKILL), BEHIND),
         "redis-flush": Fault("Redis flushed", redis_forgets, BEHIND),
         "redis-pause": Fault("Redis: CLIENT PAUSE 3 s", redis_pauses, BEHIND),
         "redis-silent": Fault("Redis accepts and says nothing", redis_silent, BEHIND),

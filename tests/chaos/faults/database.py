@@ -6,20 +6,10 @@ from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
 
-from tests.chaos.faults.fault import BEHIND, Fault
+from tests.chaos.faults.fault import BEHIND, Fault, server_ends
 from tests.chaos.place import LEASE, children
 from tests.chaos.proxy import State
 from tests.chaos.rounds import Round, send
-
-
-def postgres_ends(number: int, r: Round) -> None:
-    assert r.place.postgres
-    r.post()
-    r.moment()
-    r.hurt()
-    r.place.postgres.end(number)
-    r.moment(0.5)
-    r.place.postgres.start()
 
 
 def postgres_terminates(r: Round) -> None:
@@ -80,8 +70,10 @@ def postgres_slow(r: Round) -> None:
 
 FAULTS: Mapping[str, Fault] = MappingProxyType(
     {
-        "postgres-fast": Fault("Postgres restarted, fast", partial(postgres_ends, signal.SIGINT), BEHIND),
-        "postgres-immediate": Fault("Postgres restarted, immediate", partial(postgres_ends, signal.SIGQUIT), BEHIND),
+        "postgres-fast": Fault("Postgres restarted, fast", partial(server_ends, "postgres", signal.SIGINT), BEHIND),
+        "postgres-immediate": Fault(
+            "Postgres restarted, immediate", partial(server_ends, "postgres", signal.SIGQUIT), BEHIND
+        ),
         "postgres-terminate": Fault("backends terminated, three times", postgres_terminates, BEHIND),
         "commit-cut": Fault("worker cut off before the answer to a COMMIT", commit_cut, BEHIND),
         "commit-cut-end": Fault("… of the COMMIT that ends the job", commit_cut_at_the_end, BEHIND),

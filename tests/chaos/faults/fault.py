@@ -1,7 +1,8 @@
-"""What a fault is."""
+"""What a fault is, and what some of them share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from tests.chaos.place import EMBEDDED, SERVERS
 from tests.chaos.rounds import Round
@@ -20,3 +21,14 @@ class Fault:
     workers: int = 1
     faketime: bool = False
     """Whether the processes' wall clock must be one that can be set."""
+
+
+def server_ends(name: Literal["redis", "postgres"], number: int, r: Round) -> None:
+    """A server of the place gets the signal while a job trains, and is started again."""
+    server = getattr(r.place, name)
+    r.post()
+    r.moment()
+    r.hurt()
+    server.end(number)
+    r.moment(0.5)
+    server.start()

@@ -60,26 +60,24 @@ def stop_child(r: Round) -> None:
     r.moment(0.8)
     job = r.row()
     worker = next((w for w in r.place.workers if f":{w.pid}:" in (job.worker or "")), r.place.workers[0])
-    r.hurt()
-    stopped = children(worker)
-    for pid in stopped:
-        send(pid, signal.SIGSTOP)
-    time.sleep(LEASE + r.chance.uniform(0, 2.5))
-    for pid in stopped:
-        send(pid, signal.SIGCONT)
+    _stop(children(worker), r)
 
 
 def stop_worker(r: Round) -> None:
     """The whole worker, parent and child: nothing of it can give the job back."""
     r.post()
     r.moment(0.8)
-    r.hurt()
     worker = r.place.workers[0]
-    stopped = [worker.pid, *children(worker)]
-    for pid in stopped:
+    _stop([worker.pid, *children(worker)], r)
+
+
+def _stop(pids: list[int], r: Round) -> None:
+    """Stop these until after their lease."""
+    r.hurt()
+    for pid in pids:
         send(pid, signal.SIGSTOP)
     time.sleep(LEASE + r.chance.uniform(0, 2.5))
-    for pid in stopped:
+    for pid in pids:
         send(pid, signal.SIGCONT)
 
 

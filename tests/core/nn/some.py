@@ -1,6 +1,7 @@
 """Small trainings with full defaults, so that a test says only what matters to it."""
 
 import itertools
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -87,6 +88,20 @@ class ATraining:
     def run(self, items: int | None = None) -> list[Step | Epoch]:
         """What is left of the training, or its next so many items."""
         return list(itertools.islice(self.items(), items))
+
+    def allocated(self) -> int:
+        """The bytes that its fourth to seventh step hold at a time beyond what there was, at most."""
+        made = self.items()
+        next(made), next(made)
+        tracemalloc.start()
+        next(made)
+        tracemalloc.reset_peak()
+        before, _ = tracemalloc.get_traced_memory()
+        for _ in range(4):
+            next(made)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return peak - before
 
     @property
     def weights(self) -> Array:
