@@ -126,11 +126,13 @@ class Bucket(Blobs):
         return {name: stamp for name, stamp in sorted(newest.items()) if stamp < latest}
 
     def delete(self, sha256: str, stamp: int) -> bool:
-        """Remove what was put of a blob up to its stamp."""
-        keys = [key for _, put_at, key in self._objects(sha256) if put_at <= stamp]
-        self._delete(keys)
+        """As of a folder, with the stamp of what was put last."""
+        found = list(self._objects(sha256))
+        if max((put_at for _, put_at, _ in found), default=None) != stamp:
+            return False
+        self._delete([key for _, _, key in found])
         self.path(sha256).unlink(missing_ok=True)
-        return bool(keys)
+        return True
 
     def clear(self) -> list[str]:
         """Remove what a crash left half written here, and all but the newest of what was put more than once."""

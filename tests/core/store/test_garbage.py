@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from core import bucket
@@ -127,10 +127,23 @@ ACTIONS = st.lists(
     st.tuples(st.sampled_from(["write", "write", "delete", "wait", "crash"]), st.integers(0, 2)), max_size=12
 )
 
+# The last comes first: put, named, old; then another row of the same content, which is old too before the first's go.
+PUT_ANEW_AND_AGED = [
+    ("wait", 0),
+    ("wait", 0),
+    ("write", 0),
+    ("write", 0),
+    ("delete", 0),
+    ("wait", 0),
+    *[("write", 0)] * 4,
+    ("write", 1),
+]
+
 
 @STORES
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rounds=st.lists(st.tuples(ACTIONS, ACTIONS), min_size=1, max_size=4))
+@example(rounds=[([], PUT_ANEW_AND_AGED)])
 def test_whatever_happens_between_a_row_has_its_file(
     sessions: Sessions, place: Place, rounds: Any, tmp_path_factory: Any
 ) -> None:
