@@ -1,7 +1,8 @@
 """One poller for all who watch: it asks for the heads of the jobs that someone listens to, and wakes their listeners.
 
 The newest rows of each such job are kept encoded and shared, so that a thousand listeners cost the database one small
-query a tick; a listener that fell behind them reads for itself.
+query a tick. A crowd that comes at once, as it does after a restart, reads what it lacks of them once; a listener that
+is further behind reads for itself.
 """
 
 import asyncio
@@ -23,6 +24,8 @@ log = structlog.get_logger("api")
 TICK_SECONDS = 0.1
 TAIL_ROWS = 2000  # a job's rows held in memory for its listeners, some 200 bytes each
 PAGE_ROWS = 1000
+READERS = 4
+"""Threads that read for who is behind: more would only take turns at the encoding of rows."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class Watched:
     listeners: int = 0
     tail: deque[Row] = field(default_factory=lambda: deque(maxlen=TAIL_ROWS))
     moved: asyncio.Event = field(default_factory=asyncio.Event)
+    reaching_back: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def move(self, head: Head, rows: Sequence[Row]) -> None:
         """Take a new head with the rows up to it, and wake whoever waits."""
@@ -74,6 +78,13 @@ class Watched:
         self.head = head
         self.moved.set()
         self.moved = asyncio.Event()
+
+    def reach_back(self, rows: Sequence[Row]) -> None:
+        """Take those rows that come just before the tail, if there is room for them."""
+        first = self.tail[0].seq if self.tail else self.head.last_seq + 1
+        older = [row for row in rows if row.seq < first]
+        if older and older[-1].seq == first - 1 and len(older) + len(self.tail) <= TAIL_ROWS:
+            self.tail.extendleft(reversed(older))
 
     def since(self, after: int, limit: int) -> list[Row] | None:
         """The rows past `after` from the tail; None where the tail does not reach back that far."""
@@ -86,7 +97,7 @@ class Watched:
 class Hub:
     """The poller and the jobs it watches. All of it lives on the event loop; only reading is in a thread.
 
-    That thread is its own: in the pool that all requests share, a crowd of slow ones would hold up every stream.
+    Its threads are its own: in the pool that all requests share, a crowd of slow ones would hold up every stream.
     """
 
     def __init__(self, reader: Reader, tick: float = TICK_SECONDS) -> None:
@@ -96,6 +107,7 @@ class Hub:
         self._watched: dict[str, Watched] = {}
         self._wanted = asyncio.Event()
         self._one = CapacityLimiter(1)
+        self._readers = CapacityLimiter(READERS)
 
     @property
     def listeners(self) -> int:
@@ -114,6 +126,22 @@ class Hub:
             watched.listeners -= 1
             if not watched.listeners:
                 self._watched.pop(job_id, None)
+
+    async def page(self, job_id: str, watched: Watched, after: int) -> list[Row]:
+        """The job's first rows past `after`: from its tail, or where that does not reach back so far from the store."""
+        if (shared := watched.since(after, PAGE_ROWS)) is not None:
+            return shared
+        if watched.head.last_seq - after > TAIL_ROWS:
+            return await self._read(job_id, after, PAGE_ROWS)
+        async with watched.reaching_back:
+            if (shared := watched.since(after, PAGE_ROWS)) is not None:
+                return shared
+            rows = await self._read(job_id, after, TAIL_ROWS)
+            watched.reach_back(rows)
+            return rows[:PAGE_ROWS]
+
+    async def _read(self, job_id: str, after: int, limit: int) -> list[Row]:
+        return list(await run_sync(self.reader.rows, job_id, after, limit, limiter=self._readers))
 
     def close(self) -> None:
         """End every stream with a word on when to come back. Callable from a signal handler's loop callback."""

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 
 from fastapi.sse import format_sse_event
 from sqlalchemy.exc import SQLAlchemyError
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from api.hub import PAGE_ROWS, Head, Hub, Row, Watched
+from api.hub import Head, Hub, Row, Watched
 
 COMMENT_SECONDS = 15.0
 RETRY_MS = 1000
@@ -67,11 +66,8 @@ async def events(hub: Hub, job_id: str, head: Head, after: int, form: Form) -> A
 
 
 async def _page(hub: Hub, job_id: str, watched: Watched, after: int) -> list[Row]:
-    shared = watched.since(after, PAGE_ROWS)
-    if shared is not None:
-        return shared
     try:
-        return list(await run_in_threadpool(hub.reader.rows, job_id, after, PAGE_ROWS))
+        return await hub.page(job_id, watched, after)
     except SQLAlchemyError:
         return []  # the poller says so; the next tick tries again
 

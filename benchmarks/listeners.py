@@ -112,33 +112,34 @@ def _figure(one: Service, name: str) -> float:
 
 
 async def _crowd(port: int, job_id: str) -> list[tuple[int, float]]:
-    """The first event of each piece that came, and when (seconds since 1970), once all were there."""
+    """The first event of each piece that came, and when (seconds since 1970): of the events since all were there."""
     came: list[tuple[int, float]] = []
-    with contextlib.closing(Client(port)) as client:
-        last = client.get(f"/v1/jobs/{job_id}/metrics?points=4")["items"][-1]["seq"]
-    request = f"GET /v1/jobs/{job_id}/events?after={last} HTTP/1.1\r\nHost: benchmark\r\n\r\n".encode()
+    request = f"GET /v1/jobs/{job_id}/events?after={_last(port, job_id)} HTTP/1.1\r\nHost: benchmark\r\n\r\n".encode()
     heard: set[int] = set()
-    counting = asyncio.Event()
 
     async def listen(number: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(request)
         while piece := await reader.read(1 << 20):
             heard.add(number)
-            if counting.is_set():
-                came.extend(_first(piece))
+            came.extend(_first(piece))
 
     crowd = [asyncio.create_task(listen(number)) for number in range(LISTENERS)]
     while len(heard) < LISTENERS:
         await asyncio.sleep(0.1)
-    await asyncio.sleep(SECONDS / 4)  # until all have caught up
+    since = await asyncio.to_thread(_last, port, job_id)
     print("all listen", flush=True)
-    counting.set()
     await asyncio.sleep(SECONDS)
     for one in crowd:
         one.cancel()
     await asyncio.gather(*crowd, return_exceptions=True)
-    return came
+    return [(number, at) for number, at in came if number > since]
+
+
+def _last(port: int, job_id: str) -> int:
+    """The number of the job's last row of metrics."""
+    with contextlib.closing(Client(port)) as client:
+        return int(client.get(f"/v1/jobs/{job_id}/metrics?points=4")["items"][-1]["seq"])
 
 
 def _first(piece: bytes) -> Iterator[tuple[int, float]]:

@@ -245,3 +245,20 @@ def test_slow_requests_hold_up_no_stream(log: Log) -> None:
         return await watching
 
     assert asyncio.run(with_poller(hub, story())) == [4, 5, 6, 7, 8]
+
+
+def test_a_crowd_that_comes_at_once_reads_what_it_lacks_once(log: Log) -> None:
+    log.grow("job", 1500)
+    hub = Hub(log, TICK)
+
+    async def story() -> list[list[int]]:
+        watching = [asyncio.create_task(collect(hub, log, after=200 + number % 3)) for number in range(100)]
+        await until(lambda: hub.listeners == 100, hub)
+        log.grow("job", 5)
+        await asyncio.sleep(5 * TICK)
+        log.grow("job", 1, "succeeded")
+        return list(await asyncio.gather(*watching))
+
+    seen = asyncio.run(with_poller(hub, story()))
+    assert seen == [list(range(201 + number % 3, 1510)) for number in range(100)]
+    assert log.row_queries <= 3 + 3  # one for each place from which they read on, and those of the poller
