@@ -15,7 +15,7 @@ import sys
 import threading
 
 from tests.chaos.faults import FAULTS
-from tests.chaos.place import EMBEDDED, SERVERS
+from tests.chaos.faults.fault import EVERYWHERE
 from tests.chaos.report import table, write
 from tests.chaos.run import Chosen, run
 
@@ -24,14 +24,14 @@ def main() -> int:
     """The exit code: 0 where nothing was wrong."""
     reader = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     reader.add_argument("faults", nargs="*", choices=[[], *FAULTS], metavar="fault", help=f"of {', '.join(FAULTS)}")
-    reader.add_argument("--where", choices=[EMBEDDED, SERVERS], help="in one kind of place only")
+    reader.add_argument("--where", choices=EVERYWHERE, help="in one kind of place only")
     reader.add_argument("--round", type=int, help="this round only")
     asked = reader.parse_args()
     count = int(os.environ.get("CHAINRULE_CHAOS_ROUNDS", "20"))
     seed = int(os.environ.get("CHAINRULE_CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 10**9)
     chosen = Chosen(
         faults=asked.faults or list(FAULTS),
-        places=[asked.where] if asked.where else [EMBEDDED, SERVERS],
+        places=[asked.where] if asked.where else EVERYWHERE,
         rounds=range(count) if asked.round is None else [asked.round],
         seed=seed,
     )

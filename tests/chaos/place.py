@@ -7,10 +7,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from sqlalchemy import make_url
 
@@ -21,13 +22,40 @@ from tests.chaos.proxy import Proxy
 from tests.chaos.servers import Postgres, Redis
 from tests.processes import PATIENCE, ROOT, answers, free_port
 
-EMBEDDED, SERVERS = "embedded", "servers"
+EMBEDDED, SERVERS, COMPOSE = "embedded", "servers", "compose"
 LEASE = 3.0
 SWEEP = 0.3
 AMBUSHES = "CHAINRULE_CHAOS_AMBUSHES"
 """Names the folder of the ambushes to the processes."""
 DISK = 256 * 2**20
 """Bytes of the small disk that can be filled."""
+
+
+class Service(Protocol):
+    """What every kind of place is: an API that answers somewhere, and parts that can be restarted."""
+
+    kind: str
+    lease: float
+    """A worker's, in seconds."""
+    parts: Sequence[str]
+    small_disk: bool
+    """Whether the data folder is a disk that can be filled."""
+
+    @property
+    def url(self) -> str:
+        """Where the API answers."""
+
+    def mend(self, workers: int) -> None:
+        """Have everything run again, with so many workers."""
+
+    def restart(self, part: str) -> None:
+        """Tell a part to end, and start it again."""
+
+    def until(self, look: Callable[[], object], what: str) -> None:
+        """Wait until this is so. Raises `NotSo`, with what the processes said."""
+
+    def said(self, lines: int = 60) -> str:
+        """The last that the processes said."""
 
 
 class Place:
@@ -45,9 +73,10 @@ class Place:
 
     def __init__(self, kind: str, folder: Path, more: dict[str, str] | None = None) -> None:
         self.kind = kind
+        self.lease = LEASE
+        self.parts: Sequence[str] = ["worker", "api", *(["postgres", "redis"] if kind == SERVERS else [])]
         self.folder = folder
         self.small_disk = os.path.ismount(folder / "data")
-        """Whether the data folder is a disk that can be filled."""
         self.ambushes = folder / "ambushes"
         self.ambushes.mkdir()
         self.api: subprocess.Popen[bytes] | None = None
@@ -123,6 +152,19 @@ class Place:
         while len(self.workers) < workers:
             self.start_worker()
 
+    def restart(self, part: str) -> None:
+        """Tell a part to end, and start it again; of several workers the first."""
+        if part in {"postgres", "redis"}:
+            server = self.postgres if part == "postgres" else self.redis
+            assert server
+            server.end(signal.SIGINT)
+        else:
+            process = self.workers[0] if part == "worker" else self.api
+            assert process
+            process.terminate()
+            process.wait(60)
+        self.mend(len(self.workers))
+
     def start_api(self) -> None:
         """An API that is ready."""
         process = self.api = self._start("api")
@@ -186,9 +228,8 @@ class Place:
         """Whether it fell."""
         return any(self.ambushes.glob(f"{place} * struck"))
 
-    def until(self, look: object, what: str, process: subprocess.Popen[bytes] | None = None) -> None:
+    def until(self, look: Callable[[], object], what: str, process: subprocess.Popen[bytes] | None = None) -> None:
         """Wait until this is so. Raises `NotSo`, with what the processes said."""
-        assert callable(look)
         deadline = time.monotonic() + PATIENCE
         while not look():
             if time.monotonic() > deadline or (process and process.poll() is not None):
@@ -234,7 +275,7 @@ def children(process: subprocess.Popen[bytes]) -> list[int]:
 
 
 @contextmanager
-def a_place(kind: str, folder: Path, more: dict[str, str] | None = None) -> Iterator[tuple[Place, Sessions]]:
+def a_place(kind: str, folder: Path, more: dict[str, str] | None = None) -> Iterator[tuple[Service, Sessions]]:
     """A place that works, ended with the block; the door to its database beside it."""
     with ExitStack() as stack:
         folder.mkdir(mode=0o755)

@@ -27,7 +27,8 @@ HEAD = [
 WORDS = """# What was done to the service, and what came of it
 
 `make chaos` starts the real processes, embedded (SQLite, folders) and on a Postgres and a Redis of its own, and does to
-them what the table says, at moments drawn from a seed. Each round trains one of three nets (dropout with Adam and a
+them what the table says, at moments drawn from a seed; where Docker is, also to a compose deployment with two workers.
+Each round trains one of three nets (dropout with Adam and a
 cosine schedule; batch normalization with momentum; early stopping that restores its best weights; all shuffled, all
 with a validation split) and compares what it leaves with a run that nothing happened to.
 
@@ -39,7 +40,7 @@ with a validation split) and compares what it leaves with a run that nothing hap
 - **rows differ**, **weights differ**: rounds in which a metric row or a bit of the weights was not that of the run that
   nothing happened to.
 - **seconds**: from the fault until the job made its next row or ended, with what the fault itself lasted. A worker's
-  lease is {lease:g} s here.
+  lease is {lease:g} s here, and in compose what it is by default.
 """
 
 

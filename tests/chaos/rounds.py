@@ -6,7 +6,8 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import httpx
 from sqlalchemy import select
@@ -18,7 +19,7 @@ from core.store.events import MetricRow
 from core.store.sessions import Sessions
 from core.store.tables import Event, Job
 from tests.chaos.nets import NETS, Spec
-from tests.chaos.place import LEASE, NotSo, Place, children
+from tests.chaos.place import NotSo, Place, Service, children
 from tests.chaos.watch import Watch
 
 ENDS_WITHIN = 90.0
@@ -64,7 +65,7 @@ class Round:
 
     Parameters
     ----------
-    place, sessions
+    service, sessions
         Where it happens, and the way to the database past all cables.
     undisturbed
         What each net ends with when nothing happens.
@@ -76,15 +77,16 @@ class Round:
 
     def __init__(
         self,
-        place: Place,
+        service: Service,
         sessions: Sessions,
         undisturbed: Mapping[str, End],
         chance: random.Random,
         *,
         trusted_clock: bool = True,
     ) -> None:
-        self.place = place
+        self.service = service
         self.sessions = sessions
+        self.undisturbed = undisturbed
         self.chance = chance
         self.net = chance.choice(sorted(NETS))
         self.job_id = ""
@@ -96,6 +98,12 @@ class Round:
         self._trusted_clock = trusted_clock
         self._hurt_at: float | None = None
 
+    @property
+    def place(self) -> Place:
+        """The processes of this machine, for a fault that reaches for them."""
+        assert isinstance(self.service, Place)
+        return self.service
+
     # What a fault does.
 
     def post(self, spec: Spec | None = None) -> str:
@@ -106,7 +114,7 @@ class Round:
         while True:
             try:
                 answer = httpx.post(
-                    f"{self.place.url}/v1/jobs", json=body, headers={"Idempotency-Key": key}, timeout=10
+                    f"{self.service.url}/v1/jobs", json=body, headers={"Idempotency-Key": key}, timeout=10
                 )
             except httpx.HTTPError:
                 answer = None
@@ -124,7 +132,7 @@ class Round:
     def follow(self, job_id: str) -> None:
         """Watch this job as the round's."""
         self.job_id = job_id
-        self.watch = Watch(self.place.url, job_id, LEASE if self._trusted_clock else None)
+        self.watch = Watch(self.service.url, job_id, self.service.lease if self._trusted_clock else None)
 
     def moment(self, most: float = 1.0) -> None:
         """Wait for a random part of the time that the undisturbed run takes, `most` of it at most."""
@@ -172,15 +180,15 @@ class Round:
             self.place.api.kill()
             self.place.api.wait()
 
-    def row(self) -> Job:
-        """The job's row."""
+    def row(self, job_id: str | None = None) -> Job:
+        """A job's row, by default that of the round's."""
         with self.sessions.read() as s:
-            return jobs.get(s, self.job_id)
+            return jobs.get(s, job_id or self.job_id)
 
-    def until(self, reached: Callable[[Job], bool], what: str) -> Job:
-        """Wait until the job is there, or has ended."""
+    def until(self, reached: Callable[[Job], bool], what: str, job_id: str | None = None) -> Job:
+        """Wait until a job, by default the round's, is there, or has ended."""
         deadline = time.monotonic() + ENDS_WITHIN
-        while not (reached(job := self.row()) or job.status in TERMINAL):
+        while not (reached(job := self.row(job_id)) or job.status in TERMINAL):
             if time.monotonic() > deadline:
                 raise NotSo(f"the job is {job.status} at step {job.step}, and not so: {what}")
             time.sleep(0.005)
@@ -191,13 +199,20 @@ class Round:
         until = time.monotonic() + REPEATS
         while time.monotonic() < until:
             try:
-                answer = httpx.post(f"{self.place.url}/v1/jobs/{self.job_id}/{what}", timeout=10)
+                answer = httpx.post(f"{self.service.url}/v1/jobs/{self.job_id}/{what}", timeout=10)
             except httpx.HTTPError:
                 continue
             if answer.status_code != 503:
                 return answer.status_code
             time.sleep(0.05)
         raise NotSo(f"{what} is not answered")
+
+    def ends_undisturbed(self, job_id: str, net: str) -> None:
+        """Wait for the end of another job than the round's: it is as though nothing had happened."""
+        self.until(lambda _: False, "it ends", job_id)
+        end, expected = the_end(self.sessions, job_id), self.undisturbed[net]
+        if replace(end, seconds=expected.seconds) != expected:
+            self.lies.append(f"{job_id} ({net}) ended as {end.status} ({end.code}), or with other rows or weights")
 
     # What is made of it.
 
@@ -260,15 +275,19 @@ def the_end(sessions: Sessions, job_id: str) -> End:
     return End(job.status.value, job.stop_reason and job.stop_reason.value, code, job.weights_sha256, rows, seconds)
 
 
-def undisturbed(place: Place, sessions: Sessions) -> dict[str, End]:
+def undisturbed(service: Service, sessions: Sessions) -> dict[str, End]:
     """Train each net in peace."""
     ends = {}
     for net, spec in NETS.items():
-        answer = httpx.post(f"{place.url}/v1/jobs", json=dict(spec), timeout=30)
+        answer = httpx.post(f"{service.url}/v1/jobs", json=dict(spec), timeout=30)
         job_id = answer.raise_for_status().json()["id"]
-        place.until(lambda job_id=job_id: the_end(sessions, job_id).status in TERMINAL, f"{net} ends")
+        service.until(partial(_ended, sessions, job_id), f"{net} ends")
         ends[net] = the_end(sessions, job_id)
     return ends
+
+
+def _ended(sessions: Sessions, job_id: str) -> bool:
+    return the_end(sessions, job_id).status in TERMINAL
 
 
 def send(pid: int, number: int) -> None:

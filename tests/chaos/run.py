@@ -7,7 +7,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -16,9 +16,10 @@ from typing import Self
 import httpx
 
 from core.store.sessions import Sessions
+from tests.chaos.composed import a_deployment, no_compose
 from tests.chaos.faults import FAULTS
 from tests.chaos.faults.fault import Fault
-from tests.chaos.place import NotSo, Place, a_place
+from tests.chaos.place import COMPOSE, NotSo, Service, a_place
 from tests.chaos.rounds import End, Round, Verdict, undisturbed
 
 FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
@@ -86,7 +87,7 @@ class Ground:
         self._faketime = faketime
         self._stack = ExitStack()
         self._count = 0
-        self._at: tuple[Place, Sessions, Mapping[str, End]] | None = None
+        self._at: tuple[Service, Sessions, Mapping[str, End]] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -96,15 +97,20 @@ class Ground:
     ) -> None:
         self.leave()
 
-    def at(self, workers: int) -> tuple[Place, Sessions, Mapping[str, End]]:
+    def at(self, workers: int) -> tuple[Service, Sessions, Mapping[str, End]]:
         """The place, mended, with so many workers; its database; and what happens there undisturbed."""
         if self._at is None:
-            self._count += 1
-            folder = self._folder / f"{self.kind}-{'clock-' * self._faketime}{self._count}"
-            place, sessions = self._stack.enter_context(a_place(self.kind, folder, self._variables(folder)))
+            place, sessions = self._stack.enter_context(self._place())
             self._at = place, sessions, undisturbed(place, sessions)
         self._at[0].mend(workers)
         return self._at
+
+    def _place(self) -> AbstractContextManager[tuple[Service, Sessions]]:
+        if self.kind == COMPOSE:
+            return a_deployment()
+        self._count += 1
+        folder = self._folder / f"{self.kind}-{'clock-' * self._faketime}{self._count}"
+        return a_place(self.kind, folder, self._variables(folder))
 
     def leave(self) -> None:
         """End what is there; another is made when one is needed."""
@@ -162,6 +168,8 @@ def _count(ground: Ground, row: Row, chosen: Chosen, number: int, say: Say) -> N
         return
     if fault.faketime and not FAKETIME:
         row.skipped = "libfaketime is not installed"
+    elif ground.kind == COMPOSE and (reason := no_compose()):
+        row.skipped = reason
     elif row.fault.startswith("disk") and not ground.at(1)[0].small_disk:
         row.skipped = "a small disk cannot be mounted here"
     else:
@@ -194,7 +202,7 @@ def _round(ground: Ground, name: str, fault: Fault, chosen: Chosen, number: int,
     return verdict
 
 
-def _tell_wrong(place: Place, one: Round, verdict: Verdict, again: str, say: Say) -> None:
+def _tell_wrong(place: Service, one: Round, verdict: Verdict, again: str, say: Say) -> None:
     facts = {"lost": verdict.lost, "rows differ": verdict.rows_differ, "weights differ": verdict.weights_differ}
     wrong = ", ".join(fact for fact, so in facts.items() if so)
     lies = "\n".join(verdict.lies[:10])

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from tests.chaos.place import EMBEDDED, SERVERS
+from tests.chaos.place import COMPOSE, EMBEDDED, SERVERS
 from tests.chaos.rounds import Round
 
 BEHIND = (SERVERS,)
+EVERYWHERE = (EMBEDDED, SERVERS, COMPOSE)
 
 
 @dataclass(frozen=True)

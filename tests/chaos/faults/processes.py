@@ -9,9 +9,9 @@ from types import MappingProxyType
 import httpx
 
 from core.jobs.states import Status
-from tests.chaos.faults.fault import Fault
+from tests.chaos.faults.fault import EVERYWHERE, Fault
 from tests.chaos.nets import NETS
-from tests.chaos.place import LEASE, SERVERS, children
+from tests.chaos.place import LEASE, children
 from tests.chaos.rounds import Round, send
 
 
@@ -94,29 +94,21 @@ def term(r: Round) -> None:
 
 
 def rolling(r: Round) -> None:
-    """Each part is restarted in turn while several jobs wait and train."""
-    others = [httpx.post(f"{r.place.url}/v1/jobs", json=dict(spec)).json()["id"] for spec in NETS.values()]
+    """Each part is restarted in turn, in any order, while several jobs wait and train."""
+    load = [(net, _posted(r, net)) for net in NETS]
     r.post()
     r.hurt()
-    assert r.place.api
-    for part in r.chance.sample(["worker", "api", *(["postgres", "redis"] if r.place.kind == SERVERS else [])], k=2):
+    for part in r.chance.sample(r.service.parts, k=len(r.service.parts)):
+        load.append((r.net, _posted(r, r.net)))
         r.moment(0.5)
-        if part == "worker":
-            r.place.workers[0].terminate()
-            r.place.workers[0].wait(60)
-        elif part == "api":
-            r.place.api.terminate()
-            r.place.api.wait(60)
-        else:
-            server = r.place.postgres if part == "postgres" else r.place.redis
-            assert server
-            server.end(signal.SIGINT)
-        r.place.mend()
-    mine, watch = r.job_id, r.watch
-    for r.job_id in others:
-        if r.until(lambda _: False, "it ends").status is not Status.SUCCEEDED:
-            r.lies.append(f"{r.job_id} ended otherwise")
-    r.job_id, r.watch = mine, watch
+        r.service.restart(part)
+    for net, job_id in load:
+        r.ends_undisturbed(job_id, net)
+
+
+def _posted(r: Round, net: str) -> str:
+    answer = httpx.post(f"{r.service.url}/v1/jobs", json=dict(NETS[net]), timeout=30)
+    return str(answer.raise_for_status().json()["id"])
 
 
 def memory(r: Round) -> None:
@@ -171,7 +163,7 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
         "stop-worker": Fault("whole worker stopped past its lease, then awake", stop_worker, workers=2),
         "term": Fault("SIGTERM while training", term),
         "term-saving": Fault("SIGTERM while a checkpoint is written", _at("before commit", signal.SIGTERM, "parent")),
-        "rolling": Fault("rolling restart under load", rolling),
+        "rolling": Fault("rolling restart of all parts under load", rolling, where=EVERYWHERE),
         "memory": Fault("job killed for memory each time", memory),
         "twins": Fault("two workers of one name, one killed", twins, workers=2),
     }
