@@ -11,7 +11,7 @@ from core.data.cells import shown
 from core.data.errors import InvalidInstance
 from core.data.padding import filled, sequences
 from core.data.sources import NAMING
-from core.data.targets import Classes, Labels, Numbers, Target
+from core.data.targets import Classes, Embeddings, Labels, Numbers, Target
 
 PLACE = "/targets"
 
@@ -23,7 +23,17 @@ def targets_of(target: Target, values: Sequence[Any], steps: tuple[int, ...] = (
     """
     if isinstance(target, Classes):
         return _ids(target, values, steps)
+    if isinstance(target, Embeddings):
+        return _alike(values)
     return _labels(target, values) if isinstance(target, Labels) else _numbers(target, values)
+
+
+def _alike(values: Sequence[Any]) -> NDArray[np.int64]:
+    """One id `(rows,)` for all rows of one class, whatever it is called."""
+    wrong = next((index for index, value in enumerate(values) if isinstance(value, list | dict)), None)
+    if wrong is not None:
+        raise InvalidInstance(wrong, f"{PLACE}/{wrong}", "must be the class of the row, a name or a whole number")
+    return np.unique([_name(value) for value in values], return_inverse=True)[1].astype(np.int64)
 
 
 def _labels(target: Labels, values: Sequence[Any]) -> NDArray[np.float64]:

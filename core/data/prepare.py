@@ -22,7 +22,7 @@ from core.data.rules import fit, width
 from core.data.schema import Column, Schema
 from core.data.sources import DatasetReference, Inline
 from core.data.split import held_out, split
-from core.data.targets import Classes, Labels, Target, Told
+from core.data.targets import Classes, Embeddings, Labels, Target, Told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +98,10 @@ class Prepared:
     def with_labels(self) -> "Prepared":
         """The same with whole numbers as labels of sequences, where 0 is none."""
         return replace(self, target=Labels(most=math.prod(self.y.shape[1:])))
+
+    def with_embeddings(self, size: int) -> "Prepared":
+        """The same with answers of so many numbers a row, for a loss that compares rows."""
+        return replace(self, target=Embeddings(size=size))
 
 
 def _whole(y: NDArray[Any]) -> NDArray[np.int64]:

@@ -38,10 +38,7 @@ class Numbers:
 
     def answer(self, outputs: NDArray[Any]) -> list[dict[str, Any]]:
         """The value for each row of `outputs` (rows, *shape): a plain number where the shape is `(1,)`."""
-        values = outputs.astype(np.float64).reshape(len(outputs), *(() if self.shape == (1,) else self.shape))
-        if np.isfinite(values).all():
-            return [{"value": value} for value in values.tolist()]
-        return [_valued(np.asarray(value)) for value in values]
+        return _values(outputs.reshape(len(outputs), *(() if self.shape == (1,) else self.shape)))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, to be stored beside the weights."""
@@ -108,18 +105,49 @@ class Labels:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embeddings:
+    """A vector for each row, near those of rows of its class."""
+
+    size: int
+    """How many numbers it has."""
+
+    type: Literal["embeddings"] = "embeddings"
+    """`embeddings`."""
+
+    def answer(self, outputs: NDArray[Any]) -> list[dict[str, Any]]:
+        """The vector for each row of `outputs` (rows, size)."""
+        return _values(outputs)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON, to be stored beside the weights."""
+        return asdict(self)
+
+
 Told = Numbers | Classes
-"""What data say of themselves; which loss learns it may make of it a `Labels`."""
+"""What data say of themselves; which loss learns it may make of it `Labels` or `Embeddings`."""
 
-Target = Told | Labels
+Target = Told | Labels | Embeddings
 
-TARGETS: dict[str, Callable[..., Target]] = {"numbers": Numbers, "classes": Classes, "labels": Labels}
+TARGETS: dict[str, Callable[..., Target]] = {
+    "numbers": Numbers,
+    "classes": Classes,
+    "labels": Labels,
+    "embeddings": Embeddings,
+}
 
 
 def target_from_json(json: dict[str, Any]) -> Target:
     """The target that `to_json` wrote."""
     fields = {name: tuple(value) if isinstance(value, list) else value for name, value in json.items()}
     return TARGETS[json["type"]](**fields)
+
+
+def _values(outputs: NDArray[Any]) -> list[dict[str, Any]]:
+    values = outputs.astype(np.float64)
+    if np.isfinite(values).all():
+        return [{"value": value} for value in values.tolist()]
+    return [_valued(np.asarray(value)) for value in values]
 
 
 def _valued(value: NDArray[np.float64]) -> dict[str, Any]:

@@ -24,7 +24,8 @@ from core.nn.losses.bits import BinaryCrossEntropy, OfBits
 from core.nn.losses.classes import CrossEntropy
 from core.nn.losses.kind import Misfit, Targets
 from core.nn.losses.numbers import MeanSquaredError
-from core.nn.losses.sequences import aligned_bytes
+from core.nn.losses.pairs import OfPairs
+from core.nn.losses.sequences import Ctc
 from core.nn.metrics import USUAL, Metric
 from core.nn.metrics.ranks import OfRanks, kept_bytes
 from core.nn.network import Network
@@ -93,6 +94,8 @@ class Resolved:
         """The data in the form that the loss wants."""
         if self.loss.predicts == "labels":
             return prepared.with_labels()
+        if self.loss.predicts == "embeddings":
+            return prepared.with_embeddings(*self.network.output_shape)
         return prepared if self.classes is None else prepared.with_classes(self.classes)
 
 
@@ -147,6 +150,7 @@ def check(spec: JobSpec, signature: Signature, limits: Limits) -> Estimate:
     # A look has those of its passes, and a copy of each output and of its gradient.
     arenas = turns * _arenas(spec, resolved.network) + (2 + turns) * looked
     plan, batch = resolved.network.plan, min(spec.training.batch_size, signature.train_rows)
+    validated = min(resolved.network.portion, signature.validation_rows)
     plans = list(plan.every())
     remembered = sum(lengths(spec.optimizer.slots(), resolved.network.shapes).values())
     vectors = (3 * plan.parameters + remembered) * (1 + looked)  # weights, gradient, best weights, optimizer
@@ -155,9 +159,10 @@ def check(spec: JobSpec, signature: Signature, limits: Limits) -> Estimate:
         layers=list(_layers(spec.architecture, plan, "/architecture")),
         output_shape=plan.output_shape,
         bytes=signature.bytes
-        + 4 * (vectors + arenas * sum(batch * p.floats + p.scratch for p in plans))
-        + _ranked(resolved, signature)
-        + arenas * _aligned(resolved, signature, batch),
+        + arenas * _of_a_batch(resolved, signature, batch)
+        + (_of_a_batch(resolved, signature, validated) if validated else 0)
+        + 4 * vectors
+        + _ranked(resolved, signature),
         flops=turns * 3 * batch * sum(p.flops for p in plans) + 4 * (plan.parameters + remembered),
         steps=spec.training.steps(signature.train_rows),
         warnings=[*signature.warnings, *_warnings(spec, signature)],
@@ -189,11 +194,13 @@ def _ranked(resolved: Resolved, signature: Signature) -> int:
     return len(ranks) * kept_bytes(rows, resolved.network.output_shape)
 
 
-def _aligned(resolved: Resolved, signature: Signature, batch: int) -> int:
-    """The bytes in which labels are laid over the steps of a batch, where the loss does so."""
-    if resolved.loss.predicts != "labels" or isinstance(signature.target, Classes):
-        return 0
-    return aligned_bytes(batch, resolved.network.output_shape, signature.target.shape[0])
+def _of_a_batch(resolved: Resolved, signature: Signature, rows: int) -> int:
+    """The bytes of a pass over so many rows, with those in which a loss lays labels over steps or pairs the rows."""
+    network, loss = resolved.network, resolved.loss
+    arrays = 4 * sum(rows * plan.floats + plan.scratch for plan in network.plan.every())
+    if isinstance(loss, Ctc | OfPairs):
+        return arrays + loss.scratch_bytes(rows, network.output_shape, _targets(signature.target))
+    return arrays
 
 
 def _loss_for(target: Numbers | Classes, output_shape: Shape) -> Loss:

@@ -28,9 +28,6 @@ from core.nn.optimizers.wrappers import Optimizer, passes
 from core.nn.state import Best, State
 from core.nn.stopping import Convergence, EarlyStopping, ReduceLrOnPlateau, TargetMetric, better
 
-VALIDATED = 1024
-"""How many rows are validated at a time."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Training:
@@ -314,8 +311,9 @@ class Learner:
         state = self.state
         sums: dict[str, Sums] = {}
         views = self.network.views(state.weights, state.statistics)
-        for start in range(0, len(self.x_validation), VALIDATED):
-            part = slice(start, start + VALIDATED)
+        portion = self.network.portion
+        for start in range(0, len(self.x_validation), portion):
+            part = slice(start, start + portion)
             run = inference(state.weights.dtype)
             run.sample_weight = None if self.sample_weight_validation is None else self.sample_weight_validation[part]
             outputs, _ = self.network.forward(self.x_validation[part], views, run)

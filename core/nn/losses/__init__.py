@@ -1,7 +1,8 @@
 """How wrong a network is, in one number, and in which direction it gets worse.
 
 A loss owns its link, the function that turns a network's outputs (logits) into an answer: it is computed from the
-logits, where it is stable, and nobody pairs a final activation with it. All losses are means over the batch.
+logits, where it is stable, and nobody pairs a final activation with it. All losses are means over the batch,
+or over the pairs in it.
 A link gets the mask on the steps of sequences too, which matters to those that answer with a sequence as a whole.
 `applies` names the link, `predicts` says what it is for, `misfit` which outputs and targets it can compare.
 """
@@ -12,6 +13,7 @@ from core.nn.kinds import Tagged
 from core.nn.losses.bits import OfBits
 from core.nn.losses.classes import OfAnyClass
 from core.nn.losses.numbers import OfNumber
+from core.nn.losses.pairs import OfAnyPair
 from core.nn.losses.sequences import Ctc
 
-Loss: TypeAlias = Annotated[OfNumber | OfBits | OfAnyClass | Ctc, Tagged()]
+Loss: TypeAlias = Annotated[OfNumber | OfBits | OfAnyClass | Ctc | OfAnyPair, Tagged()]

@@ -9,7 +9,7 @@ import numpy as np
 
 from core.nn.arrays import Array, Shape
 
-Predicts: TypeAlias = Literal["numbers", "classes", "labels"]
+Predicts: TypeAlias = Literal["numbers", "classes", "labels", "embeddings"]
 """What a loss, or a metric, is about; labels are those of a sequence, fewer than its steps."""
 
 Lost: TypeAlias = tuple[float, Callable[[], Array]]

@@ -71,6 +71,15 @@ class Ctc:
         labels = targets.astype(np.intp)
         return _first(labels, labels != BLANK)
 
+    def scratch_bytes(self, batch: int, output_shape: Shape, targets: Targets) -> int:
+        """The memory for a batch: at each step its classes three times over and the places of its labels once.
+
+        To that come three numbers a step, and eight of each place that all steps share.
+        """
+        steps, classes = output_shape
+        places = 2 * targets.shape[0] + 1
+        return 8 * batch * (steps * (places + 3 * classes + 3) + 8 * places)
+
     def forward(self, outputs: Array, targets: Any, run: Run) -> Lost:
         """The mean over the rows, by their weights, of outputs `(batch, steps, classes)` and labels `(batch, labels)`.
 
@@ -109,16 +118,6 @@ class Ctc:
             return slope
 
         return value, backward
-
-
-def aligned_bytes(batch: int, output_shape: Shape, labels: int) -> int:
-    """The memory for a batch: at each step its classes three times over and the places of its labels once.
-
-    To that come three numbers a step, and eight of each place that all steps share.
-    """
-    steps, classes = output_shape
-    places = 2 * labels + 1
-    return 8 * batch * (steps * (places + 3 * classes + 3) + 8 * places)
 
 
 def _first(classes: Any, kept: Any) -> Any:

@@ -21,5 +21,6 @@ USUAL: dict[Predicts, tuple[Metric, ...]] = {
     "classes": (Accuracy(),),
     "numbers": (MeanAbsoluteError(),),
     "labels": (EditDistance(),),
+    "embeddings": (),
 }
 """What is measured where nobody says."""

@@ -33,7 +33,7 @@ from core.nn.layers import (
 )
 from core.nn.layers.composite import Layer, Sequential
 from core.nn.layers.merging import Merge
-from core.nn.losses import Loss, bits, classes, numbers, sequences
+from core.nn.losses import Loss, bits, classes, numbers, pairs, sequences
 from core.nn.metrics import Metric, chances, labels, ranks
 from core.nn.metrics import numbers as number_metrics
 from core.nn.metrics import sequences as sequence_metrics
@@ -383,6 +383,10 @@ LOSSES: list[LossCase] = [
     LossCase(classes.CategoricalHinge(), (3, 5), "classes"),
     LossCase(sequences.Ctc(), (6, 4), "labels"),
     LossCase(sequences.Ctc(zero_infinity=True), (5, 3), "labels"),
+    LossCase(pairs.Contrastive(), (3,), "classes"),
+    LossCase(pairs.Contrastive(margin=3.0), (5,), "classes"),
+    LossCase(pairs.Triplet(), (3,), "classes"),
+    LossCase(pairs.Triplet(margin=4.0), (5,), "classes"),
 ]
 
 PLAIN = descent.GradientDescent()

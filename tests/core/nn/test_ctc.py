@@ -13,7 +13,8 @@ from core.nn.arena import Arena, Run
 from core.nn.layers.dense import Dense
 from core.nn.layers.masking import Masking
 from core.nn.layers.recurrent import Gru
-from core.nn.losses.sequences import Ctc, NoAlignment, aligned_bytes
+from core.nn.losses.kind import Targets
+from core.nn.losses.sequences import Ctc, NoAlignment
 from core.nn.metrics.sequences import EditDistance, distances
 from core.nn.optimizers.moments import Adam
 from core.nn.schedules import ConstantRate
@@ -119,7 +120,7 @@ def test_a_batch_takes_the_memory_that_is_said_and_a_second_one_none(steps: int,
         CTC.forward(outputs, labels, Run(arena, training=True))[1]()
         peaks.append(tracemalloc.get_traced_memory()[1] - before)
     tracemalloc.stop()
-    said = aligned_bytes(128, (steps, classes), most)
+    said = CTC.scratch_bytes(128, (steps, classes), Targets(shape=(most,)))
     assert said / 1.6 < peaks[0] < said
     assert peaks[2] < said / 10  # a few numbers of each step
 

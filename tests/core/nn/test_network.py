@@ -18,10 +18,10 @@ from core.nn.layers.dense import Dense
 from core.nn.layers.dropout import Dropout, SpatialDropout
 from core.nn.layers.embedding import Embedding, NoSuchEmbedding
 from core.nn.layers.normalization import BatchNormalization, GroupNormalization, LayerNormalization
-from core.nn.layers.pooling import GlobalAveragePooling1D, MaxPooling2D
+from core.nn.layers.pooling import GlobalAveragePooling1D, GlobalMaxPooling2D, MaxPooling2D
 from core.nn.layers.shaping import Flatten, Permute, RepeatVector, Reshape
 from core.nn.losses.numbers import MeanSquaredError
-from core.nn.network import Network
+from core.nn.network import ROOM, Network
 from core.nn.plan import ShapeMismatch
 from tests.core.nn.cases import LAYERS, LayerCase, sequential
 
@@ -158,8 +158,21 @@ def test_a_prediction_does_not_depend_on_how_rows_are_batched() -> None:
     weights, statistics = network.initialize(np.random.default_rng(0))
     x = np.random.default_rng(1).standard_normal((50, 3)).astype(np.float32)
     whole = network.predict(weights, statistics, x)
-    np.testing.assert_allclose(network.predict(weights, statistics, x, batch=7), whole, rtol=1e-5)
+    network.portion = 7
+    np.testing.assert_allclose(network.predict(weights, statistics, x), whole, rtol=1e-5)
     assert network.predict(weights, statistics, x[:0]).shape == (0, 2)
+
+
+def test_a_prediction_takes_little_memory_however_many_rows_there_are() -> None:
+    network = Network(sequential(Conv2D(filters=8, kernel_size=3, padding="same"), GlobalMaxPooling2D()), (64, 64, 1))
+    weights, statistics = network.initialize(np.random.default_rng(0))
+    x = np.zeros((300, 64, 64, 1), np.float32)
+    tracemalloc.start()
+    network.predict(weights, statistics, x)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * (ROOM + sum(plan.scratch for plan in network.plan.every()))
+    assert network.portion < 300
 
 
 MISMATCHES: list[tuple[Sequential, tuple[int, ...], tuple[Any, ...], str]] = [

@@ -4,6 +4,7 @@ Optimizers and whole trainings, from the same first weights, on the same batches
 """
 
 import importlib
+import itertools
 import math
 import warnings
 from dataclasses import replace
@@ -21,7 +22,7 @@ from core.nn.layers.activation import ActivationLayer
 from core.nn.layers.composite import Sequential
 from core.nn.layers.dense import Dense
 from core.nn.layers.normalization import BatchNormalization
-from core.nn.losses import Loss, bits, numbers
+from core.nn.losses import Loss, bits, numbers, pairs
 from core.nn.losses import classes as classes_
 from core.nn.losses.bits import BinaryCrossEntropy
 from core.nn.losses.classes import CrossEntropy
@@ -519,6 +520,26 @@ def smoothly_focal(f: Any, z: Any, t: Any) -> Any:
     return (-((1 - p_t) ** 2) * p_t.log()).mean()
 
 
+def of_all_pairs(f: Any, z: Any, t: Any) -> Any:
+    """The contrastive loss pair by pair, margin 4; a row and itself make a pair that loses nothing."""
+    lost = z.new_zeros(())
+    for i, j in itertools.permutations(range(len(t)), 2):
+        far = (z[i] - z[j]).norm()
+        lost = lost + (far**2 if t[i] == t[j] else f.relu(4.0 - far) ** 2)
+    return lost / len(t) ** 2
+
+
+def of_hardest_triplets(f: Any, z: Any, t: Any) -> Any:
+    """The triplet loss row by row, margin 0.7, each with the hardest two that there are."""
+    lost = z.new_zeros(())
+    for i in range(len(t)):
+        far = [(z[i] - z[j]).norm() if i != j else z.new_zeros(()) for j in range(len(t))]
+        own = max((far[j] for j in range(len(t)) if t[j] == t[i]), key=lambda d: d.item())
+        other = min((far[j] for j in range(len(t)) if t[j] != t[i]), key=lambda d: d.item())
+        lost = lost + f.relu(0.7 + own - other)
+    return lost / len(t)
+
+
 LOSSES: list[tuple[Loss, str, tuple[int, ...], Any]] = [
     (numbers.MeanSquaredError(), "numbers", (3,), lambda f, z, t: f.mse_loss(z, t)),
     (numbers.MeanAbsoluteError(), "numbers", (3,), lambda f, z, t: f.l1_loss(z, t)),
@@ -578,6 +599,8 @@ LOSSES: list[tuple[Loss, str, tuple[int, ...], Any]] = [
             1 + z.masked_fill(f.one_hot(t, 5).bool(), -1e9).amax(1) - z.gather(1, t[:, None])[:, 0]
         ).mean(),
     ),
+    (pairs.Contrastive(margin=4.0), "classes", (5,), of_all_pairs),
+    (pairs.Triplet(margin=0.7), "classes", (5,), of_hardest_triplets),
 ]  # fmt: skip
 
 
