@@ -51,9 +51,9 @@ class Composed:
             hide_password=False
         )
 
-    def until(self, look: Callable[[], object], what: str) -> None:
+    def until(self, look: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
         """Wait until this is so. Raises `NotSo`, with what the processes said."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + seconds
         while not look():
             if time.monotonic() > deadline:
                 raise NotSo(f"not so: {what}\n{self.said()}")

@@ -51,7 +51,7 @@ class Service(Protocol):
     def restart(self, part: str) -> None:
         """Tell a part to end, and start it again."""
 
-    def until(self, look: Callable[[], object], what: str) -> None:
+    def until(self, look: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
         """Wait until this is so. Raises `NotSo`, with what the processes said."""
 
     def said(self, lines: int = 60) -> str:
@@ -168,7 +168,7 @@ class Place:
     def start_api(self) -> None:
         """An API that is ready."""
         process = self.api = self._start("api")
-        self.until(lambda: answers(f"{self.url}/health/ready"), "the API is ready", process)
+        self.until(lambda: answers(f"{self.url}/health/ready"), "the API is ready", process=process)
 
     def start_worker(self, *, wait: bool = True) -> subprocess.Popen[bytes]:
         """Another worker, ready unless nobody waits for that."""
@@ -176,7 +176,7 @@ class Place:
         self.workers.append(process)
         if wait:
             pulse = self.settings.data_dir / "workers" / f"{socket.gethostname()}-{process.pid}"
-            self.until(pulse.exists, "the worker is ready", process)
+            self.until(pulse.exists, "the worker is ready", process=process)
         return process
 
     def _start(self, command: str) -> subprocess.Popen[bytes]:
@@ -228,9 +228,15 @@ class Place:
         """Whether it fell."""
         return any(self.ambushes.glob(f"{place} * struck"))
 
-    def until(self, look: Callable[[], object], what: str, process: subprocess.Popen[bytes] | None = None) -> None:
+    def until(
+        self,
+        look: Callable[[], object],
+        what: str,
+        seconds: float = PATIENCE,
+        process: subprocess.Popen[bytes] | None = None,
+    ) -> None:
         """Wait until this is so. Raises `NotSo`, with what the processes said."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + seconds
         while not look():
             if time.monotonic() > deadline or (process and process.poll() is not None):
                 raise NotSo(f"not so: {what}\n{self.said()}")
