@@ -21,13 +21,14 @@ from core.nn.layers.embedding import Embedding
 from core.nn.layers.masking import Masking
 from core.nn.losses import Loss
 from core.nn.losses.bits import BinaryCrossEntropy, OfBits
-from core.nn.losses.classes import CrossEntropy
+from core.nn.losses.classes import CrossEntropy, FocalCrossEntropy, KlDivergence
 from core.nn.losses.kind import Misfit, Targets
-from core.nn.losses.numbers import MeanSquaredError
+from core.nn.losses.numbers import MeanSquaredError, OfNumber
 from core.nn.losses.pairs import OfPairs
 from core.nn.losses.sequences import Ctc
 from core.nn.metrics import USUAL, Metric
 from core.nn.metrics.ranks import OfRanks, kept_bytes
+from core.nn.mixup import mixed_bytes
 from core.nn.network import Network
 from core.nn.optimizers.newton import Lbfgs
 from core.nn.optimizers.slots import lengths
@@ -122,6 +123,7 @@ def resolve(spec: JobSpec, signature: Signature) -> Resolved:
         *_wrong_metrics(training, metrics, loss, signature),
         *_bits_to_rank(metrics, loss, network.output_shape),
         *_part_of_the_rows(spec, signature),
+        *_no_mixture(spec, loss),
     ]
     if errors:
         raise InvalidSpec(errors)
@@ -162,6 +164,7 @@ def check(spec: JobSpec, signature: Signature, limits: Limits) -> Estimate:
         + arenas * _of_a_batch(resolved, signature, batch)
         + (_of_a_batch(resolved, signature, validated) if validated else 0)
         + 4 * vectors
+        + (mixed_bytes(batch, signature.input_shape, plan.output_shape) if spec.training.mixup else 0)
         + _ranked(resolved, signature),
         flops=turns * 3 * batch * sum(p.flops for p in plans) + 4 * (plan.parameters + remembered),
         steps=spec.training.steps(signature.train_rows),
@@ -246,6 +249,29 @@ def _part_of_the_rows(spec: JobSpec, signature: Signature) -> Iterator[tuple[str
     if isinstance(spec.optimizer, Lbfgs) and spec.training.batch_size < signature.train_rows:
         wanted = f"let it be at least {signature.train_rows}, as there are rows to train on, or choose adam"
         yield "/training/batch_size", f"lbfgs steps by all rows at once: {wanted}"
+
+
+def _no_mixture(spec: JobSpec, loss: Loss) -> Iterator[tuple[str, str]]:
+    """Between two words is no word, between two labels no label, and a step that is half there fits no mask."""
+    if spec.training.mixup is None:
+        return
+    if not isinstance(loss, OfNumber | OfBits | CrossEntropy | FocalCrossEntropy | KlDivergence):
+        remedy = "choose cross_entropy, or leave it out" if loss.predicts == "classes" else "leave it out"
+        yield "/training/mixup", f"{loss.type} compares with whole {loss.predicts}, which cannot be mixed: {remedy}"
+    if any(isinstance(layer, Embedding) for layer in _every(spec.architecture)):
+        yield (
+            "/training/mixup",
+            "embedding takes whole numbers that stand for something, which cannot be mixed: leave it out",
+        )
+    if isinstance(spec.data, Inline) and spec.data.padding:
+        yield "/training/mixup", "rows of different lengths cannot be mixed: leave it out"
+
+
+def _every(layer: Layer) -> Iterator[Layer]:
+    """A layer and all that it holds."""
+    yield layer
+    for _, part in getattr(layer, "inside", list)():
+        yield from _every(part)
 
 
 def _wrong_metrics(

@@ -22,6 +22,7 @@ from core.nn.inspection import Path, first_nonfinite, look, measures
 from core.nn.losses import Loss
 from core.nn.metrics import Metric
 from core.nn.metrics.kind import Sums, nothing
+from core.nn.mixup import Mixup
 from core.nn.network import Network
 from core.nn.optimizers.slots import FLUSH_STEPS, flush
 from core.nn.optimizers.wrappers import Optimizer, passes
@@ -42,6 +43,9 @@ class Training:
     bucket_by_length: bool = False
     """Have rows of similar lengths in a batch, cut to a quarter, a half or three quarters of the steps where that is
     enough; for data that is padded after its steps."""
+    mixup: Mixup | None = None
+    """Learn from mixtures of two rows each; the loss and the metrics of the training rows are then those of the
+    mixtures, a validation and a look inside have the rows themselves; left out: from the rows as they are."""
     seed: Annotated[int, Ge(0), Lt(2**63)] = 0
     """What all chance comes from: the same seed gives the same numbers."""
     metrics: tuple[Metric, ...] | None = None
@@ -220,7 +224,11 @@ class Learner:
             y = np.take(self.y, turn, axis=0, out=run.empty((len(turn), *self.y.shape[1:]), self.y.dtype), mode="clip")
         else:
             x, y = self.x[turn], self.y[turn]
-        return (arena, run, *(buckets.cut(x, y, width, run.empty) if buckets else (x, y)))
+        if buckets:
+            x, y = buckets.cut(x, y, width, run.empty)
+        if self.training.mixup:
+            x, y = self.training.mixup.mix(x, y, self.network.output_shape, run, self.state.rng)
+        return arena, run, x, y
 
     def _order(self) -> Any:
         """The rows of an epoch in the order of their turn."""

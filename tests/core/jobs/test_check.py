@@ -12,6 +12,7 @@ from core.nn.losses.bits import BinaryCrossEntropy
 from core.nn.losses.classes import CrossEntropy
 from core.nn.losses.numbers import MeanSquaredError
 from core.nn.metrics.ranks import kept_bytes
+from core.nn.mixup import mixed_bytes
 from core.nn.network import Network
 from tests.core.nn.cases import LAYERS, sequential
 
@@ -64,6 +65,8 @@ def test_whole_numbers_may_be_classes(loss: str, units: int) -> None:
     assert resolved.classes == units if loss == "cross_entropy" else 2
     assert fitted.y.tolist() == [0, 1, 1]
 
+
+MIXED = {"mixup": {"alpha": 0.2}}
 
 REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ({"layers": [dense(3)]}, "/architecture/layers/0", "shape_mismatch", "emits (3,)"),
@@ -125,6 +128,42 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
         "invalid_spec",
         "lbfgs steps by all rows at once: let it be at least 4",
     ),
+    *(
+        (
+            {"data": WORDS, "layers": [dense(2)], "loss": loss, "training": MIXED},
+            "/training/mixup",
+            "invalid_spec",
+            words,
+        )
+        for loss, words in {"triplet": "whole embeddings", "categorical_hinge": "choose cross_entropy"}.items()
+    ),
+    (
+        {"layers": [{"type": "embedding", "input_dim": 9, "output_dim": 2}, "flatten", dense(1)], "training": MIXED},
+        "/training/mixup",
+        "invalid_spec",
+        "whole numbers that stand for something",
+    ),
+    (
+        {
+            "data": {"type": "inline", "x": [[[1], [2]], [[3]]], "y": [1, 2], "padding": {}},
+            "layers": ["masking", {"type": "gru", "units": 2}, dense(1)],
+            "training": MIXED,
+        },
+        "/training/mixup",
+        "invalid_spec",
+        "rows of different lengths",
+    ),
+    (
+        {
+            "data": {"type": "inline", "x": [[[1], [2]], [[3], [4]]], "y": [[1, 0], [2, 2]]},
+            "layers": [dense(3)],
+            "loss": "ctc",
+            "training": MIXED,
+        },
+        "/training/mixup",
+        "invalid_spec",
+        "whole labels",
+    ),
     ({"limits": {"memory": 10**12}}, "/limits/memory", "limit_exceeded", "at most that"),
     ({"limits": {"flops": 10**15}}, "/limits/flops", "limit_exceeded", "at most that"),
     ({"limits": {"memory": 10}}, "/architecture", "limit_exceeded", "bytes of memory, and 10 are allowed"),
@@ -179,6 +218,14 @@ def test_a_metric_that_keeps_every_row_costs_its_memory() -> None:
         for sign in [signature(a_spec(steps).data, None)]
     )
     assert ranked - bare == both - ranked == kept_bytes(8, (3, 5)) > 8 * 8 * 3 * 6
+
+
+def test_mixtures_cost_their_memory() -> None:
+    plain, mixed = (
+        check(spec, signature(spec.data, None), Limits()).bytes
+        for spec in (a_spec(training={"batch_size": 3} | more) for more in ({}, MIXED))
+    )
+    assert mixed - plain == mixed_bytes(3, (2,), (1,))
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,20 @@ from core.nn.layers.dense import Dense
 from core.nn.layers.embedding import Embedding
 from core.nn.layers.recurrent import Gru
 from core.nn.losses.numbers import MeanSquaredError
+from core.nn.losses.pairs import Triplet
 from core.nn.losses.sequences import Ctc
 from core.nn.metrics.sequences import EditDistance
+from core.nn.mixup import Mixup
 from core.nn.optimizers.descent import GradientDescent
 from core.nn.optimizers.matrices import Muon
-from core.nn.optimizers.moments import Lamb, Nadam
-from core.nn.optimizers.wrappers import ExponentialMovingAverage, GradientAccumulation, Lookahead, Optimizer
+from core.nn.optimizers.moments import Adam, Lamb, Nadam
+from core.nn.optimizers.wrappers import (
+    ExponentialMovingAverage,
+    GradientAccumulation,
+    Lookahead,
+    Optimizer,
+    SharpnessAware,
+)
 from core.nn.state import State
 from core.nn.stopping import Convergence, EarlyStopping, ReduceLrOnPlateau
 from core.nn.training import Training
@@ -86,6 +94,12 @@ TABLE: dict[str, dict[str, Any]] = {
     "inspected": {"training": Training(**RULES, inspect_every=1)},
     "bucketed": of_lengths(),
     "labels": of_labels(),
+    "pairs": {"loss": Triplet()},
+    "mixed": {"training": Training(**RULES, mixup=Mixup(alpha=0.5))},
+    "mixed, in order and twice": {
+        "training": Training(**RULES, shuffle=False, mixup=Mixup()),
+        "optimizer": SharpnessAware(optimizer=Adam()),
+    },
 }
 """Changes to a training of two noisy clouds by the net of which everything matters."""
 
