@@ -6,11 +6,14 @@ from typing import Any
 
 from core.data.batch import targets_of
 from core.data.errors import InvalidInstance
+from core.data.targets import Labels
 from core.models.checkpoint import Saved
 from core.models.model import Model
 from core.nn.inspection import Look, look
 from core.nn.layers.embedding import NoSuchEmbedding
-from core.nn.losses.sequences import NoAlignment
+from core.nn.losses.kind import Targets
+from core.nn.losses.pairs import OfPairs
+from core.nn.losses.sequences import Ctc, NoAlignment
 from core.nn.optimizers.wrappers import Optimizer
 
 VECTORS = 9
@@ -62,9 +65,17 @@ def _within(model: Model, rows: int, bounds: Bounds, *, arrays: bool) -> None:
     parameters, plans = model.network.parameters, list(model.network.plan.every())
     # The step's own arrays, and beside them a copy of each output and of its gradient.
     floats = VECTORS * parameters + sum(3 * rows * plan.floats + plan.scratch for plan in plans)
-    if 4 * floats > bounds.bytes:
-        message = f"takes about {4 * floats:,} bytes for {rows} rows, and {bounds.bytes:,} are allowed: give fewer rows"
+    if (wanted := 4 * floats + 2 * _scratch_bytes(model, rows)) > bounds.bytes:  # that of a second pass too
+        message = f"takes about {wanted:,} bytes for {rows} rows, and {bounds.bytes:,} are allowed: give fewer rows"
         raise InvalidInstance(0, "/instances", message)
     if arrays and 2 * parameters + rows * sum(plan.floats for plan in plans) > bounds.numbers:
         message = f"would be more than {bounds.numbers:,} numbers: give fewer rows, or leave arrays out"
         raise InvalidInstance(0, "/arrays", message)
+
+
+def _scratch_bytes(model: Model, rows: int) -> int:
+    """The bytes in which a loss lays labels over steps or pairs the rows."""
+    if not isinstance(model.loss, Ctc | OfPairs):
+        return 0
+    labels = model.target.most if isinstance(model.target, Labels) else 1
+    return model.loss.scratch_bytes(rows, model.network.output_shape, Targets(shape=(labels,)))

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from api import looks
+from core.models.looking import Bounds
 from tests.api.conftest import Api
 
 NET = [{"type": "dense", "units": 16, "activation": "tanh"}, {"type": "dense", "units": 2}]
@@ -39,6 +41,7 @@ def test_a_prediction_is_a_place(api: Api, loss: str, names: list[Any]) -> None:
 WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"y": [0.5] * 10}, "/loss", "needs the class of each row"),
     ({"y": [[1, 2]] * 10}, "/loss", "needs the class of each row"),
+    ({"y": [2**24, 2**24 + 1] * 5}, "/loss", "tells numbers apart up to 16,777,216: call classes by names"),
     ({"metrics": ["accuracy"]}, "/training/metrics/0", "accuracy is about classes, and triplet about embeddings"),
     ({"layers": [{"type": "reshape", "target_shape": [3, 1]}, *NET]}, "/architecture/layers/2", "needs one vector"),
 ]
@@ -52,3 +55,16 @@ def test_what_makes_no_embeddings_is_refused(api: Api, change: dict[str, Any], p
     answer = api.client.post("/v1/jobs", json=body)
     assert answer.status_code == 422
     assert [(e["pointer"], words in e["message"]) for e in answer.json()["errors"]] == [(pointer, True)], answer.text
+
+
+def test_a_look_at_pairs_takes_no_more_than_it_may(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looks, "Bounds", lambda **_: Bounds(bytes=500_000))
+    job = api.trained(**spec([0, 1] * 10, loss="triplet"))
+    few, many = (
+        api.client.post(
+            f"/v1/jobs/{job['id']}/inspect", json={"instances": _rows(rows), "targets": [0, 1] * (rows // 2)}
+        )
+        for rows in (10, 200)
+    )
+    assert few.status_code == 200, few.text
+    assert (many.status_code, many.json()["errors"][0]["pointer"]) == (422, "/instances")

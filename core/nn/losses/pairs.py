@@ -16,6 +16,9 @@ from core.nn.arena import Run
 from core.nn.arrays import Array, Mask, Shape
 from core.nn.losses.kind import Lost, Misfit, Predicts, Targets
 
+MOST_NUMBER = 2**24
+"""Up to which float32 tells whole numbers apart, as which a target has them: two classes beyond it may become one."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OfPairs:
@@ -34,6 +37,8 @@ class OfPairs:
         if not targets.classes and not (targets.integers and targets.shape == (1,)):
             wanted = f"{self.type} needs the class of each row, a name or one whole number"
             return Misfit(f"{wanted}: use mean_squared_error for numbers", output=False)
+        if not targets.classes and not targets.within(-MOST_NUMBER, MOST_NUMBER):
+            return Misfit(f"{self.type} tells numbers apart up to {MOST_NUMBER:,}: call classes by names", output=False)
         return None
 
     def classes(self, output: Shape) -> None:
