@@ -1,4 +1,4 @@
-"""The route that looks inside a job's next step: activations, gradients and updates, layer by layer."""
+"""The routes that look inside a job's next step: activations, gradients and updates, and whether they are right."""
 
 import math
 from dataclasses import asdict
@@ -20,20 +20,21 @@ from core.data.errors import InvalidInstance
 from core.jobs.spec import JobSpec
 from core.jobs.states import Keep
 from core.models.checkpoint import Saved, decode
-from core.models.looking import Bounds, look_into
+from core.models.looking import Bounds, check_into, look_into
 from core.nn import inspection
+from core.nn.gradients import LayerCheck
 from core.nn.inspection import LayerLook, Path
 from core.store import checkpoints, jobs
 from core.store.errors import NoSuchJob
-from core.store.tables import Checkpoint
+from core.store.tables import Checkpoint, Job
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 
 MOST_ROWS = 4096
 
 
-class Batch(BaseModel):
-    """Rows to look at the next step with."""
+class Rows(BaseModel):
+    """A batch of rows to look with."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -43,6 +44,11 @@ class Batch(BaseModel):
     targets: list[Any] = Field(
         min_length=1, max_length=MOST_ROWS, description="What the answers should be: numbers, or names of classes."
     )
+
+
+class Batch(Rows):
+    """Rows to look at the next step with."""
+
     arrays: bool = Field(default=False, description="Answer with the numbers themselves too, not summaries alone.")
 
 
@@ -103,33 +109,56 @@ class Look(BaseModel):
     layers: list[SeenLayer] = Field(description="In the order of the forward pass, a composite after its parts.")
 
 
+class CheckedWeight(BaseModel):
+    """The slope of the loss along one random direction of length 1 of an array of weights."""
+
+    backward: float | None = Field(description="By the backward pass; null where it is not finite.")
+    differences: float | None = Field(description="By two forward passes, 1e-5 to either side; null as before.")
+    error: float | None = Field(
+        description="The difference of both, relative to the larger (or to 1e-8): 1e-6 and less is right. More may "
+        "come of a unit such as relu that bends between the two passes; check again with other rows."
+    )
+
+
+class CheckedLayer(BaseModel):
+    """One layer that learns."""
+
+    pointer: str = Field(description="Where it stands in the spec.")
+    type: str
+    weights: dict[str, CheckedWeight]
+
+
+class GradientCheck(BaseModel):
+    """The backward pass held against finite differences, in float64; the job knows nothing of it."""
+
+    step: int = Field(description="The steps behind the checkpoint whose weights were taken.")
+    epoch: int
+    error: float | None = Field(description="The largest of all; null where any is.")
+    layers: list[CheckedLayer] = Field(description="In the order of the plan; those that do not learn are left out.")
+
+
+ERRORS = (
+    NoSuchJob,
+    JobNotTrained,
+    InvalidBody,
+    InvalidInstance,
+    UnsupportedMediaType,
+    BodyTooLarge,
+)
+
+
 @router.post(
     "/jobs/{job_id}/inspect",
     summary="Look inside a job's next step",
-    **operation(
-        NoSuchJob,
-        JobNotTrained,
-        InvalidBody,
-        InvalidInstance,
-        UnsupportedMediaType,
-        BodyTooLarge,
-        answer=Look,
-        body=Batch,
-        examples=BATCHES,
-    ),
+    **operation(*ERRORS, answer=Look, body=Batch, examples=BATCHES),
 )
 def inspect(services: Service, job_id: JobId, body: JsonBody) -> Response:
     """Take the step that would come after its newest checkpoint on these rows, aside, and tell what each layer does."""
     batch = parse(Batch, body)
-    with services.sessions.read() as s:
-        job, posted = jobs.with_spec(s, known(s, job_id))
-        found = checkpoints.of_job(s, job.id)
-    if not found or job.keep is Keep.NONE:
-        raise JobNotTrained(job.id, job.status)
-    checkpoint, saved = _newest(services, found)
+    job, spec, checkpoint, saved = _trained(services, job_id)
     seen = look_into(
         saved,
-        JobSpec.model_validate_json(posted).optimizer,
+        spec.optimizer,
         job.steps or 0,
         batch.instances,
         batch.targets,
@@ -137,6 +166,35 @@ def inspect(services: Service, job_id: JobId, body: JsonBody) -> Response:
         bounds=Bounds(bytes=services.settings.max_memory_bytes),
     )
     return Json(_view(checkpoint, seen))
+
+
+@router.post(
+    "/jobs/{job_id}/check_gradient",
+    summary="Check a job's gradient",
+    **operation(*ERRORS, answer=GradientCheck, body=Rows, examples=BATCHES),
+)
+def check_gradient(services: Service, job_id: JobId, body: JsonBody) -> Response:
+    """Hold the backward pass on these rows against finite differences, for each array of weights, in float64.
+
+    The weights are those of its newest checkpoint, and dropout and its like draw the same numbers in every pass.
+    """
+    rows = parse(Rows, body)
+    _, _, checkpoint, saved = _trained(services, job_id)
+    found = check_into(saved, rows.instances, rows.targets, Bounds(bytes=services.settings.max_memory_bytes))
+    layers = [_checked(layer) for layer in found]
+    errors = [told["error"] for layer in layers for told in layer["weights"].values()]
+    worst = None if None in errors else max(errors)
+    return Json({"step": checkpoint.step, "epoch": checkpoint.epoch, "error": worst, "layers": layers})
+
+
+def _trained(services: Services, job_id: str) -> tuple[Job, JobSpec, Checkpoint, Saved]:
+    """A job, what was posted, and its newest checkpoint."""
+    with services.sessions.read() as s:
+        job, posted = jobs.with_spec(s, known(s, job_id))
+        found = checkpoints.of_job(s, job.id)
+    if not found or job.keep is Keep.NONE:
+        raise JobNotTrained(job.id, job.status)
+    return job, JobSpec.model_validate_json(posted), *_newest(services, found)
 
 
 def _newest(services: Services, found: list[Checkpoint]) -> tuple[Checkpoint, Saved]:
@@ -168,6 +226,22 @@ def _layer(layer: LayerLook) -> dict[str, Any]:
         "weights": {name: asdict(told) for name, told in layer.weights.items()},
         "arrays": {name: array.tolist() for name, array in layer.arrays.items()},
     }
+
+
+def _checked(layer: LayerCheck) -> dict[str, Any]:
+    weights = {
+        name: {
+            "backward": _finite(told.backward),
+            "differences": _finite(told.differences),
+            "error": _finite(told.error),
+        }
+        for name, told in layer.weights.items()
+    }
+    return {"pointer": _pointer(layer.path), "type": layer.type, "weights": weights}
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
 
 
 def _pointer(path: Path) -> str:

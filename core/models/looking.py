@@ -1,14 +1,18 @@
-"""A look inside a training at rest: its next step, taken aside on rows that somebody brings."""
+"""A look inside a training at rest, on rows that somebody brings: its next step, and whether its gradient is right."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from core.data.batch import targets_of
 from core.data.errors import InvalidInstance
 from core.data.targets import Labels
 from core.models.checkpoint import Saved
 from core.models.model import Model
+from core.nn.gradients import LayerCheck, check_layers
 from core.nn.inspection import Look, look
 from core.nn.layers.embedding import NoSuchEmbedding
 from core.nn.losses.kind import Targets
@@ -28,6 +32,8 @@ class Bounds:
     """Memory, by the net's plan."""
     numbers: int = 1_000_000
     """Numbers of all arrays that are asked for together."""
+    operations: int = 20_000_000_000
+    """Floating-point operations of a check: some ten seconds of a core."""
 
 
 def look_into(
@@ -45,27 +51,60 @@ def look_into(
     Raises `InvalidInstance` where a record or a target does not fit, or they are more than the bounds allow.
     """
     model = Model.of(saved, "last")
+    _within(model, len(instances), bounds, arrays=arrays)
+    x, y = _batch(model, instances, targets)
+    state = saved.state()
+    rate = state.rate_factor * optimizer.learning_rate.at(state.step, max(steps, state.step + 1))
+    with _fitting():
+        return look(model.network, model.loss, optimizer, state, x, y, rate=rate, arrays=arrays)
+
+
+def check_into(saved: Saved, instances: Sequence[Any], targets: Sequence[Any], bounds: Bounds) -> list[LayerCheck]:
+    """Hold the gradient of these raw records and targets against finite differences, at the weights as they stand.
+
+    Raises `InvalidInstance` where a record or a target does not fit, or they are more than the bounds allow.
+    """
+    model = Model.of(saved, "last")
+    _within(model, len(instances), bounds, arrays=False, width=8)
+    _soon(model, len(instances), bounds)
+    x, y = _batch(model, instances, targets)
+    weights, statistics = saved.learnt("last")
+    with _fitting(), np.errstate(all="ignore"):
+        return check_layers(model.network, model.loss, x, y, weights, statistics)
+
+
+def _batch(model: Model, instances: Sequence[Any], targets: Sequence[Any]) -> tuple[Any, Any]:
     x, _ = model.features.encode(instances)
     if len(targets) != len(x):
         raise InvalidInstance(0, "/targets", f"has {len(targets)} rows where instances has {len(x)}: give one for each")
-    _within(model, len(x), bounds, arrays=arrays)
-    output = model.network.output_shape
-    y = targets_of(model.target, targets, output[:-1])
-    state = saved.state()
-    rate = state.rate_factor * optimizer.learning_rate.at(state.step, max(steps, state.step + 1))
+    return x, targets_of(model.target, targets, model.network.output_shape[:-1])
+
+
+@contextmanager
+def _fitting() -> Iterator[None]:
+    """What a pass finds wrong with the batch is told of the batch."""
     try:
-        return look(model.network, model.loss, optimizer, state, x, y, rate=rate, arrays=arrays)
+        yield
     except NoSuchEmbedding as error:
         raise InvalidInstance(0, "/instances", str(error)) from None
     except NoAlignment as error:
         raise InvalidInstance(error.rows[0], f"/targets/{error.rows[0]}", str(error)) from None
 
 
-def _within(model: Model, rows: int, bounds: Bounds, *, arrays: bool) -> None:
+def _soon(model: Model, rows: int, bounds: Bounds) -> None:
+    plans = list(model.network.plan.every())
+    passes = 3 + 2 * sum(len(plan.weights) for plan in plans)
+    operations = passes * (rows * sum(plan.flops for plan in plans) + model.network.parameters)
+    if operations > bounds.operations:
+        message = f"takes about {operations:,} operations, and {bounds.operations:,} are allowed: give fewer rows"
+        raise InvalidInstance(0, "/instances", message)
+
+
+def _within(model: Model, rows: int, bounds: Bounds, *, arrays: bool, width: int = 4) -> None:
     parameters, plans = model.network.parameters, list(model.network.plan.every())
     # The step's own arrays, and beside them a copy of each output and of its gradient.
     floats = VECTORS * parameters + sum(3 * rows * plan.floats + plan.scratch for plan in plans)
-    if (wanted := 4 * floats + 2 * _scratch_bytes(model, rows)) > bounds.bytes:  # that of a second pass too
+    if (wanted := width * floats + 2 * _scratch_bytes(model, rows)) > bounds.bytes:  # that of a second pass too
         message = f"takes about {wanted:,} bytes for {rows} rows, and {bounds.bytes:,} are allowed: give fewer rows"
         raise InvalidInstance(0, "/instances", message)
     if arrays and 2 * parameters + rows * sum(plan.floats for plan in plans) > bounds.numbers:

@@ -58,6 +58,7 @@ BODIES = {
     "continue": {"epochs": 1},
     "predictions": {"instances": [[1]]},
     "inspect": {"instances": [[1]], "targets": [2]},
+    "check_gradient": {"instances": [[1]], "targets": [2]},
 }
 """What some operations take, by the last word of their path."""
 

@@ -7,6 +7,7 @@ import pytest
 from api import looks
 from core.models import looking
 from core.models.looking import Bounds
+from core.nn.losses.classes import CrossEntropy as Softmaxed
 from tests.api.conftest import Api
 
 TWO = {"instances": [[1], [2]], "targets": [2, 4]}
@@ -65,6 +66,71 @@ def test_classes_are_told_by_their_names(api: Api, words: str) -> None:
     assert all(layer["arrays"] == {} for layer in look["layers"])
     swapped = seen(api, words, instances=[[0, 1], [1, 0]], targets=["dog", "cat"])
     assert swapped["loss"] != look["loss"]
+
+
+def checked(api: Api, job_id: str, **body: Any) -> dict[str, Any]:
+    return dict(api.client.post(f"/v1/jobs/{job_id}/check_gradient", json=body).raise_for_status().json())
+
+
+def test_a_gradient_is_held_against_the_slope_that_is_there(api: Api, line: str) -> None:
+    before = api.job(line)
+    found = checked(api, line, **TWO)
+    weight = 1 + 0.01 * 2 * 55 / 5
+    slope = abs(2 * (weight - 2) * (1 + 4) / 2)  # of one weight: along it, or against it
+    (layer,) = found["layers"]
+    assert (found["step"], found["epoch"]) == (1, 1)
+    assert (layer["pointer"], layer["type"]) == ("/architecture/layers/0", "dense")
+    kernel = layer["weights"]["kernel"]
+    assert abs(kernel["backward"]) == pytest.approx(slope, rel=1e-6)
+    assert kernel["differences"] == pytest.approx(kernel["backward"], rel=1e-6)
+    assert found["error"] == kernel["error"] < 1e-6
+    assert api.job(line) == before
+
+
+def test_every_layer_that_learns_is_checked_with_chance_and_statistics(api: Api) -> None:
+    layers = [
+        {"type": "dense", "units": 3, "trainable": False},
+        {"type": "dense", "units": 8, "activation": "tanh", "kernel_regularizer": "l2"},
+        {"type": "batch_normalization"},
+        {"type": "dropout", "rate": 0.3},
+        {"type": "residual", "layer": {"type": "dense", "units": 8, "activation": "gelu"}},
+        {"type": "dense", "units": 2},
+    ]
+    job = api.trained(**WORDS | {"architecture": {"layers": layers}})
+    rows = {"instances": [[0, 1], [1, 0], [1, 1]], "targets": ["cat", "dog", "dog"]}
+    found = checked(api, job["id"], **rows)
+    assert [layer["pointer"].removeprefix("/architecture/layers/") for layer in found["layers"]] == [
+        "1", "2", "4/layer", "5",
+    ]  # fmt: skip
+    assert found["error"] < 1e-6
+    assert checked(api, job["id"], **rows) == found
+
+
+def test_a_wrong_gradient_is_told_of_its_layer(api: Api, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = Softmaxed.compare
+
+    def wrong(self: Any, *arguments: Any) -> Any:
+        value, backward, each = right(self, *arguments)
+        return value, lambda: 1.01 * backward(), each
+
+    monkeypatch.setattr(Softmaxed, "compare", wrong)
+    found = checked(api, words, instances=[[0, 1], [1, 0]], targets=["cat", "dog"])
+    assert found["error"] == pytest.approx(0.01, rel=0.02)
+
+
+def test_numbers_that_are_not_finite_have_no_slope(api: Api) -> None:
+    layers = [{"type": "dense", "units": 1, "kernel_initializer": "ones"}]
+    job = api.trained(architecture={"layers": layers}, loss="poisson", training={"epochs": 1})
+    found = checked(api, job["id"], instances=[[3e38], [-3e38]], targets=[1, 1])
+    assert found["error"] is None
+    assert found["layers"][0]["weights"]["kernel"]["differences"] is None
+
+
+def test_a_check_takes_no_more_than_it_may(api: Api, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for bounds in (Bounds(bytes=10), Bounds(bytes=2**30, operations=10)):
+        monkeypatch.setattr(looks, "Bounds", lambda bounds=bounds, **_: bounds)
+        answer = api.client.post(f"/v1/jobs/{words}/check_gradient", json={"instances": [[0, 1]], "targets": ["cat"]})
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/instances")
 
 
 REFUSED: list[tuple[dict[str, Any], str, str]] = [

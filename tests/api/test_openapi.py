@@ -42,7 +42,7 @@ def test_every_route_is_in_it(embedded: Api, document: dict[str, Any]) -> None:
         ("delete", "/v1/jobs/{job_id}"),
         *(
             ("post", f"/v1/jobs/{{job_id}}/{wish}")
-            for wish in ("cancel", "pause", "resume", "continue", "predictions", "inspect")
+            for wish in ("cancel", "pause", "resume", "continue", "predictions", "inspect", "check_gradient")
         ),
         *(("get", f"/v1/jobs/{{job_id}}/{part}") for part in ("metrics", "events", "checkpoints")),
         ("post", "/v1/datasets"),
