@@ -156,8 +156,12 @@ def _list(parts: tuple[Any, ...]) -> str:
     return f"list of {taken(parts[0])};" if parts[1:] == (...,) else f"[{', '.join(map(taken, parts))}]"
 
 
+def _table(parts: tuple[Any, ...]) -> str:
+    return f"object from {taken(parts[0])} to {taken(parts[1])};"
+
+
 FORMS: Mapping[Any, Callable[[tuple[Any, ...]], str]] = MappingProxyType(
-    {Annotated: _bounded, Union: _either, UnionType: _either, Literal: _words, tuple: _list}
+    {Annotated: _bounded, Union: _either, UnionType: _either, Literal: _words, tuple: _list, Mapping: _table}
 )
 """How each form of an annotation reads."""
 

@@ -5,6 +5,7 @@ All of it is computed with integers from the spec and the data's signature: noth
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from itertools import zip_longest
 from typing import Any
 
@@ -32,7 +33,7 @@ from core.nn.mixup import mixed_bytes
 from core.nn.network import Network
 from core.nn.optimizers.newton import Lbfgs
 from core.nn.optimizers.slots import lengths
-from core.nn.optimizers.wrappers import passes
+from core.nn.optimizers.wrappers import passes, patterns
 from core.nn.plan import Plan, ShapeMismatch
 from core.nn.training import Training
 
@@ -123,6 +124,7 @@ def resolve(spec: JobSpec, signature: Signature) -> Resolved:
         *_wrong_metrics(training, metrics, loss, signature),
         *_bits_to_rank(metrics, loss, network.output_shape),
         *_part_of_the_rows(spec, signature),
+        *_patterns_of_nothing(spec, network),
         *_no_mixture(spec, loss),
     ]
     if errors:
@@ -272,6 +274,15 @@ def _every(layer: Layer) -> Iterator[Layer]:
     yield layer
     for _, part in getattr(layer, "inside", list)():
         yield from _every(part)
+
+
+def _patterns_of_nothing(spec: JobSpec, network: Network) -> Iterator[tuple[str, str]]:
+    names = network.names()
+    for place, pattern in patterns(spec.optimizer):
+        if not any(fnmatchcase(name, pattern) for name in names):
+            some = ", ".join(names[:20]) + (", …" if names[20:] else "")
+            steps = (str(step).replace("~", "~0").replace("/", "~1") for step in place)
+            yield "/".join(["/optimizer", *steps]), f"fits none of the weights: there are {some}"
 
 
 def _wrong_metrics(

@@ -43,7 +43,8 @@ class Arena:
 class Run:
     """One pass through a network: where its arrays come from, whether it learns, and its source of chance.
 
-    `shapes` are those of the weights in the order of the flat vector, for what looks at each of them by itself.
+    `shapes` are those of the weights in the order of the flat vector, for what looks at each of them by itself, and
+    `names` say where each stands in the architecture.
 
     `mask` says which steps of the sequences are there, `(batch, steps)`; None: all of them. `Network.forward` begins
     each pass without one; `masking` and an `embedding` with `mask_zero` set it; recurrent layers, pooling and attention
@@ -57,7 +58,7 @@ class Run:
     weights as they stand and with the same draws; both are there for an optimizer that takes more than one pass a step.
     """
 
-    __slots__ = ("again", "empty", "loss", "mask", "rng", "sample_weight", "shapes", "training", "weights")
+    __slots__ = ("again", "empty", "loss", "mask", "names", "rng", "sample_weight", "shapes", "training", "weights")
 
     loss: float
     again: Callable[[], float]
@@ -69,9 +70,11 @@ class Run:
         training: bool,
         rng: np.random.Generator | None = None,
         shapes: tuple[Shape, ...] = (),
+        names: tuple[str, ...] = (),
     ) -> None:
         self.empty = arena.empty
         self.shapes = shapes
+        self.names = names
         self.training = training
         self.rng = rng
         self.mask: Mask | None = None

@@ -118,7 +118,7 @@ def look(
     tapped = Network(_tapped(network.architecture, (), passes), network.input_shape)
     gradient = np.zeros_like(aside.weights)
     views = tapped.views(aside.weights, aside.statistics, gradient)
-    run = Run(Arena(aside.weights.dtype), training=True, rng=aside.rng, shapes=tapped.shapes)
+    run = Run(Arena(aside.weights.dtype), training=True, rng=aside.rng, shapes=network.shapes, names=network.names())
     with np.errstate(all="ignore"):
         targets = loss.encode(targets, network.output_shape)
         draws = aside.rng.bit_generator.state

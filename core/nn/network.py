@@ -37,6 +37,10 @@ class Network:
         self.shapes = tuple(w.shape for plan in self.plan.every() for w in plan.weights.values())
         self.regularized = any(w.regularizer for plan in self.plan.every() for w in plan.weights.values())
 
+    def names(self) -> tuple[str, ...]:
+        """Where each weight stands in the architecture, in the order of the flat vector: `layers/0/kernel`."""
+        return tuple(_names(self.architecture, self.plan, ""))
+
     def initialize(self, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> tuple[Array, Array]:
         """The first weights `(parameters,)`, drawn in the order of the plan, and the first statistics `(measured,)`."""
         weights: Array = np.empty(self.parameters, dtype)
@@ -121,6 +125,14 @@ class Network:
     def _each_weight(self, vector: Array) -> Iterator[tuple[Array, Weight]]:
         wanted = [weight for plan in self.plan.every() for weight in plan.weights.values()]
         return zip(_cut(vector, self.shapes), wanted, strict=True)
+
+
+def _names(layer: Any, plan: Plan, place: str) -> Iterator[str]:
+    yield from (place + name for name in plan.weights)
+    inside = list(getattr(layer, "inside", list)())
+    for position, inner in enumerate(plan.parts):  # a layer that is repeated has more parts than places
+        path, part = inside[min(position, len(inside) - 1)]
+        yield from _names(part, inner, place + "".join(f"{step}/" for step in path))
 
 
 def _cut(vector: Array, shapes: Iterable[Shape]) -> Iterator[Any]:

@@ -136,6 +136,7 @@ class Learner:
         self.rows = len(data.x)
         self.steps = training.steps(self.rows)
         self.metrics = training.metrics or ()
+        self.names = network.names()
         self.gradient: Array = np.zeros_like(state.weights)
         self.views = network.views(state.weights, state.statistics, self.gradient)
         self.frozen = [(view, view.copy()) for view in network.frozen(state.weights)]
@@ -241,7 +242,8 @@ class Learner:
 
     def _an_arena(self) -> tuple[Arena, Run]:
         arena = Arena(self.state.weights.dtype)
-        return arena, Run(arena, training=True, rng=self.state.rng, shapes=self.network.shapes)
+        shapes, names = self.network.shapes, self.names
+        return arena, Run(arena, training=True, rng=self.state.rng, shapes=shapes, names=names)
 
     def _checked(self, loss: float, x: Array) -> float:
         """The loss with its penalties, if it and the gradient are finite."""

@@ -6,11 +6,14 @@ The union of all optimizers stands here, since a wrapper may hold any of them.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import numpy as np
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 from core.nn.arena import Run
 from core.nn.arrays import Array
@@ -136,11 +139,13 @@ class GradientNoise:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WeightDecay:
-    """Takes a share off every weight before another optimizer steps (Loshchilov & Hutter 2019, eq. 1)."""
+    """Takes a share off the weights before another optimizer steps (Loshchilov & Hutter 2019, eq. 1)."""
 
     type: Literal["weight_decay"] = "weight_decay"
     weight_decay: Annotated[float, Ge(0)]
     """The share, in learning rates."""
+    weights: Annotated[tuple[str, ...], MinLen(1)] | None = None
+    """Off which weights, by patterns of their places, such as `*/kernel` or `layers/0/*`; left out: off all."""
     optimizer: Inner
     """What steps then."""
 
@@ -155,8 +160,48 @@ class WeightDecay:
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
         """`w ← w − η · λ · w`, then the inner step."""
-        decay(weights, rate * self.weight_decay)
+        if self.weights is None:
+            decay(weights, rate * self.weight_decay)
+        else:
+            chosen = factors(tuple((pattern, 1.0) for pattern in self.weights), run.names, 0.0)
+            for (w,), of_these in zip(each_weight(run, weights), chosen, strict=True):
+                decay(w, rate * self.weight_decay * of_these)
         self.optimizer.update(weights, gradient, slots, step, rate, run)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LearningRateMultipliers:
+    """Learning rates of their own for some layers: each moves by its multiple of another optimizer's step.
+
+    With lower rates for lower layers it is discriminative fine-tuning (Howard & Ruder 2018, section 3.2).
+    """
+
+    type: Literal["learning_rate_multipliers"] = "learning_rate_multipliers"
+    multipliers: Annotated[Mapping[str, Annotated[float, Ge(0)]], MinLen(1)]
+    """The multiple by a pattern of the weights' places, such as `layers/0/*`; the first that fits counts, else 1."""
+    optimizer: Inner
+    """What steps."""
+
+    @property
+    def learning_rate(self) -> Schedule:
+        """The inner optimizer's."""
+        return self.optimizer.learning_rate
+
+    def slots(self) -> Starts:
+        """The inner optimizer's."""
+        return self.optimizer.slots()
+
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+        """`w ← w + m · Δw`, where Δw is the inner step."""
+        before = run.empty(weights.shape)
+        np.copyto(before, weights)
+        self.optimizer.update(weights, gradient, slots, step, rate, run)
+        chosen = factors(tuple(self.multipliers.items()), run.names, 1.0)
+        for (w, b), multiplier in zip(each_weight(run, weights, before), chosen, strict=True):
+            if multiplier != 1:
+                np.subtract(w, b, out=w)
+                np.multiply(w, multiplier, out=w)
+                np.add(w, b, out=w)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -305,6 +350,23 @@ def passes(optimizer: Optimizer) -> int:
     return optimizer.passes if isinstance(optimizer, SharpnessAware | Lbfgs) else 1
 
 
+@lru_cache(maxsize=256)
+def factors(patterns: tuple[tuple[str, float], ...], names: tuple[str, ...], otherwise: float) -> tuple[float, ...]:
+    """For each name what the first pattern that fits it says: `*` is for any part of it."""
+    return tuple(next((said for one, said in patterns if fnmatchcase(name, one)), otherwise) for name in names)
+
+
+def patterns(optimizer: Optimizer) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Each pattern of weights in an optimizer and those that it is around, with its place in it."""
+    if isinstance(optimizer, WeightDecay):
+        yield from ((("weights", position), pattern) for position, pattern in enumerate(optimizer.weights or ()))
+    elif isinstance(optimizer, LearningRateMultipliers):
+        yield from ((("multipliers", pattern), pattern) for pattern in optimizer.multipliers)
+    inner = getattr(optimizer, "optimizer", None)
+    if inner is not None:
+        yield from ((("optimizer", *place), pattern) for place, pattern in patterns(inner))
+
+
 _INNER = "inner."
 
 
@@ -323,6 +385,7 @@ Wrapper: TypeAlias = (
     | ClipByValue
     | GradientNoise
     | WeightDecay
+    | LearningRateMultipliers
     | GradientAccumulation
     | ExponentialMovingAverage
     | Lookahead

@@ -128,6 +128,35 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
         "invalid_spec",
         "lbfgs steps by all rows at once: let it be at least 4",
     ),
+    (
+        {
+            "optimizer": {
+                "type": "clip_by_norm",
+                "max_norm": 1,
+                "optimizer": {
+                    "type": "weight_decay",
+                    "weight_decay": 0.1,
+                    "weights": ["*/kernel", "layers/7/*"],
+                    "optimizer": "adam",
+                },
+            }
+        },
+        "/optimizer/optimizer/weights/1",
+        "invalid_spec",
+        "fits none of the weights: there are layers/0/kernel, layers/0/bias",
+    ),
+    (
+        {
+            "optimizer": {
+                "type": "learning_rate_multipliers",
+                "multipliers": {"kernel/*": 2},
+                "optimizer": "adam",
+            }
+        },
+        "/optimizer/multipliers/kernel~1*",
+        "invalid_spec",
+        "fits none of the weights",
+    ),
     *(
         (
             {"data": WORDS, "layers": [dense(2)], "loss": loss, "training": MIXED},

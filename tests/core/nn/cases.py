@@ -419,6 +419,8 @@ OPTIMIZERS: list[Optimizer] = [
     wrappers.SharpnessAware(rho=0.2, optimizer=moments.Adam()),
     wrappers.GradientNoise(eta=0.1, optimizer=PLAIN),
     wrappers.WeightDecay(weight_decay=0.1, optimizer=PLAIN),
+    wrappers.WeightDecay(weight_decay=0.1, weights=("*/kernel",), optimizer=moments.Adam()),
+    wrappers.LearningRateMultipliers(multipliers={"*/bias": 0.5, "layers/0/*": 2.0}, optimizer=moments.Adam()),
     wrappers.GradientAccumulation(steps=3, optimizer=moments.Adam()),
     wrappers.ExponentialMovingAverage(momentum=0.8, overwrite_frequency=4, optimizer=moments.Adam()),
     wrappers.Lookahead(

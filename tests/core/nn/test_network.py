@@ -36,6 +36,23 @@ def test_a_plan_says_what_is_emitted(case: LayerCase) -> None:
     assert len(weights) == network.parameters
 
 
+@pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.layer.type)
+def test_every_weight_has_a_name(case: LayerCase) -> None:
+    network = Network(sequential(case.layer), case.input_shape)
+    names = network.names()
+    assert len(names) == len(network.shapes)
+    assert all(name.startswith("layers/0/") for name in names)
+
+
+def test_a_weight_is_named_by_its_place() -> None:
+    inner = sequential(Dense(units=3), Repeat(layer=Dense(units=3, use_bias=False), n=2))
+    network = Network(sequential(Residual(layer=inner), BatchNormalization()), (3,))
+    inside = "layers/0/layer/layers"
+    assert network.names() == (
+        f"{inside}/0/kernel", f"{inside}/0/bias", *[f"{inside}/1/layer/kernel"] * 2, "layers/1/gamma", "layers/1/beta",
+    )  # fmt: skip
+
+
 def a_step_of(case: LayerCase, rows: int) -> tuple[Network, Arena, Any]:
     """The layer alone, its memory, and a function that takes a step of it."""
     network = Network(sequential(case.layer), case.input_shape)

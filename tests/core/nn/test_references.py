@@ -99,13 +99,18 @@ OPTIMIZERS: list[tuple[Optimizer, str, dict[str, Any]]] = [
 
 
 def descend(
-    optimizer: Optimizer, gradient_at: Any, start: Array, steps: int = STEPS, shapes: tuple[Any, ...] = ()
+    optimizer: Optimizer,
+    gradient_at: Any,
+    start: Array,
+    steps: int = STEPS,
+    shapes: tuple[Any, ...] = (),
+    names: tuple[str, ...] = (),
 ) -> Array:
     """Where an optimizer comes to from `start`."""
     weights = start.copy()
     slots = first_slots(optimizer.slots(), shapes or (weights.shape,), weights.dtype)
     for step in range(steps):
-        run = Run(Arena(start.dtype), training=True, shapes=shapes)
+        run = Run(Arena(start.dtype), training=True, shapes=shapes, names=names)
         at = optimizer.learning_rate.at(step, STEPS)
         optimizer.update(weights, gradient_at(weights), slots, step, at, run)
     return weights
@@ -129,6 +134,56 @@ def test_an_optimizer_goes_where_torch_goes(
         stepper.step()
     torch.set_default_dtype(torch.float32)
     np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=tolerance, atol=tolerance)
+
+
+GROUPED: list[tuple[Optimizer, str, list[dict[str, Any]]]] = [
+    (
+        wrappers.WeightDecay(weight_decay=0.1, weights=("*/kernel",), optimizer=moments.Adam(learning_rate=rate(0.01))),
+        "AdamW",
+        [{"weight_decay": 0.1}, {"weight_decay": 0.0}],
+    ),
+    (
+        wrappers.LearningRateMultipliers(
+            multipliers={"*/bias": 0.25, "layers/*": 2.0}, optimizer=moments.AdamW(learning_rate=rate(0.01))
+        ),
+        "AdamW",
+        [{"weight_decay": 0.004, "lr": 0.02}, {"weight_decay": 0.004, "lr": 0.0025}],
+    ),
+    (
+        wrappers.LearningRateMultipliers(
+            multipliers={"*/bias": 0.0},
+            optimizer=descent.StochasticGradientDescent(learning_rate=rate(0.01), momentum=0.9),
+        ),
+        "SGD",
+        [{"momentum": 0.9}, {"momentum": 0.9, "lr": 0.0}],
+    ),
+]
+"""Wrappers that treat a kernel of 24 and a bias of 16 unlike, and PyTorch's groups of parameters that do the same."""
+
+
+@pytest.mark.parametrize(("optimizer", "name", "groups"), GROUPED, ids=lambda v: getattr(v, "type", ""))
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 1e-5)], ids=["64", "32"])
+def test_layers_of_their_own_go_where_torchs_groups_go(
+    torch: Any, optimizer: Optimizer, name: str, groups: list[dict[str, Any]], dtype: Any, tolerance: float
+) -> None:
+    rng = np.random.default_rng(0)
+    curve = rng.standard_normal((40, 40))
+    bowl = (curve @ curve.T / 40 + np.eye(40)).astype(dtype)
+    start = rng.standard_normal(40).astype(dtype)
+    names = ("layers/0/kernel", "layers/0/bias")
+    ours = descend(optimizer, lambda w: bowl @ w - 1, start, shapes=((4, 6), (16,)), names=names)
+    parts = [torch.nn.Parameter(torch.from_numpy(part.copy())) for part in (start[:24], start[24:])]
+    more = {"eps": 1e-7} if name == "AdamW" else {}
+    given = [{"params": [part], "lr": 0.01} | group for part, group in zip(parts, groups, strict=True)]
+    stepper = getattr(torch.optim, name)(given, **more)
+    torch.set_default_dtype(parts[0].dtype)
+    for _ in range(STEPS):
+        slope = torch.from_numpy(bowl) @ torch.cat([part.detach() for part in parts]) - 1
+        parts[0].grad, parts[1].grad = slope[:24].clone(), slope[24:].clone()
+        stepper.step()
+    torch.set_default_dtype(torch.float32)
+    theirs = torch.cat([part.detach() for part in parts]).numpy()
+    np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
 
 
 def by_the_paper_lion(g: Array, w: Array, m: Array, step: int) -> tuple[Array, Array]:
