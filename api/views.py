@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, Field
 
@@ -23,6 +23,9 @@ def at(microseconds: int) -> str:
 def at_or_none(microseconds: int | None) -> str | None:
     """The same where there is a time."""
     return None if microseconds is None else at(microseconds)
+
+
+Split: TypeAlias = Literal["train", "validation"]
 
 
 class Progress(BaseModel):
@@ -87,6 +90,10 @@ class JobStory(JobSummary):
     """A job with all its changes of status."""
 
     transitions: list[Transition]
+    confusion_matrix: dict[Split, list[list[int]]] | None = Field(
+        description="Where that metric is asked for, of the last epoch: how many rows of each class (row by row) were "
+        "said to be of each (column by column), in the order that the probabilities of a prediction have."
+    )
 
 
 class Job(JobStory):
@@ -233,7 +240,7 @@ def summary(job: tables.Job) -> dict[str, Any]:
         "status": job.status,
         "stop_reason": job.stop_reason,
         "progress": progress(job),
-        "latest": {name: _finite(value) for name, value in (job.latest or {}).items()},
+        "latest": {name: _finite(value) for name, value in (job.latest or {}).items() if name != tables.TABLES},
         "best": {**job.best, "value": _finite(job.best["value"])} if job.best else None,
         "weights_sha256": job.weights_sha256,
         "error": job.error,
@@ -252,10 +259,19 @@ def summary(job: tables.Job) -> dict[str, Any]:
     }
 
 
+def _confusion(job: tables.Job) -> dict[Split, list[list[int]]] | None:
+    kept = (job.latest or {}).get(tables.TABLES, {})
+    found: dict[Split, Any] = {
+        "train": kept.get("confusion_matrix"),
+        "validation": kept.get("val_confusion_matrix"),
+    }
+    return {split: table for split, table in found.items() if table} or None
+
+
 def job_json(job: tables.Job, transitions: Sequence[tables.Transition], spec: str) -> str:
     """A `Job` as JSON. The spec is spliced in as the text that it is: it can be megabytes, and needs no reading."""
     story = [Transition(status=one.status, at=at(one.at), actor=one.actor, message=one.message) for one in transitions]
-    told = JobStory(**summary(job), transitions=story).model_dump_json()
+    told = JobStory(**summary(job), transitions=story, confusion_matrix=_confusion(job)).model_dump_json()
     return f'{told[:-1]},"spec":{spec}}}'
 
 

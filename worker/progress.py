@@ -9,9 +9,11 @@ from time import monotonic
 from typing import Any
 
 from core.jobs.rows import Cadence, Row
+from core.nn.metrics.kind import Table
 from core.nn.state import State
 from core.nn.training import Epoch, Step
 from core.store.events import LogRow, MetricRow
+from core.store.tables import TABLES
 from worker.held import Work
 
 SECOND = 1_000_000
@@ -78,6 +80,7 @@ class Progress:
         self._recorded = recorded
         self._stored = stored
         self.latest: dict[str, float] = {}
+        self.tables: dict[str, Table] = {}
         self._last: Step | Epoch | None = None
         self._runtime_before = runtime
         self._began_at = monotonic()
@@ -120,7 +123,7 @@ class Progress:
         return {
             "epoch": self._last.epoch,
             "step": self._last.step,
-            "latest": dict(self.latest),
+            "latest": {**self.latest, TABLES: self.tables} if self.tables else dict(self.latest),
             "best": asdict(best) if best else None,
             "runtime": self.seconds * SECOND,
         }
@@ -143,6 +146,7 @@ class Progress:
         epoch = next((item for item in reversed(fresh) if isinstance(item, Epoch)), None)
         if epoch is not None:
             self.latest |= epoch.metrics
+            self.tables |= epoch.tables
         if isinstance(self._last, Step):
             self.latest["loss"] = self._last.loss
         self.latest["learning_rate"] = self._last.learning_rate

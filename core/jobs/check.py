@@ -28,6 +28,7 @@ from core.nn.losses.numbers import MeanSquaredError, OfNumber
 from core.nn.losses.pairs import OfPairs
 from core.nn.losses.sequences import Ctc
 from core.nn.metrics import USUAL, Metric
+from core.nn.metrics.labels import ConfusionMatrix
 from core.nn.metrics.ranks import OfRanks, kept_bytes
 from core.nn.mixup import mixed_bytes
 from core.nn.network import Network
@@ -36,6 +37,9 @@ from core.nn.optimizers.slots import lengths
 from core.nn.optimizers.wrappers import passes, patterns
 from core.nn.plan import Plan, ShapeMismatch
 from core.nn.training import Training
+
+TABULATED = 100
+"""Classes of which a job's row may hold a table."""
 
 
 class InvalidSpec(ValueError):
@@ -122,7 +126,7 @@ def resolve(spec: JobSpec, signature: Signature) -> Resolved:
     errors = [
         *_applied_twice(spec.architecture, loss),
         *_wrong_metrics(training, metrics, loss, signature),
-        *_bits_to_rank(metrics, loss, network.output_shape),
+        *_one_class_a_row(metrics, loss, network.output_shape),
         *_part_of_the_rows(spec, signature),
         *_patterns_of_nothing(spec, network),
         *_no_mixture(spec, loss),
@@ -239,11 +243,14 @@ def _applied_twice(architecture: Sequential, loss: Loss) -> Iterator[tuple[str, 
         yield pointer, f"{loss.type} applies {ends_with} itself: leave the last activation out"
 
 
-def _bits_to_rank(metrics: tuple[Metric, ...], loss: Loss, output: Shape) -> Iterator[tuple[str, str]]:
-    """What ranks rows needs one class a row; several units of these losses say each for itself whether they hold."""
+def _one_class_a_row(metrics: tuple[Metric, ...], loss: Loss, output: Shape) -> Iterator[tuple[str, str]]:
+    """What ranks or tabulates rows needs one class a row; several units of some losses say each for itself whether."""
     for position, metric in enumerate(metrics):
-        if isinstance(metric, OfRanks) and isinstance(loss, OfBits) and output[-1:] != (1,):
-            message = f"{metric.type} ranks rows of one class each, and {loss.type} has {output} of them: leave it out"
+        if isinstance(metric, OfRanks | ConfusionMatrix) and isinstance(loss, OfBits) and output[-1:] != (1,):
+            message = f"{metric.type} is of rows of one class each, and {loss.type} has {output} of them: leave it out"
+            yield f"/training/metrics/{position}", message
+        if isinstance(metric, ConfusionMatrix) and output[-1] > TABULATED:
+            message = f"confusion_matrix is for {TABULATED} classes at most, and there are {output[-1]}: leave it out"
             yield f"/training/metrics/{position}", message
 
 

@@ -6,9 +6,10 @@ Training is a generator. At every yield its state is whole: what it goes on from
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple
+from types import MappingProxyType
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
@@ -21,13 +22,16 @@ from core.nn.data import Data
 from core.nn.inspection import Path, first_nonfinite, look, measures
 from core.nn.losses import Loss
 from core.nn.metrics import Metric
-from core.nn.metrics.kind import Sums, nothing
+from core.nn.metrics.kind import Sums, Table, nothing
+from core.nn.metrics.labels import ConfusionMatrix
 from core.nn.mixup import Mixup
 from core.nn.network import Network
 from core.nn.optimizers.slots import FLUSH_STEPS, flush
 from core.nn.optimizers.wrappers import Optimizer, passes
 from core.nn.state import Best, State
 from core.nn.stopping import Convergence, EarlyStopping, ReduceLrOnPlateau, TargetMetric, better
+
+Measured = TypeVar("Measured")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,6 +93,8 @@ class Epoch(NamedTuple):
     metrics: dict[str, float]
     learning_rate: float
     stop: str | None
+    tables: Mapping[str, Table] = MappingProxyType({})
+    """What of the metrics is no single number."""
 
 
 class Diverged(ArithmeticError):
@@ -182,9 +188,13 @@ class Learner:
     def end_epoch(self) -> Epoch:
         """Measure, keep the best weights, and see whether it is enough."""
         state = self.state
-        metrics = self._values(state.sums, self.rows)
+        metrics, tables = self._values(state.sums, self.rows), self._tables(state.sums)
         state.sums = {}
-        metrics |= self._validate()
+        if self.x_validation is not None:
+            sums = self._validate(self.x_validation)
+            metrics |= _validated(self._values(sums, len(self.x_validation)))
+            metrics["val_loss"] += self.network.penalty(state.weights)
+            tables |= _validated(self._tables(sums))
         state.epoch += 1
         metrics |= self._looked()
         state.position = 0
@@ -197,7 +207,7 @@ class Learner:
             np.copyto(state.statistics, state.best_statistics)
         rate = state.rate_factor * self.optimizer.learning_rate.at(max(state.step - 1, 0), self.steps)
         self._lower_rate(metrics)
-        return Epoch(state.step, state.epoch, metrics, rate, state.stop)
+        return Epoch(state.step, state.epoch, metrics, rate, state.stop, tables)
 
     def _looked(self) -> dict[str, float]:
         """What a look inside the next step measures, where one is wanted after this epoch; the step is not taken."""
@@ -315,24 +325,26 @@ class Learner:
         found = {metric.type: (metric, sums[metric.type]) for metric in self.metrics}
         return loss | {name: metric.value(own) if any(own) else 0.0 for name, (metric, own) in found.items()}
 
-    def _validate(self) -> dict[str, float]:
-        if self.x_validation is None:
-            return {}
+    def _tables(self, sums: dict[str, Sums]) -> dict[str, Table]:
+        """What the metrics that are more than a number have gathered; nothing where none of the steps is there."""
+        tabled = [metric for metric in self.metrics if isinstance(metric, ConfusionMatrix)]
+        return {metric.type: metric.table(sums[metric.type]) for metric in tabled if any(sums[metric.type])}
+
+    def _validate(self, x: Array) -> dict[str, Sums]:
+        """What is gathered over the rows `x` that are kept back."""
         state = self.state
         sums: dict[str, Sums] = {}
         views = self.network.views(state.weights, state.statistics)
         portion = self.network.portion
-        for start in range(0, len(self.x_validation), portion):
+        for start in range(0, len(x), portion):
             part = slice(start, start + portion)
             run = inference(state.weights.dtype)
             run.sample_weight = None if self.sample_weight_validation is None else self.sample_weight_validation[part]
-            outputs, _ = self.network.forward(self.x_validation[part], views, run)
+            outputs, _ = self.network.forward(x[part], views, run)
             targets: Any = self.y_validation
             loss, _ = self.loss.forward(outputs, targets[part], run)
             self._measure(sums, loss, outputs, targets[part], run)
-        found = self._values(sums, len(self.x_validation))
-        found["loss"] += self.network.penalty(state.weights)
-        return {f"val_{name}": value for name, value in found.items()}
+        return sums
 
     def _keep_best(self, metrics: dict[str, float]) -> None:
         state, early = self.state, self.training.early_stopping
@@ -381,3 +393,8 @@ class Learner:
         if training.early_stopping and state.waited >= max(training.early_stopping.patience, 1):
             return "early_stopped"
         return "epochs_completed" if state.epoch >= training.epochs else None
+
+
+def _validated(measured: dict[str, Measured]) -> dict[str, Measured]:
+    """The same by the names of what is measured on the rows that are kept back."""
+    return {f"val_{name}": value for name, value in measured.items()}

@@ -8,6 +8,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from core.jobs.states import Keep, Request, Status, StopReason
 
+TABLES = "tables"
+"""Where a job's newest metrics hold those that are no single number."""
+
 
 class Base(DeclarativeBase):
     """What all tables share: the names of their constraints, and which type of column a type of value has."""
@@ -91,7 +94,7 @@ class Job(Base):
     step: Mapped[int]
     steps: Mapped[int | None]
     latest: Mapped[dict[str, Any] | None]
-    """The newest value of each metric; one that is not finite stands as its word."""
+    """The newest value of each metric; one that is not finite stands as its word. What is a table is under `TABLES`."""
     best: Mapped[dict[str, Any] | None]
     weights_sha256: Mapped[str | None] = mapped_column(String(64))
     runtime: Mapped[float]

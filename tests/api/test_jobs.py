@@ -288,3 +288,25 @@ def test_a_key_is_plain_text(client: TestClient, key: bytes) -> None:
     problem = client.post("/v1/jobs", json=LINE, headers={b"Idempotency-Key": key})
     assert problem.status_code == 422
     assert problem.json()["errors"][0]["parameter"] == "Idempotency-Key"
+
+
+def test_a_confusion_matrix_is_shown_with_its_job(api: Api) -> None:
+    x = [[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]] * 5
+    y = ["cat", "dog", "owl", "owl"] * 5
+    job = api.trained(
+        data={"type": "inline", "x": x, "y": y, "validation": {"fraction": 0.25, "stratify": True}},
+        architecture={"layers": [{"type": "dense", "units": 16, "activation": "relu"}, {"type": "dense", "units": 3}]},
+        optimizer={"type": "adam", "learning_rate": 0.05},
+        training={"epochs": 60, "batch_size": 4, "seed": 1, "metrics": ["accuracy", "confusion_matrix"]},
+    )
+    shown = api.job(job["id"])
+    tables = shown["confusion_matrix"]
+    assert [sum(map(sum, tables[split])) for split in ("train", "validation")] == [15, 5]
+    assert [sum(row) for row in tables["validation"]] == [1, 1, 3]
+    right = sum(tables["train"][place][place] for place in range(3))
+    assert shown["latest"]["accuracy"] == pytest.approx(right / 15)
+    assert shown["latest"]["confusion_matrix"] == pytest.approx(1 - right / 15)
+    assert "tables" not in shown["latest"]
+    listed = api.client.get("/v1/jobs").json()["items"][0]
+    assert "confusion_matrix" not in listed
+    assert api.trained()["confusion_matrix"] is None

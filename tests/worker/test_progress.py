@@ -61,6 +61,14 @@ def test_columns_tell_the_newest_of_each_metric() -> None:
     assert columns["runtime"] >= 3 * SECOND
 
 
+def test_a_table_stands_beside_the_numbers_until_the_next() -> None:
+    progress = a_progress()
+    progress.items += [Epoch(1, 1, {"loss": 9.0}, 0.1, None, {"confusion_matrix": [[1, 0], [2, 3]]}), a_step(2, 4.0)]
+    progress.collect()
+    latest = progress.columns()["latest"]
+    assert latest == {"loss": 4.0, "learning_rate": 0.1, "tables": {"confusion_matrix": [[1, 0], [2, 3]]}}
+
+
 def test_work_is_counted_once() -> None:
     progress = a_progress()
     progress.items += [a_step(1), a_step(2), a_step(3)]

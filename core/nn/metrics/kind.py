@@ -10,6 +10,9 @@ from core.nn.arrays import Array
 Sums: TypeAlias = "array[float]"
 """What a metric has gathered: `width` numbers that begin at zero, or, where that is 0, as many as it finds it needs."""
 
+Table: TypeAlias = list[list[int]]
+"""Counts by row and column."""
+
 
 def nothing(width: int) -> Sums:
     """So many zeros, in float64."""

@@ -1,5 +1,6 @@
 """How often the likeliest class is the true one."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
@@ -9,7 +10,7 @@ from annotated_types import Ge, Gt
 
 from core.nn.arrays import Array
 from core.nn.losses.kind import Predicts
-from core.nn.metrics.kind import Sums, nothing, true_classes
+from core.nn.metrics.kind import Sums, Table, nothing, true_classes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,11 +151,47 @@ class IntersectionOverUnion:
         return _mean_over_classes(sums, lambda right, said, true: right / (said + true - right))
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConfusionMatrix:
+    """How often rows of each class are said to be of each: a table, kept beside the numbers of the last epoch.
+
+    As one number it is the share of rows off its diagonal, the error rate.
+    """
+
+    type: Literal["confusion_matrix"] = "confusion_matrix"
+    predicts: ClassVar[Predicts] = "classes"
+    ascends: ClassVar[bool] = False
+    width: ClassVar[int] = 0
+
+    def add(self, sums: Sums, outputs: Array, targets: Array) -> None:
+        """Logits and targets as for accuracy."""
+        classes = max(outputs.shape[-1], 2)
+        if not sums:
+            sums.extend(nothing(classes * classes))
+        places = true_classes(targets) * classes + _said(outputs)
+        np.frombuffer(sums)[:] += np.bincount(places, minlength=classes * classes)
+
+    def value(self, sums: Sums) -> float:
+        """Between 0 and 1."""
+        table = np.array(self.table(sums))
+        return 1 - float(np.trace(table) / table.sum())
+
+    def table(self, sums: Sums) -> Table:
+        """Row by row the true classes, column by column those that were said, in the order of their numbers."""
+        classes = math.isqrt(len(sums))
+        counts: Table = np.frombuffer(sums).astype(int).reshape(classes, classes).tolist()
+        return counts
+
+
+def _said(outputs: Array) -> Any:
+    """The likeliest classes `(rows,)` by logits `(rows, classes)`, or `(rows, 1)` of two."""
+    return (outputs[:, 0] > 0).astype(np.intp) if outputs.shape[-1] == 1 else outputs.argmax(axis=-1)
+
+
 def _count(sums: Sums, outputs: Array, targets: Array) -> None:
     """For each class in turn: how often it was rightly said, said, and true."""
     classes = max(outputs.shape[-1], 2)
-    said = (outputs[:, 0] > 0).astype(np.intp) if outputs.shape[-1] == 1 else outputs.argmax(axis=-1)
-    true = true_classes(targets)
+    said, true = _said(outputs), true_classes(targets)
     if not sums:
         sums.extend(nothing(3 * classes))
     for turn, kind in enumerate((true[said == true], said, true)):
@@ -169,4 +206,6 @@ def _mean_over_classes(sums: Sums, score: Callable[[float, float, float], float]
     return sum(scores) / len(scores) if scores else 0.0
 
 
-OfLabels: TypeAlias = Accuracy | TopKCategoricalAccuracy | Precision | Recall | FBeta | IntersectionOverUnion
+OfLabels: TypeAlias = (
+    Accuracy | TopKCategoricalAccuracy | Precision | Recall | FBeta | IntersectionOverUnion | ConfusionMatrix
+)

@@ -120,7 +120,18 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
         },
         "/training/metrics/1",
         "invalid_spec",
-        "ranks rows of one class each",
+        "of rows of one class each",
+    ),
+    (
+        {
+            "data": {**WORDS, "y": [0, 1, 0, 1]},
+            "layers": [dense(101)],
+            "loss": "cross_entropy",
+            "training": {"metrics": ["confusion_matrix"]},
+        },
+        "/training/metrics/0",
+        "invalid_spec",
+        "for 100 classes at most",
     ),
     (
         {"optimizer": "lbfgs", "training": {"batch_size": 3}},

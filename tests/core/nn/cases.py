@@ -523,6 +523,8 @@ METRICS: list[tuple[Metric, list[Any], list[Any], float]] = [  # outputs, target
     (labels.FBeta(beta=2), [[1], [2], [3], [-1], [-1]], [[0], [1], [1], [1], [1]], 10 / 19),
     (labels.IntersectionOverUnion(), [[2, 1, 0], [0, 1, 2], [3, 0, 0], [0, 9, 1]], [0, 2, 1, 1], 2 / 3),
     (labels.IntersectionOverUnion(), [[1], [2], [3], [-1]], [[0], [1], [1], [1]], 1 / 2),
+    (labels.ConfusionMatrix(), [[2, 1, 0], [0, 1, 2], [3, 0, 0], [0, 9, 1]], [0, 2, 1, 1], 1 / 4),
+    (labels.ConfusionMatrix(), [[1], [2], [3], [-1]], [[0], [1], [1], [1]], 1 / 2),
     (chances.LogLoss(), [[0], [0], [np.log(3)]], [[0], [1], [1]], (2 * np.log(2) - np.log(0.75)) / 3),
     (chances.LogLoss(), [[0, np.log(3)], [0, 0]], [[0.5, 0.5], [0, 1]], (-np.log(3 / 16) / 2 + np.log(2)) / 2),
     (chances.Perplexity(), [[1, 1, 1, 1], [2, 2, 2, 2]], [0, 3], 4),

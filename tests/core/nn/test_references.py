@@ -790,7 +790,8 @@ def test_metrics_are_scikit_learns() -> None:
         missing("sklearn", error)
     rng = np.random.default_rng(8)
     classes = 7
-    logits, true = rng.standard_normal((200, classes)), rng.integers(0, classes - 2, 200)
+    logits: Any = rng.standard_normal((200, classes))
+    true: Any = rng.integers(0, classes - 2, 200)
     logits[:, -1] = -9  # a class that is neither said nor true
     said = logits.argmax(axis=1)
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
@@ -835,6 +836,10 @@ def test_metrics_are_scikit_learns() -> None:
         for start in range(0, 200, 33):
             metric.add(sums, outputs[start : start + 33], targets[start : start + 33])
         assert metric.value(sums) == pytest.approx(value), metric
+    matrix, sums = labels.ConfusionMatrix(), nothing(0)
+    for start in range(0, 200, 33):
+        matrix.add(sums, logits[start : start + 33], true[start : start + 33])
+    assert matrix.table(sums) == theirs.confusion_matrix(true, said, labels=range(classes)).tolist()
 
 
 @pytest.mark.parametrize("columns", [1, 2, 5])
