@@ -22,12 +22,12 @@ from benchmarks import (
 )
 from benchmarks.machine import busy, described
 from benchmarks.outcome import Missing, Outcome
-from benchmarks.tasks import digits, language, scripts, speech, tabular
+from benchmarks.tasks import curves, digits, language, numbers, scripts, speech, tabular
 
 RESULTS = Path(__file__).parent / "results.md"
 SPEED = (steps, forward, classifier, startup, running, latency, prediction, memory, peak, listeners, stored)
 """`stored` last, since it writes a million rows: after it listeners on SQLite heard within 1.6 s, without it 0.25."""
-TASKS = (digits, tabular, scripts, speech, language)
+TASKS = (digits, tabular, curves, scripts, speech, numbers, language)
 MEASURES: Mapping[str, Callable[[], Iterator[Outcome]]] = MappingProxyType(
     {module.__name__.rpartition(".")[2]: module.measure for module in (*SPEED, *TASKS)}
 )

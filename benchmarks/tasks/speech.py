@@ -106,12 +106,12 @@ def noisy(sound: Any, rng: np.random.Generator) -> Any:
     return late + level * rng.standard_normal(len(late))
 
 
-def log_mel(sound: Any) -> Any:
-    """`(windows, bands)`: the log power of each band; what is too short is followed by the quietest of it."""
-    length = WINDOW + HOP * (WINDOWS - 1)
+def log_mel(sound: Any, count: int = WINDOWS) -> Any:
+    """`(count, bands)`: the log power of each band; what is too short is followed by the quietest of it."""
+    length = WINDOW + HOP * (count - 1)
     padded = np.zeros(max(length, len(sound)))
     padded[: len(sound)] = sound
-    windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[: HOP * WINDOWS : HOP]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[: HOP * count : HOP]
     power = np.square(np.abs(np.fft.rfft(windows * np.hanning(WINDOW), axis=1)))
     logs = np.log(power @ BANK + 1e-6)
     return (logs - logs.mean()).astype(np.float32)
