@@ -28,9 +28,9 @@ WORDS = """# What was done to the service, and what came of it
 
 `make chaos` starts the real processes, embedded (SQLite, folders) and on a Postgres and a Redis of its own, and does to
 them what the table says, at moments drawn from a seed; where Docker is, also to a compose deployment with two workers.
-Each round trains one of three nets (dropout with Adam and a
-cosine schedule; batch normalization with momentum; early stopping that restores its best weights; all shuffled, all
-with a validation split) and compares what it leaves with a run that nothing happened to.
+Each round trains one of three nets (dropout with Adam and a cosine schedule; batch normalization with momentum; early
+stopping that restores its best weights; all shuffled, all with a validation split) and compares what it leaves with a
+run that nothing happened to.
 
 - **lost**: a job that was answered by 201 and did not end.
 - **wrong states**: rounds in which it ended otherwise than it should, or in which a client was told what cannot be so:
