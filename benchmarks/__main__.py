@@ -9,6 +9,7 @@ from rich.console import Console
 
 from benchmarks import (
     classifier,
+    cost,
     forward,
     latency,
     listeners,
@@ -25,7 +26,7 @@ from benchmarks.outcome import Missing, Outcome
 from benchmarks.tasks import curves, digits, language, numbers, scripts, speech, tabular
 
 RESULTS = Path(__file__).parent / "results.md"
-SPEED = (steps, forward, classifier, startup, running, latency, prediction, memory, peak, listeners, stored)
+SPEED = (steps, cost, forward, classifier, startup, running, latency, prediction, memory, peak, listeners, stored)
 """`stored` last, since it writes a million rows: after it listeners on SQLite heard within 1.6 s, without it 0.25."""
 TASKS = (digits, tabular, curves, scripts, speech, numbers, language)
 MEASURES: Mapping[str, Callable[[], Iterator[Outcome]]] = MappingProxyType(

@@ -5,12 +5,14 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 
 import httpx
 import typer
+
+from benchmarks.panels import Axis, Point, panel, picture
 
 SPEC: dict[str, Any] = {
     "name": "y = 2x",
@@ -21,15 +23,6 @@ SPEC: dict[str, Any] = {
     "training": {"epochs": 100, "batch_size": 5, "shuffle": False, "seed": 7},
 }
 DEADLINE_SECONDS = 60.0
-WIDTH, HEIGHT, GAP, MARGIN = 360, 240, 72, 56  # of one panel, between the two, and around them
-STYLE = """
-  text { font: 13px system-ui, sans-serif; fill: #75808a }
-  .title { font-weight: 600; font-size: 15px }
-  .grid { stroke: #80808040 }
-  .loss { fill: none; stroke: #0d9488; stroke-width: 2.5; stroke-linejoin: round }
-"""  # colours that can be read on white and on black
-
-Point: TypeAlias = tuple[float, float]
 
 
 def main(
@@ -61,54 +54,18 @@ def draw(rows: Sequence[Point]) -> str:
     last, most = rows[-1][0], max(loss for _, loss in rows)
     least = math.floor(math.log10(min(loss for _, loss in rows if loss > 0)))
     top = math.ceil(most / 10) * 10
-    steps = [round(last * part / 4) for part in range(5)]
     highest = math.ceil(math.log10(most))
     powers = [10.0**power for power in range(highest, least - 1, -max(1, (highest - least) // 5))]
-    linear = panel("Loss by step", rows, lambda loss: loss / top, [top * part / 5 for part in range(6)], steps)
+    steps = Axis(0, last, [round(last * part / 4) for part in range(5)])
+    linear = panel("Loss by step", {"": rows}, steps, Axis(0, top, [top * part / 5 for part in range(6)]))
     log = panel(
         "the same, on a logarithmic scale",
-        [row for row in rows if row[1] > 0],
-        lambda loss: (math.log10(loss) - least) / (highest - least),
-        powers,
+        {"": [row for row in rows if row[1] > 0]},
         steps,
+        Axis(10.0**least, 10.0**highest, powers, logarithmic=True),
     )
-    width, height = 2 * (WIDTH + MARGIN) + GAP, HEIGHT + 2 * MARGIN
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
-        f'aria-label="The loss of y = 2x falls from {rows[0][1]:.3g} to {rows[-1][1]:.1g} in {last:.0f} steps">\n'
-        f"<style>{STYLE}</style>\n"
-        f'<g transform="translate({MARGIN} {MARGIN})">{linear}</g>\n'
-        f'<g transform="translate({MARGIN + WIDTH + GAP} {MARGIN})">{log}</g>\n'
-        "</svg>\n"
-    )
-
-
-def panel(
-    title: str,
-    rows: Sequence[Point],
-    share: Callable[[float], float],
-    losses: Sequence[float],
-    steps: Sequence[float],
-) -> str:
-    """One curve with its grid; `share` says how far up (0 to 1) a loss stands."""
-
-    def x(step: float) -> float:
-        return round(WIDTH * step / steps[-1], 1)
-
-    def y(loss: float) -> float:
-        return round(HEIGHT * (1 - share(loss)), 1)
-
-    parts = [f'<text class="title" y="-20">{title}</text>']
-    parts += [f'<path class="grid" d="M0 {y(loss)}H{WIDTH}"/>' for loss in losses]
-    parts += [f'<text x="-8" y="{y(loss) + 4}" text-anchor="end">{short(loss)}</text>' for loss in losses]
-    parts += [f'<text x="{x(step)}" y="{HEIGHT + 22}" text-anchor="middle">{step:g}</text>' for step in steps]
-    parts.append(f'<path class="loss" d="M{"L".join(f"{x(step)} {y(loss)}" for step, loss in rows)}"/>')
-    return "\n".join(parts)
-
-
-def short(loss: float) -> str:
-    """`1e-7`, not `1e-07`."""
-    return f"{loss:g}".replace("e-0", "e-")
+    label = f"The loss of y = 2x falls from {rows[0][1]:.3g} to {rows[-1][1]:.1g} in {last:.0f} steps"
+    return picture(label, [linear, log])
 
 
 if __name__ == "__main__":
