@@ -5,6 +5,7 @@ It is rung from a thread of its own, so that a broker that is away, slow or sile
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 from typing import Any
 
@@ -58,9 +59,14 @@ class Bell:
         Say where the broker is.
     patience
         Seconds that one attempt may take, and that lie between two attempts while the broker is away.
+    speaking
+        Held while the broker is spoken with. In a process that forks beside it no child may be forked then: it would
+        have the locks of the broker's library, and of modules that are imported, as they are held, by nobody.
     """
 
-    def __init__(self, settings: Settings, patience: float = 1.0) -> None:
+    def __init__(
+        self, settings: Settings, patience: float = 1.0, speaking: AbstractContextManager[object] | None = None
+    ) -> None:
         self._app = celery_app(
             settings,
             socket_connect_timeout=patience / 2,
@@ -69,6 +75,7 @@ class Bell:
             max_retries=0,
         )
         self._patience = patience
+        self._speaking = speaking or nullcontext()
         self._change = threading.Condition()
         self._owed = 0
         self._probes: list[_Probe] = []
@@ -143,7 +150,8 @@ class Bell:
         """Act with the connection at hand, and where that fails (the broker may have restarted) with a new one."""
         for fresh in (False, True) if self._producer else (True,):
             try:
-                act(self._connect() if fresh else self._producer)
+                with self._speaking:
+                    act(self._connect() if fresh else self._producer)
             except Exception as error:  # whatever a broker does, the job's row is safe
                 failure: Exception | None = error
             else:

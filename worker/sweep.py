@@ -34,8 +34,9 @@ BUCKET_HOUSEKEEPING = 600.0
 DAY = 86_400.0
 
 UNFORKED = threading.Lock()
-"""Held while this process has connections open. A child that is forked meanwhile would inherit SQLite's note that
-somebody here holds the write lock, and would find the database locked for ever."""
+"""Held while this process has connections to the database open, or speaks with the broker. A child that is forked
+meanwhile would inherit SQLite's note that somebody here holds the write lock, and would find the database locked for
+ever; or locks of the broker's library that no thread of its own will ever open."""
 os.register_at_fork(before=UNFORKED.acquire, after_in_parent=UNFORKED.release, after_in_child=UNFORKED.release)
 
 log = structlog.get_logger(__name__)
@@ -61,7 +62,7 @@ class Sweep:
         self._prefix = prefix
         self._deaths = deaths
         self._pulse = pulse
-        self._bell = Bell(settings)
+        self._bell = Bell(settings, speaking=UNFORKED)
         self._blobs = Blobs(settings.blob_dir) if settings.blobs_url is None else None
         self._tidying: subprocess.Popen[bytes] | None = None
         self._sessions = open_sessions(settings.database)
