@@ -1,7 +1,7 @@
 """Three small problems of long standing by L-BFGS on all rows at once, beside scikit-learn's MLP by its own L-BFGS.
 
-XOR, two spirals that are wound three quarters of a turn and more around each other, and the sine; asked about between
-the rows that are learnt. Both sides have the same layers of tanh, and are the mean of five nets of different seeds.
+XOR; two spirals of three turns around each other, and the sine, both asked about between the rows that are learnt. Both
+sides have the same layers of tanh, and a score is the mean of those of five nets of different seeds.
 """
 
 import warnings
