@@ -35,7 +35,7 @@ from core.nn.network import Network
 from core.nn.optimizers.newton import Lbfgs
 from core.nn.optimizers.slots import lengths
 from core.nn.optimizers.wrappers import passes, patterns
-from core.nn.plan import Plan, ShapeMismatch
+from core.nn.plan import Plan, ShapeMismatch, held
 from core.nn.training import Training
 
 TABULATED = 100
@@ -324,10 +324,8 @@ def _kept(layer: Layer, plan: Plan, pointer: str = "/architecture") -> Iterator[
     shapes |= {name: statistic.shape for name, statistic in plan.statistics.items()}
     if shapes:
         yield pointer, ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-    inside = list(getattr(layer, "inside", list)())
-    for position, inner in enumerate(plan.parts):  # a layer that is repeated has more parts than places
-        path, part = inside[min(position, len(inside) - 1)]
-        yield from _kept(part, inner, "/".join([pointer, *map(str, path)]))
+    for place, inner, part in held(layer, plan.parts):
+        yield from _kept(inner, part, "/".join([pointer, *map(str, place)]))
 
 
 def _warnings(spec: JobSpec, signature: Signature) -> Iterator[str]:

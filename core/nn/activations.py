@@ -13,11 +13,8 @@ from annotated_types import Ge, Gt, Le
 
 from core.nn.arena import Run
 from core.nn.arrays import Array, Backward
-from core.nn.erf import scaled_erfc
+from core.nn.erf import normal_phi
 from core.nn.kinds import Tagged
-
-BLOCK = 16_384
-"""How many numbers are computed with at a time where many passes are made over them, so that they stay in the cache."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -205,7 +202,7 @@ class Gelu:
     def forward(self, z: Array, out: Array, run: Run) -> Backward:
         """`f' = Φ + z · Φ'`; Φ and Φ' are computed at once."""
         share, slope = run.empty(z.shape), run.empty(z.shape)
-        (_tanh_phi if self.approximate else _normal_phi)(z, share, slope, run)
+        (_tanh_phi if self.approximate else normal_phi)(z, share, slope, run)
         slope *= z
         slope += share
         np.multiply(z, share, out=out)
@@ -371,32 +368,6 @@ def _tanh_phi(z: Array, share: Array, slope: Array, _: Run) -> None:
     slope *= 0.5 * (1 - share * share)
     share += 1
     share *= 0.5
-
-
-def _normal_phi(z: Array, share: Array, slope: Array, run: Run) -> None:
-    """Φ into `share` and the bell curve, its derivative, into `slope`."""
-    z, share, slope = z.reshape(-1), share.reshape(-1), slope.reshape(-1)
-    spare, more = (run.empty((min(BLOCK, len(z)),)) for _ in range(2))
-    for start in range(0, len(z), BLOCK):
-        part = slice(start, start + BLOCK)
-        length = len(z[part])
-        _phi_of_block(z[part], share[part], slope[part], spare[:length], more[:length])
-
-
-def _phi_of_block(z: Array, share: Array, slope: Array, spare: Array, more: Array) -> None:
-    """By `Φ(−|z|) = erfc(x) / 2` with `x = |z| / √2`, and `erfc(x) = e^(−x²) · (e^(x²) · erfc(x))`."""
-    np.multiply(z, math.sqrt(0.5), out=more)
-    np.abs(more, out=more)
-    scaled_erfc(more, share, spare)
-    np.multiply(more, more, out=more)
-    np.negative(more, out=more)
-    np.exp(more, out=more)
-    np.multiply(more, 1 / math.sqrt(2 * math.pi), out=slope)
-    np.multiply(share, more, out=share)
-    np.multiply(share, 0.5, out=share)
-    np.greater(z, 0, out=more)  # 1 or 0: what is right of 0 has the rest
-    np.subtract(more, share, out=share)
-    np.abs(share, out=share)
 
 
 Activation: TypeAlias = Annotated[

@@ -16,7 +16,7 @@ from core.nn.arrays import Array
 from core.nn.inspection import Path
 from core.nn.losses import Loss
 from core.nn.network import Network
-from core.nn.plan import Views
+from core.nn.plan import Views, held
 
 STEP = 1e-5
 """How far the slope looks to either side, in float64."""
@@ -140,7 +140,5 @@ def _weighted(layer: Any, views: Views, path: Path) -> Iterator[tuple[Path, str,
     """Each layer that has weights of its own and learns, however deep, with its place and its type."""
     if views.weights and views.trainable:
         yield path, str(layer.type), views
-    inside = list(getattr(layer, "inside", list)())
-    for position, inner in enumerate(views.parts):  # a layer that is repeated has more parts than places
-        place, part = inside[min(position, len(inside) - 1)]
-        yield from _weighted(part, inner, (*path, *place))
+    for place, inner, part in held(layer, views.parts):
+        yield from _weighted(inner, part, (*path, *place))

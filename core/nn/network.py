@@ -14,7 +14,7 @@ from core.nn.arena import Run, inference
 from core.nn.arrays import Array, Backward, Mask, Shape, size
 from core.nn.constraints import Constraint
 from core.nn.layers.composite import Sequential
-from core.nn.plan import Plan, Views, Weight
+from core.nn.plan import Plan, Views, Weight, held
 
 ROOM = 1 << 22
 """Numbers that a pass which only predicts may hold, if a row leaves it the choice. 1,024 rows at once of a small image
@@ -129,10 +129,8 @@ class Network:
 
 def _names(layer: Any, plan: Plan, place: str) -> Iterator[str]:
     yield from (place + name for name in plan.weights)
-    inside = list(getattr(layer, "inside", list)())
-    for position, inner in enumerate(plan.parts):  # a layer that is repeated has more parts than places
-        path, part = inside[min(position, len(inside) - 1)]
-        yield from _names(part, inner, place + "".join(f"{step}/" for step in path))
+    for path, inner, part in held(layer, plan.parts):
+        yield from _names(inner, part, place + "".join(f"{step}/" for step in path))
 
 
 def _cut(vector: Array, shapes: Iterable[Shape]) -> Iterator[Any]:

@@ -5,9 +5,9 @@ A network is planned with integers alone, so that a wrong or an impossible one i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from core.nn.arrays import Array, Shape, size
 from core.nn.constraints import Constraint
 from core.nn.initializers import Drawn
 from core.nn.regularizers import Regularizer
+
+Part = TypeVar("Part")
 
 
 class ShapeMismatch(ValueError):
@@ -139,3 +141,14 @@ class Views:
     learns: bool
     input_gradient: bool
     trainable: bool
+
+
+def held(layer: Any, parts: Sequence[Part]) -> Iterator[tuple[tuple[str | int, ...], Any, Part]]:
+    """What a layer holds: each with its place in the layer, and its plan or its views.
+
+    A layer that is repeated stands at one place and has several parts.
+    """
+    inside = list(getattr(layer, "inside", list)())
+    for position, part in enumerate(parts):
+        place, inner = inside[min(position, len(inside) - 1)]
+        yield place, inner, part

@@ -26,6 +26,8 @@ from core.nn.optimizers.scales import Scales
 from core.nn.optimizers.slots import Slot, Slots, Starts, blocks, decay, each_weight
 from core.nn.schedules import Schedule
 
+Place: TypeAlias = tuple[str | int, ...]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClipByNorm:
@@ -168,6 +170,10 @@ class WeightDecay:
                 decay(w, rate * self.weight_decay * of_these)
         self.optimizer.update(weights, gradient, slots, step, rate, run)
 
+    def patterns(self) -> Iterator[tuple[Place, str]]:
+        """Its patterns, each with its place in it."""
+        return ((("weights", position), pattern) for position, pattern in enumerate(self.weights or ()))
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LearningRateMultipliers:
@@ -202,6 +208,10 @@ class LearningRateMultipliers:
                 np.subtract(w, b, out=w)
                 np.multiply(w, multiplier, out=w)
                 np.add(w, b, out=w)
+
+    def patterns(self) -> Iterator[tuple[Place, str]]:
+        """Its patterns, each with its place in it."""
+        return ((("multipliers", pattern), pattern) for pattern in self.multipliers)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -356,12 +366,9 @@ def factors(patterns: tuple[tuple[str, float], ...], names: tuple[str, ...], oth
     return tuple(next((said for one, said in patterns if fnmatchcase(name, one)), otherwise) for name in names)
 
 
-def patterns(optimizer: Optimizer) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def patterns(optimizer: Optimizer) -> Iterator[tuple[Place, str]]:
     """Each pattern of weights in an optimizer and those that it is around, with its place in it."""
-    if isinstance(optimizer, WeightDecay):
-        yield from ((("weights", position), pattern) for position, pattern in enumerate(optimizer.weights or ()))
-    elif isinstance(optimizer, LearningRateMultipliers):
-        yield from ((("multipliers", pattern), pattern) for pattern in optimizer.multipliers)
+    yield from getattr(optimizer, "patterns", tuple)()
     inner = getattr(optimizer, "optimizer", None)
     if inner is not None:
         yield from ((("optimizer", *place), pattern) for place, pattern in patterns(inner))

@@ -2,13 +2,14 @@
 
 import itertools
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from core.nn.activations import Relu
+from core.nn.arena import Arena
 from core.nn.arrays import Array
 from core.nn.layers.composite import Sequential
 from core.nn.layers.dense import Dense
@@ -108,3 +109,17 @@ class ATraining:
         """The weights as they stand."""
         assert self.state is not None
         return self.state.weights
+
+
+def peaks(step: Callable[[Arena], object], steps: int = 3) -> list[int]:
+    """The bytes that each of some steps over one arena holds at a time beyond what there was, at most."""
+    found, arena = [], Arena()
+    tracemalloc.start()
+    for _ in range(steps):
+        arena.rewind()
+        tracemalloc.reset_peak()
+        before, _ = tracemalloc.get_traced_memory()
+        step(arena)
+        found.append(tracemalloc.get_traced_memory()[1] - before)
+    tracemalloc.stop()
+    return found

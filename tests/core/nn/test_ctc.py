@@ -1,7 +1,6 @@
 """Labels of sequences: every way to say them counts, and no step that is not there."""
 
 import itertools
-import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from core.nn.optimizers.moments import Adam
 from core.nn.schedules import ConstantRate
 from core.nn.training import Epoch, Training
 from tests.core.nn.cases import sequential
-from tests.core.nn.some import ATraining, Rows
+from tests.core.nn.some import ATraining, Rows, peaks
 from tests.core.nn.test_weights import a_run
 
 CTC = Ctc()
@@ -111,18 +110,10 @@ def test_a_batch_takes_the_memory_that_is_said_and_a_second_one_none(steps: int,
     rng = np.random.default_rng(5)
     outputs = rng.standard_normal((128, steps, classes)).astype(np.float32)
     labels: Any = rng.integers(1, classes, (128, most))
-    peaks, arena = [], Arena()
-    tracemalloc.start()
-    for _ in range(3):
-        arena.rewind()
-        tracemalloc.reset_peak()
-        before, _ = tracemalloc.get_traced_memory()
-        CTC.forward(outputs, labels, Run(arena, training=True))[1]()
-        peaks.append(tracemalloc.get_traced_memory()[1] - before)
-    tracemalloc.stop()
+    held = peaks(lambda arena: CTC.forward(outputs, labels, Run(arena, training=True))[1]())
     said = CTC.scratch_bytes(128, (steps, classes), Targets(shape=(most,)))
-    assert said / 1.6 < peaks[0] < said
-    assert peaks[2] < said / 10  # a few numbers of each step
+    assert said / 1.6 < held[0] < said
+    assert held[2] < said / 10  # a few numbers of each step
 
 
 def test_what_is_likeliest_is_said_once_and_blanks_are_left_out() -> None:

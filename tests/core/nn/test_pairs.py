@@ -1,6 +1,5 @@
 """Losses that compare the rows of a batch: what they teach, what they take, and who counts."""
 
-import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from core.nn.optimizers.moments import Adam
 from core.nn.schedules import ConstantRate
 from core.nn.training import Training
 from tests.core.nn.cases import sequential
-from tests.core.nn.some import ATraining, Rows
+from tests.core.nn.some import ATraining, Rows, peaks
 
 PAIRS: list[OfAnyPair] = [Contrastive(), Triplet()]
 
@@ -82,15 +81,7 @@ def test_rows_at_one_place_have_no_direction(loss: OfAnyPair) -> None:
 def test_a_batch_takes_the_memory_that_is_said_and_a_second_one_little(loss: OfAnyPair) -> None:
     rng = np.random.default_rng(5)
     outputs, classes = rng.standard_normal((512, 40)).astype(np.float32), rng.integers(0, 9, 512)
-    peaks, arena = [], Arena()
-    tracemalloc.start()
-    for _ in range(3):
-        arena.rewind()
-        tracemalloc.reset_peak()
-        before, _ = tracemalloc.get_traced_memory()
-        loss.forward(outputs, classes, Run(arena, training=True))[1]()
-        peaks.append(tracemalloc.get_traced_memory()[1] - before)
-    tracemalloc.stop()
+    held = peaks(lambda arena: loss.forward(outputs, classes, Run(arena, training=True))[1]())
     said = loss.scratch_bytes(512, (40,), Targets(classes=9))
-    assert said / 1.3 < peaks[0] < said
-    assert peaks[2] < said / 20  # a few numbers of each row, and what NumPy takes to cast
+    assert said / 1.3 < held[0] < said
+    assert held[2] < said / 20  # a few numbers of each row, and what NumPy takes to cast
