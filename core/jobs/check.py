@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from itertools import zip_longest
 from typing import Any
 
+from core.data.features import escaped
 from core.data.prepare import Prepared, Signature
 from core.data.sources import Inline
 from core.data.targets import Classes, Numbers
@@ -284,11 +285,12 @@ def _every(layer: Layer) -> Iterator[Layer]:
 
 
 def _patterns_of_nothing(spec: JobSpec, network: Network) -> Iterator[tuple[str, str]]:
+    """A pattern that fits no weight is most likely a slip, and would do nothing without a word."""
     names = network.names()
     for place, pattern in patterns(spec.optimizer):
         if not any(fnmatchcase(name, pattern) for name in names):
             some = ", ".join(names[:20]) + (", …" if names[20:] else "")
-            steps = (str(step).replace("~", "~0").replace("/", "~1") for step in place)
+            steps = (escaped(str(step)) for step in place)
             yield "/".join(["/optimizer", *steps]), f"fits none of the weights: there are {some}"
 
 

@@ -33,7 +33,7 @@ class Bounds:
     numbers: int = 1_000_000
     """Numbers of all arrays that are asked for together."""
     operations: int = 20_000_000_000
-    """Floating-point operations of a check: some ten seconds of a core."""
+    """Floating-point operations of a check, by the net's plan."""
 
 
 def look_into(
