@@ -78,7 +78,7 @@ def post(services: Service, body: JsonBody, key: Key = None) -> Response:
 
     def insert(s: Session) -> tables.Job:
         origin = origins.warm(s, spec.start_from) if spec.start_from else None
-        return _insert(s, spec, estimate, body.decode(), threads=services.settings.blas_threads, origin=origin)
+        return _insert(s, spec, estimate, body.decode(), threads=services.settings.job_threads, origin=origin)
 
     return _make(services, key, digest, insert, body.decode())
 
@@ -142,7 +142,7 @@ def checked(services: Services, spec: JobSpec) -> Estimate:
     settings = services.settings
     limits = Limits(parameters=settings.max_parameters, memory=settings.max_memory_bytes, flops=settings.max_flops)
     sized = signature(spec.data, _schema(services, spec))
-    estimate = check(spec, sized, limits)
+    estimate = check(spec, sized, limits, settings.job_threads)
     if spec.start_from:
         origins.require_same_weights(services, spec.start_from, spec, sized)
     return estimate

@@ -91,7 +91,7 @@ def ours(net: Net) -> Contestant:
     """The core's step."""
     spec, resolved, data = planned(net)
     state = start(resolved.network, spec.optimizer, seed=0)
-    learner = Learner(resolved.network, resolved.loss, spec.optimizer, resolved.training, data, state)
+    learner = Learner(resolved.network, resolved.loss, spec.optimizer, resolved.training, data, state, threads=THREADS)
 
     def run(steps: int) -> None:
         for _ in range(steps):

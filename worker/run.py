@@ -85,6 +85,7 @@ class Run:
     def __init__(self, desk: Desk, job: Job, writer: Writer) -> None:
         self._stop = desk.stop
         self._writer = writer
+        self._threads = job.threads
         self._lesson: Lesson = writer.patiently(lambda: read_lesson(desk.sessions, desk.blobs, job.id))
         limits = self._lesson.spec.limits
         self._saves = Saves(desk.blobs, writer, self._lesson.model(), desk.kernels(), limits.checkpoints or KEPT)
@@ -116,7 +117,9 @@ class Run:
         """The loop that must cost nothing: a list grows, a flag is looked at."""
         lesson, writer, saves, items = self._lesson, self._writer, self._saves, self._progress.items
         network, loss, training = lesson.resolved.network, lesson.resolved.loss, lesson.resolved.training
-        for item in train(network, loss, lesson.spec.optimizer, training, lesson.data, self._state):
+        for item in train(
+            network, loss, lesson.spec.optimizer, training, lesson.data, self._state, threads=self._threads
+        ):
             items.append(item)
             if writer.attention or (saves.wants_epoch and item.__class__ is Epoch):
                 ending = self._watch(item)

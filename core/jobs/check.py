@@ -37,6 +37,7 @@ from core.nn.optimizers.newton import Lbfgs
 from core.nn.optimizers.slots import lengths
 from core.nn.optimizers.wrappers import passes, patterns
 from core.nn.plan import Plan, ShapeMismatch, held
+from core.nn.shards import shard_bytes, threads_worth
 from core.nn.training import Training
 
 TABULATED = 100
@@ -150,8 +151,8 @@ def require_weights_of(architecture: Sequential, network: Network, source: Netwo
             raise InvalidSpec([(own[0], message)], "shape_mismatch")
 
 
-def check(spec: JobSpec, signature: Signature, limits: Limits) -> Estimate:
-    """What the job will cost; `InvalidSpec` where it cannot be trained or goes beyond a limit."""
+def check(spec: JobSpec, signature: Signature, limits: Limits, threads: int = 1) -> Estimate:
+    """What the job will cost with so many threads; `InvalidSpec` where it cannot be trained or goes beyond a limit."""
     limits = _narrowed(limits, spec.limits)
     resolved = resolve(spec, signature)
     looked = spec.training.inspect_every is not None
@@ -160,6 +161,7 @@ def check(spec: JobSpec, signature: Signature, limits: Limits) -> Estimate:
     arenas = turns * _arenas(spec, resolved.network) + (2 + turns) * looked
     plan, batch = resolved.network.plan, min(spec.training.batch_size, signature.train_rows)
     validated = min(resolved.network.portion, signature.validation_rows)
+    shards = threads_worth(resolved.network, batch, threads)
     plans = list(plan.every())
     remembered = sum(lengths(spec.optimizer.slots(), resolved.network.shapes).values())
     vectors = (3 * plan.parameters + remembered) * (1 + looked)  # weights, gradient, best weights, optimizer
@@ -168,7 +170,7 @@ def check(spec: JobSpec, signature: Signature, limits: Limits) -> Estimate:
         layers=list(_layers(spec.architecture, plan, "/architecture")),
         output_shape=plan.output_shape,
         bytes=signature.bytes
-        + arenas * _of_a_batch(resolved, signature, batch)
+        + arenas * (_of_a_batch(resolved, signature, batch) + shard_bytes(resolved.network, batch, shards))
         + (_of_a_batch(resolved, signature, validated) if validated else 0)
         + 4 * vectors
         + (mixed_bytes(batch, signature.input_shape, plan.output_shape) if spec.training.mixup else 0)

@@ -16,7 +16,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from core.nn.again import Again
 from core.nn.arena import Arena, Run, inference
-from core.nn.arrays import Array
+from core.nn.arrays import Array, Backward
 from core.nn.buckets import Buckets
 from core.nn.data import Data
 from core.nn.inspection import Path, first_nonfinite, look, measures
@@ -28,6 +28,7 @@ from core.nn.mixup import Mixup
 from core.nn.network import Network
 from core.nn.optimizers.slots import FLUSH_STEPS, flush
 from core.nn.optimizers.wrappers import Optimizer, passes
+from core.nn.shards import Shards, threads_worth
 from core.nn.state import Best, State
 from core.nn.stopping import Convergence, EarlyStopping, ReduceLrOnPlateau, TargetMetric, better
 
@@ -116,13 +117,21 @@ class Diverged(ArithmeticError):
 
 
 def train(
-    network: Network, loss: Loss, optimizer: Optimizer, training: Training, data: Data, state: State
+    network: Network,
+    loss: Loss,
+    optimizer: Optimizer,
+    training: Training,
+    data: Data,
+    state: State,
+    *,
+    threads: int = 1,
 ) -> Iterator[Step | Epoch]:
     """Train until a rule or the last epoch ends it; raises `Diverged` instead of taking a step that is not finite.
 
-    `training.metrics` have to be chosen by now (none if left out).
+    `training.metrics` have to be chosen by now (none if left out). Up to so many `threads` share a batch where that
+    pays; numbers then differ in their last digits from those of one, and are the same again for as many.
     """
-    learner = Learner(network, loss, optimizer, training, data, state)
+    learner = Learner(network, loss, optimizer, training, data, state, threads=threads)
     while state.stop is None:
         yield learner.step() if state.position < learner.rows else learner.end_epoch()
 
@@ -131,7 +140,15 @@ class Learner:
     """Everything that the steps of one training share."""
 
     def __init__(
-        self, network: Network, loss: Loss, optimizer: Optimizer, training: Training, data: Data, state: State
+        self,
+        network: Network,
+        loss: Loss,
+        optimizer: Optimizer,
+        training: Training,
+        data: Data,
+        state: State,
+        *,
+        threads: int = 1,
     ) -> None:
         self.network, self.loss, self.optimizer, self.training, self.state = network, loss, optimizer, training, state
         self.x, self.x_validation = data.x, data.x_validation
@@ -145,6 +162,9 @@ class Learner:
         self.names = network.names()
         self.gradient: Array = np.zeros_like(state.weights)
         self.views = network.views(state.weights, state.statistics, self.gradient)
+        count = threads_worth(network, min(training.batch_size, self.rows), threads)
+        vectors = (state.weights, state.statistics, self.gradient)
+        self.shards = Shards(network, *vectors, count) if count > 1 else None
         self.frozen = [(view, view.copy()) for view in network.frozen(state.weights)]
         self.constrained = network.constrained(state.weights, self.gradient)  # no gradient is wanted after the update
         self.scratch = Arena(state.weights.dtype)
@@ -157,14 +177,21 @@ class Learner:
         self.arenas_again: dict[Run, tuple[Arena, Run]] = {}
 
     def step(self) -> Step:
-        """One batch: the four lines of backpropagation, and the bookkeeping around them."""
+        """One batch, by as many threads as are worth it."""
+        if self.shards is None:
+            return self._step()
+        with self.shards.alone():
+            return self._step()
+
+    def _step(self) -> Step:
+        """The four lines of backpropagation, and the bookkeeping around them."""
         state = self.state
         arena, run, x, targets = self._next_batch()
         rate = state.rate_factor * self.optimizer.learning_rate.at(state.step, self.steps)
         if self.again:
             self._prepare_again(x, targets, run)
 
-        outputs, backward = self.network.forward(x, self.views, run)
+        outputs, backward = self._forward(x, run)
         loss, gradient_of_loss = self.loss.forward(outputs, targets, run)
         backward(gradient_of_loss())
         loss = run.loss = self._checked(loss, x)
@@ -184,6 +211,11 @@ class Learner:
         self._measure(state.sums, loss, outputs, targets, run)
         arena.rewind()
         return Step(state.step, state.epoch + 1, loss, rate)
+
+    def _forward(self, x: Array, run: Run) -> tuple[Array, Backward]:
+        if self.shards is None or len(x) < self.shards.count:
+            return self.network.forward(x, self.views, run)
+        return self.shards.forward(x, run)
 
     def end_epoch(self) -> Epoch:
         """Measure, keep the best weights, and see whether it is enough."""

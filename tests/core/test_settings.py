@@ -20,7 +20,7 @@ def test_defaults_suit_a_laptop() -> None:
     assert settings.database == f"sqlite:///{Path('.chainrule').absolute()}/chainrule.db"
     assert settings.broker == "filesystem://"
     assert settings.workers >= 1
-    assert settings.blas_threads >= 1
+    assert settings.job_threads >= 1
 
 
 def test_the_environment_sets_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,8 +79,8 @@ def test_what_tests_read_is_not_unknown(monkeypatch: pytest.MonkeyPatch, name: s
 
 
 def test_threads_are_shared_among_the_workers() -> None:
-    assert Settings(workers=10_000).blas_threads == 1
-    assert Settings(workers=1, threads=7).blas_threads == 7
+    assert Settings(workers=10_000).job_threads == 1
+    assert Settings(workers=1, threads=7).job_threads == 7
 
 
 def test_settings_are_frozen() -> None:

@@ -96,7 +96,8 @@ class MultiHeadAttention:
         scores = self.num_heads * steps * steps
         products = 2 * steps * features * (inner + outer) + 2 * scores * (self.key_dim + self.answer)
         floats = 3 * size(shape) + 5 * steps * inner + 3 * steps * outer + 5 * scores
-        return Plan(shape, weights, flops=products + 5 * scores, floats=floats).frozen_unless(self.trainable)
+        plan = Plan(shape, weights, flops=products + 5 * scores, floats=floats, divisible=not self.dropout)
+        return plan.frozen_unless(self.trainable)
 
     def _require(self, shape: Shape) -> None:
         if len(shape) != 2:

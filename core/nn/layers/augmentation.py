@@ -38,7 +38,7 @@ class RandomFlip:
     def plan(self, shape: Shape) -> Plan:
         """No weights."""
         numbers = size(checked(shape, ("height", "width")))
-        return Plan(shape, floats=2 * len(FLIPPED_AXES[self.mode]) * (numbers + 1))
+        return Plan(shape, floats=2 * len(FLIPPED_AXES[self.mode]) * (numbers + 1), divisible=False)
 
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
         """The chosen rows mirrored; a mirror undoes itself, so the gradient is mirrored likewise."""
@@ -220,7 +220,7 @@ def plan_of_a_mask(shape: Shape, axis: int, width: int) -> Plan:
         raise ShapeMismatch(f"needs (steps, features), and gets {shape}: put a reshape before it")
     if width > shape[axis]:
         raise ShapeMismatch(f"gets {shape[axis]} places, and may hide {width}: make the mask no wider")
-    return Plan(shape, flops=2 * size(shape), floats=size(shape) + 2 * shape[axis] + 2)
+    return Plan(shape, flops=2 * size(shape), floats=size(shape) + 2 * shape[axis] + 2, divisible=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -284,7 +284,7 @@ class RandomCrop:
             raise ShapeMismatch(f"gets {height} × {width} pixels, and cuts out {piece}: make the piece no larger")
         pixels = self.height * self.width
         floats = size(shape) + pixels * (channels + 2) + 6
-        return Plan((self.height, self.width, channels), floats=floats)
+        return Plan((self.height, self.width, channels), floats=floats, divisible=False)
 
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
         """`∂x` is `∂y` where the piece was, and 0 around it."""
@@ -345,7 +345,7 @@ class RandomErasing:
     def plan(self, shape: Shape) -> Plan:
         """No weights."""
         sides = checked(shape, ("height", "width"))[:2]
-        return Plan(shape, floats=size(shape) + 2 * size(sides) + 2 * sum(sides) + 6)
+        return Plan(shape, floats=size(shape) + 2 * size(sides) + 2 * sum(sides) + 6, divisible=False)
 
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
         """`fill_value` where the rectangle is, x elsewhere; `∂x` is 0 where it is, `∂y` elsewhere."""

@@ -46,7 +46,7 @@ class BatchNormalization:
         if self.center:
             weights["beta"] = Weight(width, self.beta_initializer)
         statistics = {"moving_mean": Statistic(width, 0.0), "moving_variance": Statistic(width, 1.0)}
-        plan = Plan(shape, weights, statistics, flops=8 * size(shape), floats=4 * size(shape))
+        plan = Plan(shape, weights, statistics, flops=8 * size(shape), floats=4 * size(shape), divisible=False)
         return plan.frozen_unless(self.trainable)
 
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:

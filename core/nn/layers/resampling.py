@@ -26,7 +26,12 @@ CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
 def plan_of_a_picture(shape: Shape, places: int) -> Plan:
     """No weights, the same shape, read at so many places of the two axes together."""
     pixels = size(checked(shape, ("height", "width"))[:2])
-    return Plan(shape, flops=4 * (pixels + 2 * size(shape)), floats=3 * pixels + 3 * size(shape) + 10 * places + 2)
+    return Plan(
+        shape,
+        flops=4 * (pixels + 2 * size(shape)),
+        floats=3 * pixels + 3 * size(shape) + 10 * places + 2,
+        divisible=False,
+    )
 
 
 def resampled(

@@ -74,6 +74,7 @@ class ATraining:
     optimizer: Optimizer = Adam()  # noqa: RUF009  frozen
     training: Training = Training(epochs=4, batch_size=8, metrics=(Accuracy(),))  # noqa: RUF009  frozen
     state: State | None = None
+    threads: int = 1
 
     def __post_init__(self) -> None:
         """Plan the net, and begin where no state was given."""
@@ -84,7 +85,9 @@ class ATraining:
     def items(self) -> Iterator[Step | Epoch]:
         """What is left of the training, as it comes."""
         assert self.state is not None
-        return train(self.network, self.loss, self.optimizer, self.training, self.data, self.state)
+        return train(
+            self.network, self.loss, self.optimizer, self.training, self.data, self.state, threads=self.threads
+        )
 
     def run(self, items: int | None = None) -> list[Step | Epoch]:
         """What is left of the training, or its next so many items."""

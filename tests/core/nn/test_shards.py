@@ -1,0 +1,164 @@
+"""A batch in shards gives what the whole gives, for every layer that may be divided."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.nn.activations import Exponential, Relu
+from core.nn.arena import Arena, Run
+from core.nn.arrays import Array
+from core.nn.layers.activation import ActivationLayer
+from core.nn.layers.composite import Sequential
+from core.nn.layers.convolution import Conv2D
+from core.nn.layers.dense import Dense
+from core.nn.layers.dropout import Dropout
+from core.nn.layers.masking import Masking
+from core.nn.layers.normalization import BatchNormalization
+from core.nn.layers.pooling import GlobalAveragePooling1D, MaxPooling2D
+from core.nn.layers.recurrent import Gru
+from core.nn.layers.shaping import Flatten
+from core.nn.network import Network
+from core.nn.shards import Shards, shard_bytes, threads_worth
+from core.nn.training import Training
+from tests.core.nn.cases import LAYERS, LayerCase, sequential
+from tests.core.nn.some import ATraining, Rows
+from tests.core.nn.test_training import losses
+
+DIVISIBLE = [case for case in LAYERS if all(plan.divisible for plan in case.layer.plan(case.input_shape).every())]
+WHOLE = [case for case in LAYERS if case not in DIVISIBLE]
+
+CONVOLUTIONS = sequential(
+    Conv2D(filters=16, kernel_size=3, padding="same", activation=Relu()),
+    Conv2D(filters=16, kernel_size=3, padding="same", activation=Relu()),
+    MaxPooling2D(),
+    Flatten(),
+    Dropout(rate=0.2),
+    Dense(units=2),
+)
+"""A net that does much with few weights, and draws in between."""
+
+
+def passes(architecture: Sequential, x: Array, shards: int) -> tuple[Array, Array, Array, Any]:
+    """Outputs, gradients of the weights, moving statistics, and which steps are there at the end."""
+    network = Network(architecture, x.shape[1:])
+    weights, statistics = network.initialize(np.random.default_rng(0), np.float64)
+    weights += 0.1
+    gradient = np.zeros_like(weights)
+    run = Run(Arena(np.float64), training=True, rng=np.random.default_rng(1))
+    if shards == 1:
+        outputs, backward = network.forward(x, network.views(weights, statistics, gradient), run)
+    else:
+        outputs, backward = Shards(network, weights, statistics, gradient, shards).forward(x, run)
+    outputs = outputs.copy()
+    backward(np.random.default_rng(2).standard_normal(outputs.shape))
+    return outputs, gradient, statistics, None if run.mask is None else run.mask.copy()
+
+
+def require_same(architecture: Sequential, x: Array, shards: int) -> None:
+    """Hold what shards compute against the whole."""
+    for divided, whole in zip(passes(architecture, x, shards), passes(architecture, x, 1), strict=True):
+        if whole is None:
+            assert divided is None
+        else:
+            np.testing.assert_allclose(divided, whole, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("case", DIVISIBLE, ids=lambda case: case.layer.type)
+def test_shards_give_what_the_whole_gives(case: LayerCase) -> None:
+    require_same(sequential(case.layer), case.inputs(7, np.random.default_rng(3)), 3)
+
+
+@pytest.mark.parametrize("case", DIVISIBLE, ids=lambda case: case.layer.type)
+def test_what_is_divided_neither_draws_nor_measures(case: LayerCase) -> None:
+    network = Network(sequential(case.layer), case.input_shape)
+    rng = np.random.default_rng(0)
+    weights, statistics = network.initialize(rng)
+    before = rng.bit_generator.state
+    x = case.inputs(3, np.random.default_rng(1)).astype(np.float32)
+    network.forward(x, network.views(weights, statistics), Run(Arena(), training=True, rng=rng))
+    assert rng.bit_generator.state == before
+    assert network.measured == 0
+
+
+def test_most_layers_can_be_divided() -> None:
+    assert len(WHOLE) < len(DIVISIBLE)
+
+
+def test_whole_and_divided_layers_take_turns() -> None:
+    net = sequential(
+        Conv2D(filters=3, kernel_size=2), BatchNormalization(), ActivationLayer(activation=Relu()),
+        Conv2D(filters=4, kernel_size=2), Dropout(rate=0.3), Flatten(), Dense(units=3),
+    )  # fmt: skip
+    require_same(net, np.random.default_rng(0).standard_normal((6, 5, 5, 2)), 2)
+
+
+def test_each_shard_has_its_part_of_a_mask() -> None:
+    x = np.random.default_rng(0).standard_normal((5, 4, 3))
+    x[1, 2:] = x[4, 1:] = 0
+    require_same(sequential(Masking(), Dense(units=3), GlobalAveragePooling1D()), x, 2)
+    require_same(sequential(Masking(), Dense(units=3)), x, 2)
+    require_same(sequential(Masking(), Gru(units=2, return_sequences=True), Dense(units=3)), x, 2)
+
+
+def worth(net: Sequential, shape: tuple[int, ...], rows: int = 64, threads: int = 8) -> int:
+    """How many threads such a batch is worth."""
+    return threads_worth(Network(net, shape), rows, threads)
+
+
+def test_a_batch_is_divided_where_that_pays() -> None:
+    assert worth(CONVOLUTIONS, (16, 16, 1)) == 4
+    assert worth(CONVOLUTIONS, (16, 16, 1), threads=2) == 2
+    assert worth(CONVOLUTIONS, (16, 16, 1), rows=8) == 1
+    assert worth(CONVOLUTIONS, (16, 16, 1), threads=1) == 1
+    assert worth(sequential(Dense(units=1024), Dense(units=1024)), (1024,)) == 1
+    assert worth(sequential(Gru(units=128)), (50, 64)) == 1
+
+
+def test_its_memory_is_told_beforehand() -> None:
+    network = Network(CONVOLUTIONS, (16, 16, 1))
+    assert shard_bytes(network, 64, 1) == 0
+    assert shard_bytes(network, 64, 2) > 4 * network.parameters
+
+
+def images(rows: int = 160) -> Rows:
+    """Bright ones and dark ones, in noise."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, rows)
+    return Rows((rng.standard_normal((rows, 16, 16, 1)) + 0.2 * y[:, None, None, None]).astype(np.float32), y)
+
+
+def a_training(threads: int, **more: Any) -> ATraining:
+    """Two steps an epoch and a rest, of which the last is smaller."""
+    return ATraining(
+        images(), CONVOLUTIONS, training=Training(epochs=2, batch_size=64, metrics=()), threads=threads, **more
+    )
+
+
+def test_two_threads_learn_what_one_learns() -> None:
+    alone, shared = a_training(1), a_training(2)
+    assert losses(shared.run()) == pytest.approx(losses(alone.run()), rel=1e-4)
+    np.testing.assert_allclose(shared.weights, alone.weights, rtol=1e-2, atol=1e-4)
+
+
+def test_as_many_threads_give_the_same_numbers_again() -> None:
+    whole, halves = a_training(2), a_training(2)
+    whole.run()
+    halves.run(2)
+    a_training(2, state=halves.state).run()
+    np.testing.assert_array_equal(halves.weights, whole.weights)
+
+
+def test_a_step_in_shards_allocates_next_to_nothing_after_the_second() -> None:
+    training = ATraining(images(640), CONVOLUTIONS, training=Training(batch_size=64, metrics=()), threads=2)
+    assert training.allocated() < 4 * 32 * 16 * 16 * 16  # what one shard of one layer emits
+
+
+def test_an_error_in_a_shard_is_an_error_of_the_step() -> None:
+    net = sequential(ActivationLayer(activation=Exponential()))
+    x = np.zeros((4, 3), np.float32)
+    x[-1] = 1000
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        passes(net, x, 2)
+    with np.errstate(over="ignore"):
+        assert np.isinf(passes(net, x, 2)[0][-1]).all()
