@@ -241,29 +241,36 @@ def _maximum(x: Array, axis: int, one: Slide, run: Run) -> tuple[Array, Backward
     y, spots = _reduced(x, axis, one, np.maximum, run)
 
     def backward(d_y: Array) -> Array:
-        d_x: Array = run.empty(x.shape)
-        d_x.fill(0)
+        d_x, put = _receiving(x, one, run)
         here, share = run.empty(y.shape, np.bool_), run.empty(y.shape)
         *others, last = spots
         for outputs, inputs in others:
             np.equal(x[inputs], y[outputs], out=here[outputs])
             np.multiply(d_y[outputs], here[outputs], out=share[outputs])
-            d_x[inputs] += share[outputs]
+            put(d_x[inputs], share[outputs])
             d_y[outputs] -= share[outputs]  # what is given away is not given again
-        d_x[last[1]] += d_y[last[0]]
+        put(d_x[last[1]], d_y[last[0]])
         return d_x
 
     return y, backward
+
+
+def _receiving(x: Array, one: Slide, run: Run) -> tuple[Array, Callable[[Array, Array], object]]:
+    """Memory for the gradient of x, and how shares come into it: as they are where each number has one window."""
+    d_x: Array = run.empty(x.shape)
+    if one.stride == one.size and one.output * one.size == one.length:
+        return d_x, np.copyto
+    d_x.fill(0)
+    return d_x, lambda there, share: np.add(there, share, out=there)
 
 
 def _total(x: Array, axis: int, one: Slide, run: Run) -> tuple[Array, Backward]:
     y, spots = _reduced(x, axis, one, np.add, run)
 
     def backward(d_y: Array) -> Array:
-        d_x: Array = run.empty(x.shape)
-        d_x.fill(0)
+        d_x, put = _receiving(x, one, run)
         for outputs, inputs in spots:
-            d_x[inputs] += d_y[outputs]
+            put(d_x[inputs], d_y[outputs])
         return d_x
 
     return y, backward
