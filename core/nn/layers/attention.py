@@ -16,6 +16,7 @@ from core.nn.constraints import Constraint
 from core.nn.initializers import GlorotUniform, Initializer, Zeros
 from core.nn.plan import Plan, ShapeMismatch, Views, Weight
 from core.nn.regularizers import Regularizer
+from core.nn.sums import ones, over_rows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,7 +110,11 @@ class MultiHeadAttention:
             raise ShapeMismatch(f"has a key_dim of {self.key_dim}, and turns pairs of numbers: let it be even")
 
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
-        """With `s = q·kᵀ / √d`, `p = softmax(s)`: `∂s = p · (∂p − Σ ∂p · p)`, `∂q = ∂s·k / √d`, `∂k = ∂sᵀ·q / √d`."""
+        """With `s = q·kᵀ / √d`, `p = softmax(s)`: `∂s = p · (∂p − Σ ∂p · p)`, `∂q = ∂s·k / √d`, `∂k = ∂sᵀ·q / √d`.
+
+        `Σ ∂p · p` is `∂y · y` of a head's answer y (Dao et al. 2022, eq. 4). Of s and p the transposes are kept, whose
+        sums and maxima over all keys run along whole rows of numbers.
+        """
         batch, steps, features = x.shape
         rows, w = x.reshape(batch * steps, features), views.weights
         inner = np.dot(rows, w["kernel"], out=run.empty((len(rows), sum(self.widths))))
@@ -121,7 +126,8 @@ class MultiHeadAttention:
         shares = self._shares(q, k, run)
         kept, back_dropout = self._dropped(shares, run)
         answers = run.empty((len(rows), self.num_heads * self.answer))
-        np.matmul(kept, v, out=self._split(answers.reshape(batch, steps, -1), self.num_heads))
+        answer = self._split(answers.reshape(batch, steps, -1), self.num_heads)
+        np.matmul(np.swapaxes(kept, -1, -2), v, out=answer)
         y = np.dot(answers, w["output_kernel"], out=run.empty(rows.shape))
         if self.use_bias:
             y += w["output_bias"]
@@ -132,11 +138,12 @@ class MultiHeadAttention:
             d_answer = self._split(d_answers.reshape(batch, steps, -1), self.num_heads)
             d_inner = run.empty(inner.shape)
             d_q, d_k, d_v = self._heads(d_inner.reshape(batch, steps, -1))
-            self._summed(np.swapaxes(kept, -1, -2), d_answer, d_v, run)
-            slope = np.matmul(d_answer, np.swapaxes(v, -1, -2), out=run.empty(shares.shape))
-            back_softmax(shares, back_dropout(slope), run)
-            np.matmul(slope, k, out=d_q)
-            self._summed(np.swapaxes(slope, -1, -2), q, d_k, run)
+            self._summed(kept, d_answer, d_v, run)
+            slope = back_dropout(np.matmul(v, np.swapaxes(d_answer, -1, -2), out=run.empty(shares.shape)))
+            slope -= np.vecdot(d_answer, answer, out=run.empty(answer.shape[:-1]))[..., None, :]
+            slope *= shares
+            np.matmul(np.swapaxes(slope, -1, -2), k, out=d_q)
+            self._summed(slope, q, d_k, run)
             self._scale(d_inner)
             self._turn(d_q, d_k, -1, run)
             if views.trainable:
@@ -155,7 +162,7 @@ class MultiHeadAttention:
         for name, (given, delta) in (("", first), ("output_", last)):
             np.dot(given.T, delta, out=views.gradients[f"{name}kernel"])
             if self.use_bias:
-                np.add.reduce(delta, axis=0, out=views.gradients[f"{name}bias"])
+                over_rows(delta, views.gradients[f"{name}bias"])
 
     def _split(self, flat: Array, heads: int) -> Array:
         """`(batch, steps, …)` as a view `(batch, sources, heads of each, steps, length)`."""
@@ -169,19 +176,19 @@ class MultiHeadAttention:
         return self._split(q, self.num_heads), self._split(k, self.sources), self._split(v, self.sources)
 
     def _shares(self, q: Array, k: Array, run: Run) -> Array:
-        """How much each step takes from each: `(batch, sources, heads of each, steps, steps)`."""
+        """How much from each step each takes: `(batch, sources, heads of each, steps taken from, steps that take)`."""
         scores: Array = run.empty((*q.shape[:-1], q.shape[-2]))
-        np.matmul(q, np.swapaxes(k, -1, -2), out=scores)
+        np.matmul(k, np.swapaxes(q, -1, -2), out=scores)
         none = np.finfo(scores.dtype).min  # finite, so that a step that sees nothing sees all alike, and not NaN
         if self.causal:
             np.copyto(scores, none, where=_later(q.shape[-2]))
         if run.mask is not None:
             absent = np.logical_not(run.mask, out=run.empty(run.mask.shape, np.bool_))
-            np.copyto(scores, none, where=absent[:, None, None, None, :])
-        column = run.empty((*scores.shape[:-1], 1))
-        scores -= np.maximum.reduce(scores, axis=-1, keepdims=True, out=column)
+            np.copyto(scores, none, where=absent[:, None, None, :, None])
+        of_each = run.empty((*scores.shape[:-2], 1, scores.shape[-1]))
+        scores -= np.maximum.reduce(scores, axis=-2, keepdims=True, out=of_each)
         np.exp(scores, out=scores)
-        scores /= np.add.reduce(scores, axis=-1, keepdims=True, out=column)
+        scores /= np.matmul(ones(scores.shape[-2], scores.dtype.str)[None], scores, out=of_each)
         return scores
 
     def _dropped(self, shares: Array, run: Run) -> tuple[Array, Backward]:
@@ -219,18 +226,10 @@ class MultiHeadAttention:
             b += turned
 
 
-def back_softmax(shares: Array, slope: Array, run: Run) -> None:
-    """Turn `∂p` into `∂s` in place, with `p = softmax(s)` over the last axis."""
-    product = np.multiply(slope, shares, out=run.empty(shares.shape))
-    column = np.add.reduce(product, axis=-1, keepdims=True, out=run.empty((*shares.shape[:-1], 1)))
-    slope -= column
-    slope *= shares
-
-
 @lru_cache(maxsize=8)
 def _later(steps: int) -> Mask:
-    """Where the second step comes after the first: `(steps, steps)`."""
-    later: Mask = np.triu(np.ones((steps, steps), np.bool_), 1)
+    """Where the first step comes after the second: `(steps, steps)`."""
+    later: Mask = np.tril(np.ones((steps, steps), np.bool_), -1)
     later.flags.writeable = False
     return later
 

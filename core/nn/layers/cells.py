@@ -8,6 +8,7 @@ from core.nn.activations import Activation
 from core.nn.arrays import Backward
 from core.nn.layers.unrolling import Tape, flat
 from core.nn.plan import Views
+from core.nn.sums import over_rows
 
 
 class SimpleCell:
@@ -140,8 +141,8 @@ class GruCell:
         """`∂U = Σ hₜ₋₁ᵀ·δ'ₜ` and `∂b' = Σ δ'ₜ`, where δ' is δ with its last block times r."""
         np.dot(flat(self.tape.fed).T, flat(self.products), out=views.gradients["recurrent_kernel"])
         if "bias" in views.gradients:
-            np.add.reduce(flat(self.tape.deltas), axis=0, out=views.gradients["bias"][0])
-            np.add.reduce(flat(self.products), axis=0, out=views.gradients["bias"][1])
+            over_rows(flat(self.tape.deltas), views.gradients["bias"][0])
+            over_rows(flat(self.products), views.gradients["bias"][1])
 
 
 class ResetFirstCell:
@@ -203,10 +204,10 @@ class ResetFirstCell:
         np.matmul(flat(self.tape.fed).T, deltas[:, : 2 * units], out=d_kernel[:, : 2 * units])
         np.matmul(flat(self.reset).T, deltas[:, 2 * units :], out=d_kernel[:, 2 * units :])
         if "bias" in views.gradients:
-            np.add.reduce(deltas, axis=0, out=views.gradients["bias"])
+            over_rows(deltas, views.gradients["bias"])
 
 
 def _weigh(tape: Tape, views: Views) -> None:
     np.dot(flat(tape.fed).T, flat(tape.deltas), out=views.gradients["recurrent_kernel"])
     if "bias" in views.gradients:
-        np.add.reduce(flat(tape.deltas), axis=0, out=views.gradients["bias"])
+        over_rows(flat(tape.deltas), views.gradients["bias"])

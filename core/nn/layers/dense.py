@@ -13,6 +13,7 @@ from core.nn.constraints import Constraint
 from core.nn.initializers import GlorotUniform, Initializer, Zeros
 from core.nn.plan import Plan, ShapeMismatch, Views, Weight
 from core.nn.regularizers import Regularizer
+from core.nn.sums import over_rows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +70,7 @@ class Dense:
             delta = back_activation(d_output.reshape(z.shape))
             np.dot(rows.T, delta, out=views.gradients["kernel"])
             if self.use_bias:
-                np.add.reduce(delta, axis=0, out=views.gradients["bias"])
+                over_rows(delta, views.gradients["bias"])
             if not views.input_gradient:
                 return delta
             d_rows = np.dot(delta, kernel.T, out=run.empty(rows.shape))

@@ -10,6 +10,7 @@ from core.nn.arena import Run
 from core.nn.arrays import Array, Backward, Shape, size
 from core.nn.initializers import Initializer, Ones, Zeros
 from core.nn.plan import Plan, ShapeMismatch, Statistic, Views, Weight
+from core.nn.sums import over_rows, within_rows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +47,8 @@ class BatchNormalization:
         if self.center:
             weights["beta"] = Weight(width, self.beta_initializer)
         statistics = {"moving_mean": Statistic(width, 0.0), "moving_variance": Statistic(width, 1.0)}
-        plan = Plan(shape, weights, statistics, flops=8 * size(shape), floats=4 * size(shape), divisible=False)
+        flops, floats, scratch = 8 * size(shape), 4 * size(shape), 4 * size(width)
+        plan = Plan(shape, weights, statistics, flops=flops, floats=floats, scratch=scratch, divisible=False)
         return plan.frozen_unless(self.trainable)
 
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
@@ -57,11 +59,17 @@ class BatchNormalization:
         rows = x.reshape(-1, x.shape[-1])
         of_the_batch = run.training and views.trainable
         moving_mean, moving_variance = views.statistics["moving_mean"], views.statistics["moving_variance"]
-        mean = rows.mean(axis=0) if of_the_batch else moving_mean
+        width = x.shape[-1:]
+        mean = moving_mean
+        if of_the_batch:
+            mean = over_rows(rows, run.empty(width))
+            mean /= len(rows)
         normal = np.subtract(rows, mean, out=run.empty(rows.shape))
         variance = moving_variance
         if of_the_batch:
-            variance = np.multiply(normal, normal, out=run.empty(rows.shape)).mean(axis=0)
+            squares = np.multiply(normal, normal, out=run.empty(rows.shape))
+            variance = over_rows(squares, run.empty(width))
+            variance /= len(rows)
             self._move(moving_mean, mean)
             self._move(moving_variance, variance)
         deviation = 1 / np.sqrt(variance + x.dtype.type(self.epsilon))
@@ -73,7 +81,7 @@ class BatchNormalization:
         def backward(d_output: Array) -> Array:
             d_y = d_output.reshape(rows.shape)
             product = np.multiply(d_y, normal, out=run.empty(rows.shape))
-            d_gamma, d_beta = product.sum(axis=0), d_y.sum(axis=0)
+            d_gamma, d_beta = over_rows(product, run.empty(width)), over_rows(d_y, run.empty(width))
             if self.scale:
                 views.gradients["gamma"][:] = d_gamma
             if self.center:
@@ -210,10 +218,10 @@ def _forward_rows(
     def backward(d_output: Array) -> Array:
         d_y = d_output.reshape(x.shape)
         if beta is not None:
-            np.add.reduce(d_y.reshape(rows), axis=0, out=views.gradients["beta"])
+            over_rows(d_y.reshape(rows), views.gradients["beta"])
         if gamma is not None:
             product = np.multiply(d_y, normal.reshape(x.shape), out=run.empty(x.shape))
-            np.add.reduce(product.reshape(rows), axis=0, out=views.gradients["gamma"])
+            over_rows(product.reshape(rows), views.gradients["gamma"])
             d_y *= gamma
         return back_normal(d_y.reshape(whole.shape)).reshape(x.shape)
 
@@ -225,7 +233,11 @@ def _normalized(x: Array, epsilon: float, run: Run, *, centered: bool) -> tuple[
     count = x.shape[1] * x.shape[3]
 
     def mean(of: Array) -> Array:
-        found: Array = np.add.reduce(of, axis=(1, 3), keepdims=True, out=run.empty(few))
+        found: Array = run.empty(few)
+        if 1 in x.shape[1:3]:
+            within_rows(of.reshape(found.size, -1), found.reshape(-1))
+        else:
+            np.add.reduce(of, axis=(1, 3), keepdims=True, out=found)
         found /= count
         return found
 
