@@ -1,7 +1,7 @@
 """Words as vectors: each whole number has a row of weights of its own."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from annotated_types import Ge, Le
@@ -55,7 +55,7 @@ class Embedding:
             self.embeddings_constraint,
         )
         output = (*shape, self.output_dim)
-        plan = Plan(output, {"embeddings": vectors}, flops=size(output), floats=size(output) + 6 * size(shape))
+        plan = Plan(output, {"embeddings": vectors}, flops=size(output), floats=3 * size(output) + 11 * size(shape))
         return plan.frozen_unless(self.trainable)
 
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
@@ -68,9 +68,7 @@ class Embedding:
 
         def backward(d_y: Array) -> Array:
             if views.trainable:
-                d_vectors = views.gradients["embeddings"]
-                d_vectors.fill(0)
-                np.add.at(d_vectors, numbers.reshape(-1), d_y.reshape(-1, self.output_dim))
+                _gather(numbers.reshape(-1), d_y.reshape(-1, self.output_dim), views.gradients["embeddings"], run)
             if not views.input_gradient:
                 return d_y
             d_x: Array = run.empty(x.shape)
@@ -90,3 +88,30 @@ class Embedding:
         if wrong.any():
             raise NoSuchEmbedding(float(x[wrong][0]), self.input_dim)
         return numbers
+
+
+def _gather(numbers: Any, rows: Array, out: Array, run: Run) -> None:
+    """Write the sum of the rows of each number into `out`: in order, so that those of one number follow one another.
+
+    `np.add.at`, which needs no order, took four times as long. What is sorted is `number · count + place`, which
+    needs no memory beside its own.
+    """
+    out.fill(0)
+    if not (count := len(numbers)):
+        return
+    places, ordered = (run.empty((count,), np.intp) for _ in range(2))
+    places.fill(1)
+    places[0] = 0
+    np.add.accumulate(places, out=places)
+    np.multiply(numbers, count, out=ordered)
+    ordered += places
+    ordered.sort()
+    np.remainder(ordered, count, out=places)
+    np.floor_divide(ordered, count, out=ordered)
+    first = run.empty((count,), np.bool_)
+    first[0] = True
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    starts = np.flatnonzero(first)
+    sorted_rows = np.take(rows, places, axis=0, out=run.empty(rows.shape), mode="clip")
+    sums = run.empty((min(count, len(out)), *rows.shape[1:]))[: len(starts)]
+    out[ordered[starts]] = np.add.reduceat(sorted_rows, starts, axis=0, out=sums)
