@@ -1,43 +1,84 @@
 """The memory of a step: buffers that are handed out again in the same order at every step.
 
-After its first step a network allocates nothing, and no layer has to hold a buffer of its own.
+After its first step a network allocates nothing, and no layer has to hold a buffer of its own. In its first step it
+learns which buffers can share memory: what nobody refers to any more is free for what is asked for next.
 """
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from core.nn.arrays import Array, Mask, Shape
+from core.nn.arrays import Array, Mask, Shape, size
+
+SMALL = 1 << 14
+"""Bytes up to which a buffer has memory of its own: it is not worth a search."""
+MOST_WASTE = 2
+"""How many times as large as a buffer the memory may be that it is put into."""
+_FREE = 2
+"""References to memory that no buffer is in: the list's, and that of the question."""
+
+
+def fitting(free: Mapping[int, int], nbytes: int) -> int | None:
+    """The place of the smallest memory, of lengths by place, that holds so many bytes and not many more; None: none."""
+    fits = (place for place, length in free.items() if nbytes <= length <= MOST_WASTE * nbytes)
+    return min(fits, key=lambda place: free[place], default=None) if nbytes > SMALL else None
 
 
 class Arena:
     """Buffers for one size of batch, in the order in which a step asks for them."""
 
-    __slots__ = ("_buffers", "_dtype", "_next")
+    __slots__ = ("_buffers", "_dtype", "_first", "_memory", "_next")
 
     def __init__(self, dtype: DTypeLike = np.float32) -> None:
         self._buffers: list[Any] = []
+        self._first: list[tuple[int, Shape, Any]] = []
+        self._memory: list[Any] = []
         self._next = 0
-        self._dtype = dtype
+        self._dtype = np.dtype(dtype)
 
     def rewind(self) -> None:
         """Begin the next step: the first buffer is handed out first again."""
         self._next = 0
+        if self._first:
+            self._buffers += [self._within(*place) for place in self._first]
+            self._first.clear()
 
     def empty(self, shape: Shape, dtype: DTypeLike | None = None) -> Any:
-        """An array of `shape` whose numbers are whatever the last step left there."""
+        """An array of `shape` whose numbers are whatever was last in its memory."""
         turn = self._next
         self._next = turn + 1
-        if turn == len(self._buffers):
-            self._buffers.append(np.empty(shape, dtype or self._dtype))
-        return self._buffers[turn]
+        if turn < len(self._buffers):
+            return self._buffers[turn]
+        kind = self._dtype if dtype is None else np.dtype(dtype)
+        place = self._found(size(shape) * kind.itemsize), shape, kind
+        self._first.append(place)
+        return self._within(*place)
+
+    def _found(self, nbytes: int) -> int:
+        """The place of memory that nobody uses, or of new memory."""
+        if nbytes <= SMALL:
+            return self._new(nbytes)
+        places = filter(self._is_free, range(len(self._memory)))
+        found = fitting({place: len(self._memory[place]) for place in places}, nbytes)
+        return self._new(nbytes) if found is None else found
+
+    def _is_free(self, place: int) -> bool:
+        return sys.getrefcount(self._memory[place]) == _FREE
+
+    def _new(self, nbytes: int) -> int:
+        self._memory.append(np.empty(nbytes, np.uint8))
+        return len(self._memory) - 1
+
+    def _within(self, place: int, shape: Shape, kind: Any) -> Any:
+        return self._memory[place][: size(shape) * kind.itemsize].view(kind).reshape(shape)
 
     @property
     def nbytes(self) -> int:
         """The bytes that all buffers take together."""
-        return sum(buffer.nbytes for buffer in self._buffers)
+        return sum(memory.nbytes for memory in self._memory)
 
 
 class Run:

@@ -6,14 +6,14 @@ nobody counts pays nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from core.nn.arena import Arena, Run
+from core.nn.arena import Arena, Run, fitting
 from core.nn.arrays import Shape
 from core.nn.network import Network
 
@@ -48,22 +48,28 @@ def estimate(network: Network, batch: int) -> Cost:
 
     It allocates the net's weights and takes those steps.
     """
-    few = count(network, min(batch, FEW))
+    few, buffers = _counted(network, min(batch, FEW))
     if batch <= FEW:
         return few
     if few.flops * batch <= WHOLE * FEW:
         return count(network, batch)
-    more = count(network, 2 * FEW)
+    more, grown = _counted(network, 2 * FEW)
 
-    def at(name: str) -> int:
-        least, grown = getattr(few, name), getattr(more, name)
-        return int(least + (grown - least) * (batch - FEW) // FEW)
+    def at(least: int, twice: int) -> int:
+        return least + (twice - least) * (batch - FEW) // FEW
 
-    return Cost(network.parameters, at("forward_flops"), at("backward_flops"), at("bytes"))
+    forward, backward = at(few.forward_flops, more.forward_flops), at(few.backward_flops, more.backward_flops)
+    sizes = [_Buffer(at(one.nbytes, other.nbytes), other.freed) for one, other in zip(buffers, grown, strict=True)]
+    vectors = few.bytes - _together(buffers)
+    return Cost(network.parameters, forward, backward, vectors + _together(sizes))
 
 
 def count(network: Network, batch: int) -> Cost:
     """The cost of a step of `batch` rows, which is taken."""
+    return _counted(network, batch)[0]
+
+
+def _counted(network: Network, batch: int) -> tuple[Cost, list[_Buffer]]:
     rng = np.random.default_rng(0)
     weights, statistics = network.initialize(rng)
     views = network.views(weights, statistics, gradient := np.zeros_like(weights))
@@ -75,7 +81,7 @@ def count(network: Network, batch: int) -> Cost:
         forward = arena.tally.flops
         backward(arena.counted(np.ones(outputs.shape, np.float32)))
     held = weights.nbytes + gradient.nbytes + statistics.nbytes + arena.nbytes
-    return Cost(network.parameters, forward, arena.tally.flops - forward, held)
+    return Cost(network.parameters, forward, arena.tally.flops - forward, held), arena.asked
 
 
 @dataclass(slots=True)
@@ -83,14 +89,39 @@ class _Tally:
     flops: int = 0
 
 
-class _CountingArena(Arena):
-    """Buffers that count what is done with them."""
+class _Buffer(NamedTuple):
+    """What a step asks for, and which of the buffers before it nobody refers to any more by then."""
 
-    __slots__ = ("tally",)
+    nbytes: int
+    freed: tuple[int, ...]
+
+
+def _together(buffers: Sequence[_Buffer]) -> int:
+    """The bytes that an arena takes for them."""
+    lengths: list[int] = []
+    places: list[int] = []
+    free: dict[int, int] = {}
+    for nbytes, freed in buffers:
+        free |= {places[number]: lengths[places[number]] for number in freed}
+        place = fitting(free, nbytes)
+        if place is None:
+            place = len(lengths)
+            lengths.append(nbytes)
+        free.pop(place, None)
+        places.append(place)
+    return sum(lengths)
+
+
+class _CountingArena(Arena):
+    """Buffers that count what is done with them; each has memory of its own, to see when nobody refers to it."""
+
+    __slots__ = ("asked", "tally", "used")
 
     def __init__(self) -> None:
         super().__init__()
         self.tally = _Tally()
+        self.asked: list[_Buffer] = []
+        self.used: list[int] = []
 
     def counted(self, array: Any) -> Any:
         """The same numbers, counted."""
@@ -101,6 +132,18 @@ class _CountingArena(Arena):
     def empty(self, shape: Shape, dtype: Any = None) -> Any:
         """An array of `shape`, counted."""
         return self.counted(super().empty(shape, dtype))
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes that an arena takes which does not count."""
+        return _together(self.asked)
+
+    def _found(self, nbytes: int) -> int:
+        freed = tuple(number for number in self.used if self._is_free(number))
+        self.used = [number for number in self.used if number not in freed]
+        self.used.append(len(self.asked))
+        self.asked.append(_Buffer(nbytes, freed))
+        return self._new(nbytes)
 
 
 class _Counted(np.ndarray[Any, Any]):

@@ -79,12 +79,11 @@ class Shards:
             else:
                 x, backward = stretch.layers.forward(x, stretch.views[0], run)
             chain.append(backward)
-        chain.reverse()
         run.weigh()
 
         def backward_through(gradient: Array) -> Array:
-            for step_back in chain:
-                gradient = step_back(gradient)
+            while chain:
+                gradient = chain.pop()(gradient)
             return gradient
 
         return x, backward_through

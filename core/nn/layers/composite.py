@@ -67,13 +67,13 @@ class Sequential:
         for layer, view in zip(self.layers, views.parts, strict=True):
             x, backward = layer.forward(x, view, run)
             run.keep_mask(x)
-            if view.learns or view.input_gradient:
+            if run.training and (view.learns or view.input_gradient):
                 chain.append(backward)
-        chain.reverse()
+            del backward  # and what it keeps, where nobody will call it
 
         def backward_through(gradient: Array) -> Array:
-            for step_back in chain:
-                gradient = step_back(gradient)
+            while chain:  # what a layer kept for its backward pass is free after it
+                gradient = chain.pop()(gradient)
             return gradient
 
         return x, backward_through
@@ -282,19 +282,19 @@ class Repeat:
         """The chain rule through all copies; gradients of shared weights add up."""
         chain: list[Backward] = []
         for turn in range(self.n):
-            x, backward = self.layer.forward(x, views.parts[0 if self.shared else turn], run)
+            view = views.parts[0 if self.shared else turn]
+            x, backward = self.layer.forward(x, view, run)
             run.keep_mask(x)
-            chain.append(backward)
-        if not self.shared:
-            chain = [step for step, view in zip(chain, views.parts, strict=True) if view.learns or view.input_gradient]
+            if run.training and (self.shared or view.learns or view.input_gradient):
+                chain.append(backward)
         slopes = list(_gradients(views)) if self.shared and self.n > 1 else []
 
         def backward_through(gradient: Array) -> Array:
             totals = [run.empty(slope.shape) for slope in slopes]
             for total in totals:
                 total.fill(0)
-            for step_back in reversed(chain):
-                gradient = step_back(gradient)
+            while chain:
+                gradient = chain.pop()(gradient)
                 for total, slope in zip(totals, slopes, strict=True):
                     total += slope
             for total, slope in zip(totals, slopes, strict=True):
@@ -424,7 +424,8 @@ def _abreast(
         y, backward = layer.forward(x, view, run)
         run.mask = mask
         outputs.append(y)
-        backwards.append(backward if view.learns or view.input_gradient else _nothing)
+        wanted = run.training and (view.learns or view.input_gradient)
+        backwards.append(backward if wanted else _nothing)
     return outputs, backwards
 
 
