@@ -47,7 +47,7 @@ def ours(net: Net) -> Contestant:
     x, y = net.samples()
     rows = Rows(x.astype(np.float32), y if net.classes else y.astype(np.float32))
     state = start(resolved.network, spec.optimizer, seed=0)
-    learner = Learner(resolved.network, resolved.loss, spec.optimizer, resolved.training, rows, state)
+    learner = Learner(resolved.network, resolved.loss, spec.optimizer, resolved.training, rows, state, threads=THREADS)
 
     def run(steps: int) -> None:
         for _ in range(steps):

@@ -174,17 +174,19 @@ class _Kernel:
 
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
         """The layer's output in the shape of images, and its backward pass."""
-        image = padded(x.reshape(len(x), *self.image), self.slides, run)
+        image = x.reshape(len(x), *self.image)
         kernel = views.weights["kernel"].reshape(self.sums.kernel)
         z: Array = run.empty((len(x), *self.output))
-        self.sums.forward(image, kernel, views.weights.get("bias"), z, run)
+        self.sums.forward(padded(image, self.slides, run), kernel, views.weights.get("bias"), z, run)
         back_activation = self.layer.activation.forward(z, z, run)
 
         def backward(d_output: Array) -> Array:
             delta = back_activation(d_output.reshape(z.shape))
             if views.trainable:
                 d_kernel = views.gradients["kernel"].reshape(kernel.shape)
-                self.sums.kernel_gradient(image, delta, d_kernel, views.gradients.get("bias"), run)
+                d_bias = views.gradients.get("bias")
+                # Padded again: kept since the forward pass, it would be a copy of what others keep anyway.
+                self.sums.kernel_gradient(padded(image, self.slides, run), delta, d_kernel, d_bias, run)
             return self._input_gradient(delta, kernel, run).reshape(x.shape) if views.input_gradient else delta
 
         return z, backward
