@@ -64,7 +64,7 @@ def _transformer(torch: Any, net: Transformer) -> Any:
 
         def __init__(self) -> None:
             super().__init__()
-            self.before, self.between = torch.nn.LayerNorm(width), torch.nn.LayerNorm(width)
+            self.before, self.between = (torch.nn.LayerNorm(width, eps=1e-3) for _ in range(2))
             self.projections, self.output = torch.nn.Linear(width, 3 * width), torch.nn.Linear(width, width)
             self.wide = torch.nn.Sequential(
                 torch.nn.Linear(width, 4 * width), torch.nn.GELU(), torch.nn.Linear(4 * width, width)
@@ -84,7 +84,7 @@ def _transformer(torch: Any, net: Transformer) -> Any:
             super().__init__()
             self.tokens, self.places = torch.nn.Embedding(tokens, width), torch.nn.Embedding(net.tokens, width)
             self.blocks = torch.nn.Sequential(*(Block() for _ in range(net.blocks)))
-            self.last, self.dense = torch.nn.LayerNorm(width), torch.nn.Linear(width, tokens)
+            self.last, self.dense = torch.nn.LayerNorm(width, eps=1e-3), torch.nn.Linear(width, tokens)
 
         def forward(self, x: Any) -> Any:
             return self.dense(self.last(self.blocks(self.tokens(x) + self.places.weight)))
