@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.nn.activations import Activation
-from core.nn.arrays import Backward
-from core.nn.layers.unrolling import Tape, flat
+from core.nn.activations import Activation, Sigmoid, Tanh
+from core.nn.arrays import Array, Backward
+from core.nn.layers.unrolling import JoinedTape, Tape, flat
 from core.nn.plan import Views
 from core.nn.sums import over_rows
 
@@ -14,20 +14,17 @@ from core.nn.sums import over_rows
 class SimpleCell:
     """`hₜ = f(xₜ·W + hₜ₋₁·U + b)` (Elman 1990)."""
 
-    def __init__(self, tape: Tape, activation: Activation) -> None:
+    def __init__(self, tape: JoinedTape, activation: Activation) -> None:
         self.tape, self.activation = tape, activation
-        self.kernel, self.bias = tape.views.weights["recurrent_kernel"], tape.views.weights.get("bias")
-        self.d_state, self.product = tape.empty(), tape.empty()
+        self.kernel = tape.views.weights["recurrent_kernel"]
+        self.d_state = tape.empty()
         self.carried = [(tape.state, self.d_state)]
         self.backs: list[Backward] = []
-        if self.bias is not None:
-            np.add(tape.gates, self.bias, out=tape.gates)
 
     def forward(self, t: int) -> None:
         """As its equation has it."""
-        tape, z = self.tape, self.tape.gates[t]
-        z += np.dot(tape.feed(t), self.kernel, out=self.product)
-        self.backs.append(self.activation.forward(z, tape.state[t + 1], tape.run))
+        z = self.tape.sums(t)
+        self.backs.append(self.activation.forward(z, self.tape.state[t + 1], self.tape.run))
 
     def backward(self, t: int) -> None:
         """`δ = ∂h · f'`, `∂hₜ₋₁ = δ·Uᵀ`."""
@@ -37,58 +34,111 @@ class SimpleCell:
         self.tape.fed_back(delta, self.kernel, self.d_state)
 
     def weigh(self, views: Views) -> None:
-        """`∂U = Σ hₜ₋₁ᵀ·δₜ`, `∂b = Σ δₜ`."""
-        _weigh(self.tape, views)
+        """All sums are the tape's."""
+        self.tape.weigh(views)
 
 
 class LstmCell:
     """`(i, f, o) = σ(…)`, `g = φ(…)` of `xₜ·W + hₜ₋₁·U + b`; `cₜ = f·cₜ₋₁ + i·g`, `hₜ = o·φ(cₜ)`."""
 
-    def __init__(self, tape: Tape, activation: Activation, recurrent_activation: Activation) -> None:
-        self.tape, self.activation, self.recurrent_activation = tape, activation, recurrent_activation
+    def __init__(self, tape: JoinedTape, activation: Activation, recurrent_activation: Activation) -> None:
+        self.tape, self.activation = tape, activation
+        usual = isinstance(activation, Tanh) and isinstance(recurrent_activation, Sigmoid)
+        self.gates = _UsualGates(tape) if usual else _AnyGates(tape, activation, recurrent_activation)
         self.kernel = tape.views.weights["recurrent_kernel"]
-        self.d_state, self.d_cell, self.product, self.share = tape.empty(), tape.empty(), tape.empty(4), tape.empty()
+        self.d_state, self.d_cell, self.share = tape.empty(), tape.empty(), tape.empty()
         self.cell, self.bent = tape.zeros(), tape.empty(each=True)
         self.carried = [(tape.state, self.d_state), (self.cell, self.d_cell)]
-        self.backs: list[tuple[Backward, Backward, Backward, Backward]] = []
-        if "bias" in tape.views.weights:
-            np.add(tape.gates, tape.views.weights["bias"], out=tape.gates)
+        self.backs: list[Backward] = []
 
     def forward(self, t: int) -> None:
-        """As its equations have it; i and f stand beside each other, so that one σ serves both."""
-        tape, units, run = self.tape, self.tape.units, self.tape.run
-        z, cell = tape.gates[t], self.cell[t + 1]
-        z += np.dot(tape.feed(t), self.kernel, out=self.product)
-        both, g, o = z[:, : 2 * units], z[:, 2 * units : 3 * units], z[:, 3 * units :]
-        back_both = self.recurrent_activation.forward(both, both, run)
-        back_g = self.activation.forward(g, g, run)
-        back_o = self.recurrent_activation.forward(o, o, run)
-        np.multiply(both[:, units:], self.cell[t], out=cell)
-        cell += np.multiply(both[:, :units], g, out=self.share)
-        back_cell = self.activation.forward(cell, self.bent[t], run)
+        """As its equations have it."""
+        tape, cell = self.tape, self.cell[t + 1]
+        z = tape.sums(t)
+        self.gates.bend(z)
+        i, f, g, o = _quarters(z)
+        np.multiply(f, self.cell[t], out=cell)
+        cell += np.multiply(i, g, out=self.share)
+        self.backs.append(self.activation.forward(cell, self.bent[t], tape.run))
         np.multiply(o, self.bent[t], out=tape.state[t + 1])
-        self.backs.append((back_both, back_g, back_o, back_cell))
 
     def backward(self, t: int) -> None:
         """`∂c += ∂h·o·φ'(c)`, then `∂i = ∂c·g`, `∂f = ∂c·cₜ₋₁`, `∂g = ∂c·i`, `∂o = ∂h·φ(c)`, `∂cₜ₋₁ = ∂c·f`."""
-        units, z, delta = self.tape.units, self.tape.gates[t], self.tape.deltas[t]
-        back_both, back_g, back_o, back_cell = self.backs[t]
-        d_i, d_f, d_g, d_o = (delta[:, n * units : (n + 1) * units] for n in range(4))
+        delta = self.tape.deltas[t]
+        i, f, g, o = _quarters(self.tape.gates[t])
+        d_i, d_f, d_g, d_o = _quarters(delta)
         np.multiply(self.d_state, self.bent[t], out=d_o)
-        self.d_state *= z[:, 3 * units :]
-        self.d_cell += back_cell(self.d_state)
-        np.multiply(self.d_cell, z[:, 2 * units : 3 * units], out=d_i)
+        self.d_state *= o
+        self.d_cell += self.backs[t](self.d_state)
+        np.multiply(self.d_cell, g, out=d_i)
         np.multiply(self.d_cell, self.cell[t], out=d_f)
-        np.multiply(self.d_cell, z[:, :units], out=d_g)
-        self.d_cell *= z[:, units : 2 * units]
-        back_both(delta[:, : 2 * units])
-        back_g(d_g)
-        back_o(d_o)
+        np.multiply(self.d_cell, i, out=d_g)
+        self.d_cell *= f
+        self.gates.unbend(t, delta)
         self.tape.fed_back(delta, self.kernel, self.d_state)
 
     def weigh(self, views: Views) -> None:
-        """`∂U = Σ hₜ₋₁ᵀ·δₜ`, `∂b = Σ δₜ`."""
-        _weigh(self.tape, views)
+        """All sums are the tape's."""
+        self.tape.weigh(views)
+
+
+class _AnyGates:
+    """The functions of an LSTM's gates: σ of i, f and o, φ of g, whatever both are."""
+
+    def __init__(self, tape: Tape, activation: Activation, recurrent_activation: Activation) -> None:
+        self.tape, self.backs = tape, list[list[Backward]]()
+        self.functions = (recurrent_activation, activation, recurrent_activation)
+
+    def bend(self, z: Array) -> None:
+        """`f(z)` in place of z."""
+        pairs = zip(self.functions, _parts(z), strict=True)
+        self.backs.append([function.forward(part, part, self.tape.run) for function, part in pairs])
+
+    def unbend(self, t: int, delta: Array) -> None:
+        """`δ · f'` of step t in place of δ."""
+        for back, part in zip(self.backs[t], _parts(delta), strict=True):
+            back(part)
+
+
+class _UsualGates:
+    """The same where σ is the sigmoid and φ the hyperbolic tangent, in fewer passes.
+
+    As `σ(z) = (1 + tanh(z/2)) / 2`, one tangent serves all of z; what is halved, without a rounding, are the weights.
+    """
+
+    def __init__(self, tape: JoinedTape) -> None:
+        self.tape, self.slope = tape, tape.empty(4)
+        both, _, o = _parts(tape.weights)
+        both *= 0.5
+        o *= 0.5
+
+    def bend(self, z: Array) -> None:
+        """`f(z)` in place of z, half of which came out of the weights."""
+        np.tanh(z, out=z)
+        both, _, o = _parts(z)
+        for part in (both, o):
+            part *= 0.5
+            part += 0.5
+
+    def unbend(self, t: int, delta: Array) -> None:
+        """`σ' = σ − σ²`, `φ' = 1 − φ²`."""
+        z, slope = self.tape.gates[t], self.slope
+        np.multiply(z, z, out=slope)
+        for value, part, own in zip(_parts(z), _parts(slope), (True, False, True), strict=True):
+            np.subtract(value if own else 1, part, out=part)
+        delta *= slope
+
+
+def _quarters(z: Array) -> list[Array]:
+    """The blocks of i, f, g and o."""
+    units = z.shape[1] // 4
+    return [z[:, start : start + units] for start in range(0, 4 * units, units)]
+
+
+def _parts(z: Array) -> tuple[Array, Array, Array]:
+    """Those of i and f, which lie beside each other, of g, and of o."""
+    units = z.shape[1] // 4
+    return z[:, : 2 * units], z[:, 2 * units : 3 * units], z[:, 3 * units :]
 
 
 class GruCell:
@@ -139,6 +189,7 @@ class GruCell:
 
     def weigh(self, views: Views) -> None:
         """`∂U = Σ hₜ₋₁ᵀ·δ'ₜ` and `∂b' = Σ δ'ₜ`, where δ' is δ with its last block times r."""
+        _weigh_inputs(self.tape, views)
         np.dot(flat(self.tape.fed).T, flat(self.products), out=views.gradients["recurrent_kernel"])
         if "bias" in views.gradients:
             over_rows(flat(self.tape.deltas), views.gradients["bias"][0])
@@ -200,6 +251,7 @@ class ResetFirstCell:
 
     def weigh(self, views: Views) -> None:
         """`∂U` of z and r from hₜ₋₁, of g from `r · hₜ₋₁`."""
+        _weigh_inputs(self.tape, views)
         units, deltas, d_kernel = self.tape.units, flat(self.tape.deltas), views.gradients["recurrent_kernel"]
         np.matmul(flat(self.tape.fed).T, deltas[:, : 2 * units], out=d_kernel[:, : 2 * units])
         np.matmul(flat(self.reset).T, deltas[:, 2 * units :], out=d_kernel[:, 2 * units :])
@@ -207,7 +259,5 @@ class ResetFirstCell:
             over_rows(deltas, views.gradients["bias"])
 
 
-def _weigh(tape: Tape, views: Views) -> None:
-    np.dot(flat(tape.fed).T, flat(tape.deltas), out=views.gradients["recurrent_kernel"])
-    if "bias" in views.gradients:
-        over_rows(flat(tape.deltas), views.gradients["bias"])
+def _weigh_inputs(tape: Tape, views: Views) -> None:
+    np.dot(flat(tape.x).T, flat(tape.deltas), out=views.gradients["kernel"])

@@ -14,11 +14,11 @@ from annotated_types import Ge, Le, Lt
 
 from core.nn.activations import Activation, Sigmoid, Tanh
 from core.nn.arena import Run
-from core.nn.arrays import MOST, Array, Backward, Shape
+from core.nn.arrays import MOST, Array, Backward, Shape, size
 from core.nn.constraints import Constraint
 from core.nn.initializers import Drawn, GlorotUniform, Initializer, Orthogonal, Zeros
 from core.nn.layers.cells import GruCell, LstmCell, ResetFirstCell, SimpleCell
-from core.nn.layers.unrolling import Tape
+from core.nn.layers.unrolling import JoinedTape, Tape
 from core.nn.plan import Draws, Plan, ShapeMismatch, Views, Weight
 from core.nn.regularizers import Regularizer
 
@@ -71,7 +71,7 @@ class SimpleRnn:
 
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
         """Through time (Werbos 1990): `δₜ = f' · (∂yₜ + δₜ₊₁·Uᵀ)`, `∂W = Σ xₜᵀ·δₜ`, `∂U = Σ hₜ₋₁ᵀ·δₜ`."""
-        tape = Tape(self, 1, x, views, run)
+        tape = JoinedTape(self, 1, x, views, run)
         return tape.forward(SimpleCell(tape, self.activation))
 
 
@@ -130,7 +130,7 @@ class Lstm:
 
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
         """Through time, with `∂cₜ = ∂hₜ · o · φ'(cₜ) + ∂cₜ₊₁ · fₜ₊₁`: what a gate keeps, it keeps of the gradient."""
-        tape = Tape(self, 4, x, views, run)
+        tape = JoinedTape(self, 4, x, views, run)
         return tape.forward(LstmCell(tape, self.activation, self.recurrent_activation))
 
 
@@ -232,6 +232,7 @@ def _plan(layer: Recurrent, shape: Shape, *, gates: int, bias: Shape, kept: int,
         weights,
         flops=2 * steps * gates * units * (features + units) + 8 * gates * steps * units,
         floats=steps * (kept * units + 3 * features + 1) + features + 16 * units,
+        scratch=2 * sum(size(weight.shape) for weight in weights.values()),
         divisible=False,
     )
     return plan.frozen_unless(layer.trainable)

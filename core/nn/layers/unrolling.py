@@ -1,4 +1,4 @@
-"""A recurrence, unrolled: one product for the inputs of all steps, a loop over time, and one for each gradient.
+"""A recurrence, unrolled: a loop over time, and one product for each gradient.
 
 Inside, time is the first axis, so that what a step reads and writes lies in one piece. How a step goes from one state
 to the next is a cell's affair; what all of them share is here: masks, dropout, and what is summed over all steps.
@@ -57,23 +57,38 @@ class Cell(Protocol):
 
 
 class Tape:
-    """What all steps read and write, for one pass; `gates` is the number of blocks of units in the kernel."""
+    """What all steps read and write, for one pass; `gates` is the number of blocks of units in the kernel.
+
+    `fed` is the state as it enters the products, `(steps, batch, units)`.
+    """
+
+    state: Array
+    fed: Array
 
     def __init__(self, layer: Layer, gates: int, x: Array, views: Views, run: Run) -> None:
         batch, self.steps, inputs = x.shape
         self.layer, self.views, self.run, self.units, self.batch = layer, views, run, layer.units, batch
         self.turn = -1 if layer.go_backwards else 1
-        self.x: Array = run.empty((self.steps, batch, inputs))
+        self.x = self._lay(inputs)
         np.copyto(self.x, x.transpose(1, 0, 2)[:: self.turn])
         self.input_scale = self._dropped(layer.dropout, inputs)
         if self.input_scale is not None:
             self.x *= self.input_scale
         self.gates: Array = run.empty((self.steps, batch, gates * layer.units))
         self.deltas: Array = run.empty(self.gates.shape)
-        np.dot(flat(self.x), views.weights["kernel"], out=flat(self.gates))
-        self.state = self.zeros()
         self.state_scale = self._dropped(layer.recurrent_dropout, layer.units)
-        self.fed: Array = self.state[:-1] if self.state_scale is None else run.empty((self.steps, batch, layer.units))
+        self._begin()
+
+    def _lay(self, inputs: int) -> Array:
+        """Where the inputs of all steps go."""
+        return self.run.empty((self.steps, self.batch, inputs))
+
+    def _begin(self) -> None:
+        """The products of the inputs of all steps at once, and a state that is zero."""
+        np.dot(flat(self.x), self.views.weights["kernel"], out=flat(self.gates))
+        self.state = self.zeros()
+        shape = (self.steps, self.batch, self.units)
+        self.fed = self.state[:-1] if self.state_scale is None else self.run.empty(shape)
 
     def zeros(self) -> Array:
         """A state for each step and one before the first, which is zero: `(steps + 1, batch, units)`."""
@@ -105,10 +120,12 @@ class Tape:
             if absent is not None:
                 for states, _ in cell.carried:
                     np.copyto(states[t + 1], states[t], where=absent[t])
-        y: Array = self.state[-1]
         if self.layer.return_sequences:
-            y = self.run.empty((self.batch, self.steps, self.units))
+            y: Array = self.run.empty((self.batch, self.steps, self.units))
             np.copyto(y, self.state[1:].transpose(1, 0, 2))
+        else:
+            y = self.run.empty((self.batch, self.units))
+            np.copyto(y, self.state[-1])
         return y, lambda d_y: self._backward(cell, d_y, absent)
 
     def _backward(self, cell: Cell, d_y: Array, absent: Any) -> Array:
@@ -129,7 +146,6 @@ class Tape:
             for (_, gradient), past in zip(cell.carried, kept, strict=False):
                 gradient += past
         if self.views.trainable:
-            np.dot(flat(self.x).T, flat(self.deltas), out=self.views.gradients["kernel"])
             cell.weigh(self.views)
         return self._input_gradient() if self.views.input_gradient else d_y
 
@@ -160,6 +176,46 @@ class Tape:
         np.greater_equal(scale, rate, out=scale)
         scale /= 1 - rate
         return scale
+
+
+class JoinedTape(Tape):
+    """For cells that only ever need `x·W + h·U + b`: inputs, state and a one beside each other, and one product a step.
+
+    It is written where the gates are, and all gradients of the weights are one product over all steps.
+    """
+
+    def _lay(self, inputs: int) -> Array:
+        constant = "bias" in self.views.weights
+        self.joined: Array = self.run.empty((self.steps + 1, self.batch, inputs + self.units + constant))
+        if constant:
+            self.joined[..., -1] = 1
+        self.places = slice(inputs, inputs + self.units)
+        return self.joined[:-1, :, :inputs]
+
+    def _begin(self) -> None:
+        weights = self.views.weights
+        self.weights: Array = self.run.empty((self.joined.shape[-1], self.gates.shape[-1]))
+        np.concatenate([np.atleast_2d(weights[name]) for name in weights], out=self.weights)
+        self.fed = self.joined[:-1, :, self.places]
+        if self.state_scale is None:
+            self.state = self.joined[:, :, self.places]
+            self.state[0].fill(0)
+        else:
+            self.state = self.zeros()
+
+    def sums(self, t: int) -> Array:
+        """`xₜ·W + hₜ₋₁·U + b`, into the gates of step t."""
+        self.feed(t)
+        return np.dot(self.joined[t], self.weights, out=self.gates[t])
+
+    def weigh(self, views: Views) -> None:
+        """`∂W = Σ xₜᵀ·δₜ`, `∂U = Σ hₜ₋₁ᵀ·δₜ`, `∂b = Σ δₜ`."""
+        slopes = np.dot(flat(self.joined[:-1]).T, flat(self.deltas), out=self.run.empty(self.weights.shape))
+        start = 0
+        for slope in views.gradients.values():
+            rows = len(slope) if slope.ndim > 1 else 1
+            np.copyto(slope, slopes[start : start + rows].reshape(slope.shape))
+            start += rows
 
 
 def flat(array: Array) -> Array:
