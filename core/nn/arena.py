@@ -30,12 +30,14 @@ def fitting(free: Mapping[int, int], nbytes: int) -> int | None:
 class Arena:
     """Buffers for one size of batch, in the order in which a step asks for them."""
 
-    __slots__ = ("_buffers", "_dtype", "_first", "_memory", "_next")
+    __slots__ = ("_buffers", "_dtype", "_first", "_memory", "_next", "_small")
 
     def __init__(self, dtype: DTypeLike = np.float32) -> None:
         self._buffers: list[Any] = []
-        self._first: list[tuple[int, Shape, Any]] = []
+        self._first: list[Any] = []
+        """Of the first step: small buffers, and the places of large ones, to which nothing may refer from here yet."""
         self._memory: list[Any] = []
+        self._small = 0
         self._next = 0
         self._dtype = np.dtype(dtype)
 
@@ -43,7 +45,7 @@ class Arena:
         """Begin the next step: the first buffer is handed out first again."""
         self._next = 0
         if self._first:
-            self._buffers += [self._within(*place) for place in self._first]
+            self._buffers += [self._within(*one) if isinstance(one, tuple) else one for one in self._first]
             self._first.clear()
 
     def empty(self, shape: Shape, dtype: DTypeLike | None = None) -> Any:
@@ -53,24 +55,26 @@ class Arena:
         if turn < len(self._buffers):
             return self._buffers[turn]
         kind = self._dtype if dtype is None else np.dtype(dtype)
-        place = self._found(size(shape) * kind.itemsize), shape, kind
+        nbytes = size(shape) * kind.itemsize
+        if nbytes <= SMALL:
+            self._first.append(np.empty(shape, kind))
+            self._small += nbytes
+            return self._first[-1]
+        place = self._found(nbytes), shape, kind
         self._first.append(place)
         return self._within(*place)
 
     def _found(self, nbytes: int) -> int:
         """The place of memory that nobody uses, or of new memory."""
-        if nbytes <= SMALL:
-            return self._new(nbytes)
         places = filter(self._is_free, range(len(self._memory)))
         found = fitting({place: len(self._memory[place]) for place in places}, nbytes)
-        return self._new(nbytes) if found is None else found
+        if found is None:
+            self._memory.append(np.empty(nbytes, np.uint8))
+            return len(self._memory) - 1
+        return found
 
     def _is_free(self, place: int) -> bool:
         return sys.getrefcount(self._memory[place]) == _FREE
-
-    def _new(self, nbytes: int) -> int:
-        self._memory.append(np.empty(nbytes, np.uint8))
-        return len(self._memory) - 1
 
     def _within(self, place: int, shape: Shape, kind: Any) -> Any:
         return self._memory[place][: size(shape) * kind.itemsize].view(kind).reshape(shape)
@@ -78,7 +82,7 @@ class Arena:
     @property
     def nbytes(self) -> int:
         """The bytes that all buffers take together."""
-        return sum(memory.nbytes for memory in self._memory)
+        return self._small + sum(memory.nbytes for memory in self._memory)
 
 
 class Run:

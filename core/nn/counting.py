@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from core.nn.arena import Arena, Run, fitting
-from core.nn.arrays import Shape
+from core.nn.arrays import Shape, size
 from core.nn.network import Network
 
 FEW = 16
@@ -131,19 +131,19 @@ class _CountingArena(Arena):
 
     def empty(self, shape: Shape, dtype: Any = None) -> Any:
         """An array of `shape`, counted."""
-        return self.counted(super().empty(shape, dtype))
+        kind = np.dtype(dtype or np.float32)
+        nbytes = size(shape) * kind.itemsize
+        freed = tuple(number for number in self.used if self._is_free(number))
+        self.used = [number for number in self.used if number not in freed]
+        self.used.append(len(self.asked))
+        self.asked.append(_Buffer(nbytes, freed))
+        self._memory.append(np.empty(nbytes, np.uint8))
+        return self.counted(self._within(self.used[-1], shape, kind))
 
     @property
     def nbytes(self) -> int:
         """The bytes that an arena takes which does not count."""
         return _together(self.asked)
-
-    def _found(self, nbytes: int) -> int:
-        freed = tuple(number for number in self.used if self._is_free(number))
-        self.used = [number for number in self.used if number not in freed]
-        self.used.append(len(self.asked))
-        self.asked.append(_Buffer(nbytes, freed))
-        return self._new(nbytes)
 
 
 class _Counted(np.ndarray[Any, Any]):

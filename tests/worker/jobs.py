@@ -36,6 +36,26 @@ SPIRALS: dict[str, Any] = {
     "loss": {"type": "cross_entropy"},
     "optimizer": {"type": "adam", "learning_rate": 0.003},
 }
+CONVOLUTION = {"type": "conv2d", "filters": 16, "kernel_size": 3, "padding": "same", "activation": "relu"}
+IMAGES: dict[str, Any] = {
+    "data": {
+        "type": "inline",
+        "x": [[[[(5 * i + 3 * j + n) % 7 / 7] for j in range(16)] for i in range(16)] for n in range(64)],
+        "y": [["odd", "even"][n % 2] for n in range(64)],
+    },
+    "architecture": {
+        "layers": [
+            *[CONVOLUTION] * 2,
+            "max_pooling2d",
+            {"type": "dropout", "rate": 0.1},
+            "flatten",
+            {"type": "dense", "units": 2},
+        ]
+    },
+    "loss": {"type": "cross_entropy"},
+    "optimizer": {"type": "adam", "learning_rate": 0.003},
+}
+"""Of whose batches of 32 two threads take half each."""
 LONG = 10_000_000
 """Epochs that no test waits for."""
 
@@ -69,14 +89,14 @@ def more(sessions: Sessions, job_id: str, epochs: int) -> str:
     return post(sessions, whole(json.loads(text), Continuation(epochs=epochs), done), origin=origin)
 
 
-def post(sessions: Sessions, spec: dict[str, Any], **more: Any) -> str:
+def post(sessions: Sessions, spec: dict[str, Any], *, threads: int = 1, **more: Any) -> str:
     """A queued job, as the API makes it; returns its id."""
     text = json.dumps(spec)
     parsed = JobSpec.model_validate_json(text)
     cost = check(parsed, signature(parsed.data, None), Limits())
     known: dict[str, Any] = {"epochs": parsed.training.epochs, "steps": cost.steps, "bytes": cost.bytes}
     with sessions.begin() as s:
-        return jobs.insert(s, name=None, spec=text, metadata={}, threads=1, **known, **more).id
+        return jobs.insert(s, name=None, spec=text, metadata={}, threads=threads, **known, **more).id
 
 
 def row(sessions: Sessions, job_id: str) -> Job:

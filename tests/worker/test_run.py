@@ -11,7 +11,20 @@ from core.jobs.states import Keep, Status
 from core.models.checkpoint import decode
 from core.store import checkpoints, jobs, leases
 from core.store.tables import Checkpoint
-from tests.worker.jobs import DOUBLING, LONG, SPIRALS, a_desk, a_spec, post, remarks, row, saved_at, story, stream
+from tests.worker.jobs import (
+    DOUBLING,
+    IMAGES,
+    LONG,
+    SPIRALS,
+    a_desk,
+    a_spec,
+    post,
+    remarks,
+    row,
+    saved_at,
+    story,
+    stream,
+)
 from worker import run as module
 from worker import saves, writer
 from worker.desk import Desk
@@ -79,7 +92,7 @@ def test_the_clock_ends_a_job_that_may_take_so_long(desk: Desk) -> None:
 def test_what_goes_wrong_is_told_without_its_trace(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(module, "train", broken)
@@ -102,21 +115,24 @@ def test_weights_that_cannot_be_written_end_the_job_as_failed(desk: Desk, monkey
     assert (job.status, job.error["code"], "secret" in str(job.error)) == (Status.FAILED, "storage_failed", False)
 
 
-def test_a_job_is_paused_at_a_batch_and_goes_on_bit_for_bit(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = a_spec(SPIRALS, epochs=4, batch_size=7, shuffle=True)
-    calm = post(desk.sessions, spec)
+@pytest.mark.parametrize(("threads", "base", "batch", "step"), [(1, SPIRALS, 7, 60), (2, IMAGES, 32, 5)])
+def test_a_job_is_paused_at_a_batch_and_goes_on_bit_for_bit(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, threads: int, base: dict[str, Any], batch: int, step: int
+) -> None:
+    spec = a_spec(base, epochs=4, batch_size=batch, shuffle=True)
+    calm = post(desk.sessions, spec, threads=threads)
     work(desk)
-    job_id = post(desk.sessions, spec)
+    job_id = post(desk.sessions, spec, threads=threads)
 
     def pause() -> None:
         with desk.sessions.begin() as s:
             jobs.pause(s, job_id)
 
     with monkeypatch.context() as patch:
-        stop_at(patch, desk, 60, pause)
+        stop_at(patch, desk, step, pause)
         work(desk)
     paused = row(desk.sessions, job_id)
-    assert (paused.status, paused.step, saved_at(desk.sessions, job_id)) == (Status.PAUSED, 60, [60])
+    assert (paused.status, paused.step, saved_at(desk.sessions, job_id)) == (Status.PAUSED, step, [step])
     with desk.sessions.begin() as s:
         jobs.resume(s, job_id)
     work(desk)

@@ -117,10 +117,10 @@ def test_shared_memory_changes_no_number_of_a_net_of_nets(spec: str, shape: tupl
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: optimizer.type)
 def test_shared_memory_changes_no_training(optimizer: Optimizer, monkeypatch: pytest.MonkeyPatch) -> None:
     net = sequential(Dense(units=30), Dense(units=20), Dense(units=2))
-    shared = ATraining(classes(24), net, optimizer=optimizer, training=Training(epochs=3, batch_size=24))
+    shared = ATraining(classes(24), net, optimizer=optimizer, training=Training(epochs=13, batch_size=24))
     shared.run()
     monkeypatch.setattr(Arena, "_is_free", Apart._is_free)
-    apart = ATraining(classes(24), net, optimizer=optimizer, training=Training(epochs=3, batch_size=24))
+    apart = ATraining(classes(24), net, optimizer=optimizer, training=Training(epochs=13, batch_size=24))
     apart.run()
     assert shared.weights.tobytes() == apart.weights.tobytes()
 
