@@ -30,14 +30,13 @@ def fitting(free: Mapping[int, int], nbytes: int) -> int | None:
 class Arena:
     """Buffers for one size of batch, in the order in which a step asks for them."""
 
-    __slots__ = ("_buffers", "_dtype", "_first", "_memory", "_next", "_small")
+    __slots__ = ("_buffers", "_dtype", "_first", "_memory", "_next")
 
     def __init__(self, dtype: DTypeLike = np.float32) -> None:
         self._buffers: list[Any] = []
         self._first: list[Any] = []
         """Of the first step: small buffers, and the places of large ones, to which nothing may refer from here yet."""
         self._memory: list[Any] = []
-        self._small = 0
         self._next = 0
         self._dtype = np.dtype(dtype)
 
@@ -56,13 +55,13 @@ class Arena:
             return self._buffers[turn]
         kind = self._dtype if dtype is None else np.dtype(dtype)
         nbytes = size(shape) * kind.itemsize
-        if nbytes <= SMALL:
-            self._first.append(np.empty(shape, kind))
-            self._small += nbytes
-            return self._first[-1]
-        place = self._found(nbytes), shape, kind
-        self._first.append(place)
-        return self._within(*place)
+        if nbytes > SMALL:
+            place = self._found(nbytes), shape, kind
+            self._first.append(place)
+            return self._within(*place)
+        buffer = np.empty(shape, kind)
+        self._first.append(buffer)
+        return buffer
 
     def _found(self, nbytes: int) -> int:
         """The place of memory that nobody uses, or of new memory."""
@@ -82,7 +81,8 @@ class Arena:
     @property
     def nbytes(self) -> int:
         """The bytes that all buffers take together."""
-        return self._small + sum(memory.nbytes for memory in self._memory)
+        small = (one for one in (*self._buffers, *self._first) if isinstance(one, np.ndarray) and one.base is None)
+        return sum(one.nbytes for one in (*small, *self._memory))
 
 
 class Run:

@@ -3,6 +3,7 @@
 A shape never holds the batch: `(784,)` is a row of 784 numbers, of which a batch has many.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -28,7 +29,4 @@ MOST = 2**31 - 1
 
 def size(shape: Shape) -> int:
     """How many numbers a shape holds: an exact integer, however large, with nothing allocated."""
-    count = 1
-    for length in shape:
-        count *= length
-    return count
+    return math.prod(shape)
