@@ -15,6 +15,8 @@ from core.nn.arrays import Array, Mask, Shape, size
 
 SMALL = 1 << 14
 """Bytes up to which a buffer has memory of its own: it is not worth a search."""
+SMALL_ONCE = 1 << 18
+"""The same where there is but one pass, which searches at each buffer."""
 MOST_WASTE = 2
 """How many times as large as a buffer the memory may be that it is put into."""
 _FREE = 2
@@ -30,13 +32,15 @@ def fitting(free: Mapping[int, int], nbytes: int) -> int | None:
 class Arena:
     """Buffers for one size of batch, in the order in which a step asks for them."""
 
-    __slots__ = ("_buffers", "_dtype", "_first", "_memory", "_next")
+    __slots__ = ("_buffers", "_dtype", "_first", "_lengths", "_memory", "_next", "_small")
 
-    def __init__(self, dtype: DTypeLike = np.float32) -> None:
+    def __init__(self, dtype: DTypeLike = np.float32, small: int | None = None) -> None:
+        self._small = SMALL if small is None else small
         self._buffers: list[Any] = []
         self._first: list[Any] = []
         """Of the first step: small buffers, and the places of large ones, to which nothing may refer from here yet."""
         self._memory: list[Any] = []
+        self._lengths: list[int] = []
         self._next = 0
         self._dtype = np.dtype(dtype)
 
@@ -55,7 +59,7 @@ class Arena:
             return self._buffers[turn]
         kind = self._dtype if dtype is None else np.dtype(dtype)
         nbytes = size(shape) * kind.itemsize
-        if nbytes > SMALL:
+        if nbytes > self._small:
             place = self._found(nbytes), shape, kind
             self._first.append(place)
             return self._within(*place)
@@ -65,18 +69,21 @@ class Arena:
 
     def _found(self, nbytes: int) -> int:
         """The place of memory that nobody uses, or of new memory."""
-        places = filter(self._is_free, range(len(self._memory)))
-        found = fitting({place: len(self._memory[place]) for place in places}, nbytes)
+        free = {
+            place: length for place, length in enumerate(self._lengths) if length >= nbytes and self._is_free(place)
+        }
+        found = fitting(free, nbytes) if free else None
         if found is None:
+            found = len(self._memory)
             self._memory.append(np.empty(nbytes, np.uint8))
-            return len(self._memory) - 1
+            self._lengths.append(nbytes)
         return found
 
     def _is_free(self, place: int) -> bool:
         return sys.getrefcount(self._memory[place]) == _FREE
 
     def _within(self, place: int, shape: Shape, kind: Any) -> Any:
-        return self._memory[place][: size(shape) * kind.itemsize].view(kind).reshape(shape)
+        return np.ndarray(shape, kind, self._memory[place])
 
     @property
     def nbytes(self) -> int:
@@ -144,4 +151,4 @@ class Run:
 
 def inference(dtype: DTypeLike = np.float32) -> Run:
     """A pass that only predicts, with memory of its own: any number of threads may have one each."""
-    return Run(Arena(dtype), training=False)
+    return Run(Arena(dtype, SMALL_ONCE), training=False)
