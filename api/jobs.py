@@ -137,12 +137,15 @@ def validate(services: Service, body: JsonBody) -> Response:
     return Json(views.checked_view(checked(services, parse(JobSpec, body, code="invalid_spec"))))
 
 
-def checked(services: Services, spec: JobSpec) -> Estimate:
-    """What this job costs. Raises `InvalidData` or `InvalidSpec` for all that is wrong with it."""
+def checked(services: Services, spec: JobSpec, threads: int | None = None) -> Estimate:
+    """What this job costs, with so many threads; None: those of a new job.
+
+    Raises `InvalidData` or `InvalidSpec` for all that is wrong with it.
+    """
     settings = services.settings
     limits = Limits(parameters=settings.max_parameters, memory=settings.max_memory_bytes, flops=settings.max_flops)
     sized = signature(spec.data, _schema(services, spec))
-    estimate = check(spec, sized, limits, settings.job_threads)
+    estimate = check(spec, sized, limits, threads or settings.job_threads)
     if spec.start_from:
         origins.require_same_weights(services, spec.start_from, spec, sized)
     return estimate
@@ -259,7 +262,7 @@ def continue_(services: Service, job_id: JobId, body: JsonBody, key: Key = None)
         done = origins.done(before, origins.last_of(s, before))
     old, text = JobSpec.model_validate_json(posted), json.dumps(whole(json.loads(posted), wish, done))
     spec = JobSpec.model_validate_json(text)
-    estimate = _checked_whole(services, spec)
+    estimate = _checked_whole(services, spec, before.threads)
     reasons = inexact(old, spec, done, estimate.steps)
 
     def insert(s: Session) -> tables.Job:
@@ -269,10 +272,10 @@ def continue_(services: Service, job_id: JobId, body: JsonBody, key: Key = None)
     return _make(services, key, digest, insert, text)
 
 
-def _checked_whole(services: Services, spec: JobSpec) -> Estimate:
+def _checked_whole(services: Services, spec: JobSpec, threads: int) -> Estimate:
     """What the whole training costs; what is wrong with it is told by its place in the wish."""
     try:
-        return checked(services, spec.model_copy(update={"start_from": None}))
+        return checked(services, spec.model_copy(update={"start_from": None}), threads)
     except InvalidSpec as error:
         places = [(place.removeprefix("/training"), message) for place, message in error.errors]
         raise InvalidSpec(places, error.code) from None

@@ -20,7 +20,7 @@ SMALL_ONCE = 1 << 18
 MOST_WASTE = 2
 """How many times as large as a buffer the memory may be that it is put into."""
 _FREE = 2
-"""References to memory that no buffer is in: the list's, and that of the question."""
+"""CPython's count of references to memory that no buffer is in: the list's, and that of the question."""
 
 
 def fitting(free: Mapping[int, int], nbytes: int) -> int | None:
@@ -30,7 +30,7 @@ def fitting(free: Mapping[int, int], nbytes: int) -> int | None:
 
 
 class Arena:
-    """Buffers for one size of batch, in the order in which a step asks for them."""
+    """Buffers for one size of batch, in the order in which a step asks for them; up to `small` bytes each by itself."""
 
     __slots__ = ("_buffers", "_dtype", "_first", "_lengths", "_memory", "_next", "_small")
 
@@ -72,7 +72,7 @@ class Arena:
         free = {
             place: length for place, length in enumerate(self._lengths) if length >= nbytes and self._is_free(place)
         }
-        found = fitting(free, nbytes) if free else None
+        found = fitting(free, nbytes)
         if found is None:
             found = len(self._memory)
             self._memory.append(np.empty(nbytes, np.uint8))
@@ -88,12 +88,15 @@ class Arena:
     @property
     def nbytes(self) -> int:
         """The bytes that all buffers take together."""
-        small = (one for one in (*self._buffers, *self._first) if isinstance(one, np.ndarray) and one.base is None)
+        buffers = (one for one in (*self._buffers, *self._first) if isinstance(one, np.ndarray))
+        small = (one for one in buffers if one.base is None)  # the others are views of the memory
         return sum(one.nbytes for one in (*small, *self._memory))
 
 
 class Run:
     """One pass through a network: where its arrays come from, whether it learns, and its source of chance.
+
+    One that is not `training` keeps nothing for a backward pass, and has none.
 
     `shapes` are those of the weights in the order of the flat vector, for what looks at each of them by itself, and
     `names` say where each stands in the architecture.

@@ -20,11 +20,28 @@ Shape: TypeAlias = tuple[int, ...]
 """The shape of one row, without the batch."""
 
 Backward: TypeAlias = Callable[[Array], Array]
-"""From the gradient with regard to a part's output to that with regard to its input; it may overwrite what it gets."""
+"""From the gradient with regard to a part's output to that with regard to its input; it may overwrite what it gets.
+
+It is called once, after a forward pass that learns: what it refers to is let go of afterwards.
+"""
 
 
 MOST = 2**31 - 1
 """The longest axis a spec may ask for, so that no product of them is a number of thousands of digits."""
+
+
+def chained(steps: list[Backward]) -> Backward:
+    """The chain rule: the backward passes of parts that followed one another, the last first.
+
+    Each is dropped when it is over, and with it what its part kept.
+    """
+
+    def backward(gradient: Array) -> Array:
+        while steps:
+            gradient = steps.pop()(gradient)
+        return gradient
+
+    return backward
 
 
 def size(shape: Shape) -> int:

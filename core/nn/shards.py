@@ -20,7 +20,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from core.nn.arena import Arena, Run
-from core.nn.arrays import Array, Backward, size
+from core.nn.arrays import Array, Backward, chained, size
 from core.nn.layers.composite import Sequential
 from core.nn.network import Network
 from core.nn.plan import Plan, Views
@@ -58,16 +58,19 @@ class Shards:
         self.gradients = [gradient, *(np.zeros_like(gradient) for _ in range(count - 1))]
         views = [network.views(weights, statistics, each) for each in self.gradients]
         self.stretches = list(_cut(network, views))
-        self.pool = ThreadPoolExecutor(count - 1)
+        self.pool = ThreadPoolExecutor(count - 1, thread_name_prefix="shard")
         self.blas = ThreadpoolController().select(user_api="blas")
         self.runs: dict[Run, list[tuple[Arena, Run]]] = {}
 
-    def alone(self) -> AbstractContextManager[Any]:
+    def one_blas_thread(self) -> AbstractContextManager[Any]:
         """BLAS has one thread as long as the block: for a whole step, as its threads go on spinning for a while."""
         return self.blas.limit(limits=1)
 
     def forward(self, x: Array, run: Run) -> tuple[Array, Backward]:
-        """As that of the network; the gradient is in the first of the shards' when the backward pass is over."""
+        """As `Network.forward`, for at least as many rows as there are shards.
+
+        The gradient of the weights is in the vector that was given when the backward pass is over.
+        """
         own = self.runs.get(run) or self.runs.setdefault(run, [_of_a_shard(run, x) for _ in self.gradients])
         for arena, _ in own:
             arena.rewind()
@@ -80,13 +83,7 @@ class Shards:
                 x, backward = stretch.layers.forward(x, stretch.views[0], run)
             chain.append(backward)
         run.weigh()
-
-        def backward_through(gradient: Array) -> Array:
-            while chain:
-                gradient = chain.pop()(gradient)
-            return gradient
-
-        return x, backward_through
+        return x, chained(chain)
 
     def _divided(self, stretch: _Stretch, x: Array, run: Run, own: list[Run]) -> tuple[Array, Backward]:
         """Some layers, by all threads at once."""

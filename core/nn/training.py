@@ -180,7 +180,7 @@ class Learner:
         """One batch, by as many threads as are worth it."""
         if self.shards is None:
             return self._step()
-        with self.shards.alone():
+        with self.shards.one_blas_thread():
             return self._step()
 
     def _step(self) -> Step:

@@ -1,5 +1,6 @@
 """How runs end, in this process and over an embedded database."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,12 @@ from typing import Any
 import pytest
 
 from core.blobs import Blobs
+from core.data.prepare import signature
+from core.jobs.check import resolve
+from core.jobs.spec import JobSpec
 from core.jobs.states import Keep, Status
 from core.models.checkpoint import decode
+from core.nn.shards import threads_worth
 from core.store import checkpoints, jobs, leases
 from core.store.tables import Checkpoint
 from tests.worker.jobs import (
@@ -120,6 +125,9 @@ def test_a_job_is_paused_at_a_batch_and_goes_on_bit_for_bit(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, threads: int, base: dict[str, Any], batch: int, step: int
 ) -> None:
     spec = a_spec(base, epochs=4, batch_size=batch, shuffle=True)
+    parsed = JobSpec.model_validate_json(json.dumps(spec))
+    network = resolve(parsed, signature(parsed.data, None)).network
+    assert threads_worth(network, batch, threads) == threads
     calm = post(desk.sessions, spec, threads=threads)
     work(desk)
     job_id = post(desk.sessions, spec, threads=threads)
@@ -277,7 +285,11 @@ def test_checkpoints_are_spaced_by_their_cost(desk: Desk, monkeypatch: pytest.Mo
 
 
 def test_a_stale_bell_does_nothing(desk: Desk) -> None:
+    job_id = post(desk.sessions, a_spec(epochs=3))
     work(desk)
+    before = story(desk.sessions, job_id), stream(desk.sessions, job_id)
+    work(desk)
+    assert (story(desk.sessions, job_id), stream(desk.sessions, job_id)) == before
 
 
 def test_one_bell_serves_all_that_waits(desk: Desk) -> None:

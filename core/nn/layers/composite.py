@@ -13,7 +13,7 @@ import numpy as np
 from annotated_types import Ge, Le, MinLen
 
 from core.nn.arena import Run
-from core.nn.arrays import Array, Backward, Shape, size
+from core.nn.arrays import Array, Backward, Shape, chained, size
 from core.nn.kinds import Tagged
 from core.nn.layers.activation import ActivationLayer
 from core.nn.layers.attention import MultiHeadAttention
@@ -70,13 +70,7 @@ class Sequential:
             if run.training and (view.learns or view.input_gradient):
                 chain.append(backward)
             del backward  # and what it keeps, where nobody will call it
-
-        def backward_through(gradient: Array) -> Array:
-            while chain:  # what a layer kept for its backward pass is free after it
-                gradient = chain.pop()(gradient)
-            return gradient
-
-        return x, backward_through
+        return x, chained(chain)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

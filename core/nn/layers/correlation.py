@@ -29,7 +29,7 @@ Place: TypeAlias = tuple[slice, slice, slice]
 """Images, rows and columns of the outputs."""
 
 BLOCK = 1 << 17
-"""How many numbers of columns are made at a time: 512 KiB of float32, half of what a core's own cache holds."""
+"""How many numbers of columns are made at a time: 512 KiB of float32, which stay in a core's own cache."""
 
 MOST_TILES = 32
 

@@ -93,8 +93,8 @@ class Embedding:
 def _gather(numbers: Any, rows: Array, out: Array, run: Run) -> None:
     """Write the sum of the rows of each number into `out`: in order, so that those of one number follow one another.
 
-    `np.add.at`, which needs no order, took four times as long. What is sorted is `number · count + place`, which
-    needs no memory beside its own.
+    `np.add.at`, which needs no order, took seven times as long for 64 words, and nearly twice for 10,000. What is
+    sorted is `number · count + place`, which needs no memory beside its own.
     """
     out.fill(0)
     if not (count := len(numbers)):

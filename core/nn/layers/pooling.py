@@ -13,7 +13,7 @@ from typing import ClassVar, Literal, TypeAlias
 import numpy as np
 
 from core.nn.arena import Run
-from core.nn.arrays import Array, Backward, Mask, Shape, size
+from core.nn.arrays import Array, Backward, Mask, Shape, chained, size
 from core.nn.layers.sliding import Count, Counts, Slide, checked, each, slide
 from core.nn.plan import Plan, Views
 
@@ -205,8 +205,8 @@ def _through(pool: OneAxis, slides: list[Slide], x: Array, run: Run) -> tuple[Ar
     chain: list[Backward] = []
     for axis, one in enumerate(slides, start=1):
         x, backward = pool(x, axis, one, run)
-        chain.insert(0, backward)
-    return x, lambda d_y: reduce(lambda d, step_back: step_back(d), chain, d_y)
+        chain.append(backward)
+    return x, chained(chain)
 
 
 def _spots(axis: int, one: Slide) -> list[Spot]:

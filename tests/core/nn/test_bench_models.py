@@ -1,6 +1,5 @@
 """What the bench holds against PyTorch is the same net on both sides: with the same weights, the same outputs."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,9 @@ import pytest
 from benchmarks.models import model_of
 from benchmarks.nets import Convolutional, Net, Recurrent, Transformer
 from benchmarks.steps import MUST, planned
+from core.nn.arena import Arena, Run
 from core.nn.arrays import Array
+from core.nn.optimizers.slots import each_weight
 
 ROWS = 6
 
@@ -107,13 +108,6 @@ def lay(weights: Weights, net: Net, model: Any) -> None:
             weights.linear(module)
 
 
-def each_weight(vector: Array, shapes: tuple[tuple[int, ...], ...]) -> Iterator[Array]:
-    """The flat vector cut into its weights."""
-    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
-    for piece, shape in zip(np.split(vector, ends[:-1]), shapes, strict=True):
-        yield piece.reshape(shape)
-
-
 def as_torch_has_it(torch: Any, net: Net, x: Array) -> Any:
     """Images come flat, and PyTorch has the channels first."""
     if isinstance(net, Convolutional):
@@ -128,7 +122,8 @@ def test_both_sides_are_the_same_net(net: Net, torch: Any) -> None:
     vector, statistics = network.initialize(np.random.default_rng(0))
     vector += 0.01  # biases, too
     model = model_of(torch, net)
-    weights = Weights(torch, list(each_weight(vector, network.shapes)))
+    run = Run(Arena(), training=False, shapes=network.shapes)
+    weights = Weights(torch, [weight for (weight,) in each_weight(run, vector)])
     lay(weights, net, model)
     assert next(weights.left, None) is None
     assert sum(parameter.numel() for parameter in model.parameters()) == network.parameters + weights.unequal

@@ -118,7 +118,9 @@ def test_a_batch_is_divided_where_that_pays() -> None:
 def test_its_memory_is_told_beforehand() -> None:
     network = Network(CONVOLUTIONS, (16, 16, 1))
     assert shard_bytes(network, 64, 1) == 0
-    assert shard_bytes(network, 64, 2) > 4 * network.parameters
+    seams = 2 * (8 * 8 * 16 + 2)  # what is joined before the dropout and at the end, there and back
+    scratch = sum(plan.scratch for plan in network.plan.every())
+    assert shard_bytes(network, 64, 2) == 4 * (64 * seams + network.parameters + scratch)
 
 
 def images(rows: int = 160) -> Rows:
