@@ -110,6 +110,29 @@ def test_gelu_is_exact() -> None:
     np.testing.assert_allclose(out, expected, rtol=1e-12, atol=1e-15)
 
 
+def test_gelu_off_its_table_is_as_exact_as_float32_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.nn.activations.BLOCK", 1000)  # so that the last block is a short one
+    z = np.linspace(-12, 12, 24_010, dtype=np.float32).reshape(-1, 10)[::-1]
+    both = np.zeros((len(z), 20), np.float32)
+    out = both[:, 5:15]  # in the midst of other numbers, as a gate of a recurrent layer is
+    slope = Gelu().forward(z, out, Run(Arena(), training=True))(np.ones_like(z))
+    exact = z.astype(np.float64)
+    cdf = np.vectorize(math.erfc)(-exact / math.sqrt(2)) / 2
+    density = np.exp(-exact * exact / 2) / math.sqrt(2 * math.pi)
+    np.testing.assert_allclose(out, exact * cdf, rtol=1.2e-7, atol=2e-7)
+    np.testing.assert_allclose(slope, cdf + exact * density, rtol=1.2e-7, atol=2e-7)
+    assert not both[:, :5].any()
+    assert not both[:, 15:].any()
+
+
+def test_gelu_hides_nothing_that_is_not_finite() -> None:
+    z = np.array([[np.nan, np.inf, 3e38, -3e38, 1e20]], np.float32)
+    out = np.empty_like(z)
+    with np.errstate(invalid="ignore"):
+        Gelu().forward(z, out, Run(Arena(), training=True))
+    np.testing.assert_array_equal(out, np.array([[np.nan, np.inf, 3e38, 0, 1e20]], np.float32))
+
+
 def test_softmax_bears_huge_logits() -> None:
     z = np.array([[1e30, 0.0, -1e30], [5.0, 5.0, 5.0]])
     out = np.empty_like(z)
