@@ -1,8 +1,10 @@
 """`plan` refuses what cannot run, takes what can, and neither allocates nor lingers over it."""
 
 import contextlib
+import re
 import sys
 import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,7 @@ from core.nn.layers.shaping import Flatten, RepeatVector, Reshape
 from core.nn.network import Network
 from core.nn.plan import ShapeMismatch
 from tests.core.nn.some_specs import specs
+from tests.core.nn.unguarded import no_refusals
 
 SHAPES = st.lists(st.integers(1, 6), max_size=4).map(tuple)
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -46,20 +49,71 @@ def test_what_is_planned_runs(layer: Any, shape: tuple[int, ...], rows: int) -> 
     event("refused" if network is None else "planned")
     if network is None:
         return
+    with contextlib.suppress(NoSuchEmbedding):  # words that a layer before has made others of: no matter of shapes
+        step(network, rows)
+
+
+def step(network: Network, rows: int) -> None:
+    """All that training does with a layer; raises where it cannot be done, or gives other shapes than were planned."""
     rng = np.random.default_rng(0)
     weights, statistics = network.initialize(rng)
     gradient = np.zeros_like(weights)
     views = network.views(weights, statistics, gradient, input_gradient=True)
     run = Run(Arena(), training=True, rng=rng, shapes=network.shapes)
-    x = np.zeros((rows, *shape), np.float32)  # zeros are numbers to every layer, an embedding's words too
+    x = np.zeros((rows, *network.input_shape), np.float32)  # zeros are numbers to all layers, an embedding's words too
     with np.errstate(all="ignore"):
-        try:
-            outputs, backward = network.forward(x, views, run)
-        except NoSuchEmbedding:  # words that a layer before has made others of: a matter of numbers, not of shapes
-            event("no words")
-            return
+        outputs, backward = network.forward(x, views, run)
+        assert outputs.size
         assert outputs.shape == (rows, *network.output_shape)
         assert backward(outputs.copy()).shape == x.shape
+        network.add_penalty_gradient(weights, gradient)
+        for constraint, constrained, scratch in network.constrained(weights, gradient):
+            constraint.apply(constrained, scratch, Arena())
+
+
+NONSENSE = {
+    r"pooling[12]d\) needs": "it would take other axes than steps, or height and width, for them",
+    r"\((random_flip|time_mask|frequency_mask)\) needs": "the same",
+    r"\((zero_padding[12]d|cropping[12]d|up_sampling[12]d)\) needs": "the same",
+    r"\((positional_encoding|bidirectional)\) needs": "the same",
+    r"\(repeat\) gets .* and would then get": "the same, from the second time on",
+    r"\(batch_normalization\) needs": "with neither scale nor centre it has nothing for a feature by itself",
+    r"\(embedding\) needs \(steps,\)": "its mask would have more axes than steps, which only some layers look at",
+    r"may hide": "a mask as long as the sequence would leave nothing of it",
+    r"do not fill \(.*-1.*-1": "two open ends fill up in one way where there is but one number",
+    r"\(residual\) gets": "NumPy would repeat the one until it is as long as the other",
+}
+"""Refusals of what would run, by their words: what they keep from whom it is sent by."""
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=SLOW)
+@given(layer=specs(Layer), shape=SHAPES, rows=st.integers(1, 3))
+def test_what_is_refused_would_fail(layer: Any, shape: tuple[int, ...], rows: int) -> None:
+    """Without the refusals, planning it or a step of it goes wrong, but for what would run and make no sense."""
+    net = Sequential(layers=(layer,))
+    try:
+        Network(net, shape)
+    except ShapeMismatch as refused:
+        told = str(refused)
+    else:
+        return
+    if any(re.search(words, told) for words in NONSENSE):
+        event("nonsense")
+    elif "a constraint" in told and "trainable=False" in repr(layer):
+        event("a constraint of what does not learn")
+    else:
+        event("fails")
+        with no_refusals():
+            assert goes_wrong(lambda: step(Network(net, shape), rows)), told
+
+
+def goes_wrong(work: Callable[[], None]) -> bool:
+    """Whether it raises anything."""
+    try:
+        work()
+    except Exception:  # whatever a layer stumbles over
+        return True
+    return False
 
 
 def test_a_refusal_leads_to_the_layer_that_does_not_fit() -> None:
