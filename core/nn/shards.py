@@ -21,6 +21,7 @@ from threadpoolctl import ThreadpoolController
 
 from core.nn.arena import Arena, Run
 from core.nn.arrays import Array, Backward, chained, size
+from core.nn.draws import DrawsOfRows
 from core.nn.layers.composite import Sequential
 from core.nn.network import Network
 from core.nn.plan import Plan, Views
@@ -57,6 +58,7 @@ class Shards:
         self.count = count
         self.gradients = [gradient, *(np.zeros_like(gradient) for _ in range(count - 1))]
         views = [network.views(weights, statistics, each) for each in self.gradients]
+        self.draws = [DrawsOfRows() for _ in views]
         self.stretches = list(_cut(network, views))
         self.pool = ThreadPoolExecutor(count - 1, thread_name_prefix="shard")
         self.blas = ThreadpoolController().select(user_api="blas")
@@ -71,7 +73,7 @@ class Shards:
 
         The gradient of the weights is in the vector that was given when the backward pass is over.
         """
-        own = self.runs.get(run) or self.runs.setdefault(run, [_of_a_shard(run, x) for _ in self.gradients])
+        own = self.runs.get(run) or self.runs.setdefault(run, [_of_a_shard(run, x, draws) for draws in self.draws])
         for arena, _ in own:
             arena.rewind()
         run.mask = None
@@ -89,12 +91,17 @@ class Shards:
         """Some layers, by all threads at once."""
         edges = [len(x) * shard // len(own) for shard in range(len(own) + 1)]
         rows = [slice(start, end) for start, end in pairwise(edges)]
+        if run.rng is not None:
+            for (start, end), draws in zip(pairwise(edges), self.draws, strict=True):
+                draws.follow(run.rng, start, end - start, len(x) - end)
 
         def forth(shard: int) -> tuple[Array, Backward]:
             own[shard].mask = None if run.mask is None else run.mask[rows[shard]]
             return stretch.layers.forward(x[rows[shard]], stretch.views[shard], own[shard])
 
         made = self._each(forth)
+        if run.rng is not None:
+            self.draws[0].lead(run.rng)
         y = _joined([y for y, _ in made], run)
         masks = [shard.mask for shard in own if shard.mask is not None]
         run.mask = _joined(masks, run) if masks else None
@@ -161,9 +168,9 @@ def _some(views: Views, first: int, last: int) -> Views:
     return Views({}, {}, {}, parts, learns, parts[0].input_gradient, trainable=True)
 
 
-def _of_a_shard(run: Run, x: Array) -> tuple[Arena, Run]:
+def _of_a_shard(run: Run, x: Array, draws: DrawsOfRows) -> tuple[Arena, Run]:
     arena = Arena(x.dtype)
-    return arena, Run(arena, training=run.training)
+    return arena, Run(arena, training=run.training, rng=None if run.rng is None else draws)
 
 
 def _joined(parts: Sequence[Any], run: Run) -> Any:

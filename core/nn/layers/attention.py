@@ -97,7 +97,7 @@ class MultiHeadAttention:
         scores = self.num_heads * steps * steps
         products = 2 * steps * features * (inner + outer) + 2 * scores * (self.key_dim + self.answer)
         floats = 3 * size(shape) + 5 * steps * inner + 3 * steps * outer + 5 * scores
-        plan = Plan(shape, weights, flops=products + 5 * scores, floats=floats, divisible=not self.dropout)
+        plan = Plan(shape, weights, flops=products + 5 * scores, floats=floats)
         return plan.frozen_unless(self.trainable)
 
     def _require(self, shape: Shape) -> None:

@@ -24,7 +24,7 @@ class Dropout:
 
     def plan(self, shape: Shape) -> Plan:
         """No weights."""
-        return Plan(shape, flops=3 * size(shape), floats=3 * size(shape), divisible=False)
+        return Plan(shape, flops=3 * size(shape), floats=3 * size(shape))
 
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
         """`y = x · m / (1 − rate)` with a random mask m, and so is the gradient."""
@@ -51,7 +51,7 @@ class SpatialDropout:
         """No weights."""
         if not shape:
             raise ShapeMismatch("needs (…, channels), and gets a single number a row: nest each row in a list")
-        return Plan(shape, flops=size(shape), floats=size(shape) + shape[-1], divisible=False)
+        return Plan(shape, flops=size(shape), floats=size(shape) + shape[-1])
 
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
         """`y = x · m / (1 − rate)` with a random mask m, one number a channel, and so is the gradient."""
