@@ -20,7 +20,7 @@ from core.nn.network import Network
 from core.nn.optimizers.moments import Adam
 from core.nn.schedules import ConstantRate
 from core.nn.state import start
-from core.nn.training import Training, train
+from core.nn.training import Learner, Training
 
 EPOCHS, BATCH, RATE, UNITS, HELD_OUT = 30, 32, 0.001, 64, 360
 ROUNDS = 7
@@ -62,7 +62,8 @@ def ours(rows: Digits, test: Digits, seed: int) -> float:
     architecture = Sequential(layers=(Dense(units=UNITS, activation=Relu()), Dense(units=10)))
     network, optimizer = Network(architecture, (64,)), Adam(learning_rate=ConstantRate(learning_rate=RATE))
     state = start(network, optimizer, seed)
-    for _ in train(network, CrossEntropy(), optimizer, Training(epochs=EPOCHS, batch_size=BATCH), rows, state):
+    training = Training(epochs=EPOCHS, batch_size=BATCH)
+    for _ in Learner(network, CrossEntropy(), optimizer, training, rows, state).train():
         pass
     outputs = network.predict(state.weights, state.statistics, test.x)
     return float((outputs.argmax(axis=1) == test.y).mean())

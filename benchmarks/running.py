@@ -16,7 +16,7 @@ from benchmarks.outcome import Missing, Outcome, at_least, information, ratios
 from benchmarks.service import Service, postgres, service, until
 from core.jobs.spec import JobSpec
 from core.nn.state import start
-from core.nn.training import train
+from core.nn.training import Learner
 from core.store import jobs
 from core.store.tables import Job
 
@@ -60,14 +60,15 @@ def _compared(services: dict[str, Service]) -> Iterator[Outcome]:
 
 
 class Bare:
-    """`for _ in train(...)` in this process, with the threads that a job gets."""
+    """`for _ in Learner(...).train()` in this process, with the threads that a job gets."""
 
     def __init__(self, net: Net) -> None:
         np.seterr(all="ignore")  # as in a worker
         spec = JobSpec.model_validate_json(json.dumps(net.spec()))
         resolved, data = made_ready(spec)
         self._state = start(resolved.network, spec.optimizer, spec.training.seed)
-        self._items = train(resolved.network, resolved.loss, spec.optimizer, resolved.training, data, self._state)
+        network, loss, training = resolved.network, resolved.loss, resolved.training
+        self._items = Learner(network, loss, spec.optimizer, training, data, self._state).train()
         self._portion = 32
 
     def steps_per_second(self, threads: int) -> float:

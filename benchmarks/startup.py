@@ -19,12 +19,12 @@ from core.nn.losses.numbers import MeanSquaredError
 from core.nn.network import Network
 from core.nn.optimizers.descent import GradientDescent
 from core.nn.state import start
-from core.nn.training import Training, train
+from core.nn.training import Learner, Training
 x = np.arange(1, 6, dtype=np.float32)[:, None]
 nothing = dict.fromkeys(["x_validation", "y_validation", "sample_weight", "sample_weight_validation", "lengths"])
 data = SimpleNamespace(x=x, y=2 * x, **nothing)
 network, optimizer = Network(Sequential(layers=(Dense(units=1),)), (1,)), GradientDescent()
-next(train(network, MeanSquaredError(), optimizer, Training(), data, start(network, optimizer, 0)))
+next(Learner(network, MeanSquaredError(), optimizer, Training(), data, start(network, optimizer, 0)).train())
 """
 THEIRS = """
 import torch

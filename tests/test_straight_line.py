@@ -17,7 +17,7 @@ from core.jobs.check import resolve
 from core.jobs.rows import Cadence
 from core.jobs.spec import JobSpec
 from core.nn.state import start
-from core.nn.training import train
+from core.nn.training import Learner
 from core.store import checkpoints, events, jobs
 from core.store.sessions import open_sessions
 from tests.backends import postgres_database, redis_database
@@ -76,7 +76,7 @@ def test_the_straight_line(machine: Processes) -> None:
         resolved = resolve(spec, seen)
         state = start(resolved.network, spec.optimizer, spec.training.seed)
         data = resolved.fit(prepare(spec.data, None, spec.training.seed))
-        made = train(resolved.network, resolved.loss, spec.optimizer, resolved.training, data, state)
+        made = Learner(resolved.network, resolved.loss, spec.optimizer, resolved.training, data, state).train()
         cadence = Cadence.of(resolved.training, seen.train_rows)
         expected = cadence.rows(made)
         with sessions.read() as s:

@@ -13,7 +13,7 @@ from structlog.contextvars import bound_contextvars
 
 from core.jobs.states import Request, StopReason
 from core.nn.state import State
-from core.nn.training import Diverged, Epoch, Step, train
+from core.nn.training import Diverged, Epoch, Learner, Step
 from core.store import events, leases
 from core.store.checkpoints import KEPT
 from core.store.errors import Fenced
@@ -117,9 +117,10 @@ class Run:
         """The loop that must cost nothing: a list grows, a flag is looked at."""
         lesson, writer, saves, items = self._lesson, self._writer, self._saves, self._progress.items
         network, loss, training = lesson.resolved.network, lesson.resolved.loss, lesson.resolved.training
-        for item in train(
+        learner = Learner(
             network, loss, lesson.spec.optimizer, training, lesson.data, self._state, threads=self._threads
-        ):
+        )
+        for item in learner.train():
             items.append(item)
             if writer.attention or (saves.wants_epoch and item.__class__ is Epoch):
                 ending = self._watch(item)

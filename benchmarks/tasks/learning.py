@@ -13,7 +13,7 @@ from core.nn.losses import Loss
 from core.nn.network import Network
 from core.nn.optimizers.wrappers import Optimizer
 from core.nn.state import State, start
-from core.nn.training import Training, train
+from core.nn.training import Learner, Training
 
 
 class Recipe(BaseModel):
@@ -62,7 +62,7 @@ def learn(recipe: Mapping[str, Any], rows: Rows, seed: int) -> Learnt:
     network = Network(made.architecture, rows.x.shape[1:])
     state = start(network, made.optimizer, seed)
     with np.errstate(all="ignore"):
-        for _ in train(network, made.loss, made.optimizer, made.training, rows, state):
+        for _ in Learner(network, made.loss, made.optimizer, made.training, rows, state).train():
             pass
     return Learnt(network, state)
 

@@ -116,28 +116,12 @@ class Diverged(ArithmeticError):
         self.step, self.epoch, self.where, self.loss, self.path, self.rows = step, epoch, where, loss, path, rows
 
 
-def train(
-    network: Network,
-    loss: Loss,
-    optimizer: Optimizer,
-    training: Training,
-    data: Data,
-    state: State,
-    *,
-    threads: int = 1,
-) -> Iterator[Step | Epoch]:
-    """Train until a rule or the last epoch ends it; raises `Diverged` instead of taking a step that is not finite.
+class Learner:
+    """Everything that the steps of one training share.
 
     `training.metrics` have to be chosen by now (none if left out). Up to so many `threads` share a batch where that
     pays; numbers then differ in their last digits from those of one, and are the same again for as many.
     """
-    learner = Learner(network, loss, optimizer, training, data, state, threads=threads)
-    while state.stop is None:
-        yield learner.step() if state.position < learner.rows else learner.end_epoch()
-
-
-class Learner:
-    """Everything that the steps of one training share."""
 
     def __init__(
         self,
@@ -175,6 +159,11 @@ class Learner:
         self.buckets = Buckets(network, data.lengths, labels=loss.predicts == "labels") if bucketed else None
         self.arenas: dict[tuple[int, int], tuple[Arena, Run]] = {}
         self.arenas_again: dict[Run, tuple[Arena, Run]] = {}
+
+    def train(self) -> Iterator[Step | Epoch]:
+        """Step until a rule or the last epoch ends it; raises `Diverged` instead of a step that is not finite."""
+        while self.state.stop is None:
+            yield self.step() if self.state.position < self.rows else self.end_epoch()
 
     def step(self) -> Step:
         """One batch, by as many threads as are worth it."""

@@ -15,7 +15,7 @@ from core.nn.losses.numbers import MeanSquaredError
 from core.nn.network import Network
 from core.nn.optimizers.moments import Adam
 from core.nn.state import start
-from core.nn.training import Training, train
+from core.nn.training import Learner, Training
 from tests.core.nn.cases import sequential
 
 WORDS = Inline(x=[[0.0], [0.1], [1.0], [1.1]], y=["low", "low", "high", "high"])
@@ -28,7 +28,7 @@ def a_checkpoint(epochs: int = 60, items: int | None = None) -> bytes:
     optimizer = Adam()
     network = Network(architecture, prepared.x.shape[1:])
     state = start(network, optimizer, 0)
-    made = train(network, loss, optimizer, Training(epochs=epochs, metrics=()), prepared, state)
+    made = Learner(network, loss, optimizer, Training(epochs=epochs, metrics=()), prepared, state).train()
     for turn, _ in enumerate(made):
         if turn + 1 == items:
             break

@@ -22,7 +22,7 @@ from core.nn.network import Network
 from core.nn.optimizers.moments import Adam
 from core.nn.optimizers.wrappers import Optimizer
 from core.nn.state import State, start
-from core.nn.training import Epoch, Step, Training, train
+from core.nn.training import Epoch, Learner, Step, Training
 from tests.core.nn.cases import sequential
 
 
@@ -85,9 +85,9 @@ class ATraining:
     def items(self) -> Iterator[Step | Epoch]:
         """What is left of the training, as it comes."""
         assert self.state is not None
-        return train(
+        return Learner(
             self.network, self.loss, self.optimizer, self.training, self.data, self.state, threads=self.threads
-        )
+        ).train()
 
     def run(self, items: int | None = None) -> list[Step | Epoch]:
         """What is left of the training, or its next so many items."""
