@@ -100,7 +100,7 @@ def test_what_goes_wrong_is_told_without_its_trace(
     def broken(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(module, "train", broken)
+    monkeypatch.setattr(module, "Learner", broken)
     job_id = post(desk.sessions, a_spec())
     work(desk)
     job = row(desk.sessions, job_id)
