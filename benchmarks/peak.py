@@ -44,8 +44,7 @@ def _apart(make: Callable[[Net], Contestant], library: str, net: Net) -> float:
 def ours(net: Net) -> Contestant:
     """The core's steps on arrays, as PyTorch has them; a job's come out of JSON."""
     spec, resolved, _ = planned(replace(net, rows=2))
-    x, y = net.samples()
-    rows = Rows(x.astype(np.float32), y if net.classes else y.astype(np.float32))
+    rows = _rows(net)
     state = start(resolved.network, spec.optimizer, seed=0)
     learner = Learner(resolved.network, resolved.loss, spec.optimizer, resolved.training, rows, state, threads=THREADS)
 
@@ -54,6 +53,12 @@ def ours(net: Net) -> Contestant:
             learner.step()
 
     return run
+
+
+def _rows(net: Net) -> Rows:
+    """In float32. What they were drawn in is let go of before the net is made, as on PyTorch's side."""
+    x, y = net.samples()
+    return Rows(x.astype(np.float32), y if net.classes else y.astype(np.float32))
 
 
 def grown(make: Callable[[Net], Contestant], library: str, net: Net) -> float:

@@ -164,7 +164,8 @@ def check(spec: JobSpec, signature: Signature, limits: Limits, threads: int = 1)
     shards = threads_worth(resolved.network, batch, threads)
     plans = list(plan.every())
     remembered = sum(lengths(spec.optimizer.slots(), resolved.network.shapes).values())
-    vectors = (3 * plan.parameters + remembered) * (1 + looked)  # weights, gradient, best weights, optimizer
+    own = 3 + resolved.network.regularized  # weights, gradient, best weights, and what penalties are computed in
+    vectors = (own * plan.parameters + remembered) * (1 + looked)
     estimate = Estimate(
         parameters=plan.parameters,
         layers=list(_layers(spec.architecture, plan, "/architecture")),
@@ -203,7 +204,8 @@ def _ranked(resolved: Resolved, signature: Signature) -> int:
     """The bytes of the metrics that keep the scores of all rows, of the split that has more of them."""
     rows = max(signature.train_rows, signature.validation_rows)
     ranks = [metric for metric in resolved.training.metrics or () if isinstance(metric, OfRanks)]
-    return len(ranks) * kept_bytes(rows, resolved.network.output_shape)
+    shape = resolved.network.output_shape
+    return len(ranks) * kept_bytes(rows, shape if resolved.loss.classes(shape) else (*shape, 1))
 
 
 def _of_a_batch(resolved: Resolved, signature: Signature, rows: int) -> int:
@@ -247,9 +249,9 @@ def _applied_twice(architecture: Sequential, loss: Loss) -> Iterator[tuple[str, 
 
 
 def _one_class_a_row(metrics: tuple[Metric, ...], loss: Loss, output: Shape) -> Iterator[tuple[str, str]]:
-    """What ranks or tabulates rows needs one class a row; several units of some losses say each for itself whether."""
+    """What tabulates rows needs one class a row; several units of some losses say each for itself whether."""
     for position, metric in enumerate(metrics):
-        if isinstance(metric, OfRanks | ConfusionMatrix) and isinstance(loss, OfBits) and output[-1:] != (1,):
+        if isinstance(metric, ConfusionMatrix) and isinstance(loss, OfBits) and output[-1:] != (1,):
             message = f"{metric.type} is of rows of one class each, and {loss.type} has {output} of them: leave it out"
             yield f"/training/metrics/{position}", message
         if isinstance(metric, ConfusionMatrix) and output[-1] > TABULATED:

@@ -6,13 +6,14 @@
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeAlias
+from functools import lru_cache
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 from annotated_types import Ge, Gt, Le
 
 from core.nn.arena import Run
-from core.nn.arrays import Array, Backward
+from core.nn.arrays import Array, Backward, Shape, size
 from core.nn.kinds import Tagged
 from core.nn.normal import normal
 
@@ -47,7 +48,7 @@ class Relu:
         """The gradient passes where `z > 0`, and below the ceiling; at 0 it is the slope below 0."""
         if self.negative_slope or self.max_value is not None:
             return _bent(z, out, run, self.negative_slope, self.max_value)
-        np.maximum(z, 0, out=out)
+        np.maximum(z, _zeros(z), out=out)
 
         def backward(d_out: Array) -> Array:
             passes = np.greater(out, 0, out=run.empty(out.shape, np.bool_))
@@ -295,6 +296,19 @@ class LogSoftmax:
         return backward
 
 
+def _zeros(z: Array) -> Any:
+    """Zeros to compare z with: NumPy takes a half to a third of the time where both sides lie in memory alike."""
+    shape = z.shape if z.size <= BLOCK else z.shape[1:]
+    return _zeros_of(shape, z.dtype) if size(shape) <= BLOCK else 0
+
+
+@lru_cache(maxsize=32)
+def _zeros_of(shape: Shape, dtype: Any) -> Array:
+    zeros = np.zeros(shape, dtype)
+    zeros.flags.writeable = False
+    return zeros
+
+
 def _unchanged(d_out: Array) -> Array:
     return d_out
 
@@ -315,9 +329,13 @@ def _bent(z: Array, out: Array, run: Run, below: float, most: float | None) -> B
 
 def _elu(z: Array, out: Array, run: Run, alpha: float, scale: float) -> Backward:
     """`scale · z` where `z > 0`, else `scale · alpha · (eᶻ − 1)`."""
-    slope, rest = np.minimum(z, 0, out=run.empty(z.shape)), np.greater(z, 0, out=run.empty(z.shape))
-    np.expm1(slope, out=slope)
-    slope *= alpha
+    slope, rest = np.minimum(z, 0, out=run.empty(z.shape)), run.empty(z.shape)
+    slope *= 0.5
+    np.tanh(slope, out=slope)
+    np.subtract(1, slope, out=rest)
+    slope *= 2 * alpha
+    slope /= rest  # e^z − 1 = 2t / (1 − t) with t = tanh(z / 2), which NumPy computes four times as fast as `expm1`
+    np.greater(z, 0, out=rest)
     np.maximum(z, 0, out=out)
     out += slope
     out *= scale

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from core.nn.arena import Run, inference
+from core.nn.arena import Arena, Run, inference
 from core.nn.arrays import Array, Backward, Mask, Shape, size
 from core.nn.constraints import Constraint
 from core.nn.layers.composite import Sequential
 from core.nn.plan import Plan, Views, Weight, held
+from core.nn.regularizers import Regularizer
 
 ROOM = 1 << 22
 """Numbers that a pass which only predicts may hold, if a row leaves it the choice. 1,024 rows at once of a small image
@@ -103,16 +104,20 @@ class Network:
         pieces = zip(self._each_weight(vector), self._trainable(), strict=True)
         return [view for (view, _), trainable in pieces if not trainable]
 
+    def penalized(self, weights: Array, gradient: Array) -> list[tuple[Regularizer, Array, Array]]:
+        """Each regularizer, its weight, and its weight's gradient."""
+        pairs = zip(self._each_weight(weights), self._each_weight(gradient), strict=True)
+        return [(weight.regularizer, view, slope) for (view, weight), (slope, _) in pairs if weight.regularizer]
+
     def penalty(self, weights: Array) -> float:
         """What the regularizers add to the loss."""
-        each = self._each_weight(weights)
-        return sum((w.regularizer.penalty(view) for view, w in each if w.regularizer), start=0.0)
+        each = self.penalized(weights, weights)
+        return sum((regularizer.penalty(weight, Arena(weight.dtype)) for regularizer, weight, _ in each), start=0.0)
 
     def add_penalty_gradient(self, weights: Array, gradient: Array) -> None:
         """Add the gradient of the penalties to the flat gradient."""
-        for (view, weight), (g, _) in zip(self._each_weight(weights), self._each_weight(gradient), strict=True):
-            if weight.regularizer:
-                weight.regularizer.add_gradient(view, g, np.empty_like(view))
+        for regularizer, weight, slope in self.penalized(weights, gradient):
+            regularizer.add_gradient(weight, slope, Arena(weight.dtype))
 
     def constrained(self, weights: Array, scratch: Array) -> list[tuple[Constraint, Array, Array]]:
         """Each constraint, its weight, and as much of the scratch, a vector of the weights' length."""

@@ -1,6 +1,6 @@
 """Penalties on the size of weights, added to the loss: the plainest remedy against overfitting.
 
-Each knows its penalty and adds its gradient.
+Each knows its penalty and adds its gradient, in memory of an arena.
 """
 
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from typing import Annotated, Literal, TypeAlias
 import numpy as np
 from annotated_types import Ge
 
+from core.nn.arena import Arena
 from core.nn.arrays import Array
 from core.nn.kinds import Tagged
 
@@ -23,13 +24,13 @@ class L1:
     l1: Strength = 0.01
     """The factor of the penalty."""
 
-    def penalty(self, weight: Array) -> float:
+    def penalty(self, weight: Array, arena: Arena) -> float:
         """`l1 · Σ|w|`."""
-        return self.l1 * float(np.abs(weight).sum())
+        return self.l1 * float(np.abs(weight, out=arena.empty(weight.shape)).sum())
 
-    def add_gradient(self, weight: Array, gradient: Array, scratch: Array) -> None:
-        """Add `l1 · sign(w)`; all three arrays have the weight's shape."""
-        np.sign(weight, out=scratch)
+    def add_gradient(self, weight: Array, gradient: Array, arena: Arena) -> None:
+        """Add `l1 · sign(w)`; both arrays have the same shape."""
+        scratch = np.sign(weight, out=arena.empty(weight.shape))
         scratch *= self.l1
         gradient += scratch
 
@@ -42,15 +43,14 @@ class L2:
     l2: Strength = 0.01
     """The factor of the penalty."""
 
-    def penalty(self, weight: Array) -> float:
+    def penalty(self, weight: Array, arena: Arena) -> float:
         """`l2 · Σw²`."""
         flat = weight.reshape(-1)
         return self.l2 * float(np.dot(flat, flat))
 
-    def add_gradient(self, weight: Array, gradient: Array, scratch: Array) -> None:
-        """Add `2 · l2 · w`; all three arrays have the weight's shape."""
-        np.multiply(weight, 2 * self.l2, out=scratch)
-        gradient += scratch
+    def add_gradient(self, weight: Array, gradient: Array, arena: Arena) -> None:
+        """Add `2 · l2 · w`; both arrays have the same shape."""
+        gradient += np.multiply(weight, 2 * self.l2, out=arena.empty(weight.shape))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,14 +63,14 @@ class L1L2:
     l2: Strength = 0.01
     """The factor of the sum of squared weights."""
 
-    def penalty(self, weight: Array) -> float:
+    def penalty(self, weight: Array, arena: Arena) -> float:
         """`l1 · Σ|w| + l2 · Σw²`."""
-        return L1(l1=self.l1).penalty(weight) + L2(l2=self.l2).penalty(weight)
+        return L1(l1=self.l1).penalty(weight, arena) + L2(l2=self.l2).penalty(weight, arena)
 
-    def add_gradient(self, weight: Array, gradient: Array, scratch: Array) -> None:
-        """Add the gradients of both; all three arrays have the weight's shape."""
-        L1(l1=self.l1).add_gradient(weight, gradient, scratch)
-        L2(l2=self.l2).add_gradient(weight, gradient, scratch)
+    def add_gradient(self, weight: Array, gradient: Array, arena: Arena) -> None:
+        """Add the gradients of both; both arrays have the same shape."""
+        L1(l1=self.l1).add_gradient(weight, gradient, arena)
+        L2(l2=self.l2).add_gradient(weight, gradient, arena)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,22 +81,26 @@ class OrthogonalRegularizer:
     factor: Strength = 0.01
     """The factor of the penalty."""
 
-    def penalty(self, weight: Array) -> float:
+    def penalty(self, weight: Array, arena: Arena) -> float:
         """`factor · Σ (WᵀW − 1)²`; all axes but the last are taken as one."""
-        _, off = self._off(weight)
-        return self.factor * float(np.square(off).sum())
+        _, off = self._off(weight, arena)
+        return self.factor * float(np.vdot(off, off))
 
-    def add_gradient(self, weight: Array, gradient: Array, scratch: Array) -> None:
-        """Add `4 · factor · W · (WᵀW − 1)`; all three arrays have the weight's shape."""
-        matrix, off = self._off(weight)
-        along = matrix @ off if len(off) == matrix.shape[1] else off @ matrix
-        gradient += 4 * self.factor * along.reshape(weight.shape)
+    def add_gradient(self, weight: Array, gradient: Array, arena: Arena) -> None:
+        """Add `4 · factor · W · (WᵀW − 1)`; both arrays have the same shape."""
+        matrix, off = self._off(weight, arena)
+        left, right = (matrix, off) if len(off) == matrix.shape[1] else (off, matrix)
+        along = np.matmul(left, right, out=arena.empty(matrix.shape))
+        along *= 4 * self.factor
+        gradient += along.reshape(weight.shape)
 
-    def _off(self, weight: Array) -> tuple[Array, Array]:
+    def _off(self, weight: Array, arena: Arena) -> tuple[Array, Array]:
         """The weight as a matrix, and its smaller product with itself less the identity."""
         matrix = weight.reshape(-1, weight.shape[-1])
-        product = matrix.T @ matrix if len(matrix) >= matrix.shape[1] else matrix @ matrix.T
-        return matrix, product - np.eye(len(product), dtype=weight.dtype)
+        left, right = (matrix.T, matrix) if len(matrix) >= matrix.shape[1] else (matrix, matrix.T)
+        off = np.matmul(left, right, out=arena.empty((len(left), len(left))))
+        np.einsum("ii->i", off)[...] -= 1
+        return matrix, off
 
 
 Regularizer: TypeAlias = Annotated[L1 | L2 | L1L2 | OrthogonalRegularizer, Tagged()]

@@ -37,6 +37,7 @@ class State:
     statistics: Array
     slots: dict[str, Array]
     best_weights: Array
+    """Those of the best epoch; zeros before the first has ended."""
     best_statistics: Array
     rng: np.random.Generator
     order: Any = field(default_factory=lambda: np.empty(0, np.int64))
@@ -103,4 +104,5 @@ def start(network: Network, optimizer: Optimizer, seed: int) -> State:
     rng = np.random.Generator(np.random.PCG64(seed))
     weights, statistics = network.initialize(rng)
     slots = first_slots(optimizer.slots(), network.shapes, weights.dtype)
-    return State(weights, statistics, slots, weights.copy(), statistics.copy(), rng)
+    best = np.zeros_like(weights)  # until somebody writes them, they take no memory
+    return State(weights, statistics, slots, best, np.zeros_like(statistics), rng)

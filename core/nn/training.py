@@ -149,6 +149,9 @@ class Learner:
         count = threads_worth(network, min(training.batch_size, self.rows), threads)
         vectors = (state.weights, state.statistics, self.gradient)
         self.shards = Shards(network, *vectors, count) if count > 1 else None
+        self.penalized = network.penalized(state.weights, self.gradient)
+        self.penalties = Arena(state.weights.dtype)
+        """Of the regularizers: an optimizer may ask for the loss more often in one step than in another."""
         self.frozen = [(view, view.copy()) for view in network.frozen(state.weights)]
         self.constrained = network.constrained(state.weights, self.gradient)  # no gradient is wanted after the update
         self.scratch = Arena(state.weights.dtype)
@@ -278,10 +281,11 @@ class Learner:
 
     def _checked(self, loss: float, x: Array) -> float:
         """The loss with its penalties, if it and the gradient are finite."""
-        state, network = self.state, self.network
-        if network.regularized:
-            loss += network.penalty(state.weights)
-            network.add_penalty_gradient(state.weights, self.gradient)
+        state = self.state
+        for regularizer, weight, slope in self.penalized:
+            loss += regularizer.penalty(weight, self.penalties)
+            regularizer.add_gradient(weight, slope, self.penalties)
+        self.penalties.rewind()
         length = float(np.dot(self.gradient, self.gradient))
         if not math.isfinite(loss + length) and not (math.isfinite(loss) and np.isfinite(self.gradient).all()):
             np.copyto(state.statistics, self.statistics_before)
@@ -327,7 +331,8 @@ class Learner:
     def _add_metrics(self, sums: dict[str, Sums], outputs: Array, targets: Any, run: Run) -> None:
         """Numbers and labels as they are predicted, of classes the logits.
 
-        Of numbers and classes only the steps that are there; labels are those of whole sequences.
+        Of numbers and classes only the steps that are there; labels are those of whole sequences. Where each output
+        says by itself whether or not, each is a row of its own.
         """
         predicts = self.loss.predicts
         answers = outputs if predicts == "classes" else self.loss.link(outputs, run.mask)
@@ -336,6 +341,8 @@ class Learner:
         elif predicts == "classes" and outputs.ndim > 2:
             steps = outputs.ndim - 1
             answers, targets = (part.reshape(-1, *part.shape[steps:]) for part in (answers, targets))
+        if predicts == "classes" and self.loss.classes(self.network.output_shape) is None:
+            answers, targets = answers.reshape(-1, 1), targets.reshape(-1, 1)
         for metric in self.metrics if len(answers) else ():
             metric.add(sums[metric.type], answers, targets)
 

@@ -116,7 +116,7 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
             "data": {**NUMBERS, "y": [[0, 1], [1, 1], [0, 0], [1, 0]]},
             "layers": [dense(2)],
             "loss": "binary_cross_entropy",
-            "training": {"metrics": ["accuracy", "roc_auc"]},
+            "training": {"metrics": ["accuracy", "confusion_matrix"]},
         },
         "/training/metrics/1",
         "invalid_spec",
@@ -258,6 +258,16 @@ def test_a_metric_that_keeps_every_row_costs_its_memory() -> None:
         for sign in [signature(a_spec(steps).data, None)]
     )
     assert ranked - bare == both - ranked == kept_bytes(8, (3, 5)) > 8 * 8 * 3 * 6
+
+
+def test_several_questions_of_a_row_are_ranked_as_rows() -> None:
+    bits = {"type": "inline", "x": [[1, 2, 3]] * 8, "y": [[0, 1, 1]] * 8}
+    bare, ranked = (
+        check(a_spec(bits, [dense(3)], loss="binary_cross_entropy", training={"metrics": names}), sign, Limits()).bytes
+        for names in ([], ["roc_auc"])
+        for sign in [signature(a_spec(bits).data, None)]
+    )
+    assert ranked - bare == kept_bytes(8, (3, 1)) == kept_bytes(24, (1,))
 
 
 def test_mixtures_cost_their_memory() -> None:

@@ -52,7 +52,7 @@ def test_orthogonal_weights_are_orthogonal(shape: tuple[int, ...]) -> None:
     matrix = drawn.reshape(-1, shape[-1])
     product = matrix.T @ matrix if len(matrix) >= shape[-1] else matrix @ matrix.T
     np.testing.assert_allclose(product, 9 * np.eye(len(product)), atol=1e-12)
-    assert OrthogonalRegularizer().penalty(drawn / 3) == pytest.approx(0)
+    assert OrthogonalRegularizer().penalty(drawn / 3, Arena(np.float64)) == pytest.approx(0)
 
 
 def test_a_truncated_normal_has_no_tails() -> None:
@@ -61,7 +61,7 @@ def test_a_truncated_normal_has_no_tails() -> None:
 
 @pytest.mark.parametrize(("regularizer", "penalty"), REGULARIZERS, ids=lambda v: getattr(v, "type", ""))
 def test_a_regularizer_has_its_penalty(regularizer: Regularizer, penalty: float) -> None:
-    assert regularizer.penalty(np.array([1.0, -2.0, 3.0])) == pytest.approx(penalty)
+    assert regularizer.penalty(np.array([1.0, -2.0, 3.0]), Arena(np.float64)) == pytest.approx(penalty)
 
 
 @pytest.mark.parametrize(("metric", "outputs", "targets", "value"), METRICS, ids=lambda v: getattr(v, "type", ""))

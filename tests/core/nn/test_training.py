@@ -17,9 +17,10 @@ from core.nn.initializers import Constant
 from core.nn.layers.dense import Dense
 from core.nn.layers.embedding import Embedding
 from core.nn.layers.recurrent import Gru
+from core.nn.losses.bits import BinaryCrossEntropy
 from core.nn.losses.classes import CrossEntropy
 from core.nn.losses.numbers import MeanSquaredError
-from core.nn.metrics.labels import Accuracy
+from core.nn.metrics.labels import Accuracy, Precision
 from core.nn.metrics.numbers import MeanAbsoluteError
 from core.nn.metrics.ranks import RocAuc
 from core.nn.optimizers.descent import GradientDescent, StochasticGradientDescent
@@ -30,7 +31,7 @@ from core.nn.schedules import ConstantRate, CosineDecay
 from core.nn.state import State
 from core.nn.stopping import Convergence, EarlyStopping, ReduceLrOnPlateau, TargetMetric
 from core.nn.training import Diverged, Epoch, Step, Training
-from tests.core.nn.cases import METRICS, OPTIMIZERS, sequential
+from tests.core.nn.cases import METRICS, OPTIMIZERS, REGULARIZERS, sequential
 from tests.core.nn.some import STATEFUL, WIDE, ATraining, Rows, classes, line
 
 BIG, ZEROS = Constant(value=100), Constant(value=0)
@@ -350,6 +351,33 @@ def test_a_step_allocates_no_arrays_after_the_second(
     rules = Training(epochs=1, batch_size=rows, metrics=())
     training = ATraining(classes(rows * 12), architecture, optimizer=optimizer, training=rules)
     assert training.allocated() < largest
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 3)])
+def test_of_several_questions_each_is_judged_by_itself(shape: tuple[int, ...]) -> None:
+    """And not as if the largest output were the answer, which it is of one question with several classes."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((60, *shape)).astype(np.float32)
+    y = (x + rng.standard_normal(x.shape) > 0).astype(np.float32)
+    rules = Training(epochs=3, metrics=(Accuracy(), Precision(), RocAuc()))
+    training = ATraining(Rows(x[:40], y[:40], x[40:], y[40:]), sequential(Dense(units=3)), BinaryCrossEntropy(),
+                         training=rules)  # fmt: skip
+    *_, last = training.run()
+    assert isinstance(last, Epoch)
+    assert training.state is not None
+    said = training.network.predict(training.weights, training.state.statistics, x[40:]).reshape(-1)
+    true = y[40:].reshape(-1) == 1
+    assert last.metrics["val_accuracy"] == pytest.approx(np.mean((said > 0) == true))
+    assert last.metrics["val_precision"] == pytest.approx(np.mean(true[said > 0]))
+    ahead = said[true][:, None] > said[~true]
+    assert last.metrics["val_roc_auc"] == pytest.approx(ahead.mean())
+
+
+@pytest.mark.parametrize("regularizer", [regularizer for regularizer, _ in REGULARIZERS], ids=lambda r: r.type)
+def test_a_penalty_allocates_no_arrays_after_the_second_step(regularizer: Any) -> None:
+    net = sequential(Dense(units=300), Dense(units=240, kernel_regularizer=regularizer), Dense(units=2))
+    training = ATraining(classes(24), net, training=Training(epochs=1, batch_size=2, metrics=()))
+    assert training.allocated() < 240 * 240
 
 
 def denormal(numbers: Any) -> Any:
