@@ -26,7 +26,7 @@ from core.nn.layers.dropout import Noise
 from core.nn.layers.embedding import Embedding
 from core.nn.layers.gating import Gating
 from core.nn.layers.masking import Masking
-from core.nn.layers.merging import MERGES, Merge, copied, summed
+from core.nn.layers.merging import MERGES, Merge, added, copied, summed
 from core.nn.layers.normalization import Normalization
 from core.nn.layers.pooling import Pooling
 from core.nn.layers.positions import Positions
@@ -111,7 +111,7 @@ class Residual:
         def backward(d_y: Array) -> Array:
             gradients = [step_back(copied(d_y, run)) for step_back in backwards]
             past = [] if self.projection else [d_y]
-            return summed([*gradients, *past], run) if views.input_gradient else d_y
+            return added([*gradients, *past]) if views.input_gradient else d_y
 
         return y, backward
 
@@ -163,7 +163,7 @@ class Parallel:
 
         def backward(d_y: Array) -> Array:
             gradients = [step_back(d) for step_back, d in zip(backwards, shares(d_y), strict=True)]
-            return summed(gradients, run) if views.input_gradient else d_y
+            return added(gradients) if views.input_gradient else d_y
 
         return y, backward
 
@@ -225,7 +225,7 @@ class Mixture:
             gradients = [backwards[0](d_z)]
             for part, back in zip(heed, backwards[1:], strict=True):
                 gradients.append(back(np.multiply(d_y, part, out=run.empty(d_y.shape))))
-            return summed(gradients, run) if views.input_gradient else d_y
+            return added(gradients) if views.input_gradient else d_y
 
         return y, backward
 
@@ -379,7 +379,7 @@ class Bidirectional:
         def backward(d_y: Array) -> Array:
             d_ahead, d_behind = shares(d_y)
             d_ahead, d_behind = back_ahead(d_ahead), back_behind(_turned(d_behind))
-            return summed([d_ahead, d_behind[:, ::-1]], run) if views.input_gradient else d_y
+            return added([d_ahead, d_behind[:, ::-1]]) if views.input_gradient else d_y
 
         return y, backward
 

@@ -24,8 +24,16 @@ def copied(gradient: Array, run: Run) -> Array:
     return copy
 
 
+def added(gradients: Sequence[Array]) -> Array:
+    """Their sum, in the first of them: who is handed a gradient may overwrite it."""
+    total, *others = gradients
+    for other in others:
+        total += other
+    return total
+
+
 def summed(parts: Sequence[Array], run: Run) -> Array:
-    """Their sum, number by number."""
+    """Their sum, number by number, in memory of its own."""
     first, *others = parts
     total = copied(first, run)
     for other in others:
