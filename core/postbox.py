@@ -4,6 +4,7 @@ Kombu's own writes a message in place and binds queues in a shared file, and a r
 """
 
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty
 from time import time_ns
@@ -40,14 +41,21 @@ class Channel(filesystem.Channel):  # type: ignore[misc]  # kombu ships no types
         draft.rename(folder / name)
 
     def _get(self, queue: str) -> Any:
-        for message in sorted(Path(self.data_folder_in).glob(f"*.{queue}.msg")):
+        for message in self._waiting(queue):
             payload = _take(message)
             if payload is not None:
                 return payload
         raise Empty
 
     def _size(self, queue: str) -> int:
-        return sum(1 for _ in self._folder().glob(f"*.{queue}.msg"))
+        return len(self._waiting(queue))
+
+    def _waiting(self, queue: str) -> list[Path]:
+        """The messages, the oldest first; none where the folder is tidied away, at whatever moment that happens."""
+        folder = Path(self.data_folder_in)
+        with suppress(FileNotFoundError):
+            return sorted(path for path in folder.iterdir() if path.name.endswith(f".{queue}.msg"))
+        return []
 
     def _folder(self) -> Path:
         """The folder, made anew where someone has tidied it away."""

@@ -1,3 +1,4 @@
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -50,6 +51,25 @@ def test_each_message_is_taken_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as threads:
         taken = [value for found in threads.map(drain, [tmp_path] * 4) for value in found]
     assert sorted(taken, key=str) == sorted(range(200), key=str)
+
+
+def test_a_folder_that_goes_while_it_is_looked_through_holds_nothing(tmp_path: Path) -> None:
+    put(tmp_path)
+    queue, away, over = tmp_path / "queue", tmp_path / "away", threading.Event()
+
+    def come_and_go() -> None:
+        while not over.is_set():
+            queue.rename(away)
+            away.rename(queue)
+
+    with a_connection(tmp_path) as connection, ThreadPoolExecutor(1) as threads:
+        coming = threads.submit(come_and_go)
+        try:
+            found = [connection.default_channel.basic_get("q") for _ in range(2000)]
+        finally:
+            over.set()
+        coming.result()
+    assert not any(found)
 
 
 def test_a_consumer_looks_up_soon_enough_for_a_signal() -> None:
