@@ -27,8 +27,9 @@ test: $(EVERYTHING)  ## all tests; Postgres and Redis too where they answer
 	@$(COMPILE)
 	$(TESTS)
 
+PROFILE ?= long
 model: $(EVERYTHING)  ## the model of a job's life in its long form: 2,000 runs of 50 steps on each database
-	$(BIN)/python -m pytest --numprocesses 2 --hypothesis-profile=long tests/core/store/test_protocol.py
+	$(BIN)/python -m pytest --numprocesses 2 --hypothesis-profile=$(PROFILE) tests/core/store/test_protocol.py
 
 check: $(EVERYTHING)  ## everything that has to be green
 	$(BIN)/ruff format --check
