@@ -27,6 +27,7 @@ test: $(EVERYTHING)  ## all tests; Postgres and Redis too where they answer
 	@$(COMPILE)
 	$(TESTS)
 
+# or ci: 300 runs, since the long form takes a slow machine more than seven minutes
 PROFILE ?= long
 model: $(EVERYTHING)  ## the model of a job's life in its long form: 2,000 runs of 50 steps on each database
 	$(BIN)/python -m pytest --numprocesses 2 --hypothesis-profile=$(PROFILE) tests/core/store/test_protocol.py

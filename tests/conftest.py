@@ -21,7 +21,7 @@ ROWS = [text(f"DELETE FROM {table.name}") for table in reversed(Base.metadata.so
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("long", settings.get_profile("default"), max_examples=2_000, stateful_step_count=50)
-settings.register_profile("longer", settings.get_profile("long"), max_examples=300)
+settings.register_profile("ci", settings.get_profile("long"), max_examples=300)
 settings.load_profile("default")
 
 

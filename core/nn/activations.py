@@ -208,16 +208,16 @@ class Gelu:
         phi = _tanh_phi if self.approximate else normal
         slope = run.empty(z.shape)
         at_once = max(1, min(len(z), BLOCK * len(z) // max(1, z.size)))
-        cdf, *scratch = (run.empty((at_once, *z.shape[1:])) for _ in range(3))
+        cdf, off, spare = (run.empty((at_once, *z.shape[1:])) for _ in range(3))
         entry = run.empty(cdf.shape, np.intp)
         for start in range(0, len(z), at_once):
             rows = slice(start, start + at_once)
             given, density = z[rows], slope[rows]
-            share, *spare = (each[: len(given)] for each in (cdf, *scratch, entry))
-            phi(given, share, density, *spare)
+            few = slice(0, len(given))
+            phi(given, cdf[few], density, off[few], spare[few], entry[few])
             density *= given
-            density += share
-            np.multiply(given, share, out=out[rows])
+            density += cdf[few]
+            np.multiply(given, cdf[few], out=out[rows])
         return lambda d_out: np.multiply(d_out, slope, out=d_out)
 
 

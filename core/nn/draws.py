@@ -22,7 +22,7 @@ class DrawsOfRows(np.random.Generator):
         whole.bit_generator.state = self.bit_generator.state
 
     def random(self, size: Any = None, dtype: Any = np.float64, out: Any = None) -> Any:
-        """Fill `out`, whose first axis are the shard's rows, or so many places of each."""
+        """Fill `out`, which has to be given: its first axis are the shard's rows, or so many places of each."""
         of_each = out.size // self._rows
         self._skip(self._before * of_each, dtype)
         super().random(size, dtype, out)
@@ -30,7 +30,10 @@ class DrawsOfRows(np.random.Generator):
         return out
 
     def _skip(self, count: int, dtype: Any) -> None:
-        """Go past so many numbers. A word of PCG64 makes one of 64 bits or two of 32, of which it keeps the second."""
+        """Go past so many numbers, without drawing them (Brown 1994).
+
+        A word of PCG64 makes one number of 64 bits or two of 32, of which it keeps the second.
+        """
         bits: Any = self.bit_generator
         kept = bits.state
         if np.dtype(dtype) == np.float64:

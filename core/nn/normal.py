@@ -19,8 +19,8 @@ def normal(z: Array, cdf: Array, density: Array, off: Array, spare: Array, entry
     """Φ of each number of z into `cdf`, and its derivative, the bell curve, into `density`.
 
     In float32 off a table, which takes half the time of a series: the value at the nearest entry, and the slope there.
-    What `off`, `spare` and `entry` hold is lost. Other numbers, in which only gradients are checked, go through
-    `math.erfc` one by one.
+    Other numbers, in which only gradients are checked, go through `math.erfc` one by one. All arrays have the shape of
+    z; what `off`, `spare` and `entry` held is lost.
     """
     if z.dtype != np.float32:
         np.multiply(_erfc(z * -math.sqrt(0.5)), 0.5, out=cdf, casting="unsafe")

@@ -331,8 +331,8 @@ class Learner:
     def _add_metrics(self, sums: dict[str, Sums], outputs: Array, targets: Any, run: Run) -> None:
         """Numbers and labels as they are predicted, of classes the logits.
 
-        Of numbers and classes only the steps that are there; labels are those of whole sequences. Where each output
-        says by itself whether or not, each is a row of its own.
+        Of numbers and classes only the steps that are there; labels are those of whole sequences. Where each output is
+        a yes or a no, it is a row of its own.
         """
         predicts = self.loss.predicts
         answers = outputs if predicts == "classes" else self.loss.link(outputs, run.mask)

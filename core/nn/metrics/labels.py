@@ -15,7 +15,7 @@ from core.nn.metrics.kind import Sums, Table, nothing, true_classes
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accuracy:
-    """The share of rows whose most likely class is the true one; of outputs that say each whether or not, of those."""
+    """The share of rows whose most likely class is the true one; of outputs that are a yes or a no each, of those."""
 
     type: Literal["accuracy"] = "accuracy"
     predicts: ClassVar[Predicts] = "classes"
