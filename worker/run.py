@@ -3,8 +3,10 @@
 Whatever happens, the row decides: a run that has lost its job writes nothing more.
 """
 
+import os
+import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from time import monotonic
 
 import structlog
@@ -12,6 +14,7 @@ from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
 from core.jobs.states import Request, StopReason
+from core.nn.helpers import HelperLost
 from core.nn.state import State
 from core.nn.training import Diverged, Epoch, Learner, Step
 from core.store import events, leases
@@ -43,12 +46,20 @@ def run(desk: Desk, job: Job) -> None:
         log.info("job claimed", fence=job.fence, step=job.step)
         try:
             ending = _attempt(desk, job, writer)
+        except HelperLost as lost:
+            log.error("a process that helped is lost: the run ends as it did", signal=lost.signal)  # noqa: TRY400
+            _die(lost.signal)
         except Fenced:
             log.warning("job is another's by now: nothing more is written")
         except DatabaseAway:
             log.warning("database is away and the worker has to end: the job is left to its lease")
         else:
             log.info("job left", status=ending.status.value, message=ending.message)
+
+
+def _die(number: int) -> None:
+    """End this process by a signal, so that the job is given back and the death counted."""
+    os.kill(os.getpid(), number or signal.SIGKILL)
 
 
 @contextmanager
@@ -61,7 +72,7 @@ def _attempt(desk: Desk, job: Job, writer: Writer) -> Ending:
     """Do it, and where it cannot be done leave the job as failed; returns what was written of its end."""
     try:
         return Run(desk, job, writer).go()
-    except (Fenced, DatabaseAway):
+    except (Fenced, DatabaseAway, HelperLost):
         raise
     except Exception as error:
         ending = failed(error)
@@ -120,12 +131,13 @@ class Run:
         learner = Learner(
             network, loss, lesson.spec.optimizer, training, lesson.data, self._state, threads=self._threads
         )
-        for item in learner.train():
-            items.append(item)
-            if writer.attention or (saves.wants_epoch and item.__class__ is Epoch):
-                ending = self._watch(item)
-                if ending is not None:
-                    return ending
+        with closing(learner):
+            for item in learner.train():
+                items.append(item)
+                if writer.attention or (saves.wants_epoch and item.__class__ is Epoch):
+                    ending = self._watch(item)
+                    if ending is not None:
+                        return ending
         self._writer.emitted()
         return self._too_much() or completed(self._state.stop or StopReason.EPOCHS_COMPLETED)
 

@@ -37,7 +37,7 @@ from core.nn.optimizers.newton import Lbfgs
 from core.nn.optimizers.slots import lengths
 from core.nn.optimizers.wrappers import passes, patterns
 from core.nn.plan import Plan, ShapeMismatch, held
-from core.nn.shards import shard_bytes, threads_worth
+from core.nn.shards import shard_bytes, shards_worth
 from core.nn.training import Training
 
 TABULATED = 100
@@ -161,7 +161,7 @@ def check(spec: JobSpec, signature: Signature, limits: Limits, threads: int = 1)
     arenas = turns * _arenas(spec, resolved.network) + (2 + turns) * looked
     plan, batch = resolved.network.plan, min(spec.training.batch_size, signature.train_rows)
     validated = min(resolved.network.portion, signature.validation_rows)
-    shards = threads_worth(resolved.network, batch, threads)
+    shards = shards_worth(resolved.network, batch, threads)
     plans = list(plan.every())
     remembered = sum(lengths(spec.optimizer.slots(), resolved.network.shapes).values())
     own = 3 + resolved.network.regularized  # weights, gradient, best weights, and what penalties are computed in

@@ -19,6 +19,7 @@ from core.nn.arena import Arena, Run, inference
 from core.nn.arrays import Array, Backward
 from core.nn.buckets import Buckets
 from core.nn.data import Data
+from core.nn.helpers import shared
 from core.nn.inspection import Path, first_nonfinite, look, measures
 from core.nn.losses import Loss
 from core.nn.metrics import Metric
@@ -28,7 +29,7 @@ from core.nn.mixup import Mixup
 from core.nn.network import Network
 from core.nn.optimizers.slots import FLUSH_STEPS, flush
 from core.nn.optimizers.wrappers import Optimizer, passes
-from core.nn.shards import Shards, threads_worth
+from core.nn.shards import Shards, shards_worth
 from core.nn.state import Best, State
 from core.nn.stopping import Convergence, EarlyStopping, ReduceLrOnPlateau, TargetMetric, better
 
@@ -119,8 +120,9 @@ class Diverged(ArithmeticError):
 class Learner:
     """Everything that the steps of one training share.
 
-    `training.metrics` have to be chosen by now (none if left out). Up to so many `threads` share a batch where that
-    pays; numbers then differ in their last digits from those of one, and are the same again for as many.
+    `training.metrics` have to be chosen by now (none if left out). Where it pays, as many processes as there are
+    `threads` share a batch; numbers then differ in their last digits from those of one, and are the same again for as
+    many.
     """
 
     def __init__(
@@ -145,10 +147,8 @@ class Learner:
         self.metrics = training.metrics or ()
         self.names = network.names()
         self.gradient: Array = np.zeros_like(state.weights)
+        self.shards = self._new_shards(min(training.batch_size, self.rows), threads)
         self.views = network.views(state.weights, state.statistics, self.gradient)
-        count = threads_worth(network, min(training.batch_size, self.rows), threads)
-        vectors = (state.weights, state.statistics, self.gradient)
-        self.shards = Shards(network, *vectors, count) if count > 1 else None
         self.penalized = network.penalized(state.weights, self.gradient)
         self.penalties = Arena(state.weights.dtype)
         """Of the regularizers: an optimizer may ask for the loss more often in one step than in another."""
@@ -162,6 +162,19 @@ class Learner:
         self.buckets = Buckets(network, data.lengths, labels=loss.predicts == "labels") if bucketed else None
         self.arenas: dict[tuple[int, int], tuple[Arena, Run]] = {}
         self.arenas_again: dict[Run, tuple[Arena, Run]] = {}
+
+    def _new_shards(self, batch: int, threads: int) -> Shards | None:
+        """Where they are worth it; the weights then lie where all of them see them change."""
+        count, state = shards_worth(self.network, batch, threads), self.state
+        if count == 1:
+            return None
+        state.weights = shared(state.weights)
+        return Shards(self.network, state.weights, state.statistics, self.gradient, count=count, rows=batch)
+
+    def close(self) -> None:
+        """End the processes that help with a step, if there are any; so does the end of this object."""
+        if self.shards is not None:
+            self.shards.close()
 
     def train(self) -> Iterator[Step | Epoch]:
         """Step until a rule or the last epoch ends it; raises `Diverged` instead of a step that is not finite."""

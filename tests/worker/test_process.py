@@ -20,7 +20,7 @@ from core.store.sessions import Sessions, open_sessions
 from core.store.tables import Job
 from tests.backends import postgres_database, redis_database
 from tests.processes import Processes, free_port, processes
-from tests.worker.jobs import LONG, SPIRALS, a_desk, a_spec, more, post, remarks, row, saved_at, story, stream
+from tests.worker.jobs import IMAGES, LONG, SPIRALS, a_desk, a_spec, more, post, remarks, row, saved_at, story, stream
 from worker.pulse import alive, pulse_folder
 from worker.work import work
 
@@ -155,6 +155,36 @@ def test_continued_and_killed_on_its_way_it_ends_as_one_long_job(
     assert (job.fence, job.epoch, job.weights_sha256) == (3, 500, undisturbed[0])
     assert stream(place.sessions, job_id) == [row for row in undisturbed[1] if row.step > first.step]
     assert remarks(place.sessions, job_id) == []
+
+
+def forked_from(process: int) -> list[int]:
+    """The processes that any of its threads forked."""
+    return [int(pid) for task in Path(f"/proc/{process}/task").glob("*/children") for pid in task.read_text().split()]
+
+
+def runs(process: int) -> bool:
+    """Whether there is such a process that has not ended; where nobody asks how it did, it stays listed as a zombie."""
+    status = Path(f"/proc/{process}/status")
+    return status.exists() and "State:\tZ" not in status.read_text()
+
+
+@pytest.mark.parametrize("killed", ["helper", "child"])
+def test_a_job_whose_helper_is_killed_goes_on_and_no_helper_outlives_its_job(
+    place: Place, tmp_path: Path, killed: str
+) -> None:
+    spec = a_spec(IMAGES, epochs=200, batch_size=32, shuffle=True)
+    desk = a_desk(tmp_path)
+    calm = post(desk.sessions, spec, threads=2)
+    work(desk)
+    job_id = post(place.sessions, spec, threads=2)
+    place.bell.ring()
+    place.until(job_id, partial(_past, 20), "trains")
+    child = place.child(job_id)
+    (helper,) = forked_from(child)
+    os.kill({"helper": helper, "child": child}[killed], signal.SIGKILL)
+    job = place.ended(job_id)
+    assert (job.fence, runs(helper)) == (3, False)
+    assert fingerprint(place.sessions, job_id) == fingerprint(desk.sessions, calm)
 
 
 @pytest.mark.parametrize("keep", [Keep.LAST, Keep.NONE])

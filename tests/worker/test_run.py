@@ -13,7 +13,7 @@ from core.jobs.check import resolve
 from core.jobs.spec import JobSpec
 from core.jobs.states import Keep, Status
 from core.models.checkpoint import decode
-from core.nn.shards import threads_worth
+from core.nn.shards import shards_worth
 from core.store import checkpoints, jobs, leases
 from core.store.tables import Checkpoint
 from tests.worker.jobs import (
@@ -127,7 +127,7 @@ def test_a_job_is_paused_at_a_batch_and_goes_on_bit_for_bit(
     spec = a_spec(base, epochs=4, batch_size=batch, shuffle=True)
     parsed = JobSpec.model_validate_json(json.dumps(spec))
     network = resolve(parsed, signature(parsed.data, None)).network
-    assert threads_worth(network, batch, threads) == threads
+    assert shards_worth(network, batch, threads) == threads
     calm = post(desk.sessions, spec, threads=threads)
     work(desk)
     job_id = post(desk.sessions, spec, threads=threads)

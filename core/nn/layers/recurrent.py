@@ -233,6 +233,5 @@ def _plan(layer: Recurrent, shape: Shape, *, gates: int, bias: Shape, kept: int,
         flops=2 * steps * gates * units * (features + units) + 8 * gates * steps * units,
         floats=steps * (kept * units + 3 * features + 1) + features + 16 * units,
         scratch=2 * sum(size(weight.shape) for weight in weights.values()),
-        divisible=False,
     )
     return plan.frozen_unless(layer.trainable)

@@ -1,5 +1,8 @@
 """A batch in shards gives what the whole gives, for every layer that may be divided."""
 
+import os
+import signal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 from core.nn.activations import Exponential, Relu
 from core.nn.arena import Arena, Run
 from core.nn.arrays import Array
+from core.nn.helpers import Helper, HelperLost
 from core.nn.layers.activation import ActivationLayer
 from core.nn.layers.attention import MultiHeadAttention
 from core.nn.layers.composite import Residual, Sequential, TimeDistributed
@@ -20,7 +24,7 @@ from core.nn.layers.pooling import GlobalAveragePooling1D, MaxPooling2D
 from core.nn.layers.recurrent import Gru
 from core.nn.layers.shaping import Flatten
 from core.nn.network import Network
-from core.nn.shards import Shards, shard_bytes, threads_worth
+from core.nn.shards import Shards, shard_bytes, shards_worth
 from core.nn.training import Training
 from tests.core.nn.cases import LAYERS, LayerCase, sequential
 from tests.core.nn.some import ATraining, Rows
@@ -55,7 +59,8 @@ def passes(architecture: Sequential, x: Array, shards: int, drawn: int = 0) -> t
     if shards == 1:
         outputs, backward = network.forward(x, network.views(weights, statistics, gradient), run)
     else:
-        outputs, backward = Shards(network, weights, statistics, gradient, shards).forward(x, run)
+        divided = Shards(network, weights, statistics, gradient, count=shards, rows=len(x))
+        outputs, backward = divided.forward(x, run)
     outputs = outputs.copy()
     backward(np.random.default_rng(2).standard_normal(outputs.shape))
     return outputs, gradient, statistics, None if run.mask is None else run.mask.copy(), rng.random(3, np.float32)
@@ -123,7 +128,7 @@ def test_each_shard_has_its_part_of_a_mask() -> None:
 
 def worth(net: Sequential, shape: tuple[int, ...], rows: int = 64, threads: int = 8) -> int:
     """How many threads such a batch is worth."""
-    return threads_worth(Network(net, shape), rows, threads)
+    return shards_worth(Network(net, shape), rows, threads)
 
 
 def test_a_batch_is_divided_where_that_pays() -> None:
@@ -132,15 +137,16 @@ def test_a_batch_is_divided_where_that_pays() -> None:
     assert worth(CONVOLUTIONS, (16, 16, 1), rows=8) == 1
     assert worth(CONVOLUTIONS, (16, 16, 1), threads=1) == 1
     assert worth(sequential(Dense(units=1024), Dense(units=1024)), (1024,)) == 1
-    assert worth(sequential(Gru(units=128)), (50, 64)) == 1
+    assert worth(sequential(Gru(units=128)), (50, 64), threads=2) == 2
 
 
 def test_its_memory_is_told_beforehand() -> None:
     network = Network(CONVOLUTIONS, (16, 16, 1))
     assert shard_bytes(network, 64, 1) == 0
-    seams = 2 * 2  # what is joined at the end, there and back
+    joined = 64 * 2 * 2  # at the end, there and back
+    laid = 32 * (16 * 16 + 2)  # at both ends, for the helper
     scratch = sum(plan.scratch for plan in network.plan.every())
-    assert shard_bytes(network, 64, 2) == 4 * (64 * seams + network.parameters + scratch)
+    assert shard_bytes(network, 64, 2) == 4 * (joined + laid + network.parameters + scratch)
 
 
 def images(rows: int = 160) -> Rows:
@@ -184,3 +190,48 @@ def test_an_error_in_a_shard_is_an_error_of_the_step() -> None:
         passes(net, x, 2)
     with np.errstate(over="ignore"):
         assert np.isinf(passes(net, x, 2)[0][-1]).all()
+
+
+def forked() -> set[int]:
+    """The processes that this one has forked."""
+    return {int(pid) for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()}
+
+
+def test_a_helper_that_is_killed_is_told_and_waited_for() -> None:
+    helper = Helper(lambda question: 2 * question)
+    helper.ask(21)
+    assert helper.answer() == 42
+    os.kill(helper.pid, signal.SIGKILL)
+    with pytest.raises(HelperLost) as lost:
+        helper.answer()
+    assert (lost.value.signal, helper.pid in forked()) == (signal.SIGKILL, False)
+
+
+def test_a_question_to_a_helper_that_is_killed_is_no_other_error() -> None:
+    helper = Helper(lambda question: 2 * question)
+    os.kill(helper.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, helper.pid, os.WEXITED | os.WNOWAIT)
+    with pytest.raises(HelperLost):
+        helper.ask(21)
+
+
+def test_a_helper_has_nothing_open_but_its_pipe() -> None:
+    def opened(_: object) -> list[int]:
+        return sorted(int(file.name) for file in Path("/proc/self/fd").iterdir())
+
+    first = Helper(opened)
+    with Path(__file__).open():
+        second = Helper(opened)
+    for helper in (first, second):
+        helper.ask(None)
+        *standard, _pipe, _listing = helper.answer()
+        assert standard == [0, 1, 2]
+
+
+def test_helpers_end_with_the_training() -> None:
+    before = forked()
+    items = a_training(2).items()
+    next(items)
+    (pid,) = forked() - before
+    del items
+    assert pid not in forked()
