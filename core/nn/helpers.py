@@ -22,6 +22,9 @@ from core.nn.arrays import Array, Shape, size
 CAN_HELP = sys.platform == "linux"
 """Elsewhere a process whose libraries have threads may not be forked, or no process may."""
 
+LOOKS = 200
+"""How often to look whether something has come before to sleep until it does: for some half a millisecond."""
+
 
 class HelperLost(Exception):
     """A helper has ended by itself, such as for want of memory; `signal` is what ended it, 0 if nothing did."""
@@ -56,7 +59,7 @@ class Helper:
     def answer(self) -> Any:
         """Wait for what it made of the question."""
         try:
-            answer = self._pipe.recv()
+            answer = _received(self._pipe)
         except (EOFError, ConnectionResetError):
             raise self._lost() from None
         if isinstance(answer, Exception):
@@ -87,7 +90,7 @@ def _serve(pipe: Connection, work: Callable[[Any], Any]) -> NoReturn:
         os.closerange(3, pipe.fileno())
         os.closerange(pipe.fileno() + 1, os.sysconf("SC_OPEN_MAX"))
         while True:
-            question = pipe.recv()
+            question = _received(pipe)
             try:
                 answer = work(question)
             except Exception as error:  # the asker's to handle
@@ -95,6 +98,14 @@ def _serve(pipe: Connection, work: Callable[[Any], Any]) -> NoReturn:
             pipe.send(answer)
     finally:
         os._exit(0)
+
+
+def _received(pipe: Connection) -> Any:
+    """What comes next. To sleep at once and be woken up took a step of LeNet's 4.3 ms instead of 3.8."""
+    for _ in range(LOOKS):
+        if pipe.poll():
+            break
+    return pipe.recv()
 
 
 def in_common(shape: Shape, dtype: Any) -> Array:
