@@ -108,17 +108,17 @@ class _UsualGates:
 
     def __init__(self, tape: JoinedTape) -> None:
         self.tape, self.slope = tape, tape.empty(4)
-        both, _, o = _parts(tape.weights)
-        both *= 0.5
-        o *= 0.5
+        self.scale, self.offset = tape.run.empty((1, 4 * tape.units)), tape.run.empty((1, 4 * tape.units))
+        for row, of_sigmoid, of_tanh in ((self.scale, 0.5, 1), (self.offset, 0.5, 0)):
+            for part, value in zip(_parts(row), (of_sigmoid, of_tanh, of_sigmoid), strict=True):
+                part[...] = value
+        tape.weights *= self.scale
 
     def bend(self, z: Array) -> None:
         """`f(z)` in place of z, half of which came out of the weights."""
         np.tanh(z, out=z)
-        both, _, o = _parts(z)
-        for part in (both, o):
-            part *= 0.5
-            part += 0.5
+        z *= self.scale
+        z += self.offset
 
     def unbend(self, t: int, delta: Array) -> None:
         """`σ' = σ − σ²`, `φ' = 1 − φ²`."""
