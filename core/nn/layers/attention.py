@@ -117,12 +117,12 @@ class MultiHeadAttention:
         """
         batch, steps, features = x.shape
         rows, w = x.reshape(batch * steps, features), views.weights
-        inner = np.dot(rows, w["kernel"], out=run.empty((len(rows), sum(self.widths))))
+        kernel = self._scaled(w["kernel"], run)
+        inner = np.dot(rows, kernel, out=run.empty((len(rows), sum(self.widths))))
         if self.use_bias:
-            inner += w["bias"]
+            inner += self._scaled(w["bias"], run)
         q, k, v = self._heads(inner.reshape(batch, steps, -1))
         self._turn(q, k, 1, run)
-        self._scale(inner)
         shares = self._shares(q, k, run)
         kept, back_dropout = self._dropped(shares, run)
         answers = run.empty((len(rows), self.num_heads * self.answer))
@@ -144,25 +144,29 @@ class MultiHeadAttention:
             slope *= shares
             np.matmul(np.swapaxes(slope, -1, -2), k, out=d_q)
             self._summed(slope, q, d_k, run)
-            self._scale(d_inner)
             self._turn(d_q, d_k, -1, run)
             if views.trainable:
                 self._weigh(views, (rows, d_inner), (answers, d_rows))
             if not views.input_gradient:
                 return d_y
-            return np.dot(d_inner, w["kernel"].T, out=run.empty(rows.shape)).reshape(x.shape)
+            return np.dot(d_inner, kernel.T, out=run.empty(rows.shape)).reshape(x.shape)
 
         return y.reshape(x.shape), backward
 
-    def _scale(self, inner: Array) -> None:
-        """Divide the questions by `√d`, in two dimensions: NumPy copies a view of five before it changes it."""
-        inner[:, : self.widths[0]] *= 1 / math.sqrt(self.key_dim)
+    def _scaled(self, weight: Array, run: Run) -> Array:
+        """W or b with its columns for the questions over `√d`: they are fewer than the questions of a batch."""
+        scaled: Array = run.empty(weight.shape)
+        np.copyto(scaled, weight)
+        scaled[..., : self.widths[0]] /= math.sqrt(self.key_dim)
+        return scaled
 
     def _weigh(self, views: Views, first: tuple[Array, Array], last: tuple[Array, Array]) -> None:
         for name, (given, delta) in (("", first), ("output_", last)):
             np.dot(given.T, delta, out=views.gradients[f"{name}kernel"])
             if self.use_bias:
                 over_rows(delta, views.gradients[f"{name}bias"])
+        for name in ("kernel", "bias") if self.use_bias else ("kernel",):
+            views.gradients[name][..., : self.widths[0]] /= math.sqrt(self.key_dim)
 
     def _split(self, flat: Array, heads: int) -> Array:
         """`(batch, steps, …)` as a view `(batch, sources, heads of each, steps, length)`."""
@@ -179,9 +183,9 @@ class MultiHeadAttention:
         """How much from each step each takes: `(batch, sources, heads of each, steps taken from, steps that take)`."""
         scores: Array = run.empty((*q.shape[:-1], q.shape[-2]))
         np.matmul(k, np.swapaxes(q, -1, -2), out=scores)
-        none = np.finfo(scores.dtype).min  # finite, so that a step that sees nothing sees all alike, and not NaN
+        none = np.finfo(scores.dtype).min / 4  # finite, so that a step that sees nothing sees all alike, and not NaN
         if self.causal:
-            np.copyto(scores, none, where=_later(q.shape[-2]))
+            scores += _later(q.shape[-2], none, scores.dtype.str)
         if run.mask is not None:
             absent = np.logical_not(run.mask, out=run.empty(run.mask.shape, np.bool_))
             np.copyto(scores, none, where=absent[:, None, None, :, None])
@@ -227,9 +231,9 @@ class MultiHeadAttention:
 
 
 @lru_cache(maxsize=8)
-def _later(steps: int) -> Mask:
-    """Where the first step comes after the second: `(steps, steps)`."""
-    later: Mask = np.tril(np.ones((steps, steps), np.bool_), -1)
+def _later(steps: int, none: float, dtype: str) -> Array:
+    """`none` where the first step comes after the second, 0 elsewhere, to be added: `(steps, steps)`."""
+    later: Array = np.tril(np.full((steps, steps), none, dtype), -1)
     later.flags.writeable = False
     return later
 
