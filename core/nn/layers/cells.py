@@ -108,10 +108,10 @@ class _UsualGates:
 
     def __init__(self, tape: JoinedTape) -> None:
         self.tape, self.slope = tape, tape.empty(4)
-        self.scale, self.offset = tape.run.empty((1, 4 * tape.units)), tape.run.empty((1, 4 * tape.units))
-        for row, of_sigmoid, of_tanh in ((self.scale, 0.5, 1), (self.offset, 0.5, 0)):
-            for part, value in zip(_parts(row), (of_sigmoid, of_tanh, of_sigmoid), strict=True):
-                part[...] = value
+        self.scale, self.offset, self.beside = (tape.run.empty((1, 4 * tape.units)) for _ in range(3))
+        for row, of_sigmoid, of_tanh in ((self.scale, 0.5, 1), (self.offset, 0.5, 0), (self.beside, 0, 1)):
+            row.fill(of_sigmoid)
+            _quarters(row)[2].fill(of_tanh)
         tape.weights *= self.scale
 
     def bend(self, z: Array) -> None:
@@ -121,12 +121,10 @@ class _UsualGates:
         z += self.offset
 
     def unbend(self, t: int, delta: Array) -> None:
-        """`σ' = σ − σ²`, `φ' = 1 − φ²`."""
+        """`σ' = (1 − σ) · σ`, `φ' = (1 − φ) · (φ + 1)`."""
         z, slope = self.tape.gates[t], self.slope
-        np.multiply(z, z, out=slope)
-        for value, part, own in zip(_parts(z), _parts(slope), (True, False, True), strict=True):
-            np.subtract(value if own else 1, part, out=part)
-        delta *= slope
+        delta *= np.subtract(1, z, out=slope)
+        delta *= np.add(z, self.beside, out=slope)
 
 
 def _quarters(z: Array) -> list[Array]:
