@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     workers: Positive = max(1, CORES // 2)
     """Worker processes, each training one job at a time; by default one for two cores."""
     threads: Positive | None = None
-    """Threads of each new job, of BLAS or over shards of a batch; by default the cores divided by the workers."""
+    """Threads of each new job: BLAS's, or processes that share a batch; by default the cores divided by the workers."""
     lease_seconds: Annotated[Seconds, Ge(1)] = 30.0
     """How long a worker may be silent before its job is given to another."""
     sweep_seconds: Seconds = 2.0

@@ -10,9 +10,11 @@ import signal
 import sys
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from mmap import mmap
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
@@ -73,7 +75,10 @@ class Helper:
 def _end(pipe: Connection, pid: int) -> int:
     """Have it end; returns the signal that ended it, 0 if it ended as it should."""
     pipe.close()
-    _, status = os.waitpid(pid, 0)
+    try:
+        _, status = os.waitpid(pid, 0)
+    except ChildProcessError:  # this process was itself forked from the one that has the helper
+        return 0
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
@@ -87,8 +92,10 @@ def _serve(pipe: Connection, work: Callable[[Any], Any]) -> NoReturn:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         gc.disable()
-        os.closerange(3, pipe.fileno())
-        os.closerange(pipe.fileno() + 1, os.sysconf("SC_OPEN_MAX"))
+        opened = {int(file.name) for file in Path("/proc/self/fd").iterdir()}
+        for descriptor in opened - {0, 1, 2, pipe.fileno()}:
+            with suppress(OSError):  # that by which they were listed
+                os.close(descriptor)
         while True:
             question = _received(pipe)
             try:

@@ -84,9 +84,8 @@ class Plan:
     order: Literal["chain", "abreast", "loop"] = "chain"
     """What the parts get: each what the one before emits, all the same, or one its own output again."""
     divisible: bool = True
-    """Whether threads may take some rows of a batch each: not where rows are measured together, nor where chance is
-    drawn by another method than `random`, nor where all is in small operations, whose threads would wait for one
-    another."""
+    """Whether processes may take some rows of a batch each: not where rows are measured together, nor where chance is
+    drawn by another method than `random`."""
 
     def frozen_unless(self, trainable: bool) -> Plan:
         """The same, parts included, with nothing that changes while training, no penalties and no constraints."""

@@ -55,7 +55,7 @@ IMAGES: dict[str, Any] = {
     "loss": {"type": "cross_entropy"},
     "optimizer": {"type": "adam", "learning_rate": 0.003},
 }
-"""Of whose batches of 32 two threads take half each."""
+"""Of whose batches of 32 two processes take half each."""
 LONG = 10_000_000
 """Epochs that no test waits for."""
 
