@@ -15,7 +15,7 @@ from core.nn.arena import Run
 from core.nn.arrays import Array, Backward, Shape, size
 from core.nn.constraints import Constraint
 from core.nn.initializers import GlorotUniform, Initializer, Zeros
-from core.nn.layers.correlation import Correlation
+from core.nn.layers.correlation import correlation
 from core.nn.layers.sliding import Count, Counts, Padding, Slide, checked, each, padded, slide
 from core.nn.plan import Plan, ShapeMismatch, Views, Weight
 from core.nn.regularizers import Regularizer
@@ -137,19 +137,21 @@ class _Kernel:
         down, across = slides
         self.padded = (down.before + height + down.after, across.before + width + across.after, channels)
         self.output = (down.output, across.output, layer.filters)
-        self.sums = Correlation(
+        dilation, groups = (down.dilation, across.dilation), layer.groups
+        self.sums = correlation(
             output=(down.output, across.output),
-            kernel=(down.size, across.size, channels // layer.groups, layer.filters),
+            kernel=(down.size, across.size, channels // groups, layer.filters),
             strides=(down.stride, across.stride),
-            dilation=(down.dilation, across.dilation),
-            groups=layer.groups,
+            dilation=dilation,
+            groups=groups,
         )
         self.spread = (height + down.span - 1, width + across.span - 1, layer.filters)
-        self.back = Correlation(
+        self.back = correlation(
             output=(height, width),
-            kernel=(down.size, across.size, layer.filters // layer.groups, channels),
-            dilation=(down.dilation, across.dilation),
-            groups=layer.groups,
+            kernel=(down.size, across.size, layer.filters // groups, channels),
+            strides=(1, 1),
+            dilation=dilation,
+            groups=groups,
         )
 
     def plan(self, rank: int) -> Plan:

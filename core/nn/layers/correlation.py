@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import product
 from typing import TypeAlias
 
@@ -155,6 +155,12 @@ class Correlation:
             ),
             writeable=False,
         )
+
+
+@lru_cache(maxsize=256)
+def correlation(output: Pair, kernel: Shape, strides: Pair, dilation: Pair, groups: int) -> Correlation:
+    """The same one for the same geometry: to find the best tile takes longer than the sums of a small image."""
+    return Correlation(output, kernel, strides, dilation, groups)
 
 
 class _Work:

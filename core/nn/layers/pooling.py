@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -209,7 +209,8 @@ def _through(pool: OneAxis, slides: list[Slide], x: Array, run: Run) -> tuple[Ar
     return x, chained(chain)
 
 
-def _spots(axis: int, one: Slide) -> list[Spot]:
+@lru_cache(maxsize=256)
+def _spots(axis: int, one: Slide) -> tuple[Spot, ...]:
     """For each place in the window: the outputs that have it within the axis, and the inputs that it falls on.
 
     The place that falls on the first number comes first: every output has it.
@@ -225,10 +226,10 @@ def _spots(axis: int, one: Slide) -> list[Spot]:
             inputs = slice(start, start + (count - 1) * one.stride + 1, one.stride)
             before = (slice(None),) * axis
             spots.append(((*before, slice(first, first + count)), (*before, inputs)))
-    return spots
+    return tuple(spots)
 
 
-def _reduced(x: Array, axis: int, one: Slide, add: np.ufunc, run: Run) -> tuple[Array, list[Spot]]:
+def _reduced(x: Array, axis: int, one: Slide, add: np.ufunc, run: Run) -> tuple[Array, tuple[Spot, ...]]:
     spots = _spots(axis, one)
     y: Array = run.empty((*x.shape[:axis], one.output, *x.shape[axis + 1 :]))
     np.copyto(y, x[spots[0][1]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -35,6 +36,7 @@ class Slide(NamedTuple):
         return (self.size - 1) * self.dilation + 1
 
 
+@lru_cache(maxsize=1024)
 def slide(axis: str, length: int, size: int, stride: int = 1, dilation: int = 1, padding: Padding = "valid") -> Slide:
     """The window's way; `ShapeMismatch` where it is longer than the axis."""
     span = (size - 1) * dilation + 1
