@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -121,6 +121,15 @@ def service(folder: Path, **settings: object) -> Iterator[Processes]:
         running.start_api()
         running.start_worker()
         yield running
+
+
+def forked_by(pid: int) -> list[int]:
+    """The processes that this one has forked, from whichever of its threads; none where it has ended."""
+    found = []
+    for forked in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            found += [int(child) for child in forked.read_text().split()]
+    return sorted(found)
 
 
 def free_port() -> int:

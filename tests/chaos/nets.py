@@ -5,6 +5,9 @@ from typing import Any
 
 Spec = Mapping[str, Any]
 
+HALVES = "two processes"
+"""The net of whose batches two processes take half each."""
+
 NETS: Mapping[str, Spec] = {
     "dropout": {
         "data": {"type": "builtin", "name": "spirals", "rows": 400, "validation": {"fraction": 0.25}},
@@ -48,5 +51,21 @@ NETS: Mapping[str, Spec] = {
             "seed": 5,
             "early_stopping": {"monitor": "val_loss", "patience": 500, "restore_best_weights": True},
         },
+    },
+    HALVES: {
+        "data": {"type": "builtin", "name": "moons", "rows": 600, "validation": {"fraction": 0.2}},
+        "architecture": {
+            "layers": [
+                {"type": "dense", "units": 64, "activation": "tanh"},
+                {"type": "reshape", "target_shape": [8, 8, 1]},
+                {"type": "conv2d", "filters": 16, "kernel_size": 3, "padding": "same", "activation": "relu"},
+                {"type": "conv2d", "filters": 16, "kernel_size": 3, "padding": "same", "activation": "relu"},
+                {"type": "dropout", "rate": 0.1},
+                "flatten",
+                {"type": "dense", "units": 1},
+            ]
+        },
+        "optimizer": {"type": "adam", "learning_rate": 0.001},
+        "training": {"epochs": 150, "batch_size": 120, "shuffle": True, "seed": 3},
     },
 }

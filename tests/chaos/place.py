@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +20,7 @@ from core.store.migrate import upgrade
 from core.store.sessions import Sessions, open_sessions
 from tests.chaos.proxy import Proxy
 from tests.chaos.servers import Postgres, Redis
-from tests.processes import PATIENCE, ROOT, answers, free_port
+from tests.processes import PATIENCE, ROOT, answers, forked_by, free_port
 
 EMBEDDED, SERVERS, COMPOSE = "embedded", "servers", "compose"
 LEASE = 3.0
@@ -86,7 +86,7 @@ class Place:
         self.redis: Redis | None = None
         self._more = more or {}
         self._started: list[subprocess.Popen[bytes]] = []
-        self.settings = Settings(data_dir=folder / "data", port=free_port(), workers=1, threads=1, lease_seconds=LEASE)
+        self.settings = Settings(data_dir=folder / "data", port=free_port(), workers=1, threads=2, lease_seconds=LEASE)
         self._direct = self.settings.database
 
     @property
@@ -198,7 +198,7 @@ class Place:
             "DATA_DIR": self.settings.data_dir,
             "PORT": self.settings.port,
             "WORKERS": 1,
-            "THREADS": 1,
+            "THREADS": 2,
             "LEASE_SECONDS": LEASE,
             "SWEEP_SECONDS": SWEEP,
             "LOG_LEVEL": "warning" if command == "api" else "info",
@@ -272,12 +272,8 @@ class NotSo(Exception):
 
 
 def children(process: subprocess.Popen[bytes]) -> list[int]:
-    """The processes that this one has forked, from whichever of its threads."""
-    found = []
-    for forked in Path(f"/proc/{process.pid}/task").glob("*/children"):
-        with suppress(OSError):
-            found += [int(pid) for pid in forked.read_text().split()]
-    return sorted(found)
+    """The processes that this one has forked."""
+    return forked_by(process.pid)
 
 
 @contextmanager

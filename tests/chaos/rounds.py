@@ -90,12 +90,9 @@ class Round:
         self.sessions = sessions
         self.undisturbed = undisturbed
         self.chance = chance
-        self.net = chance.choice(sorted(NETS))
         self.job_id = ""
         self.watch: Watch | None = None
-        self.expected = undisturbed[self.net]
-        self.may_end: dict[str, str | None] = {self.expected.status: None}
-        """How the job may end, and the code of the error then."""
+        self.choose(chance.choice(sorted(NETS)))
         self.lies: list[str] = []
         self._trusted_clock = trusted_clock
         self._hurt_at: float | None = None
@@ -107,6 +104,13 @@ class Round:
         return self.service
 
     # What a fault does.
+
+    def choose(self, net: str) -> None:
+        """Have the round's job train this net."""
+        self.net = net
+        self.expected = self.undisturbed[net]
+        self.may_end: dict[str, str | None] = {self.expected.status: None}
+        """How the job may end, and the code of the error then."""
 
     def post(self, spec: Spec | None = None) -> str:
         """Post the round's job and begin to watch it; a client repeats a POST that was not answered, with its key."""

@@ -2,11 +2,13 @@
 
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import psycopg
+
+from tests.processes import forked_by
 
 PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1e6
 
@@ -34,17 +36,8 @@ def of_process(pid: int) -> Figures:
 
 def of_tree(process: subprocess.Popen[bytes]) -> Figures:
     """The most that the process or one of its children holds."""
-    every = [of_process(pid) for pid in (process.pid, *children(process.pid))]
+    every = [of_process(pid) for pid in (process.pid, *forked_by(process.pid))]
     return Figures(*(max(column) for column in zip(*every, strict=True)))
-
-
-def children(pid: int) -> list[int]:
-    """The processes that it has started and that still run."""
-    return sorted({int(child) for task in _tasks(pid) for child in (task / "children").read_text().split()})
-
-
-def _tasks(pid: int) -> Iterator[Path]:
-    return Path(f"/proc/{pid}/task").iterdir()
 
 
 def connections(url: str | None) -> int:

@@ -19,7 +19,7 @@ from core.store.events import MetricRow
 from core.store.sessions import Sessions, open_sessions
 from core.store.tables import Job
 from tests.backends import postgres_database, redis_database
-from tests.processes import Processes, free_port, processes
+from tests.processes import Processes, forked_by, free_port, processes
 from tests.worker.jobs import IMAGES, LONG, SPIRALS, a_desk, a_spec, more, post, remarks, row, saved_at, story, stream
 from worker.pulse import alive, pulse_folder
 from worker.work import work
@@ -157,11 +157,6 @@ def test_continued_and_killed_on_its_way_it_ends_as_one_long_job(
     assert remarks(place.sessions, job_id) == []
 
 
-def forked_from(process: int) -> list[int]:
-    """The processes that any of its threads forked."""
-    return [int(pid) for task in Path(f"/proc/{process}/task").glob("*/children") for pid in task.read_text().split()]
-
-
 def runs(process: int) -> bool:
     """Whether there is such a process that has not ended; where nobody asks how it did, it stays listed as a zombie."""
     status = Path(f"/proc/{process}/status")
@@ -180,7 +175,7 @@ def test_a_job_whose_helper_is_killed_goes_on_and_no_helper_outlives_its_job(
     place.bell.ring()
     place.until(job_id, partial(_past, 20), "trains")
     child = place.child(job_id)
-    (helper,) = forked_from(child)
+    (helper,) = forked_by(child)
     os.kill({"helper": helper, "child": child}[killed], signal.SIGKILL)
     job = place.ended(job_id)
     assert (job.fence, runs(helper)) == (3, False)

@@ -10,9 +10,10 @@ import httpx
 
 from core.jobs.states import Status
 from tests.chaos.faults.fault import EVERYWHERE, Fault
-from tests.chaos.nets import NETS
+from tests.chaos.nets import HALVES, NETS
 from tests.chaos.place import LEASE, children
 from tests.chaos.rounds import Round, send
+from tests.processes import forked_by
 
 
 def ambushed(place: str, number: int, whom: str, r: Round) -> None:
@@ -44,6 +45,21 @@ def kill_often(r: Round) -> None:
     for _ in range(2):
         r.kill_child()
         r.moment(0.3)
+
+
+def kill_helper(r: Round) -> None:
+    """The process that takes half of each batch, or is about to; the worker's child ends as it did."""
+    r.choose(HALVES)
+    r.post()
+    r.until(lambda _: bool(_helpers(r)), "a helper is there")
+    r.moment(0.8)
+    r.hurt()
+    for pid in _helpers(r):
+        send(pid, signal.SIGKILL)
+
+
+def _helpers(r: Round) -> list[int]:
+    return [helper for child in children(r.place.workers[0]) for helper in forked_by(child)]
 
 
 def kill_worker(r: Round) -> None:
@@ -158,6 +174,7 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
         "kill-last": Fault("… at the last batch", _at("before end")),
         "kill-leaving": Fault("… in the transaction that ends the job", _at("before leave")),
         "kill-left": Fault("… between the job's end and the next claim", _at("after attempt")),
+        "kill-helper": Fault("process that takes half of each batch killed", kill_helper),
         "kill-worker": Fault("whole worker killed", kill_worker),
         "stop-child": Fault("child stopped past its lease, then awake", stop_child, workers=2),
         "stop-worker": Fault("whole worker stopped past its lease, then awake", stop_worker, workers=2),

@@ -29,6 +29,7 @@ from core.nn.training import Training
 from tests.core.nn.cases import LAYERS, LayerCase, sequential
 from tests.core.nn.some import ATraining, Rows
 from tests.core.nn.test_training import losses
+from tests.processes import forked_by
 
 DIVISIBLE = [case for case in LAYERS if all(plan.divisible for plan in case.layer.plan(case.input_shape).every())]
 WHOLE = [case for case in LAYERS if case not in DIVISIBLE]
@@ -192,11 +193,6 @@ def test_an_error_in_a_shard_is_an_error_of_the_step() -> None:
         assert np.isinf(passes(net, x, 2)[0][-1]).all()
 
 
-def forked() -> set[int]:
-    """The processes that this one has forked."""
-    return {int(pid) for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()}
-
-
 def test_a_helper_that_is_killed_is_told_and_waited_for() -> None:
     helper = Helper(lambda question: 2 * question)
     helper.ask(21)
@@ -204,7 +200,7 @@ def test_a_helper_that_is_killed_is_told_and_waited_for() -> None:
     os.kill(helper.pid, signal.SIGKILL)
     with pytest.raises(HelperLost) as lost:
         helper.answer()
-    assert (lost.value.signal, helper.pid in forked()) == (signal.SIGKILL, False)
+    assert (lost.value.signal, helper.pid in forked_by(os.getpid())) == (signal.SIGKILL, False)
 
 
 def test_a_question_to_a_helper_that_is_killed_is_no_other_error() -> None:
@@ -229,9 +225,9 @@ def test_a_helper_has_nothing_open_but_its_pipe() -> None:
 
 
 def test_helpers_end_with_the_training() -> None:
-    before = forked()
+    before = forked_by(os.getpid())
     items = a_training(2).items()
     next(items)
-    (pid,) = forked() - before
+    (pid,) = set(forked_by(os.getpid())) - set(before)
     del items
-    assert pid not in forked()
+    assert pid not in forked_by(os.getpid())
