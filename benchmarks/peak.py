@@ -76,7 +76,7 @@ def grown(make: Callable[[Net], Contestant], library: str, net: Net) -> float:
 
 
 def _helpers() -> list[str]:
-    """The processes that help this one: what they wrote is theirs alone, or in common and in this one's peak."""
+    """The processes that help this one. What is theirs alone stays theirs; what is in common is in this one's peak."""
     return [pid for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()]
 
 

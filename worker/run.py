@@ -59,7 +59,8 @@ def run(desk: Desk, job: Job) -> None:
 
 def _die(number: int) -> None:
     """End this process by a signal, so that the job is given back and the death counted."""
-    os.kill(os.getpid(), number or signal.SIGKILL)
+    for last in (number, signal.SIGKILL):
+        os.kill(os.getpid(), last)
 
 
 @contextmanager

@@ -8,12 +8,14 @@ import gc
 import os
 import signal
 import sys
+import traceback
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from mmap import mmap
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
@@ -28,8 +30,13 @@ LOOKS = 200
 """How often to look whether something has come before to sleep until it does: for some half a millisecond."""
 
 
+ENDS = frozenset({signal.SIGINT, signal.SIGTERM})
+"""Signals that are meant for the process that is helped, although a terminal sends them to both: a helper has them
+blocked from the start."""
+
+
 class HelperLost(Exception):
-    """A helper has ended by itself, such as for want of memory; `signal` is what ended it, 0 if nothing did."""
+    """A helper was killed, by the kernel for want of memory or by an operator; `signal` is the signal's number."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"a process that helped with a step was ended by signal {number}")
@@ -44,67 +51,85 @@ class Helper:
 
     def __init__(self, work: Callable[[Any], Any]) -> None:
         self._pipe, there = Pipe()
-        self.pid = os.fork()
-        if not self.pid:
-            _serve(there, work)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
+        try:
+            self.pid = os.fork()
+            if not self.pid:
+                _serve(there, work)
+        except OSError as error:
+            raise MemoryError("there is no room for another process") from error
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         there.close()
-        self.close = weakref.finalize(self, _end, self._pipe, self.pid)
+        self.close = weakref.finalize(self, _end, self._pipe, self.pid, os.getpid())
         """End it, if nothing has; also done when nobody refers to it any more."""
 
     def ask(self, question: Any) -> None:
         """Let it begin with this; every question has one answer."""
         try:
             self._pipe.send(question)
-        except BrokenPipeError:
+        except OSError:
             raise self._lost() from None
 
     def answer(self) -> Any:
         """Wait for what it made of the question."""
         try:
             answer = _received(self._pipe)
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):
             raise self._lost() from None
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    def _lost(self) -> HelperLost:
-        return HelperLost(self.close() or 0)
+    def _lost(self) -> Exception:
+        number = self.close()
+        return HelperLost(number) if number else RuntimeError("a process that helped with a step has ended")
 
 
-def _end(pipe: Connection, pid: int) -> int:
-    """Have it end; returns the signal that ended it, 0 if it ended as it should."""
+def _end(pipe: Connection, pid: int, its_parent: int) -> int:
+    """Have it end, whatever it is at: nobody wants the answer. Returns the signal that ended it; 0: it ended itself."""
     pipe.close()
-    try:
-        _, status = os.waitpid(pid, 0)
-    except ChildProcessError:  # this process was itself forked from the one that has the helper
+    if os.getpid() != its_parent:  # but forked from it
         return 0
+    os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
 def _serve(pipe: Connection, work: Callable[[Any], Any]) -> NoReturn:
     """Answer until the other end is closed, as it is when its process ends, however it does.
 
-    Nothing of the other process is touched: no signal that is meant for it, none of its files and connections, and none
-    of its objects, whose ends could say something through them.
+    None of the other process's files and connections is touched, nor does an object end that could say something
+    through them.
     """
+    code = 1
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
         gc.disable()
         opened = {int(file.name) for file in Path("/proc/self/fd").iterdir()}
         for descriptor in opened - {0, 1, 2, pipe.fileno()}:
             with suppress(OSError):  # that by which they were listed
                 os.close(descriptor)
-        while True:
-            question = _received(pipe)
-            try:
-                answer = work(question)
-            except Exception as error:  # the asker's to handle
-                answer = error
-            pipe.send(answer)
+        with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+            while True:
+                pipe.send(_answer(work, _received(pipe)))
+        code = 0
+    except BaseException:
+        traceback.print_exc()
     finally:
-        os._exit(0)
+        os._exit(code)
+
+
+def _answer(work: Callable[[Any], Any], question: Any) -> Any:
+    """What comes of it, or the error, with a note of where it was raised; in words where it cannot be sent as it is."""
+    try:
+        return work(question)
+    except Exception as error:
+        error.add_note(traceback.format_exc())
+        try:
+            ForkingPickler.loads(ForkingPickler.dumps(error))
+        except Exception:
+            return RuntimeError(traceback.format_exc())
+        return error
 
 
 def _received(pipe: Connection) -> Any:
@@ -118,13 +143,18 @@ def _received(pipe: Connection) -> Any:
 def in_common(shape: Shape, dtype: Any) -> Array:
     """Zeros in memory that this process and those which are forked from it later have in common."""
     kind = np.dtype(dtype)
-    return np.ndarray(shape, kind, mmap(-1, max(1, size(shape) * kind.itemsize)))
+    try:
+        memory = mmap(-1, max(1, size(shape) * kind.itemsize))
+    except OSError as error:
+        raise MemoryError(*error.args) from error
+    return np.ndarray(shape, kind, memory)
 
 
 def shared(array: Array) -> Array:
-    """A copy of it that is `in_common`."""
+    """A copy of it that is `in_common`. Zeros take no memory until somebody writes them."""
     copy = in_common(array.shape, array.dtype)
-    np.copyto(copy, array)
+    if array.any():
+        np.copyto(copy, array)
     return copy
 
 

@@ -164,15 +164,20 @@ class Learner:
         self.arenas_again: dict[Run, tuple[Arena, Run]] = {}
 
     def _new_shards(self, batch: int, threads: int) -> Shards | None:
-        """Where they are worth it; the weights then lie where all of them see them change."""
+        """Where they are worth it.
+
+        What changes of the state is then in common: of all else the helpers keep what it was when they were forked.
+        """
         count, state = shards_worth(self.network, batch, threads), self.state
         if count == 1:
             return None
-        state.weights = shared(state.weights)
+        state.weights, state.best_weights = shared(state.weights), shared(state.best_weights)
+        for name, slot in state.slots.items():
+            state.slots[name] = shared(slot)
         return Shards(self.network, state.weights, state.statistics, self.gradient, count=count, rows=batch)
 
     def close(self) -> None:
-        """End the processes that help with a step, if there are any; so does the end of this object."""
+        """End the processes that help with a step, if there are any. Else they end with this object."""
         if self.shards is not None:
             self.shards.close()
 
@@ -182,7 +187,7 @@ class Learner:
             yield self.step() if self.state.position < self.rows else self.end_epoch()
 
     def step(self) -> Step:
-        """One batch, by as many threads as are worth it."""
+        """One batch, by as many processes as are worth it."""
         if self.shards is None:
             return self._step()
         with self.shards.one_blas_thread():

@@ -117,12 +117,12 @@ class MultiHeadAttention:
         """
         batch, steps, features = x.shape
         rows, w = x.reshape(batch * steps, features), views.weights
-        kernel = self._scaled(w["kernel"], run)
-        inner = np.dot(rows, kernel, out=run.empty((len(rows), sum(self.widths))))
+        inner = np.dot(rows, w["kernel"], out=run.empty((len(rows), sum(self.widths))))
         if self.use_bias:
-            inner += self._scaled(w["bias"], run)
+            inner += w["bias"]
         q, k, v = self._heads(inner.reshape(batch, steps, -1))
         self._turn(q, k, 1, run)
+        self._scale(inner)
         shares = self._shares(q, k, run)
         kept, back_dropout = self._dropped(shares, run)
         answers = run.empty((len(rows), self.num_heads * self.answer))
@@ -144,29 +144,25 @@ class MultiHeadAttention:
             slope *= shares
             np.matmul(np.swapaxes(slope, -1, -2), k, out=d_q)
             self._summed(slope, q, d_k, run)
+            self._scale(d_inner)
             self._turn(d_q, d_k, -1, run)
             if views.trainable:
                 self._weigh(views, (rows, d_inner), (answers, d_rows))
             if not views.input_gradient:
                 return d_y
-            return np.dot(d_inner, kernel.T, out=run.empty(rows.shape)).reshape(x.shape)
+            return np.dot(d_inner, w["kernel"].T, out=run.empty(rows.shape)).reshape(x.shape)
 
         return y.reshape(x.shape), backward
 
-    def _scaled(self, weight: Array, run: Run) -> Array:
-        """W or b with its columns for the questions over `√d`: they are fewer than the questions of a batch."""
-        scaled: Array = run.empty(weight.shape)
-        np.copyto(scaled, weight)
-        scaled[..., : self.widths[0]] /= math.sqrt(self.key_dim)
-        return scaled
+    def _scale(self, inner: Array) -> None:
+        """Divide the questions by `√d`, in two dimensions: NumPy copies a view of five before it changes it."""
+        inner[:, : self.widths[0]] *= 1 / math.sqrt(self.key_dim)
 
     def _weigh(self, views: Views, first: tuple[Array, Array], last: tuple[Array, Array]) -> None:
         for name, (given, delta) in (("", first), ("output_", last)):
             np.dot(given.T, delta, out=views.gradients[f"{name}kernel"])
             if self.use_bias:
                 over_rows(delta, views.gradients[f"{name}bias"])
-        for name in ("kernel", "bias") if self.use_bias else ("kernel",):
-            views.gradients[name][..., : self.widths[0]] /= math.sqrt(self.key_dim)
 
     def _split(self, flat: Array, heads: int) -> Array:
         """`(batch, steps, …)` as a view `(batch, sources, heads of each, steps, length)`."""

@@ -232,6 +232,6 @@ def _plan(layer: Recurrent, shape: Shape, *, gates: int, bias: Shape, kept: int,
         weights,
         flops=2 * steps * gates * units * (features + units) + 8 * gates * steps * units,
         floats=steps * (kept * units + 3 * features + 1) + features + 16 * units,
-        scratch=2 * sum(size(weight.shape) for weight in weights.values()),
+        scratch=2 * sum(size(weight.shape) for weight in weights.values()) + size(weights["recurrent_kernel"].shape),
     )
     return plan.frozen_unless(layer.trainable)

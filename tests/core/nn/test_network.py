@@ -19,6 +19,7 @@ from core.nn.layers.dropout import Dropout, SpatialDropout
 from core.nn.layers.embedding import Embedding, NoSuchEmbedding
 from core.nn.layers.normalization import BatchNormalization, GroupNormalization, LayerNormalization
 from core.nn.layers.pooling import GlobalAveragePooling1D, GlobalMaxPooling2D, MaxPooling2D
+from core.nn.layers.recurrent import Gru, Lstm, SimpleRnn
 from core.nn.layers.shaping import Flatten, Permute, RepeatVector, Reshape
 from core.nn.losses.numbers import MeanSquaredError
 from core.nn.network import ROOM, Network
@@ -72,9 +73,13 @@ def a_step_of(case: LayerCase, rows: int) -> tuple[Network, Arena, Any]:
     return network, arena, step
 
 
-@pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.layer.type)
-def test_a_layer_takes_the_memory_that_is_planned(case: LayerCase) -> None:
-    rows = 70
+WIDE = [LayerCase(layer(units=200), (4, 3), (200,)) for layer in (SimpleRnn, Lstm, Gru)]
+"""What takes more of its weights than of one row."""
+
+
+@pytest.mark.parametrize("rows", [1, 70])
+@pytest.mark.parametrize("case", [*LAYERS, *WIDE], ids=lambda case: case.layer.type)
+def test_a_layer_takes_the_memory_that_is_planned(case: LayerCase, rows: int) -> None:
     network, arena, step = a_step_of(case, rows)
     step()
     of_rows = 4 * rows * sum(plan.floats for plan in network.plan.every())

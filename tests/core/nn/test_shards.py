@@ -1,13 +1,19 @@
 """A batch in shards gives what the whole gives, for every layer that may be divided."""
 
+import fcntl
 import os
 import signal
+import termios
+import threading
+from array import array
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import core.nn.helpers
+import core.nn.training
 from core.nn.activations import Exponential, Relu
 from core.nn.arena import Arena, Run
 from core.nn.arrays import Array
@@ -21,9 +27,13 @@ from core.nn.layers.dropout import Dropout, SpatialDropout
 from core.nn.layers.masking import Masking
 from core.nn.layers.normalization import BatchNormalization
 from core.nn.layers.pooling import GlobalAveragePooling1D, MaxPooling2D
-from core.nn.layers.recurrent import Gru
+from core.nn.layers.recurrent import Gru, Lstm
 from core.nn.layers.shaping import Flatten
+from core.nn.mixup import Mixup
 from core.nn.network import Network
+from core.nn.optimizers.descent import GradientDescent
+from core.nn.optimizers.moments import Adam
+from core.nn.optimizers.wrappers import Optimizer, SharpnessAware
 from core.nn.shards import Shards, shard_bytes, shards_worth
 from core.nn.training import Training
 from tests.core.nn.cases import LAYERS, LayerCase, sequential
@@ -128,7 +138,7 @@ def test_each_shard_has_its_part_of_a_mask() -> None:
 
 
 def worth(net: Sequential, shape: tuple[int, ...], rows: int = 64, threads: int = 8) -> int:
-    """How many threads such a batch is worth."""
+    """How many processes such a batch is worth."""
     return shards_worth(Network(net, shape), rows, threads)
 
 
@@ -170,6 +180,54 @@ def test_two_threads_learn_what_one_learns() -> None:
     np.testing.assert_allclose(shared.weights, alone.weights, rtol=1e-2, atol=1e-4)
 
 
+SEQUENCES = sequential(
+    Masking(),
+    MultiHeadAttention(num_heads=2, key_dim=4, dropout=0.2, causal=True),
+    Lstm(units=6, return_sequences=True, dropout=0.2, recurrent_dropout=0.2),
+    Gru(units=6, recurrent_dropout=0.3),
+    Dense(units=2),
+)
+WHOLE_BETWEEN = sequential(
+    Conv2D(filters=4, kernel_size=3, activation=Relu(), trainable=False),
+    BatchNormalization(),
+    Conv2D(filters=4, kernel_size=3, activation=Relu()),
+    Flatten(),
+    Dropout(rate=0.3),
+    Dense(units=2),
+)
+
+
+def sequences(rows: int = 46) -> Rows:
+    """Of one to twelve steps, filled up with zeros; each counts another much."""
+    rng = np.random.default_rng(0)
+    x, lengths = rng.standard_normal((rows, 12, 5)).astype(np.float32), rng.integers(1, 13, rows)
+    for row, length in zip(x, lengths, strict=True):
+        row[length:] = 0
+    y = (x[:, 0].sum(-1) > 0).astype(np.int64)
+    return Rows(x, y, lengths=lengths, sample_weight=rng.random(rows).astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("data", "net", "optimizer", "more"),
+    [
+        (sequences(), SEQUENCES, Adam(), {"bucket_by_length": True}),
+        (images(46), WHOLE_BETWEEN, Adam(), {"mixup": Mixup()}),
+        (images(46), WHOLE_BETWEEN, SharpnessAware(optimizer=GradientDescent()), {}),
+    ],
+    ids=["masks, buckets, weights", "frozen and whole layers, mixup", "two passes a step"],
+)
+def test_processes_learn_what_one_learns(
+    monkeypatch: pytest.MonkeyPatch, data: Rows, net: Sequential, optimizer: Optimizer, more: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(core.nn.training, "shards_worth", lambda _, rows, threads: min(rows, threads))
+    training = Training(epochs=3, batch_size=16, metrics=(), **more)
+    alone, *others = (ATraining(data, net, optimizer=optimizer, training=training, threads=n) for n in (1, 2, 3))
+    wanted = losses(alone.run())
+    for shared in others:
+        assert losses(shared.run()) == pytest.approx(wanted, rel=1e-3)
+        np.testing.assert_allclose(shared.weights, alone.weights, rtol=1e-2, atol=1e-3)
+
+
 def test_as_many_threads_give_the_same_numbers_again() -> None:
     whole, halves = a_training(2), a_training(2)
     whole.run()
@@ -203,6 +261,16 @@ def test_a_helper_that_is_killed_is_told_and_waited_for() -> None:
     assert (lost.value.signal, helper.pid in forked_by(os.getpid())) == (signal.SIGKILL, False)
 
 
+def test_a_helper_that_is_killed_in_the_middle_of_an_answer_is_lost() -> None:
+    helper, sent = Helper(lambda _: bytes(1 << 24)), array("i", [0])
+    helper.ask(None)
+    while sent[0] < 1000:  # of an answer that no pipe holds
+        fcntl.ioctl(helper._pipe.fileno(), termios.FIONREAD, sent)
+    os.kill(helper.pid, signal.SIGKILL)
+    with pytest.raises(HelperLost):
+        helper.answer()
+
+
 def test_a_question_to_a_helper_that_is_killed_is_no_other_error() -> None:
     helper = Helper(lambda question: 2 * question)
     os.kill(helper.pid, signal.SIGKILL)
@@ -222,6 +290,53 @@ def test_a_helper_has_nothing_open_but_its_pipe() -> None:
         helper.ask(None)
         *standard, _pipe, _listing = helper.answer()
         assert standard == [0, 1, 2]
+
+
+class Unsendable(Exception):
+    """It cannot be made of its arguments."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(first + second)
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "told"),
+    [(MemoryError("all of it"), MemoryError, "all of it"), (Unsendable("to", "gether"), RuntimeError, "together")],
+)
+def test_what_goes_wrong_in_a_helper_goes_wrong_here(raised: Exception, kind: type[Exception], told: str) -> None:
+    def work(_: object) -> None:
+        raise raised
+
+    helper = Helper(work)
+    for _ in range(2):
+        helper.ask(None)
+        with pytest.raises(kind, match=told) as found:
+            helper.answer()
+        assert "in work" in str(found.value) + "".join(getattr(found.value, "__notes__", ()))
+
+
+def test_a_helper_is_not_waited_for_at_the_end() -> None:
+    helper = Helper(lambda _: threading.Event().wait())
+    helper.ask(None)
+    helper.close()
+    assert helper.pid not in forked_by(os.getpid())
+
+
+def test_a_process_that_ends_by_itself_is_no_helper_that_was_killed() -> None:
+    helper = Helper(lambda _: os._exit(3))
+    helper.ask(None)
+    with pytest.raises(RuntimeError, match="has ended"):
+        helper.answer()
+
+
+@pytest.mark.parametrize(("module", "name"), [(os, "fork"), (core.nn.helpers, "mmap")])
+def test_no_room_for_a_helper_is_no_memory(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> None:
+    def full(*_: object) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(module, name, full)
+    with pytest.raises(MemoryError):
+        a_training(2).run(1)
 
 
 def test_helpers_end_with_the_training() -> None:
