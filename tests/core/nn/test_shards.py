@@ -6,6 +6,7 @@ import signal
 import termios
 import threading
 from array import array
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +227,15 @@ def test_processes_learn_what_one_learns(
     for shared in others:
         assert losses(shared.run()) == pytest.approx(wanted, rel=1e-3)
         np.testing.assert_allclose(shared.weights, alone.weights, rtol=1e-2, atol=1e-3)
+
+
+def test_what_changes_of_a_state_is_in_common() -> None:
+    """Else each helper would keep pages of it as they were."""
+    training = a_training(2)
+    training.run(1)
+    assert training.state is not None
+    vectors = [training.state.weights, training.state.best_weights, *training.state.slots.values()]
+    assert all(isinstance(vector.base, mmap) for vector in vectors)
 
 
 def test_as_many_threads_give_the_same_numbers_again() -> None:
