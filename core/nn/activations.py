@@ -17,7 +17,7 @@ from core.nn.arrays import Array, Backward, Shape, size
 from core.nn.kinds import Tagged
 from core.nn.normal import normal
 
-BLOCK = 65_536
+BLOCK = 32_768
 """How many numbers are computed with at a time where many passes are made over them, so that they stay in the cache."""
 
 
