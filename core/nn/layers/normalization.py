@@ -1,5 +1,6 @@
 """Layers that bring numbers to a common scale, which lets a deep net learn with longer steps."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
@@ -199,36 +200,41 @@ def _plan_rows(
     if layer.center:
         weights["beta"] = Weight(shape[-1:], layer.beta_initializer)
     moments = 4 * size(shape) // measured[-1] if measured else 4 * shape[-1]
-    return Plan(shape, weights, flops=8 * size(shape), floats=4 * size(shape) + moments)
+    return Plan(shape, weights, flops=8 * size(shape), floats=3 * size(shape) + moments)
 
 
 def _forward_rows(
     x: Array, shape: tuple[int, ...], epsilon: float, views: Views, run: Run, *, centered: bool = True
 ) -> tuple[Array, Backward]:
-    """Normalises over the axes 1 and 3 of x in `shape`, `(n, positions, groups, channels)`, then scales and shifts."""
-    whole = x.reshape(shape)
-    rows = (-1, x.shape[-1])
-    normal, back_normal = _normalized(whole, epsilon, run, centered=centered)
+    """Normalises over the axes 1 and 3 of x in `shape`, `(n, positions, groups, channels)`, then scales and shifts.
+
+    What goes back needs x̂ and not x, whose memory is free for others then.
+    """
+    given, rows = x.shape, (-1, x.shape[-1])
     gamma, beta = views.weights.get("gamma"), views.weights.get("beta")
-    y: Array = run.empty(x.shape)
-    np.multiply(normal.reshape(x.shape), 1 if gamma is None else gamma, out=y)
+    y: Array = run.empty(given)
+    normal, back_normal = _normalized(x.reshape(shape), y.reshape(shape), epsilon, run, centered=centered)
+    np.multiply(normal.reshape(given), 1 if gamma is None else gamma, out=y)
     if beta is not None:
         y += beta
 
     def backward(d_output: Array) -> Array:
-        d_y = d_output.reshape(x.shape)
+        d_y, spare = d_output.reshape(given), run.empty(given)
         if beta is not None:
             over_rows(d_y.reshape(rows), views.gradients["beta"])
         if gamma is not None:
-            product = np.multiply(d_y, normal.reshape(x.shape), out=run.empty(x.shape))
-            over_rows(product.reshape(rows), views.gradients["gamma"])
+            np.multiply(d_y, normal.reshape(given), out=spare)
+            over_rows(spare.reshape(rows), views.gradients["gamma"])
             d_y *= gamma
-        return back_normal(d_y.reshape(whole.shape)).reshape(x.shape)
+        return back_normal(d_y.reshape(normal.shape), spare.reshape(normal.shape)).reshape(given)
 
     return y, backward
 
 
-def _normalized(x: Array, epsilon: float, run: Run, *, centered: bool) -> tuple[Array, Backward]:
+def _normalized(
+    x: Array, spare: Array, epsilon: float, run: Run, *, centered: bool
+) -> tuple[Array, Callable[[Array, Array], Array]]:
+    """What `spare` holds is lost, here and on the way back, which gets memory of its own for that."""
     few = (x.shape[0], 1, x.shape[2], 1)
     count = x.shape[1] * x.shape[3]
 
@@ -243,17 +249,16 @@ def _normalized(x: Array, epsilon: float, run: Run, *, centered: bool) -> tuple[
 
     normal: Array = run.empty(x.shape)
     np.subtract(x, mean(x) if centered else 0, out=normal)
-    product = np.multiply(normal, normal, out=run.empty(x.shape))
-    deviation = mean(product)
+    deviation = mean(np.multiply(normal, normal, out=spare))
     deviation += epsilon
     np.sqrt(deviation, out=deviation)
     normal /= deviation
 
-    def backward(g: Array) -> Array:
-        along = mean(np.multiply(g, normal, out=product))
+    def backward(g: Array, spare: Array) -> Array:
+        along = mean(np.multiply(g, normal, out=spare))
         if centered:
             g -= mean(g)
-        g -= np.multiply(normal, along, out=product)
+        g -= np.multiply(normal, along, out=spare)
         g /= deviation
         return g
 
