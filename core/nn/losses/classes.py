@@ -11,6 +11,7 @@ from core.nn.activations import softmax
 from core.nn.arena import Run
 from core.nn.arrays import Array, Mask, Shape
 from core.nn.losses.kind import Compared, Lost, Misfit, Predicts, Targets, not_class_numbers, weighed
+from core.nn.sums import within_rows
 
 LEAST_SHARE = 1e-30
 """Of a class, as the gradient sees it. What is less soon leads to denormal numbers, with which many processors compute
@@ -101,31 +102,29 @@ class CrossEntropy(OfClasses):
             targets = self._weighted(shares_of(targets, outputs, run))
         shifted = np.subtract(outputs, np.maximum.reduce(outputs, axis=1, keepdims=True), out=run.empty(outputs.shape))
         shares = np.exp(shifted, out=run.empty(outputs.shape))
-        total = np.add.reduce(shares, axis=1, keepdims=True, out=run.empty((rows, 1)))
-        log_total = np.log(total, out=run.empty((rows, 1)))
+        total = within_rows(shares, run.empty((rows,)))
+        log_total = np.log(total, out=run.empty((rows,)))
         one_hot = targets.ndim == 2
         if one_hot:
-            chosen = float(np.vdot(shifted, targets))
-            weight = float(np.dot(log_total[:, 0], np.add.reduce(targets, axis=1)))
+            value = (float(np.dot(log_total, np.add.reduce(targets, axis=1))) - float(np.vdot(shifted, targets))) / rows
         else:
-            chosen = float(np.add.reduce(shifted[np.arange(rows), targets]))
-            weight = float(np.add.reduce(log_total, axis=None))
-        value = (weight - chosen) / rows
+            chosen = np.arange(0, outputs.size, outputs.shape[1])
+            np.add(chosen, targets, out=chosen)
+            lost = np.subtract(log_total, shifted.reshape(-1)[chosen])
+            value = float(np.add.reduce(lost)) / rows
 
         def backward() -> Array:
-            np.divide(shares, total, out=shares)
+            np.divide(shares, total[:, None], out=shares)
             np.maximum(shares, LEAST_SHARE, out=shares)
             if one_hot:
                 np.multiply(shares, np.add.reduce(targets, axis=1, keepdims=True), out=shares)
                 np.subtract(shares, targets, out=shares)
             else:
-                shares[np.arange(rows), targets] -= 1
+                shares.reshape(-1)[chosen] -= 1
             return np.divide(shares, rows, out=shares)
 
         def each() -> Array:
-            if one_hot:
-                return log_total[:, 0] * targets.sum(axis=1) - (shifted * targets).sum(axis=1)
-            return log_total[:, 0] - shifted[np.arange(rows), targets]
+            return log_total * targets.sum(axis=1) - (shifted * targets).sum(axis=1) if one_hot else lost
 
         return value, backward, each
 
