@@ -29,7 +29,6 @@ CAN_HELP = sys.platform == "linux"
 LOOKS = 200
 """How often to look whether something has come before to sleep until it does: for some half a millisecond."""
 
-
 ENDS = frozenset({signal.SIGINT, signal.SIGTERM})
 """Signals that are meant for the process that is helped, although a terminal sends them to both: a helper has them
 blocked from the start."""
