@@ -72,7 +72,7 @@ class JobSummary(BaseModel):
     worker: str | None
     heartbeat_at: str | None
     priority: int = Field(description="From −10 to 10; the higher goes first.")
-    threads: int = Field(description="Threads, of BLAS or processes that share a batch, pinned when the job was made.")
+    threads: int = Field(description="Threads, BLAS's or processes that share a batch, pinned when the job was made.")
     bytes: int | None = Field(description="Memory of the training by its estimate, in bytes.")
     continues: str | None = Field(description="The job whose training this one goes on with.")
     exact: bool | None = Field(

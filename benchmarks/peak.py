@@ -69,7 +69,7 @@ def grown(make: Callable[[Net], Contestant], library: str, net: Net) -> float:
         net.samples()
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak begins anew
         before = _megabytes("VmRSS")
-        contestant = make(net)
+        contestant = make(net)  # by name, as its helpers end with it
         contestant(STEPS)
         own = max(0.0, _megabytes("VmHWM") - before)
         return own + sum(_megabytes("Private_Dirty", f"{helper}/smaps_rollup") for helper in _helpers())

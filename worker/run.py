@@ -47,7 +47,7 @@ def run(desk: Desk, job: Job) -> None:
         try:
             ending = _attempt(desk, job, writer)
         except HelperLost as lost:
-            log.error("a process that helped is lost: the run ends as it did", signal=lost.signal)  # noqa: TRY400
+            log.warning("a process that helped was killed: this one ends as it did", signal=lost.signal)
             _die(lost.signal)
         except Fenced:
             log.warning("job is another's by now: nothing more is written")

@@ -45,7 +45,7 @@ class HelperLost(Exception):
 class Helper:
     """A process in which `work` answers what is asked, one question after the other.
 
-    It ends with this process, and at `close`. What `work` raises, `answer` raises here.
+    It ends with this process, and at `close`. Raises `MemoryError` where there is no room for it.
     """
 
     def __init__(self, work: Callable[[Any], Any]) -> None:
@@ -64,14 +64,17 @@ class Helper:
         """End it, if nothing has; also done when nobody refers to it any more."""
 
     def ask(self, question: Any) -> None:
-        """Let it begin with this; every question has one answer."""
+        """Let it begin with this, which can be pickled; every question has one answer. Raises as `answer`."""
         try:
             self._pipe.send(question)
         except OSError:
             raise self._lost() from None
 
     def answer(self) -> Any:
-        """Wait for what it made of the question."""
+        """Wait for what it made of the question.
+
+        Raises what `work` raised, `HelperLost` if it was killed, and `RuntimeError` if it has ended otherwise.
+        """
         try:
             answer = _received(self._pipe)
         except (EOFError, OSError):
@@ -126,7 +129,7 @@ def _answer(work: Callable[[Any], Any], question: Any) -> Any:
         error.add_note(traceback.format_exc())
         try:
             ForkingPickler.loads(ForkingPickler.dumps(error))
-        except Exception:
+        except Exception:  # an error's own code is called here, and may raise any other
             return RuntimeError(traceback.format_exc())
         return error
 
@@ -140,7 +143,7 @@ def _received(pipe: Connection) -> Any:
 
 
 def in_common(shape: Shape, dtype: Any) -> Array:
-    """Zeros in memory that this process and those which are forked from it later have in common."""
+    """Zeros in memory in common to this process and those forked from it later. Raises `MemoryError`."""
     kind = np.dtype(dtype)
     try:
         memory = mmap(-1, max(1, size(shape) * kind.itemsize))
@@ -150,7 +153,7 @@ def in_common(shape: Shape, dtype: Any) -> Array:
 
 
 def shared(array: Array) -> Array:
-    """A copy of it that is `in_common`. Zeros take no memory until somebody writes them."""
+    """A copy of an array of any shape that is `in_common`. Zeros take no memory until somebody writes them."""
     copy = in_common(array.shape, array.dtype)
     if array.any():
         np.copyto(copy, array)

@@ -54,7 +54,8 @@ def shard_bytes(network: Network, rows: int, count: int) -> int:
 class Shards:
     """What the shards of one training share. This process takes the first of them, a helper each of the others.
 
-    `weights` are `in_common`, as the helpers see them change, and `rows` are the most that a batch has.
+    `weights` and `gradient` are `(parameters,)`, the first `in_common`, as the helpers see them change, `statistics`
+    `(measured,)`. `count` shards are made, of batches of up to so many `rows`. Raises `MemoryError`.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Shards:
         return len(self._gradients)
 
     def close(self) -> None:
-        """Let the helpers end."""
+        """End the helpers."""
         for helper in self._helpers:
             helper.close()
 
@@ -85,7 +86,7 @@ class Shards:
         return self._blas.limit(limits=1)
 
     def forward(self, x: Array, run: Run) -> tuple[Array, Backward]:
-        """As `Network.forward`, for at least as many rows as there are shards.
+        """As `Network.forward`, for at least as many rows as there are shards; raises as `Helper.answer`.
 
         The gradient of the weights is in the vector that was given when the backward pass is over.
         """
@@ -111,7 +112,7 @@ class Shards:
             chance = None if run.rng is None else Chance(run.rng.bit_generator.state, rows.start, len(x) - rows.stop)
             return _Turn(place, self._runs.setdefault(run, len(self._runs)), mask, chance)
 
-        with self._none_unless_all():
+        with self._closed_on_error():
             for helper, seam, rows in helpers:
                 helper.ask((turn(rows), seam.before.lay(x[rows])))
             made = [self._own.forth(turn(first), x[first])]
@@ -125,7 +126,7 @@ class Shards:
         run.mask = _joined(masks, run) if masks else None
 
         def backward(d_y: Array) -> Array:
-            with self._none_unless_all():
+            with self._closed_on_error():
                 for helper, seam, rows in helpers:
                     helper.ask((place, seam.after.lay(d_y[rows])))
                 d_xs = [self._own.back(place, d_y[first])]
@@ -141,8 +142,8 @@ class Shards:
         return y, backward
 
     @contextmanager
-    def _none_unless_all(self) -> Iterator[None]:
-        """Whatever goes wrong in one shard, no other's answer is ever taken for that to a later question."""
+    def _closed_on_error(self) -> Iterator[None]:
+        """After an error in one shard, the others' answers must not be taken for those to later questions."""
         try:
             yield
         except BaseException:
@@ -158,7 +159,9 @@ class _Turn(NamedTuple):
     run: int
     """Which of the trainer's runs, that each have a size of batch."""
     mask: Mask | None
+    """Its rows of the mask that came in."""
     chance: Chance | None
+    """None: nothing is drawn."""
 
 
 class _Shard:

@@ -55,7 +55,7 @@ class Job(Base):
     """The client's own pairs; the column is called metadata."""
     dataset_id: Mapped[str | None] = mapped_column(String(40))
     threads: Mapped[int] = mapped_column(Integer)
-    """Threads, of BLAS or processes that share a batch, pinned when the job was made."""
+    """Threads, BLAS's or processes that share a batch, pinned when the job was made."""
     bytes: Mapped[int | None]
     """Memory that its training was estimated to need; none for jobs from before this was kept."""
     continues: Mapped[str | None] = mapped_column(String(40))

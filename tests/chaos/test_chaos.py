@@ -1,10 +1,17 @@
 """A few faults of each kind, one round each, always the same: `make chaos` does all of it, many times."""
 
+import json
+
 import pytest
 
+from core.data.prepare import signature
+from core.jobs.check import resolve
+from core.jobs.spec import JobSpec
+from core.nn.shards import shards_worth
 from tests.backends import missing
 from tests.chaos.faults import FAULTS
 from tests.chaos.faults.fault import EVERYWHERE
+from tests.chaos.nets import HALVES, NETS
 from tests.chaos.place import EMBEDDED, SERVERS
 from tests.chaos.run import Chosen, run
 from tests.chaos.servers import NoServer
@@ -30,3 +37,11 @@ def test_no_job_is_lost_and_none_lies(where: str, capsys: pytest.CaptureFixture[
 def test_every_fault_says_what_it_is() -> None:
     assert len({fault.words for fault in FAULTS.values()}) == len(FAULTS)
     assert all(set(fault.where) <= set(EVERYWHERE) for fault in FAULTS.values())
+
+
+def test_the_net_of_two_processes_is_divided() -> None:
+    """Else a fault that kills a helper would find none."""
+    spec = JobSpec.model_validate_json(json.dumps(NETS[HALVES]))
+    known = signature(spec.data, None)
+    network = resolve(spec, known).network
+    assert shards_worth(network, min(spec.training.batch_size, known.train_rows), 2) == 2

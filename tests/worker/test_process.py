@@ -25,6 +25,7 @@ from worker.pulse import alive, pulse_folder
 from worker.work import work
 
 SECONDS_OF_TRAINING = a_spec(SPIRALS, epochs=500, batch_size=10, shuffle=True)
+IN_HALVES = a_spec(IMAGES, epochs=400, batch_size=32, shuffle=True)
 FOR_EVER = a_spec(SPIRALS, epochs=LONG, batch_size=10, shuffle=True)
 
 
@@ -94,8 +95,20 @@ def empty(tmp_path: Path) -> Iterator[Place]:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str | None, list[MetricRow]]:
     """What a job ends with that nothing happened to, trained in this very process."""
-    desk = a_desk(tmp_path_factory.mktemp("undisturbed"))
-    job_id = post(desk.sessions, SECONDS_OF_TRAINING)
+    return in_peace(tmp_path_factory, SECONDS_OF_TRAINING)
+
+
+@pytest.fixture(scope="module")
+def undisturbed_halves(tmp_path_factory: pytest.TempPathFactory) -> tuple[str | None, list[MetricRow]]:
+    """The same of one whose batches two processes take half each."""
+    return in_peace(tmp_path_factory, IN_HALVES, threads=2)
+
+
+def in_peace(
+    folders: pytest.TempPathFactory, spec: dict[str, object], threads: int = 1
+) -> tuple[str | None, list[MetricRow]]:
+    desk = a_desk(folders.mktemp("undisturbed"))
+    job_id = post(desk.sessions, spec, threads=threads)
     work(desk)
     return fingerprint(desk.sessions, job_id)
 
@@ -165,13 +178,9 @@ def runs(process: int) -> bool:
 
 @pytest.mark.parametrize("killed", ["helper", "child"])
 def test_a_job_whose_helper_is_killed_goes_on_and_no_helper_outlives_its_job(
-    place: Place, tmp_path: Path, killed: str
+    place: Place, undisturbed_halves: tuple[str | None, list[MetricRow]], killed: str
 ) -> None:
-    spec = a_spec(IMAGES, epochs=200, batch_size=32, shuffle=True)
-    desk = a_desk(tmp_path)
-    calm = post(desk.sessions, spec, threads=2)
-    work(desk)
-    job_id = post(place.sessions, spec, threads=2)
+    job_id = post(place.sessions, IN_HALVES, threads=2)
     place.bell.ring()
     place.until(job_id, partial(_past, 20), "trains")
     child = place.child(job_id)
@@ -179,7 +188,7 @@ def test_a_job_whose_helper_is_killed_goes_on_and_no_helper_outlives_its_job(
     os.kill({"helper": helper, "child": child}[killed], signal.SIGKILL)
     job = place.ended(job_id)
     assert (job.fence, runs(helper)) == (3, False)
-    assert fingerprint(place.sessions, job_id) == fingerprint(desk.sessions, calm)
+    assert fingerprint(place.sessions, job_id) == undisturbed_halves
 
 
 @pytest.mark.parametrize("keep", [Keep.LAST, Keep.NONE])

@@ -179,7 +179,8 @@ class MultiHeadAttention:
         """How much from each step each takes: `(batch, sources, heads of each, steps taken from, steps that take)`."""
         scores: Array = run.empty((*q.shape[:-1], q.shape[-2]))
         np.matmul(k, np.swapaxes(q, -1, -2), out=scores)
-        none = np.finfo(scores.dtype).min / 4  # finite, so that a step that sees nothing sees all alike, and not NaN
+        # Finite, so that a step that sees nothing sees all alike, and not NaN; a quarter, as scores are added to it.
+        none = np.finfo(scores.dtype).min / 4
         if self.causal:
             scores += _later(q.shape[-2], none, scores.dtype.str)
         if run.mask is not None:

@@ -108,8 +108,8 @@ class _UsualGates:
 
     def __init__(self, tape: JoinedTape) -> None:
         self.tape, self.slope = tape, tape.empty(4)
-        self.scale, self.offset, self.beside = (tape.run.empty((1, 4 * tape.units)) for _ in range(3))
-        for row, of_sigmoid, of_tanh in ((self.scale, 0.5, 1), (self.offset, 0.5, 0), (self.beside, 0, 1)):
+        self.scale, self.offset, self.shift = (tape.run.empty((1, 4 * tape.units)) for _ in range(3))
+        for row, of_sigmoid, of_tanh in ((self.scale, 0.5, 1), (self.offset, 0.5, 0), (self.shift, 0, 1)):
             row.fill(of_sigmoid)
             _quarters(row)[2].fill(of_tanh)
         tape.weights *= self.scale
@@ -124,7 +124,7 @@ class _UsualGates:
         """`σ' = (1 − σ) · σ`, `φ' = (1 − φ) · (φ + 1)`."""
         z, slope = self.tape.gates[t], self.slope
         delta *= np.subtract(1, z, out=slope)
-        delta *= np.add(z, self.beside, out=slope)
+        delta *= np.add(z, self.shift, out=slope)
 
 
 def _quarters(z: Array) -> list[Array]:
