@@ -20,6 +20,12 @@ STRAIGHT_LINE: dict[str, Any] = {
 FOREVER = 10_000_000
 
 
+def _drawn(*shape: int) -> Any:
+    """Numbers of three decimals, without a second array of them, beside which a training's memory would not show."""
+    x = np.random.default_rng(0).standard_normal(shape)
+    return x.round(3, out=x)
+
+
 @dataclass(frozen=True)
 class Net:
     """Dense layers with relu between them. One output learns a number, more learn classes."""
@@ -44,8 +50,7 @@ class Net:
 
     def samples(self) -> tuple[Any, Any]:
         """Inputs `(rows, inputs)` and targets, class numbers or numbers, the same at each call."""
-        rng = np.random.default_rng(0)
-        x = rng.standard_normal((self.rows, self.widths[0])).round(3)
+        x = _drawn(self.rows, self.widths[0])
         if not self.classes:
             return x, 2 * x
         return x, (x[:, : self.widths[-1]]).argmax(axis=1)
@@ -103,7 +108,7 @@ class Recurrent(Net):
 
     def samples(self) -> tuple[Any, Any]:
         """Inputs `(rows, steps, inputs)` and class numbers."""
-        x = np.random.default_rng(0).standard_normal((self.rows, self.steps, self.widths[0])).round(3)
+        x = _drawn(self.rows, self.steps, self.widths[0])
         return x, x[:, -1, : self.widths[-1]].argmax(axis=1)
 
     def spec(self) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The memory of a training at its peak, weights and optimizer included, beside PyTorch's: what a process grows by."""
 
+import gc
 import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -67,6 +68,7 @@ def grown(make: Callable[[Net], Contestant], library: str, net: Net) -> float:
     with threadpool_limits(THREADS, user_api="blas"):
         make(LITTLE)(STEPS)  # what any first step makes: threads, kernels, caches
         net.samples()
+        gc.collect()  # else what those made grows again into what those left
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak begins anew
         before = _megabytes("VmRSS")
         contestant = make(net)  # by name, as its helpers end with it

@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 Contestant = Callable[[int], None]
 """Takes so many steps."""
 
+REST = 0.03
+"""Seconds before each turn: idle threads of the contestant before keep a core for some time (PyTorch's for 8 ms)."""
+
 
 def alternate(contestants: Mapping[str, Contestant], rounds: int, seconds: float) -> dict[str, list[float]]:
     """Seconds a step of each contestant in each round; a round of one takes about `seconds`."""
@@ -13,6 +16,7 @@ def alternate(contestants: Mapping[str, Contestant], rounds: int, seconds: float
     measured: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, contestant in contestants.items():
+            time.sleep(REST)
             contestant(max(1, steps[name] // 20))  # its memory is in the caches, its threads are awake
             measured[name].append(_timed(contestant, steps[name]) / steps[name])
     return measured
