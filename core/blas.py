@@ -5,8 +5,8 @@ from collections.abc import MutableMapping
 from contextlib import suppress
 from pathlib import Path
 
-THREAD_TIMEOUT = 17
-"""Where a thread of OpenBLAS finds nothing to do, it sleeps after 2¹⁷ ticks of the processor's clock, some 50 µs.
+THREAD_TIMEOUT = 19
+"""Where a thread of OpenBLAS finds nothing to do, it sleeps after 2¹⁹ ticks of the processor's clock, some 200 µs.
 
 By itself it goes on asking for 2²⁸. A product of 512 × 512 by two threads then cost 107 ms of processor time, taken
 from the jobs beside it and from this one's other threads; with this 3 to 12.

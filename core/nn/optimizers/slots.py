@@ -37,8 +37,12 @@ def first_slots(starts: Starts, shapes: Sequence[Shape], dtype: DTypeLike) -> di
     return {name: np.full(length, begin, dtype) for (name, length), begin in zip(sized, begins, strict=True)}
 
 
-BLOCK = 65_536
-"""How many numbers are updated at a time, so that the several passes over them find them in the cache."""
+BLOCK = 131_072
+"""How many numbers are updated at a time, so that the several passes over them find them in the cache.
+
+Two threads that share Adam's step of 1.9 million weights took 2.3 ms in blocks of half the size, and 2.0 so: they wait
+for the interpreter's lock between passes. One took 3.1 in both.
+"""
 
 FLUSH_STEPS = 256
 """After how many steps what has died away in the slots is cleared."""
