@@ -21,9 +21,14 @@ FOREVER = 10_000_000
 
 
 def _drawn(*shape: int) -> Any:
-    """Numbers of three decimals, without a second array of them, beside which a training's memory would not show."""
-    x = np.random.default_rng(0).standard_normal(shape)
+    """Numbers of three decimals as nets get them: beside larger ones a training's memory would not show."""
+    x = np.random.default_rng(0).standard_normal(shape, np.float32)
     return x.round(3, out=x)
+
+
+def _told(numbers: Any) -> Any:
+    """The same as JSON has them."""
+    return (numbers.astype(np.float64).round(3) if numbers.dtype == np.float32 else numbers).tolist()
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class Net:
         hidden = [{"type": "dense", "units": units, "activation": "relu"} for units in self.widths[1:-1]]
         return {
             "name": self.name,
-            "data": {"type": "inline", "x": x.tolist(), "y": y.tolist()},
+            "data": {"type": "inline", "x": _told(x), "y": _told(y)},
             "architecture": {"layers": [*hidden, {"type": "dense", "units": self.widths[-1]}]},
             "loss": {"type": "cross_entropy" if self.classes else "mean_squared_error"},
             "optimizer": {"type": self.optimizer, "learning_rate": self.rate},

@@ -8,6 +8,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from mmap import ACCESS_COPY, mmap
 from typing import Any
 
 import numpy as np
@@ -104,5 +105,9 @@ def start(network: Network, optimizer: Optimizer, seed: int) -> State:
     rng = np.random.Generator(np.random.PCG64(seed))
     weights, statistics = network.initialize(rng)
     slots = first_slots(optimizer.slots(), network.shapes, weights.dtype)
-    best = np.zeros_like(weights)  # until somebody writes them, they take no memory
-    return State(weights, statistics, slots, best, np.zeros_like(statistics), rng)
+    return State(weights, statistics, slots, _untouched(weights), np.zeros_like(statistics), rng)
+
+
+def _untouched(like: Array) -> Array:
+    """Zeros that take no memory until somebody writes them, as NumPy's do where they get memory that was in use."""
+    return np.ndarray(like.shape, like.dtype, mmap(-1, max(like.nbytes, 1), access=ACCESS_COPY))
