@@ -9,6 +9,7 @@ from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -22,6 +23,7 @@ from core.nn.state import start
 from core.nn.training import Learner
 
 STEPS = 3
+ROUNDS = 3
 ROOM = 1.0
 """MB by which a reading may be off: the kernel counts pages, and an allocator takes them some at a time."""
 
@@ -37,6 +39,10 @@ def measure() -> Iterator[Outcome]:
 
 
 def _apart(make: Callable[[Net], Contestant], library: str, net: Net) -> float:
+    return median(_once(make, library, net) for _ in range(ROUNDS))
+
+
+def _once(make: Callable[[Net], Contestant], library: str, net: Net) -> float:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context) as pool:
         return pool.submit(grown, make, library, net).result()

@@ -109,5 +109,5 @@ def start(network: Network, optimizer: Optimizer, seed: int) -> State:
 
 
 def _untouched(like: Array) -> Array:
-    """Zeros that take no memory until somebody writes them, as NumPy's do where they get memory that was in use."""
+    """Zeros that take no memory until somebody writes them; NumPy's do where the allocator has memory that was used."""
     return np.ndarray(like.shape, like.dtype, mmap(-1, max(like.nbytes, 1), access=ACCESS_COPY))

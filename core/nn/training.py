@@ -147,7 +147,7 @@ class Learner:
         self.steps = training.steps(self.rows)
         self.metrics = training.metrics or ()
         self.names = network.names()
-        self.gradient: Array = np.zeros_like(state.weights)
+        self.gradient: Array = np.zeros(state.weights.shape, state.weights.dtype)  # no memory before it is written
         self.shards = self._new_shards(min(training.batch_size, self.rows), threads)
         self.views = network.views(state.weights, state.statistics, self.gradient)
         self.penalized = network.penalized(state.weights, self.gradient)
@@ -174,8 +174,7 @@ class Learner:
         if count == 1:
             return None
         state.weights, state.best_weights = shared(state.weights), shared(state.best_weights)
-        for name, slot in state.slots.items():
-            state.slots[name] = shared(slot)
+        state.slots = {name: shared(slot) for name, slot in state.slots.items()}
         return Shards(self.network, state.weights, state.statistics, self.gradient, count=count, rows=batch)
 
     def _new_stepping(self, threads: int) -> Optimizer | Threaded:

@@ -3,8 +3,11 @@
 import itertools
 import json
 import math
+import resource
+import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.nn.arena import inference
+from core.nn.arrays import Array
 from core.nn.initializers import Constant
 from core.nn.layers.dense import Dense
 from core.nn.layers.embedding import Embedding
@@ -351,6 +355,27 @@ def test_a_step_allocates_no_arrays_after_the_second(
     rules = Training(epochs=1, batch_size=rows, metrics=())
     training = ATraining(classes(rows * 12), architecture, optimizer=optimizer, training=rules)
     assert training.allocated() < largest
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's table of pages tells")
+def test_the_best_weights_take_no_memory_before_there_are_any() -> None:
+    training = ATraining(classes(16), WIDE, training=Training(epochs=1, batch_size=8))
+    assert training.state is not None
+    learning = training.items()
+    for step in (1, 2):
+        assert next(learning)[0] == step
+        assert present(training.state.best_weights) == 0
+    next(learning)
+    assert present(training.state.best_weights) > 0.9
+
+
+def present(array: Array) -> float:
+    """The share of an array's pages that have memory: the top bit of what the kernel tells of each."""
+    page = resource.getpagesize()
+    first, pages = -(-array.ctypes.data // page), array.nbytes // page - 1
+    with Path("/proc/self/pagemap").open("rb") as table:
+        table.seek(8 * first)
+        return float(np.mean(np.frombuffer(table.read(8 * pages), np.uint64) >> np.uint64(63)))
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3)])
