@@ -28,7 +28,6 @@ from core.nn.metrics.labels import ConfusionMatrix
 from core.nn.mixup import Mixup
 from core.nn.network import Network
 from core.nn.optimizers.slots import FLUSH_STEPS, flush
-from core.nn.optimizers.threaded import Threaded, threads_worth
 from core.nn.optimizers.wrappers import Optimizer, passes
 from core.nn.shards import Shards, shards_worth
 from core.nn.state import Best, State
@@ -158,7 +157,6 @@ class Learner:
         self.scratch = Arena(state.weights.dtype)
         """Of the constraints: an optimizer may take more of an arena in one step than in another."""
         self.again = passes(optimizer) > 1
-        self.stepping = self._new_stepping(threads)
         self.statistics_before = state.statistics.copy()
         bucketed = training.bucket_by_length and data.lengths is not None
         self.buckets = Buckets(network, data.lengths, labels=loss.predicts == "labels") if bucketed else None
@@ -177,19 +175,10 @@ class Learner:
         state.slots = {name: shared(slot) for name, slot in state.slots.items()}
         return Shards(self.network, state.weights, state.statistics, self.gradient, count=count, rows=batch)
 
-    def _new_stepping(self, threads: int) -> Optimizer | Threaded:
-        """What takes the optimizer's steps: several threads where they are worth it, and no process helps already."""
-        count = threads_worth(self.network.parameters, threads)
-        if count == 1 or self.shards is not None:
-            return self.optimizer
-        return Threaded(self.optimizer, count, self.state.weights.dtype)
-
     def close(self) -> None:
-        """End the processes and threads that help with a step, if there are any. Else they end with this object."""
+        """End the processes that help with a step, if there are any. Else they end with this object."""
         if self.shards is not None:
             self.shards.close()
-        if isinstance(self.stepping, Threaded):
-            self.stepping.close()
 
     def train(self) -> Iterator[Step | Epoch]:
         """Step until a rule or the last epoch ends it; raises `Diverged` instead of a step that is not finite."""
@@ -215,7 +204,7 @@ class Learner:
         loss, gradient_of_loss = self.loss.forward(outputs, targets, run)
         backward(gradient_of_loss())
         loss = run.loss = self._checked(loss, x)
-        self.stepping.update(state.weights, self.gradient, state.slots, state.step, rate, run)
+        self.optimizer.update(state.weights, self.gradient, state.slots, state.step, rate, run)
 
         if self.network.measured:
             np.copyto(self.statistics_before, state.statistics)

@@ -3,5 +3,4 @@
 An optimizer is a pair of pure functions over flat vectors: `slots` says what it remembers and where that begins,
 `update` takes one step in place. They compose: `clip_by_norm` holds another optimizer, as a composite layer
 holds layers. One that looks at other weights before it steps asks for the loss and the gradient there by `run.again`.
-One whose step of a weight depends on other weights says that it is not `elementwise`.
 """

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
@@ -33,7 +33,6 @@ class Muon:
     """How many steps of Newton and Schulz make a matrix orthogonal."""
     epsilon: Annotated[float, Gt(0)] = 1e-7
     """Keeps the division by a matrix's length from zero."""
-    elementwise: ClassVar[bool] = False
 
     def slots(self) -> dict[str, float]:
         """The mean gradient of the matrices, and Adam's moments of the others: Adam's names for both."""
@@ -101,7 +100,6 @@ class Adafactor:
     """The most that a step may be, as the root of its mean square, before it is scaled."""
     relative_step: bool = True
     """Let the rate be at most `1 / √t`."""
-    elementwise: ClassVar[bool] = False
 
     def slots(self) -> Starts:
         """The mean squares of the rows and the columns of matrices, and of each number of vectors."""

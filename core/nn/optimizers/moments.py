@@ -6,7 +6,7 @@ All keep `m ← β₁·m + g` and `v ← β₂·v + g²`, without the factors (1
 import functools
 import math
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
 from annotated_types import Ge, Gt, Lt
@@ -243,7 +243,6 @@ class Lamb:
     """How much of the mean squared gradient is kept at each step."""
     epsilon: Annotated[float, Gt(0)] = 1e-7
     """Keeps the division from zero."""
-    elementwise: ClassVar[bool] = False
 
     def slots(self) -> dict[str, float]:
         """Both moments, stored as Adam's."""

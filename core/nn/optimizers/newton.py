@@ -40,7 +40,6 @@ class Lbfgs:
     tolerance_change: Annotated[float, Gt(0)] = 1e-9
     """No step is taken where the slope is less, and no length is looked for more closely."""
     passes: ClassVar[int] = 2
-    elementwise: ClassVar[bool] = False
 
     def slots(self) -> Starts:
         """The last steps and the changes of the gradient along them, the last gradient, and how many there were."""

@@ -38,11 +38,7 @@ def first_slots(starts: Starts, shapes: Sequence[Shape], dtype: DTypeLike) -> di
 
 
 BLOCK = 65_536
-"""How many numbers are updated at a time, so that the several passes over them find them in the cache.
-
-Up to twice as many of a vector that is much longer: two threads that share Adam's step of 1.9 million weights, and wait
-for the interpreter's lock between passes, took 2.0 ms so and 2.3 without.
-"""
+"""How many numbers are updated at a time, so that the several passes over them find them in the cache."""
 
 FLUSH_STEPS = 256
 """After how many steps what has died away in the slots is cleared."""
@@ -68,17 +64,15 @@ def blocks(run: Run, weights: Array, *vectors: Array) -> Iterator[tuple[Array, .
     The scratch is asked for at once. An optimizer around another asks before that one does, which may do so at some
     steps only: the arena hands out by order.
     """
-    length = max(BLOCK, min(2 * BLOCK, len(weights) // 8))
-    return _blocks(run.empty((min(length, len(weights)),)), weights, *vectors)
+    return _blocks(run.empty((min(BLOCK, len(weights)),)), weights, *vectors)
 
 
 def _blocks(spare: Array, weights: Array, *vectors: Array) -> Iterator[tuple[Array, ...]]:
-    length = len(spare)
-    if len(weights) == length:
+    if len(weights) <= BLOCK:
         yield spare, weights, *vectors
         return
-    for start in range(0, len(weights), length):
-        block = slice(start, start + length)
+    for start in range(0, len(weights), BLOCK):
+        block = slice(start, start + BLOCK)
         piece = weights[block]
         yield spare[: len(piece)], piece, *(vector[block] for vector in vectors)
 

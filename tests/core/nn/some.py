@@ -60,7 +60,7 @@ STATEFUL = sequential(
 )
 """A net in which everything that a training remembers matters: draws, moving statistics, weights."""
 
-WIDE = sequential(Dense(units=300), Dense(units=480), Dense(units=2))
+WIDE = sequential(Dense(units=300), Dense(units=240), Dense(units=2))
 """A net whose weights are more than an optimizer's block."""
 
 
