@@ -20,7 +20,7 @@ def set_up(environment: MutableMapping[str, str] = os.environ, processor: Path =
     """Say in the `environment` what fits the `processor`; what stands there already stays."""
     environment.setdefault("OPENBLAS_THREAD_TIMEOUT", str(THREAD_TIMEOUT))
     with suppress(OSError):
-        if _halves_wide_vectors(processor.read_text(encoding="utf-8")):
+        if _halves_wide_vectors(processor.read_text(encoding="utf-8", errors="replace")):
             environment.setdefault("OPENBLAS_CORETYPE", "Zen")
 
 

@@ -5,10 +5,11 @@ A shape never holds the batch: `(784,)` is a row of 784 numbers, of which a batc
 
 import math
 from collections.abc import Callable
+from mmap import ACCESS_COPY, mmap
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 Array: TypeAlias = NDArray[np.floating[Any]]
 """Floating-point numbers: float32 in training, float64 where gradients are checked."""
@@ -47,3 +48,16 @@ def chained(steps: list[Backward]) -> Backward:
 def size(shape: Shape) -> int:
     """How many numbers a shape holds: an exact integer, however large, with nothing allocated."""
     return math.prod(shape)
+
+
+def untouched(shape: Shape, dtype: DTypeLike, access: int = ACCESS_COPY) -> Array:
+    """Zeros that take no memory until somebody writes them; NumPy's do where the allocator has memory that was used.
+
+    `access` is `mmap`'s. Raises `MemoryError`.
+    """
+    kind = np.dtype(dtype)
+    try:
+        memory = mmap(-1, max(1, size(shape) * kind.itemsize), access=access)
+    except OSError as error:
+        raise MemoryError(*error.args) from error
+    return np.ndarray(shape, kind, memory)

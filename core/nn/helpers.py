@@ -12,7 +12,7 @@ import traceback
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
-from mmap import mmap
+from mmap import ACCESS_WRITE
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
@@ -21,7 +21,7 @@ from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
-from core.nn.arrays import Array, Shape, size
+from core.nn.arrays import Array, Shape, untouched
 
 CAN_HELP = sys.platform == "linux"
 """Elsewhere a process whose libraries have threads may not be forked, or no process may."""
@@ -144,12 +144,7 @@ def _received(pipe: Connection) -> Any:
 
 def in_common(shape: Shape, dtype: Any) -> Array:
     """Zeros in memory in common to this process and those forked from it later. Raises `MemoryError`."""
-    kind = np.dtype(dtype)
-    try:
-        memory = mmap(-1, max(1, size(shape) * kind.itemsize))
-    except OSError as error:
-        raise MemoryError(*error.args) from error
-    return np.ndarray(shape, kind, memory)
+    return untouched(shape, dtype, ACCESS_WRITE)
 
 
 def shared(array: Array) -> Array:

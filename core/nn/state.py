@@ -8,12 +8,11 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from mmap import ACCESS_COPY, mmap
 from typing import Any
 
 import numpy as np
 
-from core.nn.arrays import Array
+from core.nn.arrays import Array, untouched
 from core.nn.metrics.kind import Sums
 from core.nn.network import Network
 from core.nn.optimizers.slots import first_slots
@@ -105,9 +104,5 @@ def start(network: Network, optimizer: Optimizer, seed: int) -> State:
     rng = np.random.Generator(np.random.PCG64(seed))
     weights, statistics = network.initialize(rng)
     slots = first_slots(optimizer.slots(), network.shapes, weights.dtype)
-    return State(weights, statistics, slots, _untouched(weights), np.zeros_like(statistics), rng)
-
-
-def _untouched(like: Array) -> Array:
-    """Zeros that take no memory until somebody writes them; NumPy's do where the allocator has memory that was used."""
-    return np.ndarray(like.shape, like.dtype, mmap(-1, max(like.nbytes, 1), access=ACCESS_COPY))
+    best = untouched(weights.shape, weights.dtype)
+    return State(weights, statistics, slots, best, np.zeros_like(statistics), rng)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import core.nn.helpers
+import core.nn.arrays
 import core.nn.training
 from core.nn.activations import Exponential, Relu
 from core.nn.arena import Arena, Run
@@ -254,9 +254,9 @@ def test_an_error_in_a_shard_is_an_error_of_the_step() -> None:
         assert np.isinf(passes(net, x, 2)[0][-1]).all()
 
 
-@pytest.mark.parametrize(("module", "name"), [(os, "fork"), (core.nn.helpers, "mmap")])
+@pytest.mark.parametrize(("module", "name"), [(os, "fork"), (core.nn.arrays, "mmap")])
 def test_no_room_for_a_helper_is_no_memory(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(12, "Cannot allocate memory")
 
     monkeypatch.setattr(module, name, full)
