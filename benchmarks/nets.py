@@ -21,7 +21,7 @@ FOREVER = 10_000_000
 
 
 def _drawn(*shape: int) -> Any:
-    """Numbers of three decimals as nets get them: beside larger ones a training's memory would not show."""
+    """Numbers of three decimals in float32, as nets get them: to cast them takes more memory than some trainings."""
     x = np.random.default_rng(0).standard_normal(shape, np.float32)
     return x.round(3, out=x)
 

@@ -73,7 +73,7 @@ def grown(make: Callable[[Net], Contestant], library: str, net: Net) -> float:
     with threadpool_limits(THREADS, user_api="blas"):
         make(LITTLE)(STEPS)  # what any first step makes: threads, kernels, caches
         net.samples()
-        gc.collect()  # else what those made grows again into what those left
+        gc.collect()  # what they left in cycles is memory for what comes
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak begins anew
         before = _megabytes("VmRSS")
         contestant = make(net)  # by name, as its helpers end with it

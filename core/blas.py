@@ -10,7 +10,7 @@ THREAD_TIMEOUT = 22
 """Where a thread of OpenBLAS finds nothing to do, it sleeps after 2²² ticks of the processor's clock, some 1.5 ms.
 
 By itself it goes on asking for 2²⁸. A product of 512 × 512 by two threads then cost 107 ms of processor time, taken
-from the jobs beside it; with this 5 to 17. With less it slept in the midst of a step, while Adam steps, and was often
+from the jobs beside it; with this 4 to 17. With less it slept in the midst of a step, while Adam steps, and was often
 woken on the core that was busy: with 2¹⁹ a net of 784-256-128-10 took 2.8 to 4.6 ms a step instead of 1.3.
 """
 

@@ -259,9 +259,10 @@ def test_no_room_for_a_helper_is_no_memory(monkeypatch: pytest.MonkeyPatch, modu
     def full(*_: object, **__: object) -> None:
         raise OSError(12, "Cannot allocate memory")
 
+    training = a_training(2)
     monkeypatch.setattr(module, name, full)
     with pytest.raises(MemoryError):
-        a_training(2).run(1)
+        training.run(1)
 
 
 def test_helpers_end_with_the_training() -> None:
