@@ -1,4 +1,4 @@
-"""What a step costs, counted: arrays that write down each operation made on them, over rows enough to know all others.
+"""What a step costs, counted: by arrays that are watched, over rows enough to know all others.
 
 Costs grow evenly with the rows, so that two small batches tell of a large one. Layers know nothing of it: a step that
 nobody counts pays nothing.
@@ -16,6 +16,7 @@ import numpy as np
 from core.nn.arena import Arena, Run, fitting
 from core.nn.arrays import Shape, size
 from core.nn.network import Network
+from core.nn.watched import plain, watched
 
 FEW = 16
 """Rows of the smaller of the two batches from which others are told."""
@@ -84,9 +85,21 @@ def _counted(network: Network, batch: int) -> tuple[Cost, list[_Buffer]]:
     return Cost(network.parameters, forward, arena.tally.flops - forward, held), arena.asked
 
 
-@dataclass(slots=True)
 class _Tally:
-    flops: int = 0
+    """Counts what is done with the arrays that it watches."""
+
+    flops = 0
+
+    def saw(self, function: Callable[..., Any], args: Any, named: Mapping[str, Any], result: Any) -> None:
+        """Count it."""
+        inputs = plain(args)
+        if function in PRODUCTS:
+            self.flops += PRODUCTS[function](*inputs[:2])
+        elif isinstance(ufunc := getattr(function, "__self__", function), np.ufunc):
+            self.flops += _of_ufunc(ufunc, function.__name__, inputs, result)
+
+    def missed(self, what: str) -> None:
+        """It costs no operation on a number."""
 
 
 class _Buffer(NamedTuple):
@@ -125,9 +138,7 @@ class _CountingArena(Arena):
 
     def counted(self, array: Any) -> Any:
         """The same numbers, counted."""
-        view = array.view(_Counted)
-        view.tally = self.tally
-        return view
+        return watched(array, self.tally)
 
     def empty(self, shape: Shape, dtype: Any = None) -> Any:
         """An array of `shape`, counted."""
@@ -146,51 +157,7 @@ class _CountingArena(Arena):
         return _together(self.asked)
 
 
-class _Counted(np.ndarray[Any, Any]):
-    """An array that tells a tally of each operation in which it takes part, and so does what comes of it."""
-
-    tally: _Tally | None = None
-
-    def __array_finalize__(self, parent: Any) -> None:
-        self.tally = getattr(parent, "tally", None)
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **more: Any) -> Any:
-        plain, given = _plain(inputs), _plain(out)
-        result = getattr(ufunc, method)(*plain, **({"out": given} if out else {}), **_plain(more))
-        self._add(_of_ufunc(ufunc, method, plain, result))
-        return self._same(result, out[0] if out and len(out) == 1 else out)
-
-    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        plain, named = _plain(args), _plain(kwargs)
-        result = function(*plain, **named)
-        if function in PRODUCTS:
-            self._add(PRODUCTS[function](*plain[:2]))
-        return self._same(result, kwargs.get("out"))
-
-    def _add(self, flops: int) -> None:
-        if self.tally is not None:
-            self.tally.flops += flops
-
-    def _same(self, result: Any, out: Any) -> Any:
-        if out is not None:
-            return out
-        if not isinstance(result, np.ndarray):
-            return result
-        view = result.view(_Counted)
-        view.tally = self.tally
-        return view
-
-
-def _plain(value: Any) -> Any:
-    """Without the counting, however nested."""
-    if isinstance(value, _Counted):
-        return value.view(np.ndarray)
-    if isinstance(value, list | tuple):
-        return type(value)(map(_plain, value))
-    return {name: _plain(one) for name, one in value.items()} if isinstance(value, dict) else value
-
-
-def _of_ufunc(ufunc: Any, method: str, inputs: Any, result: Any) -> int:
+def _of_ufunc(ufunc: np.ufunc, method: str, inputs: Any, result: Any) -> int:
     """Of floating-point results: a number each, or each that is summed up; of a product of matrices its sums."""
     if ufunc is np.matmul:
         return 2 * int(np.size(result)) * int(inputs[0].shape[-1])
