@@ -18,6 +18,7 @@ from core.nn.layers.dense import Dense
 from core.nn.losses.classes import CrossEntropy
 from core.nn.network import Network
 from core.nn.optimizers.moments import Adam
+from core.nn.predictor import Predictor
 from core.nn.schedules import ConstantRate
 from core.nn.state import start
 from core.nn.training import Learner, Training
@@ -65,7 +66,7 @@ def ours(rows: Digits, test: Digits, seed: int) -> float:
     training = Training(epochs=EPOCHS, batch_size=BATCH)
     for _ in Learner(network, CrossEntropy(), optimizer, training, rows, state).train():
         pass
-    outputs = network.predict(state.weights, state.statistics, test.x)
+    outputs = Predictor(network, state.weights, state.statistics).outputs(test.x)
     return float((outputs.argmax(axis=1) == test.y).mean())
 
 

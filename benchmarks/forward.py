@@ -16,6 +16,7 @@ from benchmarks.nets import LENET, LINE, LITTLE, Net
 from benchmarks.outcome import Missing, Outcome, at_least, ratios
 from benchmarks.rounds import Contestant, alternate
 from benchmarks.steps import ROUNDS, SECONDS, THREADS, planned
+from core.nn.predictor import Predictor
 from core.nn.state import start
 
 MUST = {LINE: 10.0, LITTLE: 10.0, LENET: 3.0}
@@ -38,11 +39,11 @@ def ours(net: Net) -> Contestant:
     """The core's."""
     spec, resolved, data = planned(net)
     state = start(resolved.network, spec.optimizer, seed=0)
-    views, row = resolved.network.views(state.weights, state.statistics), np.ascontiguousarray(data.x[:1])
+    predictor, row = Predictor(resolved.network, state.weights, state.statistics), np.ascontiguousarray(data.x[:1])
 
     def run(times: int) -> None:
         for _ in range(times):
-            resolved.network.outputs(views, row)
+            predictor.outputs(row)
 
     return run
 

@@ -12,6 +12,7 @@ from core.nn.layers.composite import Sequential
 from core.nn.losses import Loss
 from core.nn.network import Network
 from core.nn.optimizers.wrappers import Optimizer
+from core.nn.predictor import Predictor
 from core.nn.state import State, start
 from core.nn.training import Learner, Training
 
@@ -49,7 +50,7 @@ class Learnt:
 
     def outputs(self, x: Any) -> Any:
         """What it emits for rows `(rows, …)`."""
-        return self.network.predict(self.state.weights, self.state.statistics, x)
+        return Predictor(self.network, self.state.weights, self.state.statistics).outputs(x)
 
     def right(self, x: Any, y: Any) -> float:
         """The share of the rows whose likeliest class is that of `y`, `(rows,)`."""

@@ -19,7 +19,7 @@ from core.nn.layers.composite import Sequential
 from core.nn.layers.embedding import NoSuchEmbedding
 from core.nn.losses import Loss
 from core.nn.network import Network
-from core.nn.plan import Views
+from core.nn.predictor import Predictor
 
 _ARCHITECTURE: TypeAdapter[Sequential] = TypeAdapter(Sequential)
 _LOSS: TypeAdapter[Loss] = TypeAdapter(Loss)
@@ -37,14 +37,12 @@ def describe(architecture: Sequential, loss: Loss, features: Features, target: T
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A network, its weights, and what turns records into its inputs and its outputs into answers."""
+    """A network that has learnt, and what turns records into its inputs and its outputs into answers."""
 
-    network: Network
+    predictor: Predictor
     loss: Loss
     features: Features
     target: Target
-    views: Views
-    """Made once: they cost as much as the answer of a small net."""
     nbytes: int
     """The bytes of weights and statistics."""
 
@@ -56,19 +54,23 @@ class Model:
         weights, statistics = saved.learnt(which)
         network = Network(_ARCHITECTURE.validate_python(described["architecture"]), features.input_shape)
         return Model(
-            network=network,
+            predictor=Predictor(network, weights, statistics),
             loss=_LOSS.validate_python(described["loss"]),
             features=features,
             target=target_from_json(described["target"]),
-            views=network.views(weights, statistics),
             nbytes=weights.nbytes + statistics.nbytes,
         )
+
+    @property
+    def network(self) -> Network:
+        """Its network."""
+        return self.predictor.network
 
     def predict(self, instances: Any) -> list[dict[str, Any]]:
         """An answer, with its warnings, for each record; `InvalidInstance` where one does not fit."""
         x, warnings = self.features.encode(instances)
         try:
-            outputs = self.network.answers(self.views, x, self.loss.link)
+            outputs = self.predictor.answers(x, self.loss.link)
         except NoSuchEmbedding as error:
             raise InvalidInstance(0, "/instances", str(error)) from None
         answers = self.target.answer(outputs)

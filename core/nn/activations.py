@@ -267,8 +267,8 @@ class Softmax:
         softmax(z, out)
 
         def backward(d_out: Array) -> Array:
-            common = np.multiply(d_out, out, out=run.empty(out.shape)).sum(axis=-1, keepdims=True)
-            d_out -= common
+            shared = np.multiply(d_out, out, out=run.empty(out.shape))
+            d_out -= np.add.reduce(shared, axis=-1, keepdims=True)
             d_out *= out
             return d_out
 

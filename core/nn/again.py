@@ -7,8 +7,7 @@ import numpy as np
 
 from core.nn.arena import Arena, Run
 from core.nn.arrays import Array
-from core.nn.losses import Loss
-from core.nn.network import Network
+from core.nn.passes import Passes
 from core.nn.plan import Views
 from core.nn.state import State
 
@@ -21,8 +20,7 @@ class Again:
     where the first did. Moving statistics are measured by the first alone.
     """
 
-    network: Network
-    loss: Loss
+    passes: Passes
     views: Views
     state: State
     x: Array
@@ -38,8 +36,6 @@ class Again:
         measured = self.run.empty(statistics.shape)
         np.copyto(measured, statistics)
         self.state.rng.bit_generator.state = self.draws
-        outputs, backward = self.network.forward(self.x, self.views, self.run)
-        loss, gradient_of_loss = self.loss.forward(outputs, self.targets, self.run)
-        backward(gradient_of_loss())
+        _, loss = self.passes(self.x, self.targets, self.views, self.run)
         np.copyto(statistics, measured)
-        return loss
+        return float(loss)

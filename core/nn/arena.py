@@ -32,7 +32,7 @@ def fitting(free: Mapping[int, int], nbytes: int) -> int | None:
 class Arena:
     """Buffers for one size of batch, in the order in which a step asks for them; up to `small` bytes each by itself."""
 
-    __slots__ = ("_buffers", "_dtype", "_first", "_lengths", "_memory", "_next", "_small")
+    __slots__ = ("_buffers", "_dtype", "_first", "_lengths", "_memory", "_small", "turn")
 
     def __init__(self, dtype: DTypeLike = np.float32, small: int | None = None) -> None:
         self._small = SMALL if small is None else small
@@ -41,20 +41,21 @@ class Arena:
         """Of the first step: small buffers, and the places of large ones, to which nothing may refer from here yet."""
         self._memory: list[Any] = []
         self._lengths: list[int] = []
-        self._next = 0
+        self.turn = 0
+        """Which buffer comes next."""
         self._dtype = np.dtype(dtype)
 
     def rewind(self) -> None:
         """Begin the next step: the first buffer is handed out first again."""
-        self._next = 0
+        self.turn = 0
         if self._first:
             self._buffers += [self._within(*one) if isinstance(one, tuple) else one for one in self._first]
             self._first.clear()
 
     def empty(self, shape: Shape, dtype: DTypeLike | None = None) -> Any:
         """An array of `shape` whose numbers are whatever was last in its memory."""
-        turn = self._next
-        self._next = turn + 1
+        turn = self.turn
+        self.turn = turn + 1
         if turn < len(self._buffers):
             return self._buffers[turn]
         kind = self._dtype if dtype is None else np.dtype(dtype)
@@ -66,6 +67,10 @@ class Arena:
         buffer = np.empty(shape, kind)
         self._first.append(buffer)
         return buffer
+
+    def has(self, array: Array) -> bool:
+        """Whether it lies in the buffers that are handed out again."""
+        return any(np.may_share_memory(array, one) for one in self._buffers)
 
     def _found(self, nbytes: int) -> int:
         """The place of memory that nobody uses, or of new memory."""
@@ -113,7 +118,19 @@ class Run:
     weights as they stand and with the same draws; both are there for an optimizer that takes more than one pass a step.
     """
 
-    __slots__ = ("again", "empty", "loss", "mask", "names", "rng", "sample_weight", "shapes", "training", "weights")
+    __slots__ = (
+        "again",
+        "arena",
+        "empty",
+        "loss",
+        "mask",
+        "names",
+        "rng",
+        "sample_weight",
+        "shapes",
+        "training",
+        "weights",
+    )
 
     loss: float
     again: Callable[[], float]
@@ -127,6 +144,7 @@ class Run:
         shapes: tuple[Shape, ...] = (),
         names: tuple[str, ...] = (),
     ) -> None:
+        self.arena = arena
         self.empty = arena.empty
         self.shapes = shapes
         self.names = names

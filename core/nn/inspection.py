@@ -18,6 +18,7 @@ from core.nn.arrays import Array, Backward, Shape
 from core.nn.losses import Loss
 from core.nn.network import Network
 from core.nn.optimizers.wrappers import Optimizer
+from core.nn.passes import Passes
 from core.nn.plan import Plan, Views
 from core.nn.state import State
 
@@ -114,37 +115,35 @@ def look(
     their summaries alone.
     """
     aside = State.restore(state.arrays(), state.counters())
-    passes: list[_Pass] = []
-    tapped = Network(_tapped(network.architecture, (), passes), network.input_shape)
+    taps: list[_Pass] = []
+    tapped = Network(_tapped(network.architecture, (), taps), network.input_shape)
     gradient = np.zeros_like(aside.weights)
     views = tapped.views(aside.weights, aside.statistics, gradient)
     run = Run(Arena(aside.weights.dtype), training=True, rng=aside.rng, shapes=network.shapes, names=network.names())
     with np.errstate(all="ignore"):
         targets = loss.encode(targets, network.output_shape)
         draws = aside.rng.bit_generator.state
-        outputs, backward = tapped.forward(x, views, run)
-        lost, gradient_of_loss = loss.forward(outputs, targets, run)
-        backward(gradient_of_loss())
-        lost += tapped.penalty(aside.weights)
+        _, lost = Passes(tapped, loss)(x, targets, views, run)
+        lost = float(lost) + tapped.penalty(aside.weights)
         tapped.add_penalty_gradient(aside.weights, gradient)
         arena = Arena(gradient.dtype)
         own = Run(arena, training=True, rng=aside.rng)
         untapped = network.views(aside.weights, aside.statistics, gradient)
         run.loss = lost
-        run.again = _again(Again(network, loss, untapped, aside, x, targets, arena, own, draws), gradient)
-        before = {id(view): view.copy() for one in passes for view in one.views.weights.values()}
+        run.again = _again(Again(Passes(network, loss), untapped, aside, x, targets, arena, own, draws), gradient)
+        before = {id(view): view.copy() for one in taps for view in one.views.weights.values()}
         kept = [(view, view.copy()) for view in tapped.frozen(aside.weights)]
         optimizer.update(aside.weights, gradient, aside.slots, aside.step, rate, run)
         for view, copy in kept:
             np.copyto(view, copy)
         for constraint, weight, scratch in tapped.constrained(aside.weights, np.empty_like(gradient)):
             constraint.apply(weight, scratch, Arena(gradient.dtype))
-        return Look(lost, tuple(one.told(before, arrays=arrays) for one in passes))
+        return Look(lost, tuple(one.told(before, arrays=arrays) for one in taps))
 
 
 def _again(again: Again, gradient: Array) -> Callable[[], float]:
     """A pass of the network that is looked into, untapped and with its penalties."""
-    network, weights = again.network, again.state.weights
+    network, weights = again.passes.network, again.state.weights
 
     def penalized() -> float:
         lost = again()
@@ -188,11 +187,11 @@ class NonFinite(NamedTuple):
 
 def first_nonfinite(network: Network, views: Views, x: Array) -> NonFinite | None:
     """Predict for `x` `(rows, *input_shape)` and find the first layer, however deep, whose output is not finite."""
-    passes: list[_Pass] = []
-    tapped = Network(_tapped(network.architecture, (), passes), network.input_shape)
+    taps: list[_Pass] = []
+    tapped = Network(_tapped(network.architecture, (), taps), network.input_shape)
     with np.errstate(all="ignore"):
         tapped.forward(x, views, inference(x.dtype))
-    return next((NonFinite(one.path, one.type, one.nonfinite_rows) for one in passes if one.nonfinite_rows), None)
+    return next((NonFinite(one.path, one.type, one.nonfinite_rows) for one in taps if one.nonfinite_rows), None)
 
 
 class _Tap(NamedTuple):

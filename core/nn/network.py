@@ -4,14 +4,14 @@ The weights are one vector, their gradients another, moving statistics a third; 
 So one network may train in one thread and predict in forty others.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from core.nn.arena import Arena, Run, inference
-from core.nn.arrays import Array, Backward, Mask, Shape, size
+from core.nn.arena import Arena, Run
+from core.nn.arrays import Array, Backward, Shape, size
 from core.nn.constraints import Constraint
 from core.nn.layers.composite import Sequential
 from core.nn.plan import Plan, Views, Weight, held
@@ -79,25 +79,6 @@ class Network:
         outputs, backward = self.architecture.forward(x, views, run)
         run.weigh()
         return outputs, backward
-
-    def predict(self, weights: Array, statistics: Array, x: Array) -> Array:
-        """The outputs for any number of rows, with memory of its own: any number of threads may call it."""
-        return self.outputs(self.views(weights, statistics), x)
-
-    def outputs(self, views: Views, x: Array) -> Array:
-        """As `predict`, for whoever has the views of the vectors already."""
-        return self.answers(views, x, lambda outputs, _: outputs)
-
-    def answers(self, views: Views, x: Array, link: Callable[[Array, Mask | None], Array]) -> Array:
-        """What the link of a loss makes of the outputs, and of the mask on their steps."""
-        parts = []
-        for start in range(0, len(x), self.portion):
-            run = inference(x.dtype)
-            outputs, _ = self.forward(x[start : start + self.portion], views, run)
-            parts.append(link(outputs, run.mask))
-        if len(parts) == 1:
-            return parts[0]
-        return np.concatenate(parts) if parts else link(np.empty((0, *self.output_shape), x.dtype), None)
 
     def frozen(self, vector: Array) -> list[Array]:
         """Views of the numbers that stay as they are, of the weights or of another vector of their length."""

@@ -16,7 +16,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from core.nn.again import Again
 from core.nn.arena import Arena, Run, inference
-from core.nn.arrays import Array, Backward
+from core.nn.arrays import Array
 from core.nn.buckets import Buckets
 from core.nn.data import Data
 from core.nn.helpers import shared
@@ -29,6 +29,8 @@ from core.nn.mixup import Mixup
 from core.nn.network import Network
 from core.nn.optimizers.slots import FLUSH_STEPS, flush
 from core.nn.optimizers.wrappers import Optimizer, passes
+from core.nn.passes import Passes
+from core.nn.recording import Repeated
 from core.nn.shards import Shards, shards_worth
 from core.nn.state import Best, State
 from core.nn.stopping import Convergence, EarlyStopping, ReduceLrOnPlateau, TargetMetric, better
@@ -149,6 +151,7 @@ class Learner:
         self.gradient: Array = np.zeros(state.weights.shape, state.weights.dtype)  # no memory before it is written
         self.shards = self._new_shards(min(training.batch_size, self.rows), threads)
         self.views = network.views(state.weights, state.statistics, self.gradient)
+        self.passes = Repeated(Passes(network, loss, self.shards), self.views, record=self.shards is None)
         self.penalized = network.penalized(state.weights, self.gradient)
         self.penalties = Arena(state.weights.dtype)
         """Of the regularizers: an optimizer may ask for the loss more often in one step than in another."""
@@ -200,10 +203,8 @@ class Learner:
         if self.again:
             self._prepare_again(x, targets, run)
 
-        outputs, backward = self._forward(x, run)
-        loss, gradient_of_loss = self.loss.forward(outputs, targets, run)
-        backward(gradient_of_loss())
-        loss = run.loss = self._checked(loss, x)
+        outputs, lost = self.passes(run, x, targets)
+        loss = run.loss = self._checked(float(lost), x)
         self.optimizer.update(state.weights, self.gradient, state.slots, state.step, rate, run)
 
         if self.network.measured:
@@ -220,11 +221,6 @@ class Learner:
         self._measure(state.sums, loss, outputs, targets, run)
         arena.rewind()
         return Step(state.step, state.epoch + 1, loss, rate)
-
-    def _forward(self, x: Array, run: Run) -> tuple[Array, Backward]:
-        if self.shards is None or len(x) < self.shards.count:
-            return self.network.forward(x, self.views, run)
-        return self.shards.forward(x, run)
 
     def end_epoch(self) -> Epoch:
         """Measure, keep the best weights, and see whether it is enough."""
@@ -315,7 +311,7 @@ class Learner:
         draws = state.rng.bit_generator.state
         arena, own = self.arenas_again.get(run) or self.arenas_again.setdefault(run, self._an_arena())
         own.sample_weight = run.sample_weight
-        again = Again(self.network, self.loss, self.views, state, x, targets, arena, own, draws)
+        again = Again(Passes(self.network, self.loss), self.views, state, x, targets, arena, own, draws)
         run.again = lambda: self._checked(again(), x)
 
     def _diverged(self, x: Array, loss: float) -> Diverged:
@@ -388,7 +384,7 @@ class Learner:
             outputs, _ = self.network.forward(x[part], views, run)
             targets: Any = self.y_validation
             loss, _ = self.loss.forward(outputs, targets[part], run)
-            self._measure(sums, loss, outputs, targets[part], run)
+            self._measure(sums, float(loss), outputs, targets[part], run)
         return sums
 
     def _keep_best(self, metrics: dict[str, float]) -> None:

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from core.nn.activations import Activation
 from core.nn.arena import Run
 from core.nn.arrays import Array, Backward, Shape, size
@@ -25,5 +23,5 @@ class ActivationLayer:
 
     def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
         """`∂x = ∂y · f'(x)`; x stays as it is, since the layer before may need it."""
-        y = np.asarray(run.empty(x.shape))
+        y: Array = run.empty(x.shape)
         return y, self.activation.forward(x, y, run)

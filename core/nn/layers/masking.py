@@ -33,6 +33,6 @@ class Masking:
         differs = np.not_equal(x, self.mask_value, out=run.empty(x.shape, np.bool_))
         mask = np.logical_or.reduce(differs, axis=-1, out=run.empty(x.shape[:2], np.bool_))
         run.mask = mask
-        there = np.asarray(run.empty((*mask.shape, 1)))
+        there: Array = run.empty((*mask.shape, 1))
         np.copyto(there, mask[:, :, None])
         return np.multiply(x, there, out=run.empty(x.shape)), lambda d_y: np.multiply(d_y, there, out=d_y)

@@ -75,7 +75,7 @@ class BinaryCrossEntropy(OfTwoClasses):
         np.log1p(rest, out=rest)
         rest += np.maximum(outputs, 0, out=run.empty(outputs.shape))
         rest -= np.multiply(outputs, targets, out=run.empty(outputs.shape))
-        value = float(np.add.reduce(rest, axis=None)) / rest.size
+        value = np.add.reduce(rest, axis=None) / rest.size
 
         def backward() -> Array:
             gradient = sigmoid(outputs, run.empty(outputs.shape))
@@ -111,7 +111,7 @@ class BinaryFocalCrossEntropy(OfTwoClasses):
         weight = np.power(wrong, self.gamma, out=run.empty(away.shape))
         if self.apply_class_balancing:
             weight *= np.where(targets > 0.5, self.alpha, 1 - self.alpha)
-        value = float(np.vdot(weight, rest)) / rest.size
+        value = np.dot(weight.reshape(-1), rest.reshape(-1)) / rest.size
 
         def backward() -> Array:
             np.multiply(rest, self.gamma, out=rest)
@@ -137,7 +137,7 @@ class Hinge(OfTwoClasses):
     def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
         """The gradient is `−y / size` where the margin is not kept."""
         lacks, sign = _margin(outputs, targets, run)
-        value = float(np.add.reduce(lacks, axis=None)) / lacks.size
+        value = np.add.reduce(lacks, axis=None) / lacks.size
 
         def backward() -> Array:
             np.multiply(sign, lacks > 0, out=sign)
@@ -160,7 +160,8 @@ class SquaredHinge(OfTwoClasses):
     def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
         """The gradient is `−2 · y · max(1 − y · output, 0) / size`."""
         lacks, sign = _margin(outputs, targets, run)
-        value = float(np.vdot(lacks, lacks)) / lacks.size
+        flat = lacks.reshape(-1)
+        value = np.dot(flat, flat) / lacks.size
 
         def backward() -> Array:
             np.multiply(sign, lacks, out=sign)
@@ -200,7 +201,7 @@ class Dice(OfTwoClasses):
         both = np.multiply(p, t, out=run.empty(p.shape)).sum(axis=1, keepdims=True)
         total = p.sum(axis=1, keepdims=True) + t.sum(axis=1, keepdims=True) + self.epsilon
         share = both / total
-        value = 1 - 2 * float(np.add.reduce(share, axis=None)) / rows
+        value = 1 - 2 * np.add.reduce(share, axis=None) / rows
 
         def backward() -> Array:
             gradient = np.subtract(share, t, out=run.empty(p.shape))

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -11,7 +12,7 @@ from core.nn.activations import softmax
 from core.nn.arena import Run
 from core.nn.arrays import Array, Mask, Shape
 from core.nn.losses.kind import Compared, Lost, Misfit, Predicts, Targets, not_class_numbers, weighed
-from core.nn.sums import within_rows
+from core.nn.sums import largest_within_rows, total, within_rows
 
 LEAST_SHARE = 1e-30
 """Of a class, as the gradient sees it. What is less soon leads to denormal numbers, with which many processors compute
@@ -100,31 +101,34 @@ class CrossEntropy(OfClasses):
         rows = len(outputs)
         if self.label_smoothing or self.class_weight:
             targets = self._weighted(shares_of(targets, outputs, run))
-        shifted = np.subtract(outputs, np.maximum.reduce(outputs, axis=1, keepdims=True), out=run.empty(outputs.shape))
+        shifted = np.subtract(outputs, largest_within_rows(outputs, run), out=run.empty(outputs.shape))
         shares = np.exp(shifted, out=run.empty(outputs.shape))
-        total = within_rows(shares, run.empty((rows,)))
-        log_total = np.log(total, out=run.empty((rows,)))
+        whole = within_rows(shares, run.empty((rows,)))
+        log_whole = np.log(whole, out=run.empty((rows,)))
         one_hot = targets.ndim == 2
         if one_hot:
-            value = (float(np.dot(log_total, np.add.reduce(targets, axis=1))) - float(np.vdot(shifted, targets))) / rows
+            known = np.dot(shifted.reshape(-1), targets.reshape(-1))
+            value = (np.dot(log_whole, np.add.reduce(targets, axis=1)) - known) / rows
         else:
-            chosen = np.arange(0, outputs.size, outputs.shape[1])
-            np.add(chosen, targets, out=chosen)
-            lost = np.subtract(log_total, shifted.reshape(-1)[chosen])
-            value = float(np.add.reduce(lost)) / rows
+            chosen = np.add(_firsts(outputs.shape), targets, out=run.empty((rows,), np.intp))
+            lost = np.subtract(log_whole, shifted.reshape(-1)[chosen])
+            value = total(lost) / rows
 
         def backward() -> Array:
-            np.divide(shares, total[:, None], out=shares)
-            np.maximum(shares, LEAST_SHARE, out=shares)
             if one_hot:
+                np.divide(shares, whole[:, None], out=shares)
+                np.maximum(shares, LEAST_SHARE, out=shares)
                 np.multiply(shares, np.add.reduce(targets, axis=1, keepdims=True), out=shares)
                 np.subtract(shares, targets, out=shares)
-            else:
-                shares.reshape(-1)[chosen] -= 1
-            return np.divide(shares, rows, out=shares)
+                return np.divide(shares, rows, out=shares)
+            np.multiply(whole, rows, out=whole)
+            np.divide(shares, whole[:, None], out=shares)
+            np.maximum(shares, LEAST_SHARE, out=shares)
+            shares.reshape(-1)[chosen] -= 1 / rows
+            return shares
 
         def each() -> Array:
-            return log_total * targets.sum(axis=1) - (shifted * targets).sum(axis=1) if one_hot else lost
+            return log_whole * targets.sum(axis=1) - (shifted * targets).sum(axis=1) if one_hot else lost
 
         return value, backward, each
 
@@ -159,7 +163,7 @@ class FocalCrossEntropy(OfClasses):
         np.maximum(wrong, np.finfo(p.dtype).tiny, out=wrong)
         t *= -self.alpha
         t *= np.power(wrong, self.gamma, out=run.empty(outputs.shape))
-        value = float(np.vdot(t, log_p)) / rows
+        value = np.dot(t.reshape(-1), log_p.reshape(-1)) / rows
 
         def backward() -> Array:
             np.multiply(log_p, p, out=log_p)
@@ -186,7 +190,7 @@ class KlDivergence(OfClasses):
         if targets.ndim == 1:
             return value, backward, each
         known = np.log(targets, out=np.zeros_like(targets), where=targets > 0)
-        value += float(np.vdot(targets, known)) / len(targets)
+        value = value + np.vdot(targets, known) / len(targets)
         return value, backward, lambda: each() + (targets * known).sum(axis=1)
 
 
@@ -204,7 +208,7 @@ class CategoricalHinge(OfClasses):
         """Where the margin lacks: `1 / batch` at the best wrong output and `−1 / batch` at the true one."""
         turn = np.arange(len(outputs))
         true: Any = targets.argmax(axis=1) if targets.ndim == 2 else targets
-        others = np.asarray(run.empty(outputs.shape))
+        others: Any = run.empty(outputs.shape)
         np.copyto(others, outputs)
         others[turn, true] = -np.inf
         best = others.argmax(axis=1)
@@ -223,6 +227,14 @@ class CategoricalHinge(OfClasses):
         return np.eye(outputs.shape[-1], dtype=outputs.dtype)[outputs.argmax(axis=-1)]
 
 
+@lru_cache(maxsize=64)
+def _firsts(shape: Shape) -> Any:
+    """Where each row of `(rows, classes)` begins."""
+    firsts = np.arange(0, shape[0] * shape[1], shape[1])
+    firsts.flags.writeable = False
+    return firsts
+
+
 def shares_of(targets: Array, outputs: Array, run: Run) -> Array:
     """Class numbers `(batch,)` or shares `(batch, classes)` as shares that may be overwritten."""
     shares: Any = run.empty(outputs.shape)
@@ -231,7 +243,7 @@ def shares_of(targets: Array, outputs: Array, run: Run) -> Array:
     else:
         shares.fill(0)
         shares[np.arange(len(outputs)), targets] = 1
-    return np.asarray(shares)
+    return shares
 
 
 OfAnyClass: TypeAlias = CrossEntropy | FocalCrossEntropy | KlDivergence | CategoricalHinge

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -12,10 +12,10 @@ from core.nn.arrays import Array, Shape
 Predicts: TypeAlias = Literal["numbers", "classes", "labels", "embeddings"]
 """What a loss, or a metric, is about; labels are those of a sequence, fewer than its steps."""
 
-Lost: TypeAlias = tuple[float, Callable[[], Array]]
-"""The value, and the backward pass that gives its gradient with regard to the outputs."""
+Lost: TypeAlias = tuple[Any, Callable[[], Array]]
+"""The value, a number or an array of no axes, and the backward pass: its gradient with regard to the outputs."""
 
-Compared: TypeAlias = tuple[float, Callable[[], Array], Callable[[], Array]]
+Compared: TypeAlias = tuple[Any, Callable[[], Array], Callable[[], Array]]
 """As `Lost`, where all rows and steps count alike; and what each of them, or each of its numbers, is off by.
 
 The last is asked for, before the backward pass, only where they count differently.

@@ -60,7 +60,7 @@ class MeanSquaredError(OfNumbers):
         """Outputs and targets `(batch, …)`; the gradient is `2 · (output − target) / size`."""
         difference = np.subtract(outputs, targets, out=run.empty(outputs.shape))
         flat = difference.reshape(-1)
-        value = float(np.dot(flat, flat)) / difference.size
+        value = np.dot(flat, flat) / difference.size
         return value, lambda: np.multiply(difference, 2 / difference.size, out=difference), lambda: difference**2
 
 
@@ -126,7 +126,7 @@ class MeanSquaredLogarithmicError(OfNumbers):
         difference = np.log1p(slope, out=run.empty(outputs.shape))
         difference -= np.log1p(targets, out=run.empty(outputs.shape))
         flat = difference.reshape(-1)
-        value = float(np.dot(flat, flat)) / difference.size
+        value = np.dot(flat, flat) / difference.size
 
         def backward() -> Array:
             np.add(slope, 1, out=slope)
@@ -150,7 +150,7 @@ class Huber(OfNumbers):
         difference = np.subtract(outputs, targets, out=run.empty(outputs.shape))
         near = np.clip(difference, -self.delta, self.delta, out=run.empty(outputs.shape))
         difference -= np.multiply(near, 0.5, out=run.empty(outputs.shape))
-        value = float(np.dot(near.reshape(-1), difference.reshape(-1))) / near.size
+        value = np.dot(near.reshape(-1), difference.reshape(-1)) / near.size
         return value, lambda: np.divide(near, near.size, out=near), lambda: near * difference
 
 
@@ -167,7 +167,7 @@ class LogCosh(OfNumbers):
         far *= 2
         rest = softplus(np.negative(far, out=far), run.empty(far.shape), run.empty(far.shape))
         value = _mean(rest)
-        value += float(np.add.reduce(far, axis=None)) / (-2 * far.size) - math.log(2)
+        value -= np.add.reduce(far, axis=None) / (2 * far.size) + math.log(2)
 
         def backward() -> Array:
             np.tanh(difference, out=difference)
@@ -187,10 +187,10 @@ class Quantile(OfNumbers):
     def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
         """`q · (target − output)` if above 0, else `(q − 1) · (target − output)`: gradients `−q` and `1 − q`."""
         difference = np.subtract(outputs, targets, out=run.empty(outputs.shape))
-        slope = np.asarray(run.empty(outputs.shape))
+        slope: Array = run.empty(outputs.shape)
         slope.fill(-self.quantile)
         np.copyto(slope, 1 - self.quantile, where=difference > 0)
-        value = float(np.dot(difference.reshape(-1), slope.reshape(-1))) / slope.size
+        value = np.dot(difference.reshape(-1), slope.reshape(-1)) / slope.size
         return value, lambda: np.divide(slope, slope.size, out=slope), lambda: slope * difference
 
 
@@ -210,7 +210,7 @@ class Poisson(OfNumbers):
     def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
         """The gradient is `(e^output − target) / size`."""
         means = np.exp(outputs, out=run.empty(outputs.shape))
-        value = (float(np.add.reduce(means, axis=None)) - float(np.vdot(targets, outputs))) / means.size
+        value = (np.add.reduce(means, axis=None) - np.dot(targets.reshape(-1), outputs.reshape(-1))) / means.size
 
         def backward() -> Array:
             np.subtract(means, targets, out=means)
@@ -256,7 +256,7 @@ class GaussianNegativeLogLikelihood(OfNumbers):
         off = np.subtract(means, targets, out=run.empty(z.shape))
         ratio = np.divide(off, variance, out=run.empty(z.shape))
         logs = np.log(variance, out=run.empty(z.shape))
-        value = (float(np.add.reduce(logs, axis=None)) + float(np.vdot(off, ratio))) / (2 * z.size)
+        value = (np.add.reduce(logs, axis=None) + np.dot(off.reshape(-1), ratio.reshape(-1))) / (2 * z.size)
 
         def backward() -> Array:
             gradient: Any = run.empty(outputs.shape)
@@ -309,8 +309,8 @@ class CosineSimilarity(OfNumbers):
         return -_mean(product), backward, lambda: -product
 
 
-def _mean(values: Array) -> float:
-    return float(np.add.reduce(values, axis=None)) / values.size
+def _mean(values: Array) -> Any:
+    return np.add.reduce(values, axis=None) / values.size
 
 
 OfNumber: TypeAlias = (

@@ -11,6 +11,7 @@ from benchmarks.steps import MUST, planned
 from core.nn.arena import Arena, Run
 from core.nn.arrays import Array
 from core.nn.optimizers.slots import each_weight
+from core.nn.predictor import Predictor
 
 ROWS = 6
 
@@ -130,5 +131,5 @@ def test_both_sides_are_the_same_net(net: Net, torch: Any) -> None:
     x = np.asarray(data.x[:ROWS])
     with torch.no_grad():
         expected = model(as_torch_has_it(torch, net, x)).numpy()
-    found = network.predict(vector, statistics, x)
+    found = Predictor(network, vector, statistics).outputs(x)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())

@@ -24,6 +24,7 @@ from core.nn.layers.shaping import Flatten, Permute, RepeatVector, Reshape
 from core.nn.losses.numbers import MeanSquaredError
 from core.nn.network import ROOM, Network
 from core.nn.plan import ShapeMismatch
+from core.nn.predictor import Predictor
 from tests.core.nn.cases import LAYERS, LayerCase, sequential
 
 
@@ -33,7 +34,7 @@ def test_a_plan_says_what_is_emitted(case: LayerCase) -> None:
     weights, statistics = network.initialize(np.random.default_rng(0))
     assert network.output_shape == case.output_shape
     x = np.ones((3, *case.input_shape), np.float32)
-    assert network.predict(weights, statistics, x).shape == (3, *case.output_shape)
+    assert Predictor(network, weights, statistics).outputs(x).shape == (3, *case.output_shape)
     assert len(weights) == network.parameters
 
 
@@ -179,10 +180,10 @@ def test_a_prediction_does_not_depend_on_how_rows_are_batched() -> None:
     network = Network(sequential(Dense(units=4), BatchNormalization(), Dense(units=2)), (3,))
     weights, statistics = network.initialize(np.random.default_rng(0))
     x = np.random.default_rng(1).standard_normal((50, 3)).astype(np.float32)
-    whole = network.predict(weights, statistics, x)
+    whole = Predictor(network, weights, statistics).outputs(x)
     network.portion = 7
-    np.testing.assert_allclose(network.predict(weights, statistics, x), whole, rtol=1e-5)
-    assert network.predict(weights, statistics, x[:0]).shape == (0, 2)
+    np.testing.assert_allclose(Predictor(network, weights, statistics).outputs(x), whole, rtol=1e-5)
+    assert Predictor(network, weights, statistics).outputs(x[:0]).shape == (0, 2)
 
 
 def test_a_prediction_takes_little_memory_however_many_rows_there_are() -> None:
@@ -190,7 +191,7 @@ def test_a_prediction_takes_little_memory_however_many_rows_there_are() -> None:
     weights, statistics = network.initialize(np.random.default_rng(0))
     x = np.zeros((300, 64, 64, 1), np.float32)
     tracemalloc.start()
-    network.predict(weights, statistics, x)
+    Predictor(network, weights, statistics).outputs(x)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 4 * (ROOM + sum(plan.scratch for plan in network.plan.every()))
@@ -265,4 +266,4 @@ def test_an_embedding_says_what_it_cannot_take(wrong: float) -> None:
     network = Network(sequential(Embedding(input_dim=5, output_dim=2)), (3,))
     weights, statistics = network.initialize(np.random.default_rng(0))
     with pytest.raises(NoSuchEmbedding, match="whole numbers from 0 to 4"):
-        network.predict(weights, statistics, np.array([[0, wrong, 4]], np.float32))
+        Predictor(network, weights, statistics).outputs(np.array([[0, wrong, 4]], np.float32))

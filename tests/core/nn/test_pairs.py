@@ -11,6 +11,7 @@ from core.nn.layers.dense import Dense
 from core.nn.losses.kind import Targets
 from core.nn.losses.pairs import Contrastive, OfAnyPair, Triplet
 from core.nn.optimizers.moments import Adam
+from core.nn.predictor import Predictor
 from core.nn.schedules import ConstantRate
 from core.nn.training import Training
 from tests.core.nn.cases import sequential
@@ -38,7 +39,7 @@ def test_classes_part(loss: OfAnyPair) -> None:
 
     def spread() -> float:
         assert one.state is not None
-        z = one.network.predict(one.weights, one.state.statistics, x)
+        z = Predictor(one.network, one.weights, one.state.statistics).outputs(x)
         far, alike = np.linalg.norm(z[:, None] - z, axis=-1), y[:, None] == y
         return float(far[alike].mean() / far[~alike].mean())
 

@@ -11,6 +11,7 @@ from core.nn.layers.gating import Glu, SwiGlu
 from core.nn.layers.positions import PositionalEncoding, PositionEmbedding
 from core.nn.network import Network
 from core.nn.plan import ShapeMismatch
+from core.nn.predictor import Predictor
 from tests.core.nn.cases import sequential
 
 
@@ -18,7 +19,7 @@ def test_positions_are_sines_and_cosines_of_falling_rates() -> None:
     """Position 3 of four features, written out by hand."""
     network = Network(sequential(PositionalEncoding()), (5, 4))
     nothing: Array = np.zeros(0)
-    y = network.predict(nothing, nothing, np.zeros((2, 5, 4)))
+    y = Predictor(network, nothing, nothing).outputs(np.zeros((2, 5, 4)))
     np.testing.assert_allclose(y[1, 3], [sin(3), cos(3), sin(0.03), cos(0.03)])
 
 

@@ -23,6 +23,7 @@ from core.nn.losses.numbers import MeanSquaredError
 from core.nn.network import Network
 from core.nn.optimizers.moments import Adam
 from core.nn.plan import Plan, Views
+from core.nn.predictor import Predictor
 from core.nn.schedules import ConstantRate
 from core.nn.training import Step, Training
 from tests.core.nn.cases import sequential
@@ -150,7 +151,7 @@ def test_a_masked_filling_changes_nothing(layer: Layer, length: int, before: int
 
     def outputs(x: Array) -> Array:
         network = Network(sequential(Masking(mask_value=-1), layer), x.shape[1:])
-        return network.predict(*network.initialize(np.random.default_rng(0)), x)
+        return Predictor(network, *network.initialize(np.random.default_rng(0))).outputs(x)
 
     wanted, found = outputs(short), outputs(filled)
     if wanted.ndim == 3:
@@ -186,7 +187,7 @@ def test_both_ways_along_a_palindrome_are_alike(merge: Any) -> None:
     weights, statistics = network.initialize(np.random.default_rng(0))
     weights[: len(weights) // 2] = weights[len(weights) // 2 :]
     half = np.random.default_rng(1).standard_normal((4, 3, 2)).astype(np.float32)
-    y = network.predict(weights, statistics, np.concatenate([half, half[:, 1::-1]], axis=1))
+    y = Predictor(network, weights, statistics).outputs(np.concatenate([half, half[:, 1::-1]], axis=1))
     np.testing.assert_allclose(y, y[:, ::-1], rtol=1e-5)
 
 
@@ -203,7 +204,7 @@ def test_masking_takes_steps_of_nothing_but_its_value() -> None:
 def test_an_average_of_no_steps_is_zero() -> None:
     network = Network(sequential(Masking(), GlobalAveragePooling1D()), (3, 2))
     none = np.zeros((1, 3, 2), np.float32)
-    assert network.predict(*network.initialize(np.random.default_rng(0)), none).tolist() == [[0, 0]]
+    assert Predictor(network, *network.initialize(np.random.default_rng(0))).outputs(none).tolist() == [[0, 0]]
 
 
 def test_an_lstm_forgets_little_at_first() -> None:

@@ -35,6 +35,7 @@ from core.nn.optimizers.descent import GradientDescent
 from core.nn.optimizers.moments import Adam
 from core.nn.optimizers.slots import first_slots, lengths
 from core.nn.optimizers.wrappers import Optimizer
+from core.nn.predictor import Predictor
 from core.nn.regularizers import L2
 from core.nn.schedules import ConstantRate, OneCycle
 from core.nn.state import State
@@ -740,7 +741,7 @@ def test_a_whole_training_is_torchs(torch: Any, architecture: Sequential, loss: 
     assert found[-1] == pytest.approx(expected[-1], rel=0.05)
     net.eval()
     assert ours.state is not None
-    answers = ours.network.predict(ours.weights, ours.state.statistics, x)
+    answers = Predictor(ours.network, ours.weights, ours.state.statistics).outputs(x)
     np.testing.assert_allclose(answers, net(torch.from_numpy(x)).detach().numpy(), rtol=0.1, atol=0.1)
 
 
@@ -883,7 +884,7 @@ def test_digits_are_learnt_as_well_as_by_scikit_learns_classifier() -> None:
     ours = ATraining(Rows(x[known], y[known]), net, CrossEntropy(), Adam(learning_rate=rate(0.003)), training)
     ours.run()
     assert ours.state is not None
-    right = ours.network.predict(ours.weights, ours.state.statistics, x[held]).argmax(axis=1) == y[held]
+    right = Predictor(ours.network, ours.weights, ours.state.statistics).outputs(x[held]).argmax(axis=1) == y[held]
     theirs = MLPClassifier((64,), batch_size=64, learning_rate_init=0.003, max_iter=30, tol=0, random_state=0)
     theirs.n_iter_no_change = 1000
     with warnings.catch_warnings(action="ignore"):  # it says that thirty epochs are few

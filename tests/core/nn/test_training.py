@@ -31,6 +31,7 @@ from core.nn.optimizers.descent import GradientDescent, StochasticGradientDescen
 from core.nn.optimizers.moments import Adam
 from core.nn.optimizers.slots import BLOCK
 from core.nn.optimizers.wrappers import ClipByNorm, SharpnessAware
+from core.nn.predictor import Predictor
 from core.nn.schedules import ConstantRate, CosineDecay
 from core.nn.state import State
 from core.nn.stopping import Convergence, EarlyStopping, ReduceLrOnPlateau, TargetMetric
@@ -390,7 +391,7 @@ def test_of_several_questions_each_is_judged_by_itself(shape: tuple[int, ...]) -
     *_, last = training.run()
     assert isinstance(last, Epoch)
     assert training.state is not None
-    said = training.network.predict(training.weights, training.state.statistics, x[40:]).reshape(-1)
+    said = Predictor(training.network, training.weights, training.state.statistics).outputs(x[40:]).reshape(-1)
     true = y[40:].reshape(-1) == 1
     assert last.metrics["val_accuracy"] == pytest.approx(np.mean((said > 0) == true))
     assert last.metrics["val_precision"] == pytest.approx(np.mean(true[said > 0]))
@@ -435,11 +436,11 @@ def test_forty_threads_predict_while_a_training_goes_on() -> None:
     training.run(5)
     assert training.state is not None
     weights, statistics = training.state.weights.copy(), training.state.statistics.copy()
-    expected = training.network.predict(weights, statistics, data.x)
+    expected = Predictor(training.network, weights, statistics).outputs(data.x)
     wrong: list[int] = []
 
     def ask(turn: int) -> None:
-        answers = [training.network.predict(weights, statistics, data.x) for _ in range(5)]
+        answers = [Predictor(training.network, weights, statistics).outputs(data.x) for _ in range(5)]
         wrong.extend(turn for answer in answers if answer.tobytes() != expected.tobytes())
 
     threads = [threading.Thread(target=ask, args=(turn,)) for turn in range(40)]
