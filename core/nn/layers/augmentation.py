@@ -291,13 +291,14 @@ class RandomCrop:
         index = self._pixels(x.shape[:3], run)
         y = run.empty((*index.shape, x.shape[-1]))
         np.take(x.reshape(-1, x.shape[-1]), index, axis=0, out=y, mode="clip")
+        given = x.shape
 
         def backward(d_y: Array) -> Array:
             if not views.input_gradient:
                 return d_y
-            d_x: Array = run.empty(x.shape)
+            d_x: Array = run.empty(given)
             d_x.fill(0)
-            d_x.reshape(-1, x.shape[-1])[index] = d_y
+            d_x.reshape(-1, given[-1])[index] = d_y
             return d_x
 
         return y, backward

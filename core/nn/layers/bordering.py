@@ -165,9 +165,10 @@ def _pad(ends: list[Ends], x: Array, run: Run) -> tuple[Array, Backward]:
     y: Array = run.empty((len(x), *lengths, x.shape[-1]))
     y.fill(0)
     np.copyto(y[inner], x)
+    given = x.shape
 
     def backward(d_y: Array) -> Array:
-        d_x: Array = run.empty(x.shape)
+        d_x: Array = run.empty(given)
         np.copyto(d_x, d_y[inner])
         return d_x
 
@@ -179,9 +180,10 @@ def _crop(ends: list[Ends], x: Array, run: Run) -> tuple[Array, Backward]:
     inner: Inner = (slice(None), *(slice(end[0], length - end[1]) for end, length in axes))
     y: Array = run.empty(x[inner].shape)
     np.copyto(y, x[inner])
+    given = x.shape
 
     def backward(d_y: Array) -> Array:
-        d_x: Array = run.empty(x.shape)
+        d_x: Array = run.empty(given)
         d_x.fill(0)
         np.copyto(d_x[inner], d_y)
         return d_x
@@ -196,9 +198,10 @@ def _repeat(counts: Shape, x: Array, run: Run) -> tuple[Array, Backward]:
     where = (len(x), *copies, x.shape[-1])
     singles = (len(x), *(number for length, _ in axes for number in (length, 1)), x.shape[-1])
     np.copyto(y.reshape(where), x.reshape(singles))
+    given = x.shape
 
     def backward(d_y: Array) -> Array:
-        d_x: Array = run.empty(x.shape)
+        d_x: Array = run.empty(given)
         np.add.reduce(d_y.reshape(where), axis=tuple(range(2, 2 * len(axes) + 1, 2)), out=d_x)
         return d_x
 

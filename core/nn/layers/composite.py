@@ -326,10 +326,11 @@ class TimeDistributed:
         mask, run.mask = run.mask, None
         y, backward = self.layer.forward(x.reshape(batch * steps, *x.shape[2:]), views.parts[0], run)
         run.mask = mask
+        given, emitted = x.shape, y.shape
 
         def backward_through(d_y: Array) -> Array:
-            d_x = backward(d_y.reshape(y.shape))
-            return d_x.reshape(x.shape) if views.input_gradient else d_x
+            d_x = backward(d_y.reshape(emitted))
+            return d_x.reshape(given) if views.input_gradient else d_x
 
         return y.reshape(batch, steps, *y.shape[1:]), backward_through
 

@@ -181,15 +181,18 @@ class _Kernel:
         z: Array = run.empty((len(x), *self.output))
         self.sums.forward(padded(image, self.slides, run), kernel, views.weights.get("bias"), z, run)
         back_activation = self.layer.activation.forward(z, z, run)
+        given, emitted = x.shape, z.shape
 
         def backward(d_output: Array) -> Array:
-            delta = back_activation(d_output.reshape(z.shape))
+            nonlocal image
+            delta = back_activation(d_output.reshape(emitted))
             if views.trainable:
                 d_kernel = views.gradients["kernel"].reshape(kernel.shape)
                 d_bias = views.gradients.get("bias")
                 # Padded again: kept since the forward pass, it would be a copy of what others keep anyway.
                 self.sums.kernel_gradient(padded(image, self.slides, run), delta, d_kernel, d_bias, run)
-            return self._input_gradient(delta, kernel, run).reshape(x.shape) if views.input_gradient else delta
+            del image  # in whose memory its own gradient can be, if nobody else keeps it
+            return self._input_gradient(delta, kernel, run).reshape(given) if views.input_gradient else delta
 
         return z, backward
 

@@ -65,15 +65,18 @@ class Dense:
         if self.use_bias:
             np.add(z, views.weights["bias"], out=z)
         back_activation = self.activation.forward(z, z, run)
+        given, inner, outer = x.shape, rows.shape, z.shape  # neither x nor z is kept for its shape alone
 
         def backward(d_output: Array) -> Array:
-            delta = back_activation(d_output.reshape(z.shape))
+            nonlocal rows
+            delta = back_activation(d_output.reshape(outer))
             np.dot(rows.T, delta, out=views.gradients["kernel"])
+            del rows  # in whose memory its own gradient can be, if nobody else keeps it
             if self.use_bias:
                 over_rows(delta, views.gradients["bias"])
             if not views.input_gradient:
                 return delta
-            d_rows = np.dot(delta, kernel.T, out=run.empty(rows.shape))
-            return d_rows if x.ndim == 2 else d_rows.reshape(x.shape)
+            d_rows = np.dot(delta, kernel.T, out=run.empty(inner))
+            return d_rows if len(given) == 2 else d_rows.reshape(given)
 
         return (z if x.ndim == 2 else z.reshape(*x.shape[:-1], self.units)), backward

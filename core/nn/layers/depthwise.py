@@ -82,17 +82,18 @@ class DepthwiseConv2D:
             np.multiply(image[window], kernel[place], out=products)
             np.add(sums, products, out=sums)
         back_activation = self.activation.forward(z, z, run)
+        given, emitted, summed = x.shape, z.shape, sums.shape
 
         def backward(d_output: Array) -> Array:
-            delta = back_activation(d_output.reshape(z.shape))
-            parts = delta.reshape(sums.shape)
+            delta = back_activation(d_output.reshape(emitted))
+            parts = delta.reshape(summed)
             if views.trainable:
                 for place, window in _windows(slides):
                     np.multiply(image[window], parts, out=products)
                     np.add.reduce(products, axis=(0, 1, 2), out=views.gradients["kernel"][place])
                 if self.use_bias:
                     np.add.reduce(delta, axis=(0, 1, 2), out=views.gradients["bias"])
-            return _input_gradient(x.shape, slides, parts, kernel, products, run) if views.input_gradient else delta
+            return _input_gradient(given, slides, parts, kernel, products, run) if views.input_gradient else delta
 
         return z, backward
 

@@ -65,13 +65,14 @@ class Embedding:
             run.mask = np.not_equal(numbers, 0, out=run.empty(x.shape, np.bool_))
         y: Array = run.empty((*x.shape, self.output_dim))
         np.take(views.weights["embeddings"], numbers, axis=0, out=y, mode="clip")
+        given = x.shape
 
         def backward(d_y: Array) -> Array:
             if views.trainable:
                 _gather(numbers.reshape(-1), d_y.reshape(-1, self.output_dim), views.gradients["embeddings"], run)
             if not views.input_gradient:
                 return d_y
-            d_x: Array = run.empty(x.shape)
+            d_x: Array = run.empty(given)
             d_x.fill(0)
             return d_x
 

@@ -57,20 +57,21 @@ class BatchNormalization:
 
         n is the count of numbers a feature has and x̂ the normalised input (the paper's section 3, gathered).
         """
-        rows = x.reshape(-1, x.shape[-1])
+        given, rows = x.shape, x.reshape(-1, x.shape[-1])
+        count = len(rows)
         of_the_batch = run.training and views.trainable
         moving_mean, moving_variance = views.statistics["moving_mean"], views.statistics["moving_variance"]
         width = x.shape[-1:]
         mean = moving_mean
         if of_the_batch:
             mean = over_rows(rows, run.empty(width))
-            mean /= len(rows)
+            mean /= count
         normal = np.subtract(rows, mean, out=run.empty(rows.shape))
         variance = moving_variance
         if of_the_batch:
             squares = np.multiply(normal, normal, out=run.empty(rows.shape))
             variance = over_rows(squares, run.empty(width))
-            variance /= len(rows)
+            variance /= count
             self._move(moving_mean, mean)
             self._move(moving_variance, variance)
         deviation = 1 / np.sqrt(variance + x.dtype.type(self.epsilon))
@@ -80,8 +81,8 @@ class BatchNormalization:
             y += views.weights["beta"]
 
         def backward(d_output: Array) -> Array:
-            d_y = d_output.reshape(rows.shape)
-            product = np.multiply(d_y, normal, out=run.empty(rows.shape))
+            d_y = d_output.reshape(normal.shape)
+            product = np.multiply(d_y, normal, out=run.empty(normal.shape))
             d_gamma, d_beta = over_rows(product, run.empty(width)), over_rows(d_y, run.empty(width))
             if self.scale:
                 views.gradients["gamma"][:] = d_gamma
@@ -89,12 +90,12 @@ class BatchNormalization:
                 views.gradients["beta"][:] = d_beta
             factor = deviation * views.weights["gamma"] if self.scale else deviation
             if of_the_batch:  # the batch's own moments depend on x, too
-                d_y -= d_beta / len(rows)
-                d_y -= np.multiply(normal, d_gamma / len(rows), out=product)
+                d_y -= d_beta / count
+                d_y -= np.multiply(normal, d_gamma / count, out=product)
             d_y *= factor
-            return d_y.reshape(x.shape)
+            return d_y.reshape(given)
 
-        return y.reshape(x.shape), backward
+        return y.reshape(given), backward
 
     def _move(self, moving: Array, now: Array) -> None:
         moving *= self.momentum
@@ -235,12 +236,13 @@ def _normalized(
     x: Array, spare: Array, epsilon: float, run: Run, *, centered: bool
 ) -> tuple[Array, Callable[[Array, Array], Array]]:
     """What `spare` holds is lost, here and on the way back, which gets memory of its own for that."""
-    few = (x.shape[0], 1, x.shape[2], 1)
-    count = x.shape[1] * x.shape[3]
+    number, positions, groups, channels = x.shape
+    few = (number, 1, groups, 1)
+    count = positions * channels
 
     def mean(of: Array) -> Array:
         found: Array = run.empty(few)
-        if 1 in x.shape[1:3]:
+        if 1 in (positions, groups):
             within_rows(of.reshape(found.size, -1), found.reshape(-1))
         else:
             np.add.reduce(of, axis=(1, 3), keepdims=True, out=found)

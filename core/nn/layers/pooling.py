@@ -242,7 +242,7 @@ def _maximum(x: Array, axis: int, one: Slide, run: Run) -> tuple[Array, Backward
     y, spots = _reduced(x, axis, one, np.maximum, run)
 
     def backward(d_y: Array) -> Array:
-        d_x, put = _receiving(x, one, run)
+        d_x, put = _receiving(x.shape, one, run)
         here, share = run.empty(y.shape, np.bool_), run.empty(y.shape)
         *others, last = spots
         for outputs, inputs in others:
@@ -256,9 +256,9 @@ def _maximum(x: Array, axis: int, one: Slide, run: Run) -> tuple[Array, Backward
     return y, backward
 
 
-def _receiving(x: Array, one: Slide, run: Run) -> tuple[Array, Callable[[Array, Array], object]]:
-    """Memory for the gradient of x, and how shares come into it: as they are where each number has one window."""
-    d_x: Array = run.empty(x.shape)
+def _receiving(shape: Shape, one: Slide, run: Run) -> tuple[Array, Callable[[Array, Array], object]]:
+    """Memory for a gradient, and how shares come into it: as they are where each number has one window."""
+    d_x: Array = run.empty(shape)
     if one.stride == one.size and one.output * one.size == one.length:
         return d_x, np.copyto
     d_x.fill(0)
@@ -267,9 +267,10 @@ def _receiving(x: Array, one: Slide, run: Run) -> tuple[Array, Callable[[Array, 
 
 def _total(x: Array, axis: int, one: Slide, run: Run) -> tuple[Array, Backward]:
     y, spots = _reduced(x, axis, one, np.add, run)
+    given = x.shape
 
     def backward(d_y: Array) -> Array:
-        d_x, put = _receiving(x, one, run)
+        d_x, put = _receiving(given, one, run)
         for outputs, inputs in spots:
             put(d_x[inputs], d_y[outputs])
         return d_x
@@ -308,12 +309,13 @@ def _global_average(x: Array, run: Run) -> tuple[Array, Backward]:
     places = x.reshape(len(x), -1, x.shape[-1])
     y: Array = np.add.reduce(places, axis=1, out=run.empty((len(x), x.shape[-1])))
     y /= places.shape[1]
+    given, flat = x.shape, places.shape
 
     def backward(d_y: Array) -> Array:
-        d_x: Array = run.empty(places.shape)
-        d_y /= places.shape[1]
+        d_x: Array = run.empty(flat)
+        d_y /= flat[1]
         np.copyto(d_x, d_y[:, None])
-        return d_x.reshape(x.shape)
+        return d_x.reshape(given)
 
     return y, backward
 

@@ -55,7 +55,8 @@ def resampled(
             np.multiply(of_rows[i], of_columns[j], out=share)
             yield np.add(rows[i], columns[j], out=index)
 
-    y = run.empty(x.shape)
+    given = x.shape
+    y = run.empty(given)
     y.fill(value)
     for corner in corners():
         np.take(x.reshape(-1, channels), corner, axis=0, out=product, mode="clip")
@@ -67,7 +68,7 @@ def resampled(
     def backward(d_y: Array) -> Array:
         if not input_gradient:
             return d_y
-        d_x: Array = run.empty(x.shape)
+        d_x: Array = run.empty(given)
         d_x.fill(0)
         for corner in corners():
             np.multiply(d_y, share[..., None], out=product)

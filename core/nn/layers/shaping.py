@@ -12,7 +12,8 @@ from core.nn.plan import Plan, ShapeMismatch, Views
 
 
 def _as(shape: Shape, x: Array) -> tuple[Array, Backward]:
-    return x.reshape(len(x), *shape), lambda d_y: d_y.reshape(x.shape)
+    given = x.shape
+    return x.reshape(len(x), *shape), lambda d_y: d_y.reshape(given)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,7 +109,8 @@ class RepeatVector:
         """The gradients of the copies add up."""
         y: Array = run.empty((len(x), self.n, x.shape[-1]))
         np.copyto(y, x[:, None])
-        return y, lambda d_y: np.add.reduce(d_y, axis=1, out=run.empty(x.shape))
+        given = x.shape
+        return y, lambda d_y: np.add.reduce(d_y, axis=1, out=run.empty(given))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

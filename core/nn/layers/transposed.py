@@ -190,12 +190,13 @@ def _forward(layer: Transposed, x: Array, views: Views, run: Run) -> tuple[Array
     wide.fill(0)
     wide[places] = x
     y, back = layer.within().forward(wide, views, run)
+    given = x.shape
 
     def backward(d_y: Array) -> Array:
         d_wide = back(d_y)
         if not views.input_gradient:
             return d_wide
-        d_x: Array = run.empty(x.shape)
+        d_x: Array = run.empty(given)
         np.copyto(d_x, d_wide[places])
         return d_x
 

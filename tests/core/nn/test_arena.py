@@ -1,5 +1,6 @@
 """Buffers share memory where nobody can tell, and only there."""
 
+import weakref
 from collections.abc import Iterator
 
 import numpy as np
@@ -89,6 +90,40 @@ def steps(network: Network, own: Arena, batches: list[Array]) -> Iterator[bytes]
 def require_same(network: Network, batches: list[Array]) -> None:
     """Hold steps over shared memory against steps over memory apart, to the last bit."""
     assert list(steps(network, Arena(), batches)) == list(steps(network, Apart(), batches))
+
+
+GO_BACK_BY_THEIR_INPUT = {
+    *("conv1d", "conv2d", "dense", "depthwise_conv2d", "glu", "multi_head_attention", "swiglu"),
+    *("max_pooling1d", "max_pooling2d", "global_max_pooling1d", "global_max_pooling2d"),
+    *("mixture", "parallel", "repeat", "residual", "sequential", "time_distributed"),  # by that of their parts
+}
+
+
+@pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.layer.type)
+def test_a_layer_keeps_its_input_only_if_it_goes_back_by_it(case: LayerCase) -> None:
+    """Not for its shape: the memory is others' then."""
+    network = Network(sequential(case.layer), case.input_shape)
+    weights, statistics = network.initialize(np.random.default_rng(0))
+    views = network.views(weights, statistics, np.zeros_like(weights), input_gradient=True)
+    x = case.inputs(3, np.random.default_rng(1)).astype(np.float32)
+    kept = weakref.ref(x)
+    run = Run(Arena(), training=True, rng=np.random.default_rng(2), shapes=network.shapes)
+    y, backward = case.layer.forward(x[:], views.parts[0], run)
+    del x, y
+    assert kept() is None or case.layer.type in GO_BACK_BY_THEIR_INPUT
+    del backward
+
+
+def test_the_gradient_of_an_input_takes_its_place() -> None:
+    network = Network(sequential(Dense(units=64), Dense(units=64), Dense(units=64)), (64,))
+    weights, statistics = network.initialize(np.random.default_rng(0))
+    own = Arena()
+    x = np.ones((arena.SMALL, 64), np.float32)
+    views = network.views(weights, statistics, np.zeros_like(weights))
+    outputs, backward = network.forward(x, views, Run(own, training=True))
+    before = own.nbytes
+    backward(outputs)
+    assert own.nbytes == before
 
 
 @pytest.mark.usefixtures("eager")
