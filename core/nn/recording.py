@@ -35,6 +35,8 @@ _OUT_BY_NAME = frozenset({np.maximum, np.minimum})
 """Where NumPy does not want it by position any more."""
 _SUMS = (np.add.reduce, np.maximum.reduce)
 
+MOST_CALLS = 1 << 12
+"""A call with its views of arrays takes 1 KB, and a long sequence makes many of them."""
 MOST_COPIED = 1 << 16
 """Bytes of inputs up to which they are copied to where the recorded calls find them: of a larger batch the time between
 the calls is a small part, and the copy would be a large one of its memory.
@@ -61,6 +63,9 @@ class Recorder:
             out = result  # memory that is kept for the next pass
         elif not isinstance(out, Watched):
             self.missed(str(function))
+            return
+        if len(self.calls) == MOST_CALLS:
+            self.missed("more calls")
             return
         self.calls.append(_call(function, plain(args), plain(named), plain(out)))
 

@@ -229,6 +229,15 @@ def test_a_large_batch_is_played_only_where_it_is_in_the_same_memory_each_time()
     assert ready(steps(lambda run: np.add(rows(count), 1, out=run.empty((count, 3)))))
 
 
+def test_a_pass_of_many_calls_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(10)
+    network = Network(sequential(Gru(units=2)), (9, 2))
+    batches = [rng.standard_normal((3, 9, 2), np.float32) for _ in range(3)]
+    assert is_played(network, batches)
+    monkeypatch.setattr(recording, "MOST_CALLS", 100)
+    assert not is_played(network, batches)
+
+
 def test_an_error_in_the_middle_leaves_nothing_half_recorded() -> None:
     network = Network(NET, (3,))
     weights, statistics = network.initialize(np.random.default_rng(0))
