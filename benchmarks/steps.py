@@ -32,8 +32,8 @@ from benchmarks.rounds import Contestant, alternate
 from core.data.prepare import Prepared
 from core.jobs.check import Resolved
 from core.jobs.spec import JobSpec
+from core.nn.learner import Learner
 from core.nn.state import start
-from core.nn.training import Learner
 
 MUST = {
     LINE: 4.0,

@@ -16,8 +16,8 @@ from core.data.prepare import prepare, signature
 from core.jobs.check import resolve
 from core.jobs.rows import Cadence
 from core.jobs.spec import JobSpec
+from core.nn.learner import Learner
 from core.nn.state import start
-from core.nn.training import Learner
 from core.store import checkpoints, events, jobs
 from core.store.sessions import open_sessions
 from tests.backends import postgres_database, redis_database

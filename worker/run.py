@@ -15,8 +15,9 @@ from structlog.contextvars import bound_contextvars
 
 from core.jobs.states import Request, StopReason
 from core.nn.helpers import HelperLost
+from core.nn.learner import Learner
 from core.nn.state import State
-from core.nn.training import Diverged, Epoch, Learner, Step
+from core.nn.training import Diverged, Epoch, Step
 from core.store import events, leases
 from core.store.checkpoints import KEPT
 from core.store.errors import Fenced

@@ -15,6 +15,7 @@ from core.nn.layers.composite import Sequential
 from core.nn.layers.dense import Dense
 from core.nn.layers.dropout import Dropout
 from core.nn.layers.normalization import BatchNormalization
+from core.nn.learner import Learner
 from core.nn.losses import Loss
 from core.nn.losses.classes import CrossEntropy
 from core.nn.metrics.labels import Accuracy
@@ -22,7 +23,7 @@ from core.nn.network import Network
 from core.nn.optimizers.moments import Adam
 from core.nn.optimizers.wrappers import Optimizer
 from core.nn.state import State, start
-from core.nn.training import Epoch, Learner, Step, Training
+from core.nn.training import Epoch, Step, Training
 from tests.core.nn.cases import sequential
 
 

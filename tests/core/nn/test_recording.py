@@ -182,7 +182,7 @@ def test_a_loss_that_is_played(case: LossCase) -> None:
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: optimizer.type)
 def test_a_training_is_the_same(optimizer: Optimizer, *, shuffle: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batches of two sizes, weighed rows, and data that stay as they were."""
+    """Batches of two sizes, and data that stay as they were."""
     data = classes(20)
     before = data.x.tobytes()
     training = Training(epochs=5, batch_size=8, shuffle=shuffle)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import core.nn.arrays
-import core.nn.training
+import core.nn.learner
 from core.nn.activations import Exponential, Relu
 from core.nn.arena import Arena, Run
 from core.nn.arrays import Array
@@ -213,7 +213,7 @@ def sequences(rows: int = 46) -> Rows:
 def test_processes_learn_what_one_learns(
     monkeypatch: pytest.MonkeyPatch, data: Rows, net: Sequential, optimizer: Optimizer, more: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(core.nn.training, "shards_worth", lambda _, rows, threads: min(rows, threads))
+    monkeypatch.setattr(core.nn.learner, "shards_worth", lambda _, rows, threads: min(rows, threads))
     training = Training(epochs=3, batch_size=16, metrics=(), **more)
     alone, *others = (ATraining(data, net, optimizer=optimizer, training=training, threads=n) for n in (1, 2, 3))
     wanted = losses(alone.run())
