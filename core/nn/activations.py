@@ -49,12 +49,9 @@ class Relu:
         if self.negative_slope or self.max_value is not None:
             return _bent(z, out, run, self.negative_slope, self.max_value)
         np.maximum(z, _zeros(z), out=out)
-
-        def backward(d_out: Array) -> Array:
-            passes = np.greater(out, 0, out=run.empty(out.shape, np.bool_))
-            return np.multiply(d_out, passes, out=d_out)
-
-        return backward
+        # A quarter of what `out` takes, which is others' memory once nobody else goes back by it.
+        passes: Any = np.greater(out, 0, out=run.empty(out.shape, np.bool_)) if run.training else None
+        return lambda d_out: np.multiply(d_out, passes, out=d_out)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -131,21 +131,21 @@ class Recording:
 
         The run's arena has to know by now which of its buffers share memory, or to keep them for this.
         """
-        recorder = Recorder()
+        self.ready = False
+        """Whether the passes can be played."""
         others = [one for one in inputs if not run.arena.has(one)]  # which the next time are somewhere else
         if sum(one.nbytes for one in others) > MOST_COPIED or run.sample_weight is not None:
-            recorder.missed("large inputs, or weights, from outside")
-        else:
-            inputs = tuple(one.copy() if any(one is other for other in others) else one for one in inputs)
-        with _watched_run(run, recorder):
-            arrays = [watched(one, recorder) for one in inputs]
-            self.result = plain(passes(*arrays, watched_views(views, recorder), run))
+            self.result = passes(*inputs, views, run)
             """What comes of them; of the last that were played, overwritten by the next."""
+            return
+        self._inputs = tuple(one.copy() if any(one is other for other in others) else one for one in inputs)
+        recorder = Recorder()
+        with _watched_run(run, recorder):
+            arrays = [watched(one, recorder) for one in self._inputs]
+            self.result = plain(passes(*arrays, watched_views(views, recorder), run))
         run.mask, run.weights = plain(run.mask), plain(run.weights)  # and so they stay, in the same memory
-        self._inputs, self._calls = inputs, recorder.calls
         self._arena, self._turn = run.arena, run.arena.turn
-        self.ready = recorder.whole
-        """Whether the passes can be played."""
+        self._calls, self.ready = recorder.calls, recorder.whole
 
     def play(self, inputs: tuple[Array, ...]) -> Any:
         """The same result for other inputs of the same shapes, and other numbers in the views."""
@@ -178,17 +178,16 @@ class Repeated:
 
     def __init__(self, passes: Repeatable, views: Views, *, record: bool = True) -> None:
         self._passes, self._views, self._record = passes, views, record
-        self._recordings: dict[Run, Recording | None] = {}
+        self._begun: set[Run] = set()
+        self.recordings: dict[Run, Recording] = {}
 
     def __call__(self, run: Run, *inputs: Array) -> Any:
         """What the passes give for these inputs."""
-        if not self._record:
-            pass
-        elif run not in self._recordings:
-            self._recordings[run] = None
-        elif (recording := self._recordings[run]) is None:
-            recording = self._recordings[run] = Recording(self._passes, inputs, self._views, run)
-            return recording.result
-        elif recording.ready:
+        recording = self.recordings.get(run)
+        if recording and recording.ready:
             return recording.play(inputs)
+        if self._record and recording is None and run in self._begun:
+            recording = self.recordings[run] = Recording(self._passes, inputs, self._views, run)
+            return recording.result
+        self._begun.add(run)
         return self._passes(*inputs, self._views, run)

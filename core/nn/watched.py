@@ -28,6 +28,8 @@ class Watcher(Protocol):
 class Watched(np.ndarray[Any, Any]):
     """An array that is watched."""
 
+    __slots__ = ("watcher",)
+
     watcher: Watcher
 
     def __array_finalize__(self, parent: Any) -> None:

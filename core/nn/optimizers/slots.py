@@ -1,6 +1,6 @@
 """What every optimizer works on: the flat vectors, block by block or weight by weight."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -37,8 +37,10 @@ def first_slots(starts: Starts, shapes: Sequence[Shape], dtype: DTypeLike) -> di
     return {name: np.full(length, begin, dtype) for (name, length), begin in zip(sized, begins, strict=True)}
 
 
-BLOCK = 65_536
-"""How many numbers are updated at a time, so that the several passes over them find them in the cache."""
+BLOCK = 32_768
+"""How many numbers are updated at a time, so that the several passes over them find them in the cache. Twice as many
+took as long, and a piece of scratch for which the step has no memory left over.
+"""
 
 FLUSH_STEPS = 256
 """After how many steps what has died away in the slots is cleared."""
@@ -58,19 +60,17 @@ def flush(slots: Slots) -> None:
         np.subtract(slot, DIED_AWAY, out=slot)
 
 
-def blocks(run: Run, weights: Array, *vectors: Array) -> Iterator[tuple[Array, ...]]:
+def blocks(run: Run, weights: Array, *vectors: Array) -> Iterable[tuple[Array, ...]]:
     """The vectors cut into blocks, each with a piece of scratch of its length in front.
 
     The scratch is asked for at once. An optimizer around another asks before that one does, which may do so at some
     steps only: the arena hands out by order.
     """
-    return _blocks(run.empty((min(BLOCK, len(weights)),)), weights, *vectors)
+    spare = run.empty((min(BLOCK, len(weights)),))
+    return [(spare, weights, *vectors)] if len(weights) <= BLOCK else _blocks(spare, weights, *vectors)
 
 
 def _blocks(spare: Array, weights: Array, *vectors: Array) -> Iterator[tuple[Array, ...]]:
-    if len(weights) <= BLOCK:
-        yield spare, weights, *vectors
-        return
     for start in range(0, len(weights), BLOCK):
         block = slice(start, start + BLOCK)
         piece = weights[block]

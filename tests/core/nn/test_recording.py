@@ -87,8 +87,8 @@ def is_played(network: Network, batches: list[Array]) -> bool:
 
 def ready(repeated: Repeated) -> bool:
     """Whether what was recorded can be played."""
-    [recorded] = repeated._recordings.values()
-    return recorded is not None and recorded.ready
+    [recorded] = repeated.recordings.values()
+    return recorded.ready
 
 
 def draws(network: Network, x: Array) -> bool:

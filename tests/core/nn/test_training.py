@@ -29,7 +29,6 @@ from core.nn.metrics.numbers import MeanAbsoluteError
 from core.nn.metrics.ranks import RocAuc
 from core.nn.optimizers.descent import GradientDescent, StochasticGradientDescent
 from core.nn.optimizers.moments import Adam
-from core.nn.optimizers.slots import BLOCK
 from core.nn.optimizers.wrappers import ClipByNorm, SharpnessAware
 from core.nn.predictor import Predictor
 from core.nn.schedules import ConstantRate, CosineDecay
@@ -346,7 +345,7 @@ def test_moving_statistics_survive_a_divergent_step() -> None:
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: o.type)
 @pytest.mark.parametrize(
     ("architecture", "rows", "largest"),
-    [(STATEFUL, 8192, 8192 * 8 * 4), (WIDE, 2, BLOCK)],
+    [(STATEFUL, 8192, 8192 * 8 * 4), (WIDE, 2, 1 << 16)],
     ids=["of the rows", "of the weights"],
 )
 def test_a_step_allocates_no_arrays_after_the_second(
