@@ -227,7 +227,7 @@ class CategoricalHinge(OfClasses):
         return np.eye(outputs.shape[-1], dtype=outputs.dtype)[outputs.argmax(axis=-1)]
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)
 def _firsts(shape: Shape) -> Any:
     """Where each row of `(rows, classes)` begins."""
     firsts = np.arange(0, shape[0] * shape[1], shape[1])
