@@ -23,14 +23,14 @@ class SimpleCell:
 
     def forward(self, t: int) -> None:
         """As its equation has it."""
-        z = self.tape.sums(t)
+        [z] = self.tape.sums(t)
         self.backs.append(self.activation.forward(z, self.tape.state[t + 1], self.tape.run))
 
     def backward(self, t: int) -> None:
         """`δ = ∂h · f'`, `∂hₜ₋₁ = δ·Uᵀ`."""
-        delta = self.tape.deltas[t]
-        np.copyto(delta, self.d_state)
-        self.backs[t](delta)
+        delta = self.tape.deltas[:, t]
+        np.copyto(delta[0], self.d_state)
+        self.backs[t](delta[0])
         self.tape.fed_back(delta, self.kernel, self.d_state)
 
     def weigh(self, views: Views) -> None:
@@ -56,7 +56,7 @@ class LstmCell:
         tape, cell = self.tape, self.cell[t + 1]
         z = tape.sums(t)
         self.gates.bend(z)
-        i, f, g, o = _quarters(z)
+        i, f, g, o = z
         np.multiply(f, self.cell[t], out=cell)
         cell += np.multiply(i, g, out=self.share)
         self.backs.append(self.activation.forward(cell, self.bent[t], tape.run))
@@ -64,9 +64,9 @@ class LstmCell:
 
     def backward(self, t: int) -> None:
         """`∂c += ∂h·o·φ'(c)`, then `∂i = ∂c·g`, `∂f = ∂c·cₜ₋₁`, `∂g = ∂c·i`, `∂o = ∂h·φ(c)`, `∂cₜ₋₁ = ∂c·f`."""
-        delta = self.tape.deltas[t]
-        i, f, g, o = _quarters(self.tape.gates[t])
-        d_i, d_f, d_g, d_o = _quarters(delta)
+        delta = self.tape.deltas[:, t]
+        i, f, g, o = self.tape.gates[:, t]
+        d_i, d_f, d_g, d_o = delta
         np.multiply(self.d_state, self.bent[t], out=d_o)
         self.d_state *= o
         self.d_cell += self.backs[t](self.d_state)
@@ -107,11 +107,11 @@ class _UsualGates:
     """
 
     def __init__(self, tape: JoinedTape) -> None:
-        self.tape, self.slope = tape, tape.empty(4)
-        self.scale, self.offset, self.shift = (tape.run.empty((1, 4 * tape.units)) for _ in range(3))
-        for row, of_sigmoid, of_tanh in ((self.scale, 0.5, 1), (self.offset, 0.5, 0), (self.shift, 0, 1)):
-            row.fill(of_sigmoid)
-            _quarters(row)[2].fill(of_tanh)
+        self.tape, self.slope = tape, tape.run.empty((4, tape.batch, tape.units))
+        self.scale, self.offset, self.shift = (tape.run.empty((4, 1, 1)) for _ in range(3))
+        for each, of_sigmoid, of_tanh in ((self.scale, 0.5, 1), (self.offset, 0.5, 0), (self.shift, 0, 1)):
+            each.fill(of_sigmoid)
+            each[2].fill(of_tanh)
         tape.weights *= self.scale
 
     def bend(self, z: Array) -> None:
@@ -122,21 +122,14 @@ class _UsualGates:
 
     def unbend(self, t: int, delta: Array) -> None:
         """`σ' = (1 − σ) · σ`, `φ' = (1 − φ) · (φ + 1)`."""
-        z, slope = self.tape.gates[t], self.slope
+        z, slope = self.tape.gates[:, t], self.slope
         delta *= np.subtract(1, z, out=slope)
         delta *= np.add(z, self.shift, out=slope)
 
 
-def _quarters(z: Array) -> list[Array]:
-    """The blocks of i, f, g and o."""
-    units = z.shape[1] // 4
-    return [z[:, start : start + units] for start in range(0, 4 * units, units)]
-
-
 def _parts(z: Array) -> tuple[Array, Array, Array]:
     """Those of i and f, which lie beside each other, of g, and of o."""
-    units = z.shape[1] // 4
-    return z[:, : 2 * units], z[:, 2 * units : 3 * units], z[:, 3 * units :]
+    return z[:2], z[2], z[3]
 
 
 class GruCell:
