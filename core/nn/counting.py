@@ -98,7 +98,7 @@ class _Tally:
         elif isinstance(ufunc := getattr(function, "__self__", function), np.ufunc):
             self.flops += _of_ufunc(ufunc, function.__name__, inputs, result)
 
-    def missed(self, what: str) -> None:
+    def missed(self) -> None:
         """It costs no operation on a number."""
 
 

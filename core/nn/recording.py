@@ -5,7 +5,7 @@ of a small net, and all of it comes to the same at the next batch of as many row
 A recorded pass is those calls alone, and gives the same numbers to the last bit. (On a GPU a CUDA graph is the like.)
 
 What decides by numbers or draws some cannot be played, such as an embedding, which refuses what it does not know, or a
-dropout. It is noticed while recording, and such layers are passed through each time.
+dropout. It is noticed while recording, and a net with one is passed through each time.
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ _CHANGES_NOTHING = frozenset(
 )
 _WRITES_INTO_FIRST = (np.copyto, setitem)
 _MAKES_NEW = (np.dot, getitem)
+"""What is no ufunc, and can be had again into the array that came of it."""
 _OUT_BY_NAME = frozenset({np.maximum, np.minimum})
 """Where NumPy does not want it by position any more."""
-_SUMS = (np.add.reduce, np.maximum.reduce)
+_REDUCTIONS = (np.add.reduce, np.maximum.reduce)
+"""Which the layers call so often that their arguments go by position."""
 
 MOST_CALLS = 1 << 12
 """A call with its views of arrays takes 1 KB, and a long sequence makes many of them."""
@@ -62,14 +64,14 @@ class Recorder:
         if out is None and isinstance(result, np.ndarray) and (_is_ufunc(function) or function in _MAKES_NEW):
             out = result  # memory that is kept for the next pass
         elif not isinstance(out, Watched):
-            self.missed(str(function))
+            self.missed()
             return
         if len(self.calls) == MOST_CALLS:
-            self.missed("more calls")
+            self.missed()
             return
         self.calls.append(_call(function, plain(args), plain(named), plain(out)))
 
-    def missed(self, what: str) -> None:
+    def missed(self) -> None:
         """Something was done that no call does again."""
         self.whole = False
         self.calls.clear()
@@ -91,7 +93,7 @@ def _call(function: Any, args: Any, named: Mapping[str, Any], out: Any) -> parti
         args = _numbers_as_arrays(args)
         if not others and function not in _OUT_BY_NAME:
             return partial(function, *args, out)
-    if function in _SUMS and len(args) == 1 and others.keys() <= {"axis", "keepdims"}:
+    if function in _REDUCTIONS and len(args) == 1 and others.keys() <= {"axis", "keepdims"}:
         return partial(function, args[0], others.get("axis", 0), None, out, others.get("keepdims", False))
     return partial(function, *args, **others, out=out)
 
@@ -115,7 +117,7 @@ class _WatchedChance:
         self._rng, self._recorder = rng, recorder
 
     def __getattr__(self, name: str) -> Any:
-        self._recorder.missed(name)
+        self._recorder.missed()
         return getattr(self._rng, name)
 
 

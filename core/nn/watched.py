@@ -21,7 +21,7 @@ class Watcher(Protocol):
     def saw(self, function: Callable[..., Any], args: Any, named: Mapping[str, Any], result: Any) -> None:
         """NumPy's `function`, or `getitem` or `setitem`, was called so; the arguments are as they were given."""
 
-    def missed(self, what: str) -> None:
+    def missed(self) -> None:
         """Numbers went somewhere where nobody watches: into Python, or a copy."""
 
 
@@ -57,12 +57,12 @@ class Watched(np.ndarray[Any, Any]):
         """A view where there can be one."""
         made = super().reshape(*shape, **named)
         if not self._is_here(made):
-            self.watcher.missed("reshape")
+            self.watcher.missed()
         return made
 
     def __getattribute__(self, name: str) -> Any:
         if name in _UNWATCHED:
-            super().__getattribute__("watcher").missed(name)
+            super().__getattribute__("watcher").missed()
         return super().__getattribute__(name)
 
     def _is_here(self, other: Any) -> bool:
@@ -87,7 +87,7 @@ _UNWATCHED = frozenset(
 
 def _missing(name: str) -> Any:
     def method(self: Watched) -> Any:
-        self.watcher.missed(name)
+        self.watcher.missed()
         return getattr(plain(self), name)()
 
     return method

@@ -47,10 +47,10 @@ class Cell(Protocol):
     `(batch, units)`, which the way back carries along."""
 
     def forward(self, t: int) -> None:
-        """Write `state[t + 1]`; the tape's `gates[t]` are `x·W + b` before and may be anything after."""
+        """Write `state[t + 1]`; the tape's gates of step t are `x·W + b` before and may be anything after."""
 
     def backward(self, t: int) -> None:
-        """Write the tape's `deltas[t]`, the gradient of `x·W + b`, and turn what is carried into that of step t."""
+        """Write the tape's deltas of step t, the gradient of `x·W + b`, and turn what is carried into step t's."""
 
     def weigh(self, views: Views) -> None:
         """Write the gradients of the recurrent weights, from all steps at once."""
@@ -85,7 +85,7 @@ class Tape:
         return self.run.empty((self.steps, self.batch, inputs))
 
     def _of_gates(self, gates: int) -> Array:
-        """Memory for all gates of all steps."""
+        """Memory for all gates of all steps: `(steps, batch, gates · units)`."""
         made: Array = self.run.empty((self.steps, self.batch, gates * self.units))
         return made
 
@@ -122,7 +122,11 @@ class Tape:
             self._turned = self.run.empty(kernel.shape[::-1])
             np.copyto(self._turned, kernel.T)
         np.matmul(delta, self._turned, out=out)
-        return out if self.state_scale is None else np.multiply(out, self.state_scale, out=out)
+        return self._scaled(out)
+
+    def _scaled(self, gradient: Array) -> Array:
+        scale = self.state_scale
+        return gradient if scale is None else np.multiply(gradient, scale, out=gradient)
 
     def forward(self, cell: Cell) -> tuple[Array, Backward]:
         """All steps in order; where one is not there, all that is carried stays as it was."""
@@ -194,11 +198,11 @@ class Tape:
 
 
 class JoinedTape(Tape):
-    """For cells that only ever need `x·W + h·U + b`: inputs, state and a one beside each other, and one product a step.
+    """For cells that only ever need `x·W + h·U + b`: inputs, state and a one beside each other, and a product a gate.
 
-    It is written where the gates are, and all gradients of the weights are one product over all steps. Each gate has a
-    block of its own, `(gates, steps, batch, units)`, and so have the weights: what is done with a block takes a third
-    of the time that it takes with a stretch of each row, and BLAS less for four narrow products than for a wide one.
+    It is written where the gates are, and the gradients of a gate's weights are one product over all steps. Gates and
+    deltas are `(gates, steps, batch, units)`, and the weights lie by gates as well: what is done with a block takes a
+    third of the time that it takes with a stretch of each row, and BLAS less for four narrow products than for a wide.
     """
 
     def _lay(self, inputs: int) -> Array:
@@ -244,7 +248,7 @@ class JoinedTape(Tape):
             for turned, columns in zip(self._turned, self._columns(kernel), strict=True):
                 np.copyto(turned, columns.T)
         np.add.reduce(np.matmul(delta, self._turned, out=self._parts), axis=0, out=out)
-        return out if self.state_scale is None else np.multiply(out, self.state_scale, out=out)
+        return self._scaled(out)
 
     def _fed_to_inputs(self, out: Array) -> None:
         first, *others = (

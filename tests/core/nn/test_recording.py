@@ -1,5 +1,6 @@
 """A pass that is played gives the numbers of one that is made, and what cannot be played is not."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from core.nn.network import Network
 from core.nn.optimizers.wrappers import Optimizer
 from core.nn.plan import Views
 from core.nn.predictor import Predictor
-from core.nn.recording import Recorder, Repeated
+from core.nn.recording import Recorder, Recording, Repeated
 from core.nn.training import Training
 from core.nn.watched import Watched, watched
 from tests.core.nn.cases import ACTIVATIONS, LAYERS, LOSSES, OPTIMIZERS, LayerCase, LossCase, sequential
@@ -185,11 +186,14 @@ def test_a_training_is_the_same(optimizer: Optimizer, *, shuffle: bool, monkeypa
     """Batches of two sizes, and data that stay as they were."""
     data = classes(20)
     before = data.x.tobytes()
+    play, plays = Recording.play, itertools.count()
+    monkeypatch.setattr(Recording, "play", lambda *given: (next(plays), play(*given))[1])
     training = Training(epochs=5, batch_size=8, shuffle=shuffle)
     net = sequential(Dense(units=6, activation=Relu()), Dense(units=2))
     played = ATraining(data, net, optimizer=optimizer, training=training)
     played.run()
     assert data.x.tobytes() == before
+    assert next(plays) == 11  # of 15 steps, all but the first two of each size of batch
     monkeypatch.setattr(Repeated, "__call__", lambda self, run, *inputs: self._passes(*inputs, self._views, run))
     made = ATraining(data, net, optimizer=optimizer, training=training)
     made.run()
