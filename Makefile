@@ -46,13 +46,13 @@ bench: $(EVERYTHING)  ## this core and this service beside others, in one run
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python -m benchmarks
 
 chaos: $(EVERYTHING)  ## hurt the service in every way there is; docs/chaos.md has what came of it
-	$(BIN)/python -m tests.chaos
+	$(BIN)/python -m harness.chaos
 
 soak: $(EVERYTHING)  ## ten minutes of many clients and killed workers; CHAINRULE_SOAK_SECONDS and others change it
-	$(BIN)/python -m tests.soak
+	$(BIN)/python -m harness.soak
 
 docs: $(EVERYTHING)  ## write the page of all members anew, from the code
-	$(BIN)/python -m core.members > docs/members.md.new
+	$(BIN)/python -m core.reference > docs/members.md.new
 	mv docs/members.md.new docs/members.md
 
 lock: $(UV)  ## find the newest versions that fit pyproject.toml

@@ -9,28 +9,29 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.middleware import Middleware
 
-from api import datasets, events, jobs, looks, pages, predictions, problems, service
-from api.events import EventReader
-from api.hub import Hub
-from api.inspection import Inspections
-from api.limits import BodyLimit
-from api.loaded import LoadedModels
-from api.looks import Batch
-from api.middleware import Requests
-from api.openapi import document
-from api.predictions import Instances
-from api.scrape import StoreCollector, latencies, new_registry
-from api.services import Services
-from api.sweep import sweeping
+from api.dependencies import Services
+from api.http import problems
+from api.http.limits import BodyLimit
+from api.http.middleware import Requests
+from api.http.openapi import document
+from api.routes import datasets, events, health, inspect, jobs, pages, predictions
+from api.routes.events import EventReader
+from api.routes.inspect import Batch
+from api.routes.predictions import Instances
+from api.services.lease_collector import sweeping
+from api.services.model_cache import LoadedModels
+from api.services.prometheus import StoreCollector, latencies, new_registry
+from api.services.schema_inference import Inspections
+from api.streaming.hub import Hub
 from core import VERSION
-from core.bell import Bell
-from core.data.inspection import Bounds
+from core.blobs.storage import open_blobs
+from core.data.readers.infer_schema import Bounds
 from core.jobs.continuation import Continuation
 from core.jobs.spec import JobSpec
+from core.queue.notifier import Bell
 from core.settings import Settings, read_settings
-from core.storage import open_blobs
+from core.store.database import open_sessions
 from core.store.migrate import require_head
-from core.store.sessions import open_sessions
 
 UPLOADS = frozenset({"/v1/datasets"})
 
@@ -67,7 +68,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ],
     )
     app.state.registry = registry
-    for room in (jobs, events, predictions, looks, datasets, service, pages):
+    for room in (jobs, events, predictions, inspect, datasets, health, pages):
         app.include_router(room.router)
     pages.mount_static(app)
     return app

@@ -11,12 +11,12 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.connections import Connection
-from core import logs
+from api.http.connections import Connection
+from core import logging
 from core.settings import Settings
+from core.store.database import open_sessions
 from core.store.errors import StoreError
 from core.store.migrate import require_head
-from core.store.sessions import open_sessions
 
 GRACE_SECONDS = 10
 OTHER_FILES = 256
@@ -38,7 +38,7 @@ class Server(uvicorn.Server):
 
 def serve(settings: Settings, sockets: Sequence[socket.socket] | None = None) -> None:
     """Serve until SIGINT or SIGTERM, then return. `SystemExit` with one line when the database does not fit."""
-    logs.configure(settings)
+    logging.configure(settings)
     _check_database(settings)
     _allow_files(settings.max_connections + OTHER_FILES)
     app = create_app(settings)

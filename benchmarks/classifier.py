@@ -15,14 +15,14 @@ from benchmarks.outcome import Missing, Outcome, at_least, ratios
 from core.nn.activations import Relu
 from core.nn.layers.composite import Sequential
 from core.nn.layers.dense import Dense
-from core.nn.learner import Learner
-from core.nn.losses.classes import CrossEntropy
+from core.nn.losses.categorical import CrossEntropy
 from core.nn.network import Network
-from core.nn.optimizers.moments import Adam
+from core.nn.optimizers.adam import Adam
 from core.nn.predictor import Predictor
 from core.nn.schedules import ConstantRate
-from core.nn.state import start
-from core.nn.training import Training
+from core.nn.step.state import start
+from core.nn.training.learner import Learner
+from core.nn.training.options import Training
 
 EPOCHS, BATCH, RATE, UNITS, HELD_OUT = 30, 32, 0.001, 64, 360
 ROUNDS = 7

@@ -18,12 +18,12 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.apart import apart
+from benchmarks.counting import estimate
 from benchmarks.nets import Net
 from benchmarks.outcome import Outcome, information
 from benchmarks.panels import Axis, Point, panel, picture
 from benchmarks.rounds import alternate
 from benchmarks.steps import THREADS, ours, planned, theirs
-from core.nn.counting import estimate
 
 PICTURE = Path(__file__).parents[1] / "docs" / "cost.svg"
 ROUNDS, SECONDS = 21, 0.05

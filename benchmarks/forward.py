@@ -17,7 +17,7 @@ from benchmarks.outcome import Missing, Outcome, at_least, ratios
 from benchmarks.rounds import Contestant, alternate
 from benchmarks.steps import ROUNDS, SECONDS, THREADS, planned
 from core.nn.predictor import Predictor
-from core.nn.state import start
+from core.nn.step.state import start
 
 MUST = {LINE: 10.0, LITTLE: 10.0, LENET: 3.0}
 

@@ -22,7 +22,7 @@ from sqlalchemy import select
 
 from benchmarks.outcome import Outcome, at_most, percentile
 from benchmarks.service import ROOT, Client, Service, postgres, redis_database, service
-from core.store.sessions import Sessions
+from core.store.database import Sessions
 from core.store.tables import Job
 
 LISTENERS = 1000

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 
 from core.data.prepare import Prepared, prepare, signature
-from core.jobs.check import Resolved, resolve
+from core.jobs.resolve import Resolved, resolve
 from core.jobs.spec import JobSpec
 
 STRAIGHT_LINE: dict[str, Any] = {

@@ -19,8 +19,8 @@ from benchmarks.outcome import Missing, Outcome, at_most
 from benchmarks.rounds import Contestant
 from benchmarks.steps import MUST, THREADS, planned, theirs
 from benchmarks.tasks.learning import Rows
-from core.nn.learner import Learner
-from core.nn.state import start
+from core.nn.step.state import start
+from core.nn.training.learner import Learner
 
 STEPS = 3
 ROUNDS = 3
@@ -33,7 +33,7 @@ def measure() -> Iterator[Outcome]:
     if find_spec("torch") is None:
         raise Missing("torch", "No module named 'torch'")
     for net in MUST:
-        own, other = _apart(ours, "core.nn.learner", net), _apart(partial(theirs, way="fused"), "torch", net)
+        own, other = _apart(ours, "core.nn.training.learner", net), _apart(partial(theirs, way="fused"), "torch", net)
         what = f"peak memory of a training against PyTorch: {net.name}"
         yield at_most(what, (own + ROOM) / (other + ROOM), 1, "×", f"{own:.1f} MB, PyTorch {other:.1f} MB")
 

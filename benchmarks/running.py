@@ -15,8 +15,8 @@ from benchmarks.nets import LINE, LITTLE, SAME_STEPS, Net, made_ready
 from benchmarks.outcome import Missing, Outcome, at_least, information, ratios
 from benchmarks.service import Service, postgres, service, until
 from core.jobs.spec import JobSpec
-from core.nn.learner import Learner
-from core.nn.state import start
+from core.nn.step.state import start
+from core.nn.training.learner import Learner
 from core.store import jobs
 from core.store.tables import Job
 

@@ -22,7 +22,7 @@ import redis
 from sqlalchemy import make_url
 
 from benchmarks.outcome import Missing
-from core.store.sessions import Sessions, open_sessions
+from core.store.database import Sessions, open_sessions
 
 ROOT = Path(__file__).parent.parent
 POSTGRES = os.environ.get("CHAINRULE_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")

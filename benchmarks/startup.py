@@ -15,12 +15,12 @@ from types import SimpleNamespace
 import numpy as np
 from core.nn.layers.composite import Sequential
 from core.nn.layers.dense import Dense
-from core.nn.learner import Learner
-from core.nn.losses.numbers import MeanSquaredError
+from core.nn.training.learner import Learner
+from core.nn.losses.regression import MeanSquaredError
 from core.nn.network import Network
-from core.nn.optimizers.descent import GradientDescent
-from core.nn.state import start
-from core.nn.training import Training
+from core.nn.optimizers.sgd import GradientDescent
+from core.nn.step.state import start
+from core.nn.training.options import Training
 x = np.arange(1, 6, dtype=np.float32)[:, None]
 nothing = dict.fromkeys(["x_validation", "y_validation", "sample_weight", "sample_weight_validation", "lengths"])
 data = SimpleNamespace(x=x, y=2 * x, **nothing)

@@ -30,10 +30,10 @@ from benchmarks.nets import (
 from benchmarks.outcome import Missing, Outcome, at_least, information, ratios
 from benchmarks.rounds import Contestant, alternate
 from core.data.prepare import Prepared
-from core.jobs.check import Resolved
+from core.jobs.resolve import Resolved
 from core.jobs.spec import JobSpec
-from core.nn.learner import Learner
-from core.nn.state import start
+from core.nn.step.state import start
+from core.nn.training.learner import Learner
 
 MUST = {
     LINE: 4.0,

@@ -16,7 +16,7 @@ from benchmarks.outcome import Outcome, at_most, percentile
 from benchmarks.service import Service, postgres, service
 from core.jobs.states import Status
 from core.store import jobs
-from core.store.sessions import Sessions
+from core.store.database import Sessions
 from core.store.tables import Event
 
 JOBS, ROWS = 10_000, 100

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from chainrule.claim import claimed
-from core.blobs import Blobs, DamagedBlob, NoSuchBlob
+from chainrule.instance_lock import claimed
+from core.blobs.folder import Blobs, DamagedBlob, NoSuchBlob
+from core.blobs.storage import open_blobs
 from core.settings import Settings
-from core.storage import open_blobs
 from core.store.backup import snapshot
 
 DATABASE = "chainrule.db"

@@ -26,7 +26,7 @@ app = typer.Typer(
 @app.command()
 def up() -> None:
     """Start everything on this machine: database, API and worker. One Ctrl-C ends it, a second one at once."""
-    from chainrule.claim import CannotStart
+    from chainrule.instance_lock import CannotStart
     from chainrule.up import run
 
     with _plainly(CannotStart):
@@ -52,16 +52,16 @@ def worker(
     """Train the jobs that wait, one in each of CHAINRULE_WORKERS processes."""
     settings = _settings()
     if check:
-        from worker.pulse import alive, pulse_folder
+        from worker.liveness import alive, pulse_folder
 
         raise typer.Exit(0 if alive(pulse_folder(settings.data_dir)) else 1)
     from sqlalchemy.exc import OperationalError
 
-    from core import logs
+    from core import logging
     from core.store.errors import StoreError
     from worker.app import serve
 
-    logs.configure(settings)
+    logging.configure(settings)
     with _plainly(StoreError, OperationalError, OSError):
         code = serve(settings)
     raise typer.Exit(code)
@@ -89,7 +89,7 @@ def doctor() -> None:
     from sqlalchemy.exc import OperationalError
 
     from chainrule.doctor import examine
-    from core.blobs import BlobsAway
+    from core.blobs.folder import BlobsAway
     from core.store.errors import StoreError
 
     with _plainly(StoreError, OperationalError, BlobsAway, OSError):
@@ -106,10 +106,10 @@ def tidy() -> None:
     settings = _settings()
     from sqlalchemy.exc import OperationalError
 
-    from core.blobs import BlobsAway
-    from core.storage import open_blobs
+    from core.blobs.folder import BlobsAway
+    from core.blobs.storage import open_blobs
     from core.store import garbage
-    from core.store.sessions import open_sessions
+    from core.store.database import open_sessions
 
     sessions = open_sessions(settings.database)
     with _plainly(OperationalError, BlobsAway, OSError):
@@ -125,7 +125,7 @@ def backup(folder: Annotated[Path, typer.Argument(help="Where to write it: new o
     from sqlite3 import Error
 
     from chainrule.backup import CannotBackUp, back_up
-    from core.blobs import BlobsAway
+    from core.blobs.folder import BlobsAway
 
     with _plainly(CannotBackUp, Error, BlobsAway, OSError):
         lacking = back_up(settings, folder)
@@ -140,8 +140,8 @@ def restore(folder: Annotated[Path, typer.Argument(help="What `chainrule backup`
     settings = _settings()
     from chainrule.backup import CannotBackUp
     from chainrule.backup import restore as restored
-    from chainrule.claim import CannotStart
-    from core.blobs import BlobsAway
+    from chainrule.instance_lock import CannotStart
+    from core.blobs.folder import BlobsAway
 
     with _plainly(CannotBackUp, CannotStart, BlobsAway, OSError):
         restored(settings, folder)

@@ -7,13 +7,13 @@ from pathlib import Path
 from sqlalchemy import make_url
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from core.blobs import Blobs, DamagedBlob, NoSuchBlob
+from core.blobs.folder import Blobs, DamagedBlob, NoSuchBlob
+from core.blobs.storage import open_blobs
 from core.models.checkpoint import DamagedCheckpoint, decode
 from core.settings import Settings
-from core.storage import open_blobs
+from core.store.database import Sessions, open_sessions
 from core.store.doctor import Finding, Named, contradictions, count_jobs, damage, named, still_named
 from core.store.migrate import revision_state
-from core.store.sessions import Sessions, open_sessions
 
 REMEDIES = {
     "checkpoint": "put the file back from a backup; else its job goes on from the checkpoint before, or anew",

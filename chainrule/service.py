@@ -9,7 +9,7 @@ from time import monotonic, sleep
 import httpx
 from rich.console import Console
 
-from chainrule.child import started
+from chainrule.child_process import started
 from core.settings import Settings
 
 PATIENCE = 60.0

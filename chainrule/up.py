@@ -13,11 +13,11 @@ from urllib.request import urlopen
 
 from rich.console import Console
 
-from chainrule.child import Child, run_once
-from chainrule.claim import CannotStart, claimed, free_port
+from chainrule.child_process import Child, run_once
+from chainrule.instance_lock import CannotStart, claimed, free_port
 from chainrule.terminal import keys
 from core.settings import Settings
-from worker.pulse import alive, pulse_folder
+from worker.liveness import alive, pulse_folder
 
 READY = 60.0
 """Seconds that API and worker may take to be ready."""

@@ -4,8 +4,8 @@ from alembic import context
 from sqlalchemy import Connection
 
 from core.settings import read_settings
+from core.store.database import open_sessions
 from core.store.migrate import configure
-from core.store.sessions import open_sessions
 
 
 def _migrate(connection: Connection) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from core.store import checkpoints, datasets, jobs, leases
 from core.store.events import MetricRow
-from core.store.holds import Guarded, Hold, hold_of
+from core.store.guards import Guarded, Hold, hold_of
 from core.store.tables import Checkpoint, Dataset, Job
 
 LEASE = 30.0

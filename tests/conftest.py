@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, settings
 from sqlalchemy import event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
+from core.store.database import Sessions, open_sessions
 from core.store.migrate import upgrade
-from core.store.sessions import Sessions, open_sessions
 from core.store.tables import Base
-from tests.backends import POSTGRES, postgres_database
+from harness.backends import POSTGRES, postgres_database
 
 DATABASES = ("sqlite", "postgres")
 ROWS = [text(f"DELETE FROM {table.name}") for table in reversed(Base.metadata.sorted_tables)]

@@ -16,9 +16,9 @@ from sqlalchemy import MetaData, Table, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from core.data.schema import Column, Schema
+from core.store.database import Sessions, open_sessions
 from core.store.errors import WrongRevision
 from core.store.migrate import WANTED, config, drift, require_head, revision_state, upgrade
-from core.store.sessions import Sessions, open_sessions
 from core.store.tables import Base
 from tests.builders import a_dataset
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from core.settings import Settings
-from tests.processes import ROOT, answers, free_port
+from harness.processes import ROOT, answers, free_port
 
 README = (ROOT / "README.md").read_text()
 HOME = "127.0.0.1:8000"

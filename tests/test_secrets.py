@@ -9,9 +9,9 @@ import httpx
 import pytest
 from sqlalchemy import make_url
 
+from harness.backends import REDIS, postgres_database, redis_database
+from harness.processes import ROOT, free_port, processes
 from tests.api.conftest import LINE
-from tests.backends import REDIS, postgres_database, redis_database
-from tests.processes import ROOT, free_port, processes
 
 WORD = "Tr0ub4dor-s3cret"
 ASKED = ("/health/ready", "/metrics", "/openapi.json", "/v1/jobs", "/v1/jobs/latest", "/v1/jobs/latest/metrics")

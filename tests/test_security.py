@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.processes import ROOT
+from harness.processes import ROOT
 
 NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "SECURITY.md").read_text())
 

@@ -13,15 +13,15 @@ import httpx
 import pytest
 
 from core.data.prepare import prepare, signature
-from core.jobs.check import resolve
-from core.jobs.rows import Cadence
+from core.jobs.cadence import Cadence
+from core.jobs.resolve import resolve
 from core.jobs.spec import JobSpec
-from core.nn.learner import Learner
-from core.nn.state import start
+from core.nn.step.state import start
+from core.nn.training.learner import Learner
 from core.store import checkpoints, events, jobs
-from core.store.sessions import open_sessions
-from tests.backends import postgres_database, redis_database
-from tests.processes import Processes, processes
+from core.store.database import open_sessions
+from harness.backends import postgres_database, redis_database
+from harness.processes import Processes, processes
 
 BODY: dict[str, Any] = {
     "name": "y = 2x",

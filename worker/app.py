@@ -15,17 +15,17 @@ from celery import Celery, signals
 from celery.exceptions import SecurityWarning
 from celery.worker import state
 
-from core.bell import TASK, celery_app
+from core.queue.notifier import TASK, celery_app
 from core.settings import Settings
+from core.store.database import open_sessions
 from core.store.migrate import require_head
-from core.store.sessions import open_sessions
-from worker.desk import Desk
+from worker.acks import Rung
+from worker.claim_loop import work
+from worker.context import Desk
+from worker.liveness import Pulse, pulse_folder
 from worker.pool import TrainingPool
-from worker.pulse import Pulse, pulse_folder
-from worker.rung import Rung
-from worker.stop import Stop
-from worker.sweep import Sweep
-from worker.work import work
+from worker.shutdown import Stop
+from worker.supervisor import Sweep
 
 LOST_WAIT = 0.2
 """Seconds after a child's death until its slot and its bell are free again (Celery waits 10)."""

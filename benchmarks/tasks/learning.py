@@ -9,13 +9,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from core.nn.layers.composite import Sequential
-from core.nn.learner import Learner
 from core.nn.losses import Loss
 from core.nn.network import Network
 from core.nn.optimizers.wrappers import Optimizer
 from core.nn.predictor import Predictor
-from core.nn.state import State, start
-from core.nn.training import Training
+from core.nn.step.state import State, start
+from core.nn.training.learner import Learner
+from core.nn.training.options import Training
 
 
 class Recipe(BaseModel):

@@ -26,8 +26,8 @@ from benchmarks.tasks.speech import (
     noisy,
     sound,
 )
-from core.nn.losses.sequences import Ctc
-from core.nn.metrics.kind import nothing
+from core.nn.losses.ctc import Ctc
+from core.nn.metrics.base import nothing
 from core.nn.metrics.sequences import EditDistance
 
 FEWEST, MOST = 2, 5

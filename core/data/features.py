@@ -12,11 +12,11 @@ from typing import Any, Literal, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.arrays import NotNumbers, numbers
 from core.data.cells import FLOAT32_MAX
+from core.data.encoders.encoder import MISSING_CODE, RULES, OneHot, Rule, Standardize, WrongValue
 from core.data.errors import InvalidInstance
+from core.data.nested_lists import NotNumbers, numbers
 from core.data.padding import filled, sequences
-from core.data.rules import MISSING_CODE, RULES, OneHot, Rule, Standardize, WrongValue
 
 BLOCK_ROWS = 8192
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.data.cells import number
-from core.data.csv import Csv
 from core.data.errors import InvalidFile
-from core.data.npy import KINDS, blocks, read_header
+from core.data.readers.csv import Csv
+from core.data.readers.npy import KINDS, blocks, read_header
 from core.data.schema import Limits
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from annotated_types import Ge, Le
 from numpy.typing import NDArray
 
-from core.data.arrays import NotNumbers, numbers
+from core.data.nested_lists import NotNumbers, numbers
 
 MOST = 10_000_000
 """Numbers that an array may have once it is filled up: a long row among many short ones makes it large."""

@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.builtin import Builtin
-from core.data.dataset import choose, counts_of, target_of
+from core.data.encoders.encoder import fit, width
 from core.data.errors import InvalidData
 from core.data.features import ArrayFeatures, Features, SequenceFeatures, TableFeatures
-from core.data.formats import load
-from core.data.rules import fit, width
+from core.data.readers.formats import load
 from core.data.schema import Column, Schema
-from core.data.sources import DatasetReference, Inline
+from core.data.sources.builtin import Builtin
+from core.data.sources.dataset import choose, counts_of, target_of
+from core.data.sources.source import DatasetReference, Inline
 from core.data.split import held_out, split
 from core.data.targets import Classes, Embeddings, Labels, Target, Told
 

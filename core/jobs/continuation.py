@@ -8,12 +8,12 @@ from typing import Annotated, Any
 from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel, ConfigDict
 
-from core.jobs.check import InvalidSpec
+from core.jobs.resolve import InvalidSpec
 from core.jobs.spec import JobSpec
 from core.jobs.states import StopReason
 from core.nn.schedules import Schedule
-from core.nn.stopping import Convergence, EarlyStopping, TargetMetric, better
-from core.nn.training import Training
+from core.nn.training.options import Training
+from core.nn.training.stopping import Convergence, EarlyStopping, TargetMetric, better
 
 MOST_EPOCHS = 10_000_000
 PROBES = 1_000

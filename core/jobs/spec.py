@@ -9,12 +9,12 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le, Len, MaxLen
 from pydantic import BaseModel, ConfigDict
 
-from core.data.sources import Data
+from core.data.sources.source import Data
 from core.nn.layers.composite import Sequential
 from core.nn.losses import Loss
-from core.nn.optimizers.moments import Adam
+from core.nn.optimizers.adam import Adam
 from core.nn.optimizers.wrappers import Optimizer
-from core.nn.training import Training
+from core.nn.training.options import Training
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from core.nn.arrays import Array
-from core.nn.state import State
+from core.nn.step.state import State
 
 Which: TypeAlias = Literal["best", "last"]
 """The weights of the best epoch, or the newest."""

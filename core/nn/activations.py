@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 import numpy as np
 from annotated_types import Ge, Gt, Le
 
-from core.nn.arena import Run
 from core.nn.arrays import Array, Backward, Shape, size
-from core.nn.kinds import Tagged
-from core.nn.normal import normal
+from core.nn.kernels.error_function import normal
+from core.nn.step.context import Run
+from core.nn.tagged_union import Tagged
 
 BLOCK = 32_768
 """How many numbers are computed with at a time where many passes are made over them, so that they stay in the cache."""

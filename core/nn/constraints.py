@@ -10,9 +10,9 @@ from typing import Annotated, Literal, TypeAlias
 import numpy as np
 from annotated_types import Ge, Gt, MinLen
 
-from core.nn.arena import Arena
 from core.nn.arrays import Array, Shape
-from core.nn.kinds import Tagged
+from core.nn.step.context import Arena
+from core.nn.tagged_union import Tagged
 
 Number: TypeAlias = Annotated[int, Ge(0)]
 Axis: TypeAlias = Number | Annotated[tuple[Number, ...], MinLen(1)]

@@ -10,7 +10,7 @@ import numpy as np
 from annotated_types import Ge
 
 from core.nn.arrays import Shape, size
-from core.nn.kinds import Tagged
+from core.nn.tagged_union import Tagged
 
 Drawn: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 

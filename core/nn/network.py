@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from core.nn.arena import Arena, Run
 from core.nn.arrays import Array, Backward, Shape, size
 from core.nn.constraints import Constraint
 from core.nn.layers.composite import Sequential
 from core.nn.plan import Plan, Views, Weight, held
 from core.nn.regularizers import Regularizer
+from core.nn.step.context import Arena, Run
 
 ROOM = 1 << 22
 """Numbers that a pass which only predicts may hold, if a row leaves it the choice. 1,024 rows at once of a small image

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from core.nn.arena import Run, inference
 from core.nn.arrays import Array, Mask
+from core.nn.execution.replay import Recording
 from core.nn.network import Network
 from core.nn.plan import Views
-from core.nn.recording import Recording
+from core.nn.step.context import Run, inference
 
 SMALL = 1 << 16
 """Numbers of a row's pass up to which it is recorded: of a larger one the calls are most of the time as it is."""

@@ -9,9 +9,9 @@ from typing import Annotated, Literal, TypeAlias
 import numpy as np
 from annotated_types import Ge
 
-from core.nn.arena import Arena
 from core.nn.arrays import Array
-from core.nn.kinds import Tagged
+from core.nn.step.context import Arena
+from core.nn.tagged_union import Tagged
 
 Strength: TypeAlias = Annotated[float, Ge(0)]
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from core.nn.kinds import Tagged
+from core.nn.tagged_union import Tagged
 
 Rate: TypeAlias = Annotated[float, Gt(0)]
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from core.ids import new_id
 from core.store.clock import now
 from core.store.errors import Fenced, NoSuchCheckpoint
-from core.store.holds import Hold, held
+from core.store.guards import Hold, held
 from core.store.tables import Checkpoint, Job
 
 KEPT = 2

@@ -11,7 +11,7 @@ from core.ids import new_id
 from core.jobs.states import TERMINAL
 from core.store.clock import now
 from core.store.errors import DatasetInUse, NoSuchDataset
-from core.store.pages import page_of
+from core.store.pagination import page_of
 from core.store.tables import Dataset, Job
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Select, and_, exists, func, not_, or_, select, text
 from sqlalchemy.orm import Session, aliased
 
 from core.jobs.states import ACTIVE, TERMINAL, Status
-from core.store.sessions import Sessions
+from core.store.database import Sessions
 from core.store.tables import Checkpoint, Dataset, Event, Job, Spec, Transition
 
 RESTORE = "restore a backup, or keep the rest and delete the job"

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, func, insert, select
 from sqlalchemy.orm import Session
 
-from core.jobs.rows import Row
+from core.jobs.cadence import Row
 from core.jobs.states import Status
-from core.store.holds import Guarded
-from core.store.sessions import word
+from core.store.database import word
+from core.store.guards import Guarded
 from core.store.tables import Event, Job
 
 

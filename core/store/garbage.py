@@ -4,8 +4,8 @@ from itertools import islice
 
 from sqlalchemy import select
 
-from core.blobs import Blobs
-from core.store.sessions import Sessions
+from core.blobs.folder import Blobs
+from core.store.database import Sessions
 from core.store.tables import Checkpoint, Dataset
 
 PORTION = 500

@@ -14,13 +14,13 @@ from sqlalchemy.orm import Session
 
 from core.ids import new_id
 from core.jobs.states import TERMINAL, Keep, Request, Status, StopReason
-from core.store.changes import change, locked, tell
 from core.store.clock import now
 from core.store.datasets import hold_still
 from core.store.errors import NoSuchJob, WrongState
-from core.store.origins import Origin, adopt
-from core.store.pages import page_of
+from core.store.pagination import page_of
 from core.store.tables import Checkpoint, Event, Job, Label, Spec, Transition
+from core.store.transitions import change, locked, tell
+from core.store.warm_starts import Origin, adopt
 
 Ways = Mapping[Status, Status]
 CANCEL: Ways = MappingProxyType(

@@ -12,11 +12,11 @@ from sqlalchemy import and_, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from core.jobs.states import ACTIVE, TERMINAL, Request, Status, StopReason, sources
-from core.store.changes import change, locked, tell
 from core.store.clock import ahead, microseconds, now, past
 from core.store.errors import Fenced, NoSuchJob, WrongState
-from core.store.holds import Guarded, Hold, held
+from core.store.guards import Guarded, Hold, held
 from core.store.tables import Job, Transition
+from core.store.transitions import change, locked, tell
 
 DEATHS = 3
 """Workers that one job may lose without progress; then it has failed."""

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, column, inspect, select, table, text
 
+from core.store.database import LOOKING, open_sessions
 from core.store.errors import WrongRevision
-from core.store.sessions import LOOKING, open_sessions
 from core.store.tables import Base
 
 WANTED = "0004"

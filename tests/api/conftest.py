@@ -11,15 +11,15 @@ from fastapi.testclient import TestClient
 from threadpoolctl import ThreadpoolController
 
 from api.app import create_app
-from api.services import Services
-from core import logs
+from api.dependencies import Services
+from core import logging
 from core.settings import Settings
 from core.store import leases
 from core.store.migrate import upgrade
-from tests.backends import postgres_database
-from worker.desk import Desk
-from worker.run import run
-from worker.stop import Stop
+from harness.backends import postgres_database
+from worker.context import Desk
+from worker.run.run import run
+from worker.shutdown import Stop
 
 LINE: dict[str, Any] = {
     "data": {"type": "inline", "x": [[1], [2], [3], [4], [5]], "y": [[2], [4], [6], [8], [10]]},
@@ -68,7 +68,7 @@ class Api:
 
 @pytest.fixture(scope="session", autouse=True)
 def _logging() -> None:
-    logs.configure(Settings(log_level="warning"))
+    logging.configure(Settings(log_level="warning"))
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])

@@ -9,11 +9,11 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from api.problems import FACTS
+from api.http.problems import FACTS
 from core.settings import Settings
 from core.store.tables import IdempotencyKey
+from harness.processes import ROOT
 from tests.api.conftest import LINE, Api, quiet, running
-from tests.processes import ROOT
 
 TABLE = "x,y\n" + "".join(f"{n},{2 * n}\n" for n in range(10))
 MANY = 3

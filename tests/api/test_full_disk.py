@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from api.problems import Problem
+from api.http.problems import Problem
+from harness.disks import fill, free, small_disk
+from harness.processes import Processes, processes
 from tests.api.conftest import LINE
-from tests.disks import fill, free, small_disk
-from tests.processes import Processes, processes
 
 TABLE = b"x,y\n" + b"1.5,2.5\n" * 400_000
 CSV = {"Content-Type": "text/csv"}

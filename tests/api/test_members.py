@@ -6,21 +6,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.data.sources import Data
+from core.data.sources.source import Data
 from core.nn.activations import Activation
 from core.nn.constraints import Constraint
 from core.nn.initializers import Initializer
-from core.nn.kinds import members
 from core.nn.layers.composite import Layer
 from core.nn.losses import Loss
 from core.nn.metrics import Metric
 from core.nn.optimizers.wrappers import Optimizer
 from core.nn.regularizers import Regularizer
 from core.nn.schedules import Schedule
+from core.nn.tagged_union import members
 from tests.api.conftest import Api
 from tests.core.nn import cases
-from tests.core.nn.test_gradients import some_targets
-from tests.core.nn.test_kinds import adapter_of
+from tests.core.nn.insight.test_gradient_check import some_targets
+from tests.core.nn.test_tagged_union import adapter_of
 
 ROWS = 4
 Body = dict[str, Any]

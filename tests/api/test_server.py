@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 from sqlalchemy import text
 
-from core.store.sessions import open_sessions
+from core.store.database import open_sessions
+from harness.processes import processes
 from tests.api.conftest import LINE
-from tests.processes import processes
 
 
 def test_a_sigterm_ends_streams_and_the_process_with_zero(tmp_path: Path) -> None:

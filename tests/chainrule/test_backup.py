@@ -13,18 +13,18 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from chainrule.backup import CannotBackUp, back_up, restore
-from chainrule.claim import claimed
 from chainrule.cli import app
 from chainrule.doctor import examine
-from core.blobs import YOUNG, Blobs
+from chainrule.instance_lock import claimed
+from core.blobs.folder import YOUNG, Blobs
 from core.settings import Settings
 from core.store import garbage
 from core.store.backup import snapshot
+from core.store.database import open_sessions
 from core.store.doctor import named
-from core.store.sessions import open_sessions
+from harness.disks import small_disk
+from harness.processes import service
 from tests.api.conftest import Api, quiet, running
-from tests.disks import small_disk
-from tests.processes import service
 
 CSV = {"Content-Type": "text/csv"}
 SPEC: dict[str, Any] = {

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from chainrule.cli import app
-from tests.processes import ROOT
+from harness.processes import ROOT
 
 COMMANDS = ["up", "api", "worker", "migrate", "doctor", "backup", "restore", "demo"]
 ARGUMENTS = {"backup": ["folder"], "restore": ["folder"]}

@@ -1,5 +1,5 @@
 from chainrule.digits import LABEL, Digit, as_csv, drawn, load
-from tests.backends import missing
+from harness.backends import missing
 
 
 def a_digit(label: str = "3") -> Digit:

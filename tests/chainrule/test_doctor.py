@@ -12,8 +12,8 @@ from typer.testing import CliRunner, Result
 from chainrule.cli import app
 from core.settings import Settings
 from core.store.tables import Checkpoint
+from harness.backends import postgres_database
 from tests.api.conftest import Api, quiet, running
-from tests.backends import postgres_database
 
 PAGE = 4096
 TABLE = b"x,y\n1,2\n2,4\n"

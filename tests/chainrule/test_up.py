@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from core.settings import Settings
-from tests.backends import missing
-from tests.processes import PATIENCE, ROOT, Processes, answers, free_port
+from harness.backends import missing
+from harness.processes import PATIENCE, ROOT, Processes, answers, free_port
 
 
 @pytest.fixture

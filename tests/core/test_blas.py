@@ -46,7 +46,7 @@ def test_what_an_operator_said_stays(tmp_path: Path) -> None:
     assert said(tmp_path, ZEN_4, **operator) == operator
 
 
-@pytest.mark.parametrize("module", ["api.app", "worker.app", "core.nn.learner", "benchmarks.steps"])
+@pytest.mark.parametrize("module", ["api.app", "worker.app", "core.nn.training.learner", "benchmarks.steps"])
 def test_it_is_said_before_numpy_is_imported(module: str) -> None:
     program = f"""
 import os, sys

@@ -5,18 +5,18 @@ from pathlib import Path
 from typing import Any
 
 from core.data.prepare import signature
-from core.jobs.check import Limits, check
 from core.jobs.continuation import Continuation, Done, whole
+from core.jobs.resolve import Limits, check
 from core.jobs.spec import JobSpec
 from core.settings import Settings
 from core.store import checkpoints, events, jobs
+from core.store.database import Sessions, open_sessions
 from core.store.events import MetricRow
 from core.store.migrate import upgrade
-from core.store.origins import continuing, held_still
-from core.store.sessions import Sessions, open_sessions
 from core.store.tables import Job
-from worker.desk import Desk
-from worker.stop import Stop
+from core.store.warm_starts import continuing, held_still
+from worker.context import Desk
+from worker.shutdown import Stop
 
 DOUBLING: dict[str, Any] = {
     "data": {"type": "inline", "x": [[1], [2], [3], [4], [5]], "y": [[2], [4], [6], [8], [10]]},

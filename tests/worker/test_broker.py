@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.backends import missing
-from tests.chaos.proxy import Proxy, State
-from tests.chaos.servers import NoServer, Redis
-from tests.processes import Processes, processes
+from harness.backends import missing
+from harness.chaos.proxy import Proxy, State
+from harness.chaos.servers import NoServer, Redis
+from harness.processes import Processes, processes
 from tests.worker.jobs import LONG, SPIRALS, a_spec
 
 

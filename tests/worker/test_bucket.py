@@ -12,11 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
-from core.bucket import YOUNG
-from tests.backends import redis_database
-from tests.buckets import URL, bucket_server
-from tests.chaos.proxy import Proxy, State
-from tests.processes import Processes, processes
+from core.blobs.bucket import YOUNG
+from harness.backends import redis_database
+from harness.buckets import URL, bucket_server
+from harness.chaos.proxy import Proxy, State
+from harness.processes import Processes, processes
 from tests.worker.jobs import LONG, SPIRALS, a_spec
 
 CSV = "a,b,c\n" + "".join(f"{i},{i % 7},{2 * i + i % 7}\n" for i in range(200))

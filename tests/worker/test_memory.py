@@ -7,8 +7,8 @@ import pytest
 from core.jobs.states import Status
 from tests.worker.jobs import a_desk, a_spec, post, row, story
 from worker import memory as told
+from worker.claim_loop import work
 from worker.memory import memory
-from worker.work import work
 
 GIB = 2**30
 NO_LIMIT = "9223372036854771712\n"

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from core.bell import Bell
 from core.jobs.states import Keep, Status
+from core.queue.notifier import Bell
 from core.store import jobs
+from core.store.database import Sessions, open_sessions
 from core.store.events import MetricRow
-from core.store.sessions import Sessions, open_sessions
 from core.store.tables import Job
-from tests.backends import postgres_database, redis_database
-from tests.processes import Processes, forked_by, free_port, processes
+from harness.backends import postgres_database, redis_database
+from harness.processes import Processes, forked_by, free_port, processes
 from tests.worker.jobs import IMAGES, LONG, SPIRALS, a_desk, a_spec, more, post, remarks, row, saved_at, story, stream
-from worker.pulse import alive, pulse_folder
-from worker.work import work
+from worker.claim_loop import work
+from worker.liveness import alive, pulse_folder
 
 SECONDS_OF_TRAINING = a_spec(SPIRALS, epochs=500, batch_size=10, shuffle=True)
 IN_HALVES = a_spec(IMAGES, epochs=400, batch_size=32, shuffle=True)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.nn.activations import Activation
-from core.nn.arena import Run
 from core.nn.arrays import Array, Backward, Shape, size
 from core.nn.plan import Plan, Views
+from core.nn.step.context import Run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

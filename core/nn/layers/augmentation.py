@@ -7,11 +7,11 @@ from typing import Annotated, Literal, TypeAlias
 import numpy as np
 from annotated_types import Ge, Le
 
-from core.nn.arena import Run
 from core.nn.arrays import Array, Backward, Shape, size
-from core.nn.layers.resampling import FillMode, Pixels, plan_of_a_picture, resampled
-from core.nn.layers.sliding import Count, checked
+from core.nn.kernels.resampling import FillMode, Pixels, plan_of_a_picture, resampled
+from core.nn.kernels.windows import Count, checked
 from core.nn.plan import Plan, ShapeMismatch, Views
+from core.nn.step.context import Run
 
 Mode: TypeAlias = Literal["horizontal", "vertical", "horizontal_and_vertical"]
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from core.nn.activations import Activation, Sigmoid, Tanh
 from core.nn.arrays import Array, Backward
+from core.nn.kernels.reductions import over_rows
 from core.nn.layers.unrolling import JoinedTape, Tape, flat
 from core.nn.plan import Views
-from core.nn.sums import over_rows
 
 
 class SimpleCell:

@@ -12,13 +12,10 @@ from typing import Annotated, Literal, TypeAlias
 import numpy as np
 from annotated_types import Ge, Le, MinLen
 
-from core.nn.arena import Run
 from core.nn.arrays import Array, Backward, Shape, chained, size
-from core.nn.kinds import Tagged
 from core.nn.layers.activation import ActivationLayer
 from core.nn.layers.attention import MultiHeadAttention
 from core.nn.layers.augmentation import Augmentation
-from core.nn.layers.bordering import Bordering
 from core.nn.layers.convolution import Conv1D, Conv2D
 from core.nn.layers.dense import Dense
 from core.nn.layers.depthwise import Depthwise
@@ -29,11 +26,14 @@ from core.nn.layers.masking import Masking
 from core.nn.layers.merging import MERGES, Merge, added, copied, summed
 from core.nn.layers.normalization import Normalization
 from core.nn.layers.pooling import Pooling
-from core.nn.layers.positions import Positions
+from core.nn.layers.positional import Positions
 from core.nn.layers.recurrent import Recurrent
-from core.nn.layers.shaping import Shaping
+from core.nn.layers.reshaping import Shaping
+from core.nn.layers.resizing import Bordering
 from core.nn.layers.transposed import Transposed
 from core.nn.plan import Plan, ShapeMismatch, Views
+from core.nn.step.context import Run
+from core.nn.tagged_union import Tagged
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,13 +7,13 @@ import numpy as np
 from annotated_types import Ge, Le
 
 from core.nn.activations import Activation, Linear
-from core.nn.arena import Run
 from core.nn.arrays import MOST, Array, Backward, Shape, size
 from core.nn.constraints import Constraint
 from core.nn.initializers import GlorotUniform, Initializer, Zeros
+from core.nn.kernels.reductions import over_rows
 from core.nn.plan import Plan, ShapeMismatch, Views, Weight
 from core.nn.regularizers import Regularizer
-from core.nn.sums import over_rows
+from core.nn.step.context import Run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

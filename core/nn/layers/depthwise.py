@@ -9,14 +9,14 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from core.nn.activations import Activation, Linear
-from core.nn.arena import Run
 from core.nn.arrays import Array, Backward, Shape, size
 from core.nn.constraints import Constraint
 from core.nn.initializers import GlorotUniform, Initializer, Zeros
+from core.nn.kernels.windows import Count, Counts, Slide, checked, each, padded, slide
 from core.nn.layers.dense import Dense
-from core.nn.layers.sliding import Count, Counts, Slide, checked, each, padded, slide
 from core.nn.plan import Plan, Views, Weight
 from core.nn.regularizers import Regularizer
+from core.nn.step.context import Run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

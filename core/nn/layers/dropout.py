@@ -6,9 +6,9 @@ from typing import Annotated, Literal, TypeAlias
 import numpy as np
 from annotated_types import Ge, Lt
 
-from core.nn.arena import Run
 from core.nn.arrays import Array, Backward, Shape, size
 from core.nn.plan import Plan, ShapeMismatch, Views
+from core.nn.step.context import Run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

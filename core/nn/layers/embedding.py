@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from annotated_types import Ge, Le
 
-from core.nn.arena import Run
 from core.nn.arrays import MOST, Array, Backward, Shape, size
 from core.nn.constraints import Constraint
 from core.nn.initializers import Initializer, RandomUniform
 from core.nn.plan import Plan, ShapeMismatch, Views, Weight
 from core.nn.regularizers import Regularizer
+from core.nn.step.context import Run
 
 
 class NoSuchEmbedding(ValueError):

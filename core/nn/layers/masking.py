@@ -5,9 +5,9 @@ from typing import Literal
 
 import numpy as np
 
-from core.nn.arena import Run
 from core.nn.arrays import Array, Backward, Shape, size
 from core.nn.plan import Plan, ShapeMismatch, Views
+from core.nn.step.context import Run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

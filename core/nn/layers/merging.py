@@ -9,8 +9,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from core.nn.activations import sigmoid
-from core.nn.arena import Run
 from core.nn.arrays import Array
+from core.nn.step.context import Run
 
 Merge: TypeAlias = Literal["add", "concatenate", "multiply", "average"]
 Shares: TypeAlias = Callable[[Array], list[Array]]

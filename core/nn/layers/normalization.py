@@ -7,11 +7,11 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 import numpy as np
 from annotated_types import Ge, Gt, Lt
 
-from core.nn.arena import Run
 from core.nn.arrays import Array, Backward, Shape, size
 from core.nn.initializers import Initializer, Ones, Zeros
+from core.nn.kernels.reductions import over_rows, within_rows
 from core.nn.plan import Plan, ShapeMismatch, Statistic, Views, Weight
-from core.nn.sums import over_rows, within_rows
+from core.nn.step.context import Run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

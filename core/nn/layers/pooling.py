@@ -12,10 +12,10 @@ from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 
-from core.nn.arena import Run
 from core.nn.arrays import Array, Backward, Mask, Shape, chained, size
-from core.nn.layers.sliding import Count, Counts, Slide, checked, each, slide
+from core.nn.kernels.windows import Count, Counts, Slide, checked, each, slide
 from core.nn.plan import Plan, Views
+from core.nn.step.context import Run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

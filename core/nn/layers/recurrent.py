@@ -13,7 +13,6 @@ import numpy as np
 from annotated_types import Ge, Le, Lt
 
 from core.nn.activations import Activation, Sigmoid, Tanh
-from core.nn.arena import Run
 from core.nn.arrays import MOST, Array, Backward, Shape, size
 from core.nn.constraints import Constraint
 from core.nn.initializers import Drawn, GlorotUniform, Initializer, Orthogonal, Zeros
@@ -21,6 +20,7 @@ from core.nn.layers.cells import GruCell, LstmCell, ResetFirstCell, SimpleCell
 from core.nn.layers.unrolling import JoinedTape, Tape
 from core.nn.plan import Draws, Plan, ShapeMismatch, Views, Weight
 from core.nn.regularizers import Regularizer
+from core.nn.step.context import Run
 
 Share: TypeAlias = Annotated[float, Ge(0), Lt(1)]
 

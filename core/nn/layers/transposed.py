@@ -11,14 +11,14 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from core.nn.activations import Activation, Linear
-from core.nn.arena import Run
 from core.nn.arrays import Array, Backward, Shape, size
 from core.nn.constraints import Constraint
 from core.nn.initializers import GlorotUniform, Initializer, Zeros
+from core.nn.kernels.windows import Count, Counts, checked, each
 from core.nn.layers.convolution import Conv1D, Conv2D
-from core.nn.layers.sliding import Count, Counts, checked, each
 from core.nn.plan import Plan, Views
 from core.nn.regularizers import Regularizer
+from core.nn.step.context import Run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from core.nn.arena import Run
 from core.nn.arrays import Array, Backward
 from core.nn.plan import Views
+from core.nn.step.context import Run
 
 
 class Layer(Protocol):

@@ -9,11 +9,11 @@ A link gets the mask on the steps of sequences too, which matters to those that 
 
 from typing import Annotated, TypeAlias
 
-from core.nn.kinds import Tagged
-from core.nn.losses.bits import OfBits
-from core.nn.losses.classes import OfAnyClass
-from core.nn.losses.numbers import OfNumber
-from core.nn.losses.pairs import OfAnyPair
-from core.nn.losses.sequences import Ctc
+from core.nn.losses.binary import OfBits
+from core.nn.losses.categorical import OfAnyClass
+from core.nn.losses.contrastive import OfAnyPair
+from core.nn.losses.ctc import Ctc
+from core.nn.losses.regression import OfNumber
+from core.nn.tagged_union import Tagged
 
 Loss: TypeAlias = Annotated[OfNumber | OfBits | OfAnyClass | Ctc | OfAnyPair, Tagged()]

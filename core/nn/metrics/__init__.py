@@ -7,13 +7,13 @@ One that ranks the rows keeps the scores of all instead.
 
 from typing import Annotated, TypeAlias
 
-from core.nn.kinds import Tagged
-from core.nn.losses.kind import Predicts
-from core.nn.metrics.chances import OfChances
-from core.nn.metrics.labels import Accuracy, OfLabels
-from core.nn.metrics.numbers import MeanAbsoluteError, OfNumbers
-from core.nn.metrics.ranks import OfRanks
+from core.nn.losses.base import Predicts
+from core.nn.metrics.classification import Accuracy, OfLabels
+from core.nn.metrics.probabilistic import OfChances
+from core.nn.metrics.ranking import OfRanks
+from core.nn.metrics.regression import MeanAbsoluteError, OfNumbers
 from core.nn.metrics.sequences import EditDistance
+from core.nn.tagged_union import Tagged
 
 Metric: TypeAlias = Annotated[OfLabels | OfChances | OfRanks | OfNumbers | EditDistance, Tagged()]
 

@@ -5,8 +5,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from core.nn.losses.kind import Predicts
-from core.nn.metrics.kind import Sums
+from core.nn.losses.base import Predicts
+from core.nn.metrics.base import Sums
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike
 
-from core.nn.arena import Run
 from core.nn.arrays import Array, Shape, size
+from core.nn.step.context import Run
 
 Slots: TypeAlias = Mapping[str, Array]
 """What an optimizer remembers from step to step: vectors by name, of the weights' length unless it says otherwise."""

@@ -15,16 +15,16 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
-from core.nn.arena import Run
 from core.nn.arrays import Array
-from core.nn.kinds import Tagged
-from core.nn.optimizers.descent import Descent
-from core.nn.optimizers.matrices import Matrices
-from core.nn.optimizers.moments import Moments
-from core.nn.optimizers.newton import Lbfgs
-from core.nn.optimizers.scales import Scales
+from core.nn.optimizers.adam import Moments
+from core.nn.optimizers.adaptive import Scales
+from core.nn.optimizers.lbfgs import Lbfgs
+from core.nn.optimizers.matrix import Matrices
+from core.nn.optimizers.sgd import Descent
 from core.nn.optimizers.slots import Slot, Slots, Starts, blocks, decay, each_weight
 from core.nn.schedules import Schedule
+from core.nn.step.context import Run
+from core.nn.tagged_union import Tagged
 
 Place: TypeAlias = tuple[str | int, ...]
 

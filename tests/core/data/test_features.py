@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core.data.encoders.encoder import OneHot, Standardize
 from core.data.errors import InvalidInstance
 from core.data.features import (
     FEATURES,
@@ -16,7 +17,6 @@ from core.data.features import (
     escaped,
     features_from_json,
 )
-from core.data.rules import OneHot, Standardize
 
 TABLE = TableFeatures(
     rules=(

@@ -11,7 +11,7 @@ from core.data.errors import InvalidFile
 from core.data.features import ArrayFeatures
 from core.data.instances import instances_from_csv, instances_from_npy
 from core.data.schema import Limits
-from tests.core.data.files import npy_bytes
+from tests.core.data.readers.files import npy_bytes
 
 
 def test_a_header_makes_records() -> None:

@@ -10,7 +10,7 @@ from core.data.errors import InvalidData, InvalidInstance
 from core.data.features import SequenceFeatures, features_from_json
 from core.data.padding import Padding
 from core.data.prepare import prepare, signature
-from core.data.sources import Inline
+from core.data.sources.source import Inline
 from core.data.targets import Classes, Numbers
 
 WORDS = [[1, 2, 3], [4], [5, 6]]

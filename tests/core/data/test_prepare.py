@@ -8,15 +8,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.data.builtin import Builtin
 from core.data.errors import InvalidData, InvalidFile
 from core.data.features import ArrayFeatures, features_from_json
-from core.data.formats import FORMATS, inspect, rows
 from core.data.prepare import Prepared, Stored, prepare, signature
-from core.data.sources import DatasetReference, Inline
+from core.data.readers.formats import FORMATS, inspect, rows
+from core.data.sources.builtin import Builtin
+from core.data.sources.source import DatasetReference, Inline
 from core.data.split import Validation
 from core.data.targets import Classes, Numbers
-from tests.core.data.files import csv_schema, npy_bytes, npz_bytes
+from tests.core.data.readers.files import csv_schema, npy_bytes, npz_bytes
 
 LESSON = Inline(x=[[1], [2], [3], [4], [5]], y=[[2], [4], [6], [8], [10]])
 HALF = Validation(fraction=0.5)

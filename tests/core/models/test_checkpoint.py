@@ -6,17 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.data.prepare import prepare
-from core.data.sources import Inline
+from core.data.sources.source import Inline
 from core.models.checkpoint import DamagedCheckpoint, decode, encode, weights_sha256
 from core.models.model import Model, describe
 from core.nn.layers.dense import Dense
-from core.nn.learner import Learner
-from core.nn.losses.classes import CrossEntropy
-from core.nn.losses.numbers import MeanSquaredError
+from core.nn.losses.categorical import CrossEntropy
+from core.nn.losses.regression import MeanSquaredError
 from core.nn.network import Network
-from core.nn.optimizers.moments import Adam
-from core.nn.state import start
-from core.nn.training import Training
+from core.nn.optimizers.adam import Adam
+from core.nn.step.state import start
+from core.nn.training.learner import Learner
+from core.nn.training.options import Training
 from tests.core.nn.cases import sequential
 
 WORDS = Inline(x=[[0.0], [0.1], [1.0], [1.1]], y=["low", "low", "high", "high"])

@@ -10,14 +10,13 @@ from core.nn.layers.composite import Sequential
 from core.nn.layers.dense import Dense
 from core.nn.layers.embedding import Embedding
 from core.nn.layers.recurrent import Gru
-from core.nn.losses.numbers import MeanSquaredError
-from core.nn.losses.pairs import Triplet
-from core.nn.losses.sequences import Ctc
+from core.nn.losses.contrastive import Triplet
+from core.nn.losses.ctc import Ctc
+from core.nn.losses.regression import MeanSquaredError
 from core.nn.metrics.sequences import EditDistance
-from core.nn.mixup import Mixup
-from core.nn.optimizers.descent import GradientDescent
-from core.nn.optimizers.matrices import Muon
-from core.nn.optimizers.moments import Adam, Lamb, Nadam
+from core.nn.optimizers.adam import Adam, Lamb, Nadam
+from core.nn.optimizers.matrix import Muon
+from core.nn.optimizers.sgd import GradientDescent
 from core.nn.optimizers.wrappers import (
     ExponentialMovingAverage,
     GradientAccumulation,
@@ -25,11 +24,12 @@ from core.nn.optimizers.wrappers import (
     Optimizer,
     SharpnessAware,
 )
-from core.nn.state import State
-from core.nn.stopping import Convergence, EarlyStopping, ReduceLrOnPlateau
-from core.nn.training import Training
+from core.nn.step.state import State
+from core.nn.training.mixup import Mixup
+from core.nn.training.options import Training
+from core.nn.training.stopping import Convergence, EarlyStopping, ReduceLrOnPlateau
 from tests.core.nn.cases import CONSTRAINTS, LAYERS, METRICS, OPTIMIZERS, SCHEDULES, LayerCase, sequential
-from tests.core.nn.some import STATEFUL, WIDE, ATraining, Rows, classes
+from tests.core.nn.trainings import STATEFUL, WIDE, ATraining, Rows, classes
 
 HALF = 10
 """The steps to either side of the cut, which is in the middle of the third epoch."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.backends import missing
+from harness.backends import missing
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from core.nn.activations import Relu
-from core.nn.arena import Arena
 from core.nn.arrays import Array
 from core.nn.constraints import Constraint, MaxNorm, NonNegative, UnitNorm
 from core.nn.layers.composite import Layer, Sequential
@@ -15,13 +14,14 @@ from core.nn.layers.convolution import Conv2D
 from core.nn.layers.dense import Dense
 from core.nn.layers.recurrent import Lstm
 from core.nn.network import Network
-from core.nn.optimizers.descent import GradientDescent
+from core.nn.optimizers.sgd import GradientDescent
 from core.nn.plan import ShapeMismatch
 from core.nn.schedules import ConstantRate
-from core.nn.training import Training
+from core.nn.step.context import Arena
+from core.nn.training.options import Training
 from tests.core.nn.cases import CONSTRAINTS, L2, LAYERS, OPTIMIZERS, SHORT, LayerCase, sequential
-from tests.core.nn.some import ATraining, classes
-from tests.core.nn.test_training import through_json
+from tests.core.nn.training.test_learner import through_json
+from tests.core.nn.trainings import ATraining, classes
 
 PARTS = (
     Dense(units=6, activation=Relu(), kernel_constraint=SHORT, bias_constraint=NonNegative()),

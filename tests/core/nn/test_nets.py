@@ -7,12 +7,12 @@ from pydantic import TypeAdapter
 from core.nn.arrays import Array
 from core.nn.layers.composite import Sequential
 from core.nn.losses import Loss
-from core.nn.losses.classes import CrossEntropy
-from core.nn.losses.numbers import MeanSquaredError
-from core.nn.optimizers.moments import Adam
+from core.nn.losses.categorical import CrossEntropy
+from core.nn.losses.regression import MeanSquaredError
+from core.nn.optimizers.adam import Adam
 from core.nn.schedules import ConstantRate
-from core.nn.training import Step, Training
-from tests.core.nn.some import ATraining, Rows
+from core.nn.training.options import Step, Training
+from tests.core.nn.trainings import ATraining, Rows
 
 RESNET = """{"layers": [
   {"type": "conv2d", "filters": 8, "kernel_size": 3, "padding": "same", "use_bias": false},

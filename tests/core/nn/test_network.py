@@ -8,10 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.nn.arena import Arena, Run
 from core.nn.arrays import size
 from core.nn.layers.augmentation import RandomCrop, RandomZoom
-from core.nn.layers.bordering import Cropping1D
 from core.nn.layers.composite import Layer, Mixture, Parallel, Repeat, Residual, Sequential, TimeDistributed
 from core.nn.layers.convolution import Conv1D, Conv2D
 from core.nn.layers.dense import Dense
@@ -20,11 +18,13 @@ from core.nn.layers.embedding import Embedding, NoSuchEmbedding
 from core.nn.layers.normalization import BatchNormalization, GroupNormalization, LayerNormalization
 from core.nn.layers.pooling import GlobalAveragePooling1D, GlobalMaxPooling2D, MaxPooling2D
 from core.nn.layers.recurrent import Gru, Lstm, SimpleRnn
-from core.nn.layers.shaping import Flatten, Permute, RepeatVector, Reshape
-from core.nn.losses.numbers import MeanSquaredError
+from core.nn.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
+from core.nn.layers.resizing import Cropping1D
+from core.nn.losses.regression import MeanSquaredError
 from core.nn.network import ROOM, Network
 from core.nn.plan import ShapeMismatch
 from core.nn.predictor import Predictor
+from core.nn.step.context import Arena, Run
 from tests.core.nn.cases import LAYERS, LayerCase, sequential
 
 

@@ -13,37 +13,37 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.data.builtin import Builtin
+from core.data.sources.builtin import Builtin
 from core.nn import activations
 from core.nn.activations import Activation, Gelu, Relu, Sigmoid, Softplus, Tanh
-from core.nn.arena import Arena, Run
 from core.nn.arrays import Array
 from core.nn.layers.activation import ActivationLayer
 from core.nn.layers.composite import Sequential
 from core.nn.layers.dense import Dense
 from core.nn.layers.normalization import BatchNormalization
-from core.nn.losses import Loss, bits, numbers, pairs
-from core.nn.losses import classes as classes_
-from core.nn.losses.bits import BinaryCrossEntropy
-from core.nn.losses.classes import CrossEntropy
-from core.nn.losses.numbers import MeanSquaredError
-from core.nn.metrics import chances, labels, ranks
-from core.nn.metrics import numbers as number_metrics
-from core.nn.metrics.kind import nothing
-from core.nn.optimizers import descent, matrices, moments, newton, scales, wrappers
-from core.nn.optimizers.descent import GradientDescent
-from core.nn.optimizers.moments import Adam
+from core.nn.losses import Loss, binary, contrastive, regression
+from core.nn.losses import categorical as classes_
+from core.nn.losses.binary import BinaryCrossEntropy
+from core.nn.losses.categorical import CrossEntropy
+from core.nn.losses.regression import MeanSquaredError
+from core.nn.metrics import classification, probabilistic, ranking
+from core.nn.metrics import regression as number_metrics
+from core.nn.metrics.base import nothing
+from core.nn.optimizers import adam, adaptive, lbfgs, matrix, sgd, wrappers
+from core.nn.optimizers.adam import Adam
+from core.nn.optimizers.sgd import GradientDescent
 from core.nn.optimizers.slots import first_slots, lengths
 from core.nn.optimizers.wrappers import Optimizer
 from core.nn.predictor import Predictor
 from core.nn.regularizers import L2
 from core.nn.schedules import ConstantRate, OneCycle
-from core.nn.state import State
-from core.nn.training import Step, Training
-from tests.backends import missing
+from core.nn.step.context import Arena, Run
+from core.nn.step.state import State
+from core.nn.training.options import Step, Training
+from harness.backends import missing
 from tests.core.nn.cases import PLAIN, sequential
-from tests.core.nn.some import ATraining, Rows, classes
-from tests.core.nn.test_gradients import some_targets
+from tests.core.nn.insight.test_gradient_check import some_targets
+from tests.core.nn.trainings import ATraining, Rows, classes
 
 STEPS = 200
 EVERY_ROW = Training(epochs=STEPS, batch_size=64, shuffle=False, metrics=())
@@ -55,47 +55,47 @@ def rate(value: float) -> ConstantRate:
 
 
 OPTIMIZERS: list[tuple[Optimizer, str, dict[str, Any]]] = [
-    (descent.GradientDescent(learning_rate=rate(0.05)), "SGD", {"lr": 0.05}),
-    (descent.StochasticGradientDescent(learning_rate=rate(0.05)), "SGD", {"lr": 0.05}),
-    (descent.StochasticGradientDescent(learning_rate=rate(0.05), momentum=0.9), "SGD", {"lr": 0.05, "momentum": 0.9}),
+    (sgd.GradientDescent(learning_rate=rate(0.05)), "SGD", {"lr": 0.05}),
+    (sgd.StochasticGradientDescent(learning_rate=rate(0.05)), "SGD", {"lr": 0.05}),
+    (sgd.StochasticGradientDescent(learning_rate=rate(0.05), momentum=0.9), "SGD", {"lr": 0.05, "momentum": 0.9}),
     (
-        descent.StochasticGradientDescent(learning_rate=rate(0.05), momentum=0.9, nesterov=True),
+        sgd.StochasticGradientDescent(learning_rate=rate(0.05), momentum=0.9, nesterov=True),
         "SGD",
         {"lr": 0.05, "momentum": 0.9, "nesterov": True},
     ),
     (
-        descent.StochasticGradientDescent(learning_rate=rate(0.05), momentum=0.9, dampening=0.4),
+        sgd.StochasticGradientDescent(learning_rate=rate(0.05), momentum=0.9, dampening=0.4),
         "SGD",
         {"lr": 0.05, "momentum": 0.9, "dampening": 0.4},
     ),
     (
-        wrappers.WeightDecay(weight_decay=0.2, optimizer=moments.Adam(learning_rate=rate(0.01))),
+        wrappers.WeightDecay(weight_decay=0.2, optimizer=adam.Adam(learning_rate=rate(0.01))),
         "AdamW",
         {"lr": 0.01, "eps": 1e-7, "weight_decay": 0.2},
     ),
-    (descent.Rprop(), "Rprop", {"lr": 0.01}),
+    (sgd.Rprop(), "Rprop", {"lr": 0.01}),
     (
-        scales.Adagrad(learning_rate=rate(0.05), epsilon=1e-10),
+        adaptive.Adagrad(learning_rate=rate(0.05), epsilon=1e-10),
         "Adagrad",
         {"lr": 0.05, "initial_accumulator_value": 0.1, "eps": 1e-10},
     ),
-    (scales.Adadelta(learning_rate=rate(1)), "Adadelta", {"lr": 1, "rho": 0.95, "eps": 1e-7}),
+    (adaptive.Adadelta(learning_rate=rate(1)), "Adadelta", {"lr": 1, "rho": 0.95, "eps": 1e-7}),
     (
-        scales.RmsProp(learning_rate=rate(0.005), epsilon=1e-2),
+        adaptive.RmsProp(learning_rate=rate(0.005), epsilon=1e-2),
         "RMSprop",
         {"lr": 0.005, "alpha": 0.9, "eps": 1e-2},
     ),
     (
-        scales.RmsProp(learning_rate=rate(0.001), momentum=0.8, centered=True, epsilon=1e-2),
+        adaptive.RmsProp(learning_rate=rate(0.001), momentum=0.8, centered=True, epsilon=1e-2),
         "RMSprop",
         {"lr": 0.001, "alpha": 0.9, "eps": 1e-2, "momentum": 0.8, "centered": True},
     ),
-    (moments.Adam(learning_rate=rate(0.01)), "Adam", {"lr": 0.01, "eps": 1e-7}),
-    (moments.AdamW(learning_rate=rate(0.01)), "AdamW", {"lr": 0.01, "eps": 1e-7, "weight_decay": 0.004}),
-    (moments.AmsGrad(learning_rate=rate(0.01)), "Adam", {"lr": 0.01, "eps": 1e-7, "amsgrad": True}),
-    (moments.Adamax(learning_rate=rate(0.01)), "Adamax", {"lr": 0.01, "eps": 1e-7}),
-    (moments.Nadam(learning_rate=rate(0.002)), "NAdam", {"lr": 0.002, "eps": 1e-7}),
-    (moments.RAdam(learning_rate=rate(0.01)), "RAdam", {"lr": 0.01, "eps": 1e-7}),
+    (adam.Adam(learning_rate=rate(0.01)), "Adam", {"lr": 0.01, "eps": 1e-7}),
+    (adam.AdamW(learning_rate=rate(0.01)), "AdamW", {"lr": 0.01, "eps": 1e-7, "weight_decay": 0.004}),
+    (adam.AmsGrad(learning_rate=rate(0.01)), "Adam", {"lr": 0.01, "eps": 1e-7, "amsgrad": True}),
+    (adam.Adamax(learning_rate=rate(0.01)), "Adamax", {"lr": 0.01, "eps": 1e-7}),
+    (adam.Nadam(learning_rate=rate(0.002)), "NAdam", {"lr": 0.002, "eps": 1e-7}),
+    (adam.RAdam(learning_rate=rate(0.01)), "RAdam", {"lr": 0.01, "eps": 1e-7}),
 ]
 
 
@@ -139,13 +139,13 @@ def test_an_optimizer_goes_where_torch_goes(
 
 GROUPED: list[tuple[Optimizer, str, list[dict[str, Any]]]] = [
     (
-        wrappers.WeightDecay(weight_decay=0.1, weights=("*/kernel",), optimizer=moments.Adam(learning_rate=rate(0.01))),
+        wrappers.WeightDecay(weight_decay=0.1, weights=("*/kernel",), optimizer=adam.Adam(learning_rate=rate(0.01))),
         "AdamW",
         [{"weight_decay": 0.1}, {"weight_decay": 0.0}],
     ),
     (
         wrappers.LearningRateMultipliers(
-            multipliers={"*/bias": 0.25, "layers/*": 2.0}, optimizer=moments.AdamW(learning_rate=rate(0.01))
+            multipliers={"*/bias": 0.25, "layers/*": 2.0}, optimizer=adam.AdamW(learning_rate=rate(0.01))
         ),
         "AdamW",
         [{"weight_decay": 0.004, "lr": 0.02}, {"weight_decay": 0.004, "lr": 0.0025}],
@@ -153,7 +153,7 @@ GROUPED: list[tuple[Optimizer, str, list[dict[str, Any]]]] = [
     (
         wrappers.LearningRateMultipliers(
             multipliers={"*/bias": 0.0},
-            optimizer=descent.StochasticGradientDescent(learning_rate=rate(0.01), momentum=0.9),
+            optimizer=sgd.StochasticGradientDescent(learning_rate=rate(0.01), momentum=0.9),
         ),
         "SGD",
         [{"momentum": 0.9}, {"momentum": 0.9, "lr": 0.0}],
@@ -207,8 +207,8 @@ def by_the_paper_lamb(g: Array, w: Array, m: Any, step: int) -> tuple[Array, Any
 @pytest.mark.parametrize(
     ("optimizer", "printed"),
     [
-        (descent.Lion(learning_rate=rate(0.01)), by_the_paper_lion),
-        (moments.Lamb(learning_rate=rate(0.01), weight_decay=0.1), by_the_paper_lamb),
+        (sgd.Lion(learning_rate=rate(0.01)), by_the_paper_lion),
+        (adam.Lamb(learning_rate=rate(0.01), weight_decay=0.1), by_the_paper_lamb),
     ],
     ids=["lion", "lamb"],
 )
@@ -231,7 +231,7 @@ def test_muon_is_torchs(torch: Any, shape: tuple[int, int], nesterov: bool) -> N
     bowl = rng.standard_normal((40, 40))[: math.prod(shape), : math.prod(shape)]
     bowl = bowl @ bowl.T / 40
     start = rng.standard_normal(len(bowl))
-    optimizer = matrices.Muon(learning_rate=rate(0.02), nesterov=nesterov)
+    optimizer = matrix.Muon(learning_rate=rate(0.02), nesterov=nesterov)
     ours = descend(optimizer, lambda w: bowl @ w - 1, start, steps=5, shapes=(shape,))
     theirs = torch.nn.Parameter(torch.from_numpy(start.reshape(shape).T.copy()))
     stepper = torch.optim.Muon([theirs], lr=0.02, weight_decay=0, nesterov=nesterov)
@@ -251,7 +251,7 @@ def test_adafactor_is_torchs(torch: Any, shape: tuple[int, ...], scale: float, d
     start = (scale * rng.standard_normal(40)).astype(dtype)
     gradients = (scale * rng.standard_normal((STEPS, 40))).astype(dtype)  # on a slope its steps would be chaotic
     given = iter(gradients)
-    optimizer = matrices.Adafactor(learning_rate=rate(0.1), clip_threshold=1.2)
+    optimizer = matrix.Adafactor(learning_rate=rate(0.1), clip_threshold=1.2)
     ours = descend(optimizer, lambda _: next(given), start, shapes=(shape,))
     theirs = torch.nn.Parameter(torch.from_numpy(start.reshape(shape).copy()))
     stepper = torch.optim.Adafactor([theirs], lr=0.1, eps=(1e-7, 1e-3), d=1.2)
@@ -263,15 +263,15 @@ def test_adafactor_is_torchs(torch: Any, shape: tuple[int, ...], scale: float, d
 
 def test_adafactor_remembers_rows_and_columns() -> None:
     shapes = ((3, 5), (5,), (2, 3, 7, 4))
-    assert lengths(matrices.Adafactor().slots(), shapes) == {"rows": 3 + 42, "columns": 5 + 24, "square": 5}
-    wrapped = wrappers.Lookahead(optimizer=matrices.Adafactor()).slots()
+    assert lengths(matrix.Adafactor().slots(), shapes) == {"rows": 3 + 42, "columns": 5 + 24, "square": 5}
+    wrapped = wrappers.Lookahead(optimizer=matrix.Adafactor()).slots()
     assert lengths(wrapped, shapes) == {"slow": 188, "inner.rows": 45, "inner.columns": 29, "inner.square": 5}
 
 
 def test_adafactor_without_relative_steps_takes_the_rate_as_it_is() -> None:
     start = np.full(4, 2.0)
-    for optimizer, length in [(matrices.Adafactor(learning_rate=rate(0.5), relative_step=False), 0.5),
-                              (matrices.Adafactor(learning_rate=rate(0.5)), 1 / math.sqrt(STEPS))]:  # fmt: skip
+    for optimizer, length in [(matrix.Adafactor(learning_rate=rate(0.5), relative_step=False), 0.5),
+                              (matrix.Adafactor(learning_rate=rate(0.5)), 1 / math.sqrt(STEPS))]:  # fmt: skip
         run = Run(Arena(np.float64), training=True)
         weights, slots = start.copy(), first_slots(optimizer.slots(), ((4,),), np.float64)
         optimizer.update(weights, np.ones(4), slots, STEPS - 1, 0.5, run)
@@ -279,7 +279,7 @@ def test_adafactor_without_relative_steps_takes_the_rate_as_it_is() -> None:
         np.testing.assert_allclose(weights, start - 2 * length * min(1, 1 / math.sqrt(share)))
 
 
-def newton_descent(optimizer: newton.Lbfgs, lost: Any, start: Array, steps: int) -> list[Array]:
+def newton_descent(optimizer: lbfgs.Lbfgs, lost: Any, start: Array, steps: int) -> list[Array]:
     """Where it comes to at each step; `lost` gives the loss and its gradient."""
     weights, gradient = start.copy(), np.empty_like(start)
     slots = first_slots(optimizer.slots(), (weights.shape,), weights.dtype)
@@ -316,7 +316,7 @@ def waves(w: Any) -> tuple[Any, Any]:
 def test_lbfgs_is_torchs(torch: Any, lost: Any, options: dict[str, Any]) -> None:
     start = np.random.default_rng(0).standard_normal(6) + 1
     options = {"lr": 1.0, "history_size": 10} | options
-    optimizer = newton.Lbfgs(learning_rate=rate(options["lr"]), history_size=options["history_size"])
+    optimizer = lbfgs.Lbfgs(learning_rate=rate(options["lr"]), history_size=options["history_size"])
     ours = newton_descent(optimizer, lost, start, 40)
     theirs = torch.nn.Parameter(torch.from_numpy(start.copy()))
     stepper = torch.optim.LBFGS(
@@ -365,13 +365,13 @@ def test_a_length_is_the_one_that_torch_finds(torch: Any, shortest: float) -> No
             loss, slope = lost(float(t))
             return loss, torch.tensor([slope], dtype=torch.float64)
 
-        def look(t: float, lost: Any = lost) -> newton.Point:
-            return newton.Point(t, *lost(t))
+        def look(t: float, lost: Any = lost) -> lbfgs.Point:
+            return lbfgs.Point(t, *lost(t))
 
         loss, slope = at(None, 0, None)
         one = torch.ones(1, dtype=torch.float64)
         *_, length, _ = strong_wolfe(at, None, first, one, loss, slope, slope[0], tolerance_change=shortest)
-        found = newton.strong_wolfe(look, look(0.0), first, shortest)
+        found = lbfgs.strong_wolfe(look, look(0.0), first, shortest)
         assert found == pytest.approx(float(length), rel=1e-6, abs=1e-12)
 
 
@@ -394,7 +394,7 @@ def test_lbfgs_learns_small_problems_as_torchs_does(
     x = ((x - x.mean(axis=0)) / x.std(axis=0)).astype(np.float64)
     y = y.reshape(len(x), -1).astype(np.float64)
     rules = Training(epochs=150, batch_size=len(x), shuffle=False, metrics=())
-    ours = ATraining(Rows(x, y), net, loss, newton.Lbfgs(), rules)
+    ours = ATraining(Rows(x, y), net, loss, lbfgs.Lbfgs(), rules)
     start = ours.state
     assert start is not None
     double = {name: array.astype(np.float64) for name, array in start.arrays().items() if name != "order"}
@@ -421,10 +421,10 @@ def test_lbfgs_learns_small_problems_as_torchs_does(
 
 def test_muon_leaves_what_is_no_matrix_to_adam() -> None:
     start, gradient = np.ones(12), np.random.default_rng(0).standard_normal(12)
-    ours = descend(matrices.Muon(), lambda w: gradient + w, start, shapes=((2, 3), (6,)))
-    adam = descend(moments.Adam(), lambda w: gradient[6:] + w, start[6:])
-    np.testing.assert_allclose(ours[6:], adam)
-    assert not np.allclose(ours[:6], descend(moments.Adam(), lambda w: gradient[:6] + w, start[:6]))
+    ours = descend(matrix.Muon(), lambda w: gradient + w, start, shapes=((2, 3), (6,)))
+    expected = descend(adam.Adam(), lambda w: gradient[6:] + w, start[6:])
+    np.testing.assert_allclose(ours[6:], expected)
+    assert not np.allclose(ours[:6], descend(adam.Adam(), lambda w: gradient[:6] + w, start[:6]))
 
 
 @pytest.mark.parametrize("steps", [10, 50])
@@ -442,7 +442,7 @@ def test_one_cycle_is_torchs(torch: Any, steps: int) -> None:
 def test_accumulated_batches_are_one_batch() -> None:
     data = classes(60)
     whole = ATraining(data, sequential(Dense(units=2)), training=Training(epochs=3, batch_size=60, shuffle=False))
-    four = wrappers.GradientAccumulation(steps=4, optimizer=moments.Adam())
+    four = wrappers.GradientAccumulation(steps=4, optimizer=adam.Adam())
     parts = ATraining(
         data,
         sequential(Dense(units=2)),
@@ -456,7 +456,7 @@ def test_accumulated_batches_are_one_batch() -> None:
 
 def test_a_moving_average_is_torchs(torch: Any) -> None:
     gradient = np.random.default_rng(0).standard_normal(8)
-    descent_alone = descent.GradientDescent(learning_rate=rate(0.1))
+    descent_alone = sgd.GradientDescent(learning_rate=rate(0.1))
     average = wrappers.ExponentialMovingAverage(momentum=0.7, overwrite_frequency=20, optimizer=descent_alone)
     ours = descend(average, lambda w: gradient * w, np.ones(8), steps=20)
     weights = torch.nn.Parameter(torch.ones(8, dtype=torch.float64))
@@ -472,7 +472,7 @@ def test_a_moving_average_is_torchs(torch: Any) -> None:
 
 
 def test_lookahead_goes_half_the_way_of_its_quick_steps() -> None:
-    plain = descent.GradientDescent(learning_rate=rate(0.1))
+    plain = sgd.GradientDescent(learning_rate=rate(0.1))
     ahead = wrappers.Lookahead(sync_period=2, slow_step_size=0.5, optimizer=plain)
     found = descend(ahead, lambda w: w, np.ones(1), steps=4)
     slow = 1.0
@@ -492,7 +492,7 @@ def test_sharpness_awareness_is_its_algorithm_in_torch(torch: Any, penalty: L2 |
         ActivationLayer(activation=Tanh()),
         Dense(units=3),
     )
-    inner = descent.StochasticGradientDescent(learning_rate=rate(0.05), momentum=0.9)
+    inner = sgd.StochasticGradientDescent(learning_rate=rate(0.05), momentum=0.9)
     aware = wrappers.SharpnessAware(rho=0.3, optimizer=inner)
     ours = ATraining(Rows(x, y), architecture, CrossEntropy(), aware, replace(EVERY_ROW, epochs=50))
     net = same_net(torch, architecture, ours)
@@ -597,38 +597,38 @@ def of_hardest_triplets(f: Any, z: Any, t: Any) -> Any:
 
 
 LOSSES: list[tuple[Loss, str, tuple[int, ...], Any]] = [
-    (numbers.MeanSquaredError(), "numbers", (3,), lambda f, z, t: f.mse_loss(z, t)),
-    (numbers.MeanAbsoluteError(), "numbers", (3,), lambda f, z, t: f.l1_loss(z, t)),
+    (regression.MeanSquaredError(), "numbers", (3,), lambda f, z, t: f.mse_loss(z, t)),
+    (regression.MeanAbsoluteError(), "numbers", (3,), lambda f, z, t: f.l1_loss(z, t)),
     (
-        numbers.MeanAbsolutePercentageError(), "numbers", (3,),
+        regression.MeanAbsolutePercentageError(), "numbers", (3,),
         lambda _, z, t: 100 * ((z - t).abs() / t.abs()).mean(),
     ),
     (
-        numbers.MeanSquaredLogarithmicError(), "counts", (3,),
+        regression.MeanSquaredLogarithmicError(), "counts", (3,),
         lambda f, z, t: f.mse_loss(f.relu(z).log1p(), t.log1p()),
     ),
-    (numbers.Huber(delta=0.7), "numbers", (3,), lambda f, z, t: f.huber_loss(z, t, delta=0.7)),
-    (numbers.LogCosh(), "numbers", (3,), lambda _, z, t: (z - t).cosh().log().mean()),
+    (regression.Huber(delta=0.7), "numbers", (3,), lambda f, z, t: f.huber_loss(z, t, delta=0.7)),
+    (regression.LogCosh(), "numbers", (3,), lambda _, z, t: (z - t).cosh().log().mean()),
     (
-        numbers.Quantile(quantile=0.8), "numbers", (3,),
+        regression.Quantile(quantile=0.8), "numbers", (3,),
         lambda f, z, t: (0.8 * f.relu(t - z) + 0.2 * f.relu(z - t)).mean(),
     ),
-    (numbers.Poisson(), "counts", (3,), lambda f, z, t: f.poisson_nll_loss(z, t)),
+    (regression.Poisson(), "counts", (3,), lambda f, z, t: f.poisson_nll_loss(z, t)),
     (
-        numbers.GaussianNegativeLogLikelihood(), "halves", (4,),
+        regression.GaussianNegativeLogLikelihood(), "halves", (4,),
         lambda f, z, t: f.gaussian_nll_loss(z[:, :2], t, f.softplus(z[:, 2:], threshold=1000) + 1e-6, eps=1e-6),
     ),
-    (numbers.CosineSimilarity(), "numbers", (3,), lambda f, z, t: -f.cosine_similarity(z, t).mean()),
-    (bits.BinaryCrossEntropy(), "bits", (4,), lambda f, z, t: f.binary_cross_entropy_with_logits(z, t)),
+    (regression.CosineSimilarity(), "numbers", (3,), lambda f, z, t: -f.cosine_similarity(z, t).mean()),
+    (binary.BinaryCrossEntropy(), "bits", (4,), lambda f, z, t: f.binary_cross_entropy_with_logits(z, t)),
     (
-        bits.BinaryCrossEntropy(label_smoothing=0.2), "bits", (4,),
+        binary.BinaryCrossEntropy(label_smoothing=0.2), "bits", (4,),
         lambda f, z, t: f.binary_cross_entropy_with_logits(z, 0.8 * t + 0.1),
     ),
-    (bits.BinaryFocalCrossEntropy(), "bits", (4,), smoothly_focal),
-    (bits.Hinge(), "bits", (1,), lambda f, z, t: f.relu(1 - (2 * t - 1) * z).mean()),
-    (bits.SquaredHinge(), "bits", (1,), lambda f, z, t: (f.relu(1 - (2 * t - 1) * z) ** 2).mean()),
+    (binary.BinaryFocalCrossEntropy(), "bits", (4,), smoothly_focal),
+    (binary.Hinge(), "bits", (1,), lambda f, z, t: f.relu(1 - (2 * t - 1) * z).mean()),
+    (binary.SquaredHinge(), "bits", (1,), lambda f, z, t: (f.relu(1 - (2 * t - 1) * z) ** 2).mean()),
     (
-        bits.Dice(), "bits", (6,),
+        binary.Dice(), "bits", (6,),
         lambda f, z, t: (1 - 2 * (f.sigmoid(z) * t).sum(1) / (f.sigmoid(z).sum(1) + t.sum(1) + 1e-7)).mean(),
     ),
     (classes_.CrossEntropy(), "classes", (5,), lambda f, z, t: f.cross_entropy(z, t)),
@@ -655,8 +655,8 @@ LOSSES: list[tuple[Loss, str, tuple[int, ...], Any]] = [
             1 + z.masked_fill(f.one_hot(t, 5).bool(), -1e9).amax(1) - z.gather(1, t[:, None])[:, 0]
         ).mean(),
     ),
-    (pairs.Contrastive(margin=4.0), "classes", (5,), of_all_pairs),
-    (pairs.Triplet(margin=0.7), "classes", (5,), of_hardest_triplets),
+    (contrastive.Contrastive(margin=4.0), "classes", (5,), of_all_pairs),
+    (contrastive.Triplet(margin=0.7), "classes", (5,), of_hardest_triplets),
 ]  # fmt: skip
 
 
@@ -798,23 +798,28 @@ def test_metrics_are_scikit_learns() -> None:
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     found, wanted = rng.standard_normal((200, 2)), 1 + rng.random((200, 2))
     pairs: list[tuple[Any, Any, Any, float]] = [
-        (labels.Precision(), logits, true, theirs.precision_score(true, said, average="macro", zero_division=0)),
-        (labels.Recall(), logits, true, theirs.recall_score(true, said, average="macro", zero_division=0)),
         (
-            labels.FBeta(beta=0.5),
+            classification.Precision(),
+            logits,
+            true,
+            theirs.precision_score(true, said, average="macro", zero_division=0),
+        ),
+        (classification.Recall(), logits, true, theirs.recall_score(true, said, average="macro", zero_division=0)),
+        (
+            classification.FBeta(beta=0.5),
             logits,
             true,
             theirs.fbeta_score(true, said, beta=0.5, average="macro", zero_division=0),
         ),
         (
-            labels.TopKCategoricalAccuracy(k=3),
+            classification.TopKCategoricalAccuracy(k=3),
             logits,
             true,
             theirs.top_k_accuracy_score(true, logits, k=3, labels=range(classes)),
         ),
-        (labels.IntersectionOverUnion(), logits, true, theirs.jaccard_score(true, said, average="macro")),
-        (chances.LogLoss(), logits, true, theirs.log_loss(true, shares, labels=range(classes))),
-        (chances.Perplexity(), logits, true, np.exp(theirs.log_loss(true, shares, labels=range(classes)))),
+        (classification.IntersectionOverUnion(), logits, true, theirs.jaccard_score(true, said, average="macro")),
+        (probabilistic.LogLoss(), logits, true, theirs.log_loss(true, shares, labels=range(classes))),
+        (probabilistic.Perplexity(), logits, true, np.exp(theirs.log_loss(true, shares, labels=range(classes)))),
         (number_metrics.SquaredError(), found, wanted, theirs.mean_squared_error(wanted, found)),
         (
             number_metrics.RootMeanSquaredError(),
@@ -837,7 +842,7 @@ def test_metrics_are_scikit_learns() -> None:
         for start in range(0, 200, 33):
             metric.add(sums, outputs[start : start + 33], targets[start : start + 33])
         assert metric.value(sums) == pytest.approx(value), metric
-    matrix, sums = labels.ConfusionMatrix(), nothing(0)
+    matrix, sums = classification.ConfusionMatrix(), nothing(0)
     for start in range(0, 200, 33):
         matrix.add(sums, logits[start : start + 33], true[start : start + 33])
     assert matrix.table(sums) == theirs.confusion_matrix(true, said, labels=range(classes)).tolist()
@@ -854,7 +859,7 @@ def test_ranks_are_scikit_learns(columns: int) -> None:
     logits: Any = some[rng.integers(0, 30, 300)]  # many rows are equal
     true: Any = rng.integers(0, max(columns, 2), 300)
     ours = []
-    for metric in (ranks.RocAuc(), ranks.PrAuc()):
+    for metric in (ranking.RocAuc(), ranking.PrAuc()):
         sums = nothing(metric.width)
         for start in range(0, 300, 33):
             metric.add(sums, logits[start : start + 33], true[start : start + 33])

@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 from core.jobs.states import Status
 from core.store import jobs, leases
 from core.store.admission import admit
+from core.store.database import Sessions
 from core.store.errors import TooManyJobs
-from core.store.sessions import Sessions
 from core.store.tables import Job
 from tests.builders import LEASE, a_job
 

@@ -3,9 +3,9 @@
 import pytest
 
 from core.store import checkpoints, jobs
+from core.store.database import Sessions
 from core.store.errors import Fenced, NoSuchCheckpoint
-from core.store.holds import Hold
-from core.store.sessions import Sessions
+from core.store.guards import Hold
 from tests.builders import a_checkpoint, a_guard, a_hold, sha
 
 

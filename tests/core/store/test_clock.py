@@ -3,7 +3,7 @@
 import time
 
 from core.store.clock import SECOND, microseconds, read_clock
-from core.store.sessions import Sessions
+from core.store.database import Sessions
 
 
 def test_the_clock_shows_the_time(sessions: Sessions) -> None:

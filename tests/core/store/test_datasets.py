@@ -6,8 +6,8 @@ import pytest
 
 from core.jobs.states import Status
 from core.store import datasets, jobs, leases
+from core.store.database import Sessions
 from core.store.errors import DatasetInUse, NoSuchDataset
-from core.store.sessions import Sessions
 from tests.builders import a_dataset, a_guard, a_hold, a_job, sha
 
 

@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from core.jobs.states import Status, StopReason
 from core.store import doctor, events, jobs, leases
+from core.store.database import Sessions
 from core.store.events import LogRow
-from core.store.sessions import Sessions
 from core.store.tables import Checkpoint, Dataset, Event, Job, Spec, Transition
 from tests.builders import a_checkpoint, a_dataset, a_guard, a_hold, a_job, a_row
 

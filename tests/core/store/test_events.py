@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from core.jobs.states import Status
 from core.store import events, jobs
+from core.store.database import Sessions
 from core.store.events import LogRow, MetricRow
-from core.store.holds import Guarded, Hold
-from core.store.sessions import Sessions
+from core.store.guards import Guarded, Hold
 from tests.builders import a_guard, a_hold, a_job, a_row
 from tests.conftest import empty
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from core import bucket
-from core.blobs import YOUNG, Blobs
-from core.bucket import Bucket, connect
+from core.blobs import bucket
+from core.blobs.bucket import Bucket, connect
+from core.blobs.folder import YOUNG, Blobs
 from core.store import datasets, garbage
-from core.store.sessions import Sessions
+from core.store.database import Sessions
 from tests.builders import a_checkpoint, a_dataset, a_guard, a_hold
 from tests.conftest import empty
 

@@ -4,9 +4,9 @@ import pytest
 from sqlalchemy import update
 
 from core.store import idempotency, jobs
+from core.store.database import Sessions
 from core.store.errors import KeyInProgress, KeyReused
 from core.store.idempotency import Answer
-from core.store.sessions import Sessions
 from core.store.tables import IdempotencyKey
 from tests.builders import a_job, sha
 

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from core.jobs.states import TERMINAL, Keep, Request, Status, StopReason
 from core.store import checkpoints, events, jobs, leases
 from core.store.clock import read_clock
+from core.store.database import Sessions
 from core.store.errors import BadCursor, NoSuchDataset, NoSuchJob, WrongState
-from core.store.pages import page_of
-from core.store.sessions import Sessions
+from core.store.pagination import page_of
 from core.store.tables import Base, Job
 from tests.builders import LEASE, a_checkpoint, a_dataset, a_guard, a_hold, a_job
 

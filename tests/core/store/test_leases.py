@@ -10,10 +10,10 @@ from sqlalchemy import update
 from core.jobs.states import ACTIVE, TRANSITIONS, Keep, Request, Status, StopReason
 from core.store import events, jobs, leases
 from core.store.clock import SECOND, read_clock
+from core.store.database import Sessions
 from core.store.errors import Fenced, WrongState
-from core.store.holds import Hold, hold_of
+from core.store.guards import Hold, hold_of
 from core.store.leases import Room
-from core.store.sessions import Sessions
 from core.store.tables import Job
 from tests.builders import LEASE, a_checkpoint, a_guard, a_hold, a_job, lapse
 

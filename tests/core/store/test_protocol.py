@@ -17,10 +17,10 @@ from sqlalchemy.orm import Session
 
 from core.jobs.states import ACTIVE, TERMINAL, TRANSITIONS, Request, Status
 from core.store import events, jobs, leases
+from core.store.database import Sessions
 from core.store.errors import Fenced, WrongState
 from core.store.events import LogRow, MetricRow
-from core.store.holds import Guarded, Hold, hold_of
-from core.store.sessions import Sessions
+from core.store.guards import Guarded, Hold, hold_of
 from core.store.tables import Job
 from tests.builders import LEASE, a_checkpoint, a_guard, a_job, lapse
 from tests.conftest import empty

@@ -1,0 +1,1 @@
+"""The HTTP protocol: bodies, limits, errors, the OpenAPI document. Knows no resource."""

@@ -1,0 +1,1 @@
+"""What routes work with beside the store: model cache, uploads, warm start, Prometheus, lease collector."""

@@ -1,0 +1,1 @@
+"""Event streams: one poller per process, one stream per listener, downsampling for charts."""

@@ -1,0 +1,1 @@
+"""Encoders: each turns one column of a table into numbers."""

@@ -1,0 +1,1 @@
+"""Readers: one per file format; each infers a schema and loads columns."""

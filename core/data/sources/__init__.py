@@ -1,0 +1,1 @@
+"""Data sources of a job: inline, built-in, an uploaded dataset."""

@@ -1,0 +1,1 @@
+"""Optional accelerators: replay of recorded NumPy calls, and batches sharded over processes."""

@@ -1,0 +1,1 @@
+"""Views inside backpropagation: one step in numbers, and the gradient check."""

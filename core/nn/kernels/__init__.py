@@ -1,0 +1,1 @@
+"""Fast stateless NumPy functions that several layers share."""

@@ -1,0 +1,116 @@
+"""How far numbers are off."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeAlias
+
+import numpy as np
+
+from core.nn.arrays import Array
+from core.nn.losses.base import Predicts
+from core.nn.metrics.base import Sums
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MeanAbsoluteError:
+    """The mean of `|output − target|`."""
+
+    type: Literal["mean_absolute_error"] = "mean_absolute_error"
+    predicts: ClassVar[Predicts] = "numbers"
+    ascends: ClassVar[bool] = False
+    width: ClassVar[int] = 2
+
+    def add(self, sums: Sums, outputs: Array, targets: Array) -> None:
+        """Outputs and targets `(batch, …)`."""
+        sums[0] += float(np.add.reduce(np.abs(outputs - targets), axis=None, dtype=np.float64))
+        sums[1] += outputs.size
+
+    def value(self, sums: Sums) -> float:
+        """In the target's own unit."""
+        return sums[0] / sums[1]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RootMeanSquaredError:
+    """The root of the mean of `(output − target)²`."""
+
+    type: Literal["root_mean_squared_error"] = "root_mean_squared_error"
+    predicts: ClassVar[Predicts] = "numbers"
+    ascends: ClassVar[bool] = False
+    width: ClassVar[int] = 2
+
+    def add(self, sums: Sums, outputs: Array, targets: Array) -> None:
+        """Outputs and targets `(batch, …)`."""
+        sums[0] += float(np.square(np.subtract(outputs, targets, dtype=np.float64)).sum())
+        sums[1] += outputs.size
+
+    def value(self, sums: Sums) -> float:
+        """In the target's own unit."""
+        return math.sqrt(sums[0] / sums[1])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MeanAbsolutePercentageError:
+    """The mean of `100 · |output − target| / |target|`; a target of 0 counts as 1e-7."""
+
+    type: Literal["mean_absolute_percentage_error"] = "mean_absolute_percentage_error"
+    predicts: ClassVar[Predicts] = "numbers"
+    ascends: ClassVar[bool] = False
+    width: ClassVar[int] = 2
+
+    def add(self, sums: Sums, outputs: Array, targets: Array) -> None:
+        """Outputs and targets `(batch, …)`."""
+        scale = np.maximum(np.abs(targets), 1e-7)
+        sums[0] += 100 * float(np.sum(np.abs(outputs - targets) / scale, dtype=np.float64))
+        sums[1] += outputs.size
+
+    def value(self, sums: Sums) -> float:
+        """In per cent."""
+        return sums[0] / sums[1]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RSquared:
+    """The share of the targets' variance that the network explains: 1 is perfect, 0 no better than their mean."""
+
+    type: Literal["r2"] = "r2"
+    predicts: ClassVar[Predicts] = "numbers"
+    ascends: ClassVar[bool] = True
+    width: ClassVar[int] = 5
+
+    def add(self, sums: Sums, outputs: Array, targets: Array) -> None:
+        """Outputs and targets `(batch, …)`; all numbers of a row count alike."""
+        if not sums[3]:
+            sums[4] = float(targets.flat[0])  # variance is measured around the first target: no digits are lost
+        sums[0] += float(np.square(np.subtract(outputs, targets, dtype=np.float64)).sum())
+        true = targets.astype(np.float64) - sums[4]
+        sums[1] += float(true.sum())
+        sums[2] += float(np.square(true).sum())
+        sums[3] += true.size
+
+    def value(self, sums: Sums) -> float:
+        """At most 1; 0 where the targets do not vary at all."""
+        spread = sums[2] - sums[1] * sums[1] / sums[3]
+        return 1 - sums[0] / spread if spread > 0 else 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SquaredError:
+    """The mean of `(output − target)²`."""
+
+    type: Literal["mean_squared_error"] = "mean_squared_error"
+    predicts: ClassVar[Predicts] = "numbers"
+    ascends: ClassVar[bool] = False
+    width: ClassVar[int] = 2
+
+    def add(self, sums: Sums, outputs: Array, targets: Array) -> None:
+        """Outputs and targets `(batch, …)`."""
+        sums[0] += float(np.square(np.subtract(outputs, targets, dtype=np.float64)).sum())
+        sums[1] += outputs.size
+
+    def value(self, sums: Sums) -> float:
+        """In the target's own unit, squared."""
+        return sums[0] / sums[1]
+
+
+OfNumbers: TypeAlias = MeanAbsoluteError | SquaredError | RootMeanSquaredError | MeanAbsolutePercentageError | RSquared

@@ -1,0 +1,1 @@
+"""One training step: pass context, forward and backward pass, update, and the state it depends on."""

@@ -1,0 +1,1 @@
+"""The training loop: batches, evaluation, stop rules, mixup, bucketing by length."""

@@ -1,0 +1,1 @@
+"""How workers are notified that there is work."""

@@ -1,0 +1,11 @@
+"""Every fault there is, as one table: what it does to a round, and where it can be done."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from harness.chaos.faults import api, broker, clock, database, disk, processes
+from harness.chaos.faults.fault import Fault
+
+FAULTS: Mapping[str, Fault] = MappingProxyType(
+    {name: fault for module in (processes, api, broker, database, disk, clock) for name, fault in module.FAULTS.items()}
+)

@@ -1,0 +1,74 @@
+"""A PostgreSQL server of a test's own, which it may restart: from Debian's binaries, on a free port, never as root."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.backends import missing
+from harness.processes import free_port
+
+BINARIES = Path("/usr/lib/postgresql")
+USER = "postgres"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server; its data is in `folder`."""
+
+    binaries: Path
+    folder: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Of its first database."""
+        return f"postgresql://{USER}@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder}"
+        self._control("start", "-l", str(self.folder / "log"), "-o", options)
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop it: `fast` breaks connections off, `immediate` is a crash."""
+        self._control("stop", "-m", mode)
+
+    def restart(self, mode: str) -> None:
+        """Stop it so, and start it again."""
+        self.stop(mode)
+        self.start()
+
+    def _control(self, *arguments: str) -> None:
+        run(self.binaries / "pg_ctl", "-s", "-w", "-t", "60", "-D", self.folder / "data", *arguments)
+
+
+@contextmanager
+def postgres_server() -> Iterator[Server]:
+    """A new and empty server, gone afterwards."""
+    binaries = max(BINARIES.glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]), default=None)
+    if binaries is None:
+        missing("postgres", f"no server's binaries in {BINARIES}")
+    folder = Path(tempfile.mkdtemp(prefix="chainrule-postgres-"))
+    if os.geteuid() == 0:
+        shutil.chown(folder, USER, USER)
+    server = Server(binaries.parent, folder, free_port())
+    try:
+        run(server.binaries / "initdb", "-U", USER, "-A", "trust", "-N", "-D", folder / "data")
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop("immediate")
+    finally:
+        shutil.rmtree(folder)
+
+
+def run(*command: str | Path) -> None:
+    """Run a command of the server's, as its user where this process is root."""
+    mine = ["setpriv", "--reuid", USER, "--regid", USER, "--clear-groups"] if os.geteuid() == 0 else []
+    subprocess.run([*mine, *map(str, command)], check=True, stdout=subprocess.DEVNULL, cwd="/", timeout=120)

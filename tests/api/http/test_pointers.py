@@ -1,0 +1,81 @@
+"""A place in a model becomes a place in the body, whatever unions lie between."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import pydantic_core
+import pytest
+from annotated_types import Ge
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from api.http.pointers import field_errors, locate, pointer
+from core.nn.tagged_union import Tagged
+
+
+@dataclass(frozen=True)
+class Relu:
+    type: Literal["relu"] = "relu"
+    slope: Annotated[float, Ge(0)] = 0.0
+
+
+@dataclass(frozen=True)
+class Tanh:
+    type: Literal["tanh"] = "tanh"
+
+
+@dataclass(frozen=True)
+class Dense:
+    units: Annotated[int, Ge(1)]
+    activation: Annotated[Relu | Tanh, Tagged()] = Tanh()
+    type: Literal["dense"] = "dense"
+
+
+@dataclass(frozen=True)
+class Flatten:
+    type: Literal["flatten"] = "flatten"
+
+
+class Net(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    layers: list[Annotated[Dense | Flatten, Tagged()]]
+    object: int = 0
+
+
+CASES: list[tuple[dict[str, Any], str, str]] = [
+    ({}, "/layers", "is required"),
+    ({"layers": {}}, "/layers", "must be a list"),
+    ({"layers": [], "object": "1"}, "/object", "must be an integer"),
+    ({"layers": [7]}, "/layers/0", 'must be an object with its "type"'),
+    ({"layers": ["flaten"]}, "/layers/0", "'flatten'"),
+    ({"layers": [{"units": 3}]}, "/layers/0", 'needs a "type"'),
+    ({"layers": [{"type": "dens"}]}, "/layers/0", "'dense', 'flatten'"),
+    ({"layers": [{"type": "dense"}]}, "/layers/0/units", "is required"),
+    ({"layers": [{"type": "dense", "units": 0}]}, "/layers/0/units", "at least 1"),
+    ({"layers": [{"type": "dense", "units": 1, "dense": 2}]}, "/layers/0/dense", "not a known field"),
+    ({"layers": [{"type": "dense", "units": 1, "a/b~": 2}]}, "/layers/0/a~1b~0", "not a known field"),
+    ({"layers": [{"type": "dense", "units": 1, "activation": "relv"}]}, "/layers/0/activation", "'relu'"),
+    (
+        {"layers": ["flatten", {"type": "dense", "units": 1, "activation": {"type": "relu", "slope": -1}}]},
+        "/layers/1/activation/slope",
+        "at least 0",
+    ),
+]
+
+
+@pytest.mark.parametrize(("body", "place", "words"), CASES)
+def test_every_error_points_into_the_body(body: dict[str, Any], place: str, words: str) -> None:
+    sent = pydantic_core.to_json(body)
+    with pytest.raises(ValidationError) as caught:
+        Net.model_validate_json(sent, strict=True)
+    ((found, message),) = field_errors(caught.value, sent)
+    assert found == place
+    assert words in message
+
+
+def test_steps_are_escaped() -> None:
+    assert pointer("a/b", 0, "~") == "/a~1b/0/~0"
+
+
+def test_a_body_that_could_not_be_read_has_no_places() -> None:
+    assert locate(("layers", 0), object()) == ""

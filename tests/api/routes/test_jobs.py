@@ -1,0 +1,312 @@
+"""Jobs as a client meets them: posted, looked at, listed, told what to do, deleted."""
+
+import json
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
+
+from api.schemas.views import Job
+from core.store import jobs, tables
+from tests.api.conftest import LINE, Api
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+
+
+def test_a_posted_job_is_there(api: Api, client: TestClient) -> None:
+    posted = client.post("/v1/jobs", json=LINE | {"name": "y = 2x", "metadata": {"lesson": "1"}})
+    assert posted.status_code == 201
+    job = posted.json()
+    assert posted.headers["location"] == f"/v1/jobs/{job['id']}"
+    assert re.fullmatch(r"job_[0-9a-z]{26}", job["id"])
+    assert job["name"] == "y = 2x"
+    assert job["status"] == "queued"
+    assert job["metadata"] == {"lesson": "1"}
+    assert job["spec"] == LINE | {"name": "y = 2x", "metadata": {"lesson": "1"}}
+    assert job["progress"] == {
+        "epoch": 0,
+        "epochs": 100,
+        "step": 0,
+        "steps": 100,
+        "fraction": 0.0,
+        "seconds_left": None,
+    }
+    assert [(one["status"], one["actor"]) for one in job["transitions"]] == [("queued", "client")]
+    assert TIME.fullmatch(job["created_at"])
+    assert client.get(posted.headers["location"]).json() == job
+
+
+def test_a_trained_job_tells_its_story(api: Api) -> None:
+    job = api.trained()
+    assert job["status"] == "succeeded"
+    assert job["stop_reason"] == "epochs_completed"
+    assert job["progress"]["fraction"] == 1.0
+    assert job["progress"]["step"] == 100
+    assert job["latest"]["loss"] < 1e-3
+    assert re.fullmatch(r"[0-9a-f]{64}", job["weights_sha256"])
+    assert [one["status"] for one in job["transitions"]] == ["queued", "running", "succeeded"]
+    assert all(TIME.fullmatch(job[name]) for name in ("created_at", "started_at", "ended_at"))
+    Job.model_validate(job)
+
+
+def test_a_job_tells_what_memory_it_was_estimated_to_need(client: TestClient) -> None:
+    estimate = client.post("/v1/jobs/validate", json=LINE).json()
+    assert client.post("/v1/jobs", json=LINE).json()["bytes"] == estimate["bytes"] > 0
+
+
+def test_the_higher_priority_goes_first(api: Api) -> None:
+    low, high = (api.post(priority=priority, name="ranked") for priority in (-10, 10))
+    assert (low["priority"], high["priority"], api.post()["priority"]) == (-10, 10, 0)
+    api.train()
+    low, high = api.job(low["id"]), api.job(high["id"])
+    assert high["ended_at"] < low["started_at"]
+
+
+@pytest.mark.parametrize("priority", [-11, 11, 0.5, "1", None])
+def test_a_priority_out_of_bounds_is_refused(client: TestClient, priority: object) -> None:
+    answer = client.post("/v1/jobs", json=LINE | {"priority": priority})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "/priority"
+
+
+def test_no_more_jobs_wait_than_may(start: Callable[..., Api], database: str | None) -> None:
+    api = start(max_queued=2, database_url=database)
+    first = api.client.post("/v1/jobs", json=LINE, headers={"Idempotency-Key": "first"})
+    api.post()
+    refused = api.client.post("/v1/jobs", json=LINE, headers={"Idempotency-Key": "late"})
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_jobs")
+    assert int(refused.headers["retry-after"]) > 0
+    again = api.client.post("/v1/jobs", json=LINE, headers={"Idempotency-Key": "first"})
+    assert (again.status_code, again.json()) == (201, first.json())
+    api.train()
+    late = api.client.post("/v1/jobs", json=LINE, headers={"Idempotency-Key": "late"})
+    assert (late.status_code, "idempotency-replayed" in late.headers) == (201, False)
+
+
+def test_an_answer_is_of_one_moment(api: Api, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    posted, look = api.post(), jobs.with_spec
+
+    def looked(s: Session, job_id: str) -> tuple[tables.Job, str]:
+        found = look(s, job_id)
+        with api.services.sessions.begin() as another:
+            jobs.pause(another, job_id)
+        return found
+
+    monkeypatch.setattr(jobs, "with_spec", looked)
+    told = api.job(posted["id"])
+    assert (told["status"], [one["status"] for one in told["transitions"]]) == ("queued", ["queued"])
+
+
+def test_the_spec_comes_back_as_it_was_posted(client: TestClient) -> None:
+    text = json.dumps(LINE, indent=3).replace("0.01", "1e-2")
+    posted = client.post("/v1/jobs", content=text, headers={"Content-Type": "application/json"})
+    assert '"learning_rate": 1e-2' in posted.text
+    assert posted.json()["spec"] == LINE
+
+
+def test_latest_is_the_newest(api: Api, client: TestClient) -> None:
+    newest = api.post()
+    assert client.get("/v1/jobs/latest").json()["id"] == newest["id"]
+
+
+@pytest.mark.parametrize("name", ["job_00000000000000000000000000", "latestt", "x", "%00", "..%2f..", "job_%00"])
+@pytest.mark.parametrize("path", ["", "/metrics", "/events", "/checkpoints"])
+def test_an_unknown_job_is_404(client: TestClient, name: str, path: str) -> None:
+    answer = client.get(f"/v1/jobs/{name}{path}")
+    assert answer.status_code == 404
+    assert answer.json()["code"] in {"unknown_job", "unknown_path"}
+
+
+def test_latest_without_any_job_is_404(start: Any) -> None:
+    assert start().client.get("/v1/jobs/latest").json()["code"] == "unknown_job"
+
+
+# lists
+
+
+def test_lists_go_on_by_cursor_newest_first(api: Api, client: TestClient) -> None:
+    made = [api.post(name="paged")["id"] for _ in range(5)][::-1]
+    first = client.get("/v1/jobs?name=paged&limit=2").json()
+    api.post(name="paged")
+    second = client.get("/v1/jobs", params={"name": "paged", "limit": 2, "cursor": first["next_cursor"]}).json()
+    third = client.get("/v1/jobs", params={"name": "paged", "limit": 2, "cursor": second["next_cursor"]}).json()
+    assert [job["id"] for page in (first, second, third) for job in page["items"]] == made
+    assert third["next_cursor"] is None
+    assert not {"spec", "transitions"} & set(first["items"][0])
+
+
+def test_lists_by_status_and_metadata(api: Api, client: TestClient) -> None:
+    one, two = api.post(metadata={"a": "1", "b": "2"})["id"], api.post(metadata={"a": "1"})["id"]
+    client.post(f"/v1/jobs/{two}/cancel")
+
+    def ids(query: str) -> list[str]:
+        return [job["id"] for job in client.get(f"/v1/jobs?limit=100&{query}").raise_for_status().json()["items"]]
+
+    assert ids("metadata[a]=1") == [two, one]
+    assert ids("metadata[a]=1&metadata[b]=2") == [one]
+    assert ids("metadata[a]=2") == []
+    assert one in ids("status=queued")
+    assert two not in ids("status=queued")
+    assert {one, two} <= set(ids("status=queued&status=cancelled"))
+
+
+BAD_QUERIES = [
+    ("limit=0", "limit"),
+    ("limit=101", "limit"),
+    ("limit=x", "limit"),
+    ("status=done", "status"),
+    ("name=a%00", "name"),
+    ("color=red", "color"),
+    ("metadata[a]=%00", "metadata[a]"),
+]
+
+
+@pytest.mark.parametrize(("query", "parameter"), BAD_QUERIES)
+def test_a_wrong_parameter_is_named(client: TestClient, query: str, parameter: str) -> None:
+    problem = client.get(f"/v1/jobs?{query}")
+    assert problem.status_code == 422
+    assert problem.json()["code"] == "invalid_parameter"
+    assert parameter in {error["parameter"] for error in problem.json()["errors"]} | {"status"}
+
+
+@pytest.mark.parametrize("cursor", ["x", "%00", "a" * 400, "bnVsbA=="])
+def test_a_foreign_cursor_is_refused(client: TestClient, cursor: str) -> None:
+    problem = client.get(f"/v1/jobs?cursor={cursor}").json()
+    assert problem["code"] in {"invalid_cursor", "invalid_parameter"}
+
+
+# what a client may want of a job
+
+
+def test_cancel_twice_is_the_same(api: Api, client: TestClient) -> None:
+    job = api.post()["id"]
+    first = client.post(f"/v1/jobs/{job}/cancel?keep=none")
+    assert first.status_code == 200
+    assert first.json()["status"] == "cancelled"
+    assert first.json()["stop_reason"] == "cancelled"
+    assert client.post(f"/v1/jobs/{job}/cancel").json() == first.json()
+
+
+def test_pause_and_resume(api: Api, client: TestClient) -> None:
+    job = api.post()["id"]
+    assert client.post(f"/v1/jobs/{job}/pause").json()["status"] == "paused"
+    assert client.post(f"/v1/jobs/{job}/resume").json()["status"] == "queued"
+    api.train()
+    assert api.job(job)["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("wish", ["cancel", "pause", "resume"])
+def test_an_ended_job_cannot_be_told(api: Api, client: TestClient, wish: str) -> None:
+    job = api.trained()["id"]
+    problem = client.post(f"/v1/jobs/{job}/{wish}")
+    assert problem.status_code == 409
+    assert problem.json()["code"] == "wrong_state"
+    assert problem.json()["state"] == "succeeded"
+
+
+def test_delete_takes_everything_and_only_what_has_ended(api: Api, client: TestClient) -> None:
+    waiting = api.post()["id"]
+    assert client.delete(f"/v1/jobs/{waiting}").json()["state"] == "queued"
+    api.train()
+    assert client.delete(f"/v1/jobs/{waiting}").status_code == 204
+    for path in ("", "/metrics", "/checkpoints", "/events"):
+        assert client.get(f"/v1/jobs/{waiting}{path}").status_code == 404
+    assert client.delete(f"/v1/jobs/{waiting}").status_code == 404
+
+
+def test_checkpoints_are_listed(api: Api, client: TestClient) -> None:
+    job = api.trained()
+    answer = client.get(f"/v1/jobs/{job['id']}/checkpoints").json()
+    newest = answer["items"][0]
+    assert newest["step"] == 100
+    assert newest["weights_sha256"] == job["weights_sha256"]
+    assert re.fullmatch("[0-9a-f]{64}", newest["sha256"])
+    assert TIME.fullmatch(newest["created_at"])
+
+
+# checking without posting
+
+
+def test_validate_says_what_it_costs_and_leaves_nothing(client: TestClient) -> None:
+    before = client.get("/v1/jobs").json()
+    told = client.post("/v1/jobs/validate", json=LINE).json()
+    assert told["parameters"] == 1
+    assert told["steps"] == 100
+    assert told["layers"] == [
+        {"pointer": "/architecture/layers/0", "type": "dense", "output_shape": [1], "parameters": 1}
+    ]
+    assert told["bytes"] > 0
+    assert told["flops"] > 0
+    assert client.get("/v1/jobs").json() == before
+
+
+# the same request again
+
+
+def test_the_same_key_and_body_give_the_first_answer(api: Api, client: TestClient) -> None:
+    headers = {"Idempotency-Key": "once"}
+    first = client.post("/v1/jobs", json=LINE | {"name": "once"}, headers=headers)
+    api.train()
+    again = client.post("/v1/jobs", json=LINE | {"name": "once"}, headers=headers)
+    assert (again.status_code, again.text) == (201, first.text)
+    assert again.headers["location"] == first.headers["location"]
+    assert len(client.get("/v1/jobs?name=once").json()["items"]) == 1
+
+
+def test_the_same_key_with_another_body_is_refused(client: TestClient) -> None:
+    headers = {"Idempotency-Key": "other"}
+    client.post("/v1/jobs", json=LINE, headers=headers)
+    problem = client.post("/v1/jobs", json=LINE | {"name": "other"}, headers=headers)
+    assert problem.status_code == 422
+    assert problem.json()["code"] == "idempotency_key_reused"
+
+
+def test_a_refused_body_does_not_use_the_key_up(client: TestClient) -> None:
+    headers = {"Idempotency-Key": "refused"}
+    assert client.post("/v1/jobs", json={}, headers=headers).status_code == 422
+    assert client.post("/v1/jobs", json=LINE, headers=headers).status_code == 201
+
+
+def test_many_at_once_make_one_job(client: TestClient) -> None:
+    def post(_: int) -> Any:
+        return client.post("/v1/jobs", json=LINE | {"name": "crowd"}, headers={"Idempotency-Key": "crowd"})
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(post, range(16)))
+    made = {answer.json()["id"] for answer in answers if answer.status_code == 201}
+    assert len(made) == 1
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert len(client.get("/v1/jobs?name=crowd").json()["items"]) == 1
+
+
+@pytest.mark.parametrize("key", [b"", b"a b", "ä".encode(), b"x" * 256])
+def test_a_key_is_plain_text(client: TestClient, key: bytes) -> None:
+    problem = client.post("/v1/jobs", json=LINE, headers={b"Idempotency-Key": key})
+    assert problem.status_code == 422
+    assert problem.json()["errors"][0]["parameter"] == "Idempotency-Key"
+
+
+def test_a_confusion_matrix_is_shown_with_its_job(api: Api) -> None:
+    x = [[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]] * 5
+    y = ["cat", "dog", "owl", "owl"] * 5
+    job = api.trained(
+        data={"type": "inline", "x": x, "y": y, "validation": {"fraction": 0.25, "stratify": True}},
+        architecture={"layers": [{"type": "dense", "units": 16, "activation": "relu"}, {"type": "dense", "units": 3}]},
+        optimizer={"type": "adam", "learning_rate": 0.05},
+        training={"epochs": 60, "batch_size": 4, "seed": 1, "metrics": ["accuracy", "confusion_matrix"]},
+    )
+    shown = api.job(job["id"])
+    tables = shown["confusion_matrix"]
+    assert [sum(map(sum, tables[split])) for split in ("train", "validation")] == [15, 5]
+    assert [sum(row) for row in tables["validation"]] == [1, 1, 3]
+    right = sum(tables["train"][place][place] for place in range(3))
+    assert shown["latest"]["accuracy"] == pytest.approx(right / 15)
+    assert shown["latest"]["confusion_matrix"] == pytest.approx(1 - right / 15)
+    assert "tables" not in shown["latest"]
+    listed = api.client.get("/v1/jobs").json()["items"][0]
+    assert "confusion_matrix" not in listed
+    assert api.trained()["confusion_matrix"] is None

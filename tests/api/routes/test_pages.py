@@ -1,0 +1,272 @@
+"""The pages in a real browser, on a real service with a real worker: what a newcomer sees, clicks and reads.
+
+Every test also watches that its page asks no other host, breaks no content policy and logs no error.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
+
+from harness.backends import missing
+from harness.processes import service as running_service
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+TRAINED_MS = 60_000
+expect.set_options(timeout=15_000)  # a busy machine is no fault of the page
+VENDOR = Path(__file__).parents[3] / "api" / "static" / "vendor"
+
+LINE: dict[str, Any] = {
+    "name": "y = 2x",
+    "data": {"type": "inline", "x": [[1], [2], [3], [4], [5]], "y": [[2], [4], [6], [8], [10]]},
+    "architecture": {"layers": [{"type": "dense", "units": 1, "use_bias": False}]},
+    "optimizer": {"type": "sgd", "learning_rate": 0.01},
+    "training": {"epochs": 1, "batch_size": 5},
+}
+LONG = LINE | {"training": {"epochs": 5_000_000, "batch_size": 5, "log_every": 100}}
+
+CURVE_ENDS = """box => {
+  const canvas = box.querySelector("canvas");
+  const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  const hex = getComputedStyle(box).getPropertyValue("--train").trim();
+  const wanted = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+  const found = [];
+  for (let x = 0; x < canvas.width; x++)
+    for (let y = 0; y < canvas.height; y++)
+      if (wanted.every((part, at) => Math.abs(pixels[4 * (y * canvas.width + x) + at] - part) < 8)) found.push([x, y]);
+  return [found[0], found.at(-1)];
+}"""  # the first and the last pixel of the training curve: [[x, y], [x, y]]
+
+POINTERS = [  # a text, a pointer, and what it leads to
+    ('{"a": {"b": [1, 22, 3]}}', "/a/b/1", "22"),
+    ('{"a": {"b": [1, 22, 3]}}', "/a/b/9", "[1, 22, 3]"),
+    ('{"b": "a", "a": "b"}', "/a", '"b"'),
+    ('{"x/y": 1, "m~n": "}"}', "/m~0n", '"}"'),
+    ('{"x/y": 1, "m~n": "}"}', "/x~1y", "1"),
+    ('{"a": [[], {}, [{"b": null}]]}', "/a/2/0/b", "null"),
+    ("[1, 2", "/1", "2"),
+    ("]", "", "]"),
+]
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_service(tmp_path_factory.mktemp("pages"), workers=2) as running:
+        yield running.url
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        missing("chromium", f"there is no {CHROMIUM} (apt-get install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, service: str) -> Iterator[Page]:
+    """A fresh page, watched."""
+    faults: list[str] = []
+    page = browser.new_page(base_url=service, viewport={"width": 1280, "height": 800})
+    page.set_default_timeout(TRAINED_MS)
+    page.on("request", lambda request: None if at_home(request.url, service) else faults.append(request.url))
+    page.on("console", lambda message: faults.append(message.text) if is_fault(message) else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    yield page
+    page.close()
+    assert faults == []
+
+
+def at_home(url: str, service: str) -> bool:
+    return url.startswith((f"{service}/", "data:"))
+
+
+def is_fault(message: ConsoleMessage) -> bool:
+    """Chromium logs every answer of 4xx as an error: those are the page's own matter."""
+    return message.type in {"error", "warning"} and not message.text.startswith("Failed to load resource")
+
+
+def post(service: str, spec: dict[str, Any]) -> str:
+    return str(httpx.post(f"{service}/v1/jobs", json=spec).raise_for_status().json()["id"])
+
+
+def cancel(service: str, job: str) -> None:
+    httpx.post(f"{service}/v1/jobs/{job}/cancel").raise_for_status()
+
+
+def badge(page: Page) -> Any:
+    return page.locator("[data-field=badge]")
+
+
+def chart(page: Page) -> Any:
+    return page.locator("[data-field=chart]")
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def test_the_docs_page_executes_an_example(page: Page) -> None:
+    page.goto("/docs")
+    operation = page.locator(".opblock", has=page.locator('[data-path="/v1/jobs"]')).and_(page.locator(".opblock-post"))
+    operation.locator(".opblock-summary").click()
+    operation.get_by_role("button", name="Try it out").click()
+    operation.get_by_role("button", name="Execute").click()
+    expect(operation.locator(".live-responses-table tbody .response-col_status")).to_contain_text("201")
+
+
+def test_a_newcomer_posts_y_2x_sees_the_loss_fall_and_asks_for_6(page: Page) -> None:
+    page.goto("/")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Teach a net, watch it learn, ask it.")
+    press(page, "y = 2x")
+    press(page, "Train")
+    expect(badge(page)).to_have_text("succeeded", timeout=TRAINED_MS)
+    expect(chart(page)).to_have_attribute("aria-label", re.compile(r"^loss at step 100: train \d"))
+    press(page, "Predict")
+    expect(page.locator(".answers strong")).to_have_text(re.compile(r"^(12|12\.00\d*|11\.99\d*)$"))
+    (left, top), (right, bottom) = chart(page).evaluate(CURVE_ENDS)
+    assert right - left > 300
+    assert bottom - top > 150
+
+
+@pytest.mark.parametrize("example", ["xor", "spirals"])
+def test_the_other_examples_train_and_answer(page: Page, example: str) -> None:
+    page.goto("/")
+    press(page, example)
+    press(page, "Check only")
+    expect(page.locator(".estimate")).to_contain_text("It fits.")
+    press(page, "Train")
+    expect(badge(page)).to_have_text("succeeded", timeout=TRAINED_MS)
+    press(page, "Predict")
+    expect(page.locator(".answers li").first).to_contain_text("%")
+
+
+def test_a_job_page_lives_with_its_job_and_its_buttons_obey_the_status(page: Page, service: str) -> None:
+    job = post(service, LONG)
+    page.goto(f"/#/jobs/{job}")
+    expect(badge(page)).to_have_text("running", timeout=TRAINED_MS)
+    expect(page.get_by_role("button", name="Delete")).to_be_disabled()
+    first = chart(page).get_attribute("aria-label", timeout=TRAINED_MS)
+    expect(chart(page)).not_to_have_attribute("aria-label", str(first), timeout=TRAINED_MS)
+    press(page, "Pause")
+    expect(badge(page)).to_have_text("paused", timeout=TRAINED_MS)
+    press(page, "Resume")
+    expect(badge(page)).to_have_text("running", timeout=TRAINED_MS)
+    press(page, "Cancel")
+    expect(badge(page)).to_have_text("cancelled", timeout=TRAINED_MS)
+    expect(page.get_by_role("button", name="Cancel")).to_be_disabled()
+    page.on("dialog", lambda dialog: dialog.accept())
+    press(page, "Delete")
+    expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
+    assert httpx.get(f"{service}/v1/jobs/{job}").status_code == 404
+
+
+def test_a_job_that_diverges_says_what_to_do(page: Page, service: str) -> None:
+    job = post(service, LINE | {"optimizer": {"type": "sgd", "learning_rate": 5}, "training": {"epochs": 100}})
+    page.goto(f"/#/jobs/{job}")
+    expect(badge(page)).to_have_text("failed", timeout=TRAINED_MS)
+    expect(page.locator(".error")).to_contain_text("try a smaller learning rate")
+
+
+def test_a_stream_that_breaks_is_opened_again(page: Page, service: str) -> None:
+    job = post(service, LONG)
+    answers = [503]
+
+    def break_once(route: Route) -> None:
+        route.fulfill(status=answers.pop()) if answers else route.continue_()
+
+    page.route("**/events*", break_once)
+    page.goto(f"/#/jobs/{job}")
+    expect(badge(page)).to_have_text("running", timeout=TRAINED_MS)
+    while answers:  # the history alone may change the chart: what counts is what comes after the break
+        page.wait_for_timeout(50)
+    first = chart(page).get_attribute("aria-label", timeout=TRAINED_MS)
+    expect(chart(page)).not_to_have_attribute("aria-label", str(first), timeout=TRAINED_MS)
+    cancel(service, job)
+    expect(badge(page)).to_have_text("cancelled", timeout=TRAINED_MS)
+
+
+def test_a_refusal_stands_at_its_pointer_and_leads_to_it(page: Page) -> None:
+    page.goto("/")
+    press(page, "y = 2x")
+    editor = page.get_by_label("The job, as the API takes it")
+    editor.fill(editor.input_value().replace('"units": 1', '"units": "one"'))
+    press(page, "Train")
+    pointer = page.locator(".refusal").get_by_role("button", name="/architecture/layers/0/units")
+    pointer.click()
+    assert page.evaluate("getSelection().toString()") == '"one"'
+
+
+def test_a_name_is_text_whatever_it_holds(page: Page, service: str) -> None:
+    name = "<img src=x onerror=\"document.title = 'taken'\">"
+    job = post(service, LINE | {"name": name})
+    page.goto("/")
+    page.get_by_text(name).first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(name)
+    expect(badge(page)).to_have_text("succeeded", timeout=TRAINED_MS)
+    assert page.url.endswith(job)
+    assert page.locator("main img").count() == 0
+    assert "taken" not in page.title().removeprefix(name)
+
+
+def test_the_list_filters_by_status_and_loads_more(page: Page, service: str) -> None:
+    for number in range(25):
+        post(service, LINE | {"name": f"list {number}"})
+    page.goto("/")
+    expect(page.locator(".jobs li")).to_have_count(20)
+    press(page, "Load more")
+    expect(page.locator(".jobs .name", has_text=re.compile("^list 0$"))).to_be_visible()
+    page.get_by_label("Status").select_option("failed")
+    expect(page.locator(".jobs .name", has_text="list")).to_have_count(0)
+
+
+def test_an_unknown_job_and_a_service_that_is_away_are_said(page: Page) -> None:
+    page.goto("/#/jobs/job_7zzzzzzzzzzzzzzzzzzzzzzzzz")
+    expect(page.locator(".refusal")).to_contain_text("job_7zzzzzzzzzzzzzzzzzzzzzzzzz")
+    page.route("**/health/ready", lambda route: route.abort())
+    page.goto("/?again")
+    expect(page.locator("#health")).to_contain_text("The service does not answer.")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (375, "dark")])
+def test_a_phone_needs_no_sideways_scroll(page: Page, service: str, width: int, scheme: Any) -> None:
+    job = post(service, LINE | {"name": "a name without any place to break it " + "x" * 80})
+    page.set_viewport_size({"width": width, "height": 720})
+    page.emulate_media(color_scheme=scheme)
+    for path in ("/", f"/#/jobs/{job}"):
+        page.goto(path)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_pointer_finds_its_place_in_the_text(page: Page) -> None:
+    page.goto("/")
+    for text, pointer, found in POINTERS:
+        call = "async args => (await import('/static/pointer.js')).locate(...args)"
+        start, end = page.evaluate(call, [text, pointer])
+        assert text[start:end] == found, (text, pointer)
+
+
+@pytest.mark.parametrize("source", sorted(VENDOR.glob("*/SOURCE.md")), ids=lambda path: path.parent.name)
+def test_vendored_files_are_those_that_their_source_names(source: Path) -> None:
+    named = dict(re.findall(r"\| (\S+) \| `([0-9a-f]{64})` \|", source.read_text()))
+    files = [path for path in source.parent.iterdir() if path != source]
+    assert {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files} == named
+    assert "LICENSE" in named

@@ -1,0 +1,180 @@
+"""A file that kills, fills or holds up its reader is refused at once, leaves nothing, and the API does not notice."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.services.schema_inference import Inspections, TooManyUploads, UnreadableFile, inspect_apart
+from core.data.errors import InvalidFile
+from core.data.readers.csv import Csv
+from core.data.readers.formats import FORMATS, inspect
+from core.data.readers.infer_schema import Bounds
+from core.data.schema import Limits, Schema
+from tests.api.conftest import Api
+from tests.core.data.readers.test_formats import FILES
+
+BOUNDS = Bounds(60, 2**30)
+CSV = {"Content-Type": "text/csv"}
+LONG = b"a,b,c\n" + b"1.25,2.5,some words\n" * 3_000_000
+
+
+def left(api: Api) -> list[str]:
+    return [path.name for path in api.services.settings.blob_dir.glob("*") if path.name != ".lock"]
+
+
+def children() -> list[int]:
+    """The readers that this process has started and that live."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError, IndexError):
+            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == os.getpid() and b"core.data.readers.infer_schema" in (path / "cmdline").read_bytes():
+                found.append(int(path.name))
+    return found
+
+
+@pytest.mark.parametrize("word", FORMATS)
+def test_the_child_finds_what_is_found_here(tmp_path: Path, word: str) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(FILES[word])
+    layout = Csv(delimiter=";", header=True) if word == "csv" else FORMATS[word]()
+    assert inspect_apart(path, layout, {}, Limits(), BOUNDS) == inspect(path, layout)
+
+
+def test_types_and_limits_reach_the_child(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"zip\n0815\n4711\n")
+    assert inspect_apart(path, Csv(), {"zip": "category"}, Limits(), BOUNDS).columns[0].type == "category"
+    with pytest.raises(InvalidFile, match="more than 1 cells"):
+        inspect_apart(path, Csv(), None, Limits(cells=1), BOUNDS)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_reader_that_dies_is_a_422_and_leaves_nothing(start: Callable[..., Api], number: signal.Signals) -> None:
+    api = start()
+    killed: list[int] = []
+
+    def kill() -> None:
+        while not killed:
+            for child in children():
+                os.kill(child, number)
+                killed.append(child)
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    answer = api.client.post("/v1/datasets", content=LONG, headers=CSV)
+    killer.join()
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (422, "unreadable_file")
+    assert number.name in problem["detail"]
+    assert left(api) == []
+    assert api.client.get("/v1/datasets").json()["items"] == []
+    assert api.client.post("/v1/datasets", content=b"a,b\n1,2\n", headers=CSV).status_code == 201
+
+
+def test_a_reader_without_end_is_a_422_and_leaves_nothing(start: Callable[..., Api]) -> None:
+    api = start(inspect_seconds=1)
+    answer = api.client.post("/v1/datasets", content=LONG, headers=CSV)
+    assert (answer.status_code, answer.json()["code"]) == (422, "unreadable_file")
+    assert "CHAINRULE_INSPECT_SECONDS" in answer.json()["detail"]
+    assert left(api) == []
+    assert children() == []
+
+
+def test_a_reader_that_waits_for_ever_is_ended_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.services.schema_inference.STARTING", 0.0)
+    os.mkfifo(tmp_path / "pipe")  # to be opened takes a writer, and none comes: no second of a core is used
+    began = time.monotonic()
+    with pytest.raises(UnreadableFile, match="takes longer than 1 s"):
+        inspect_apart(tmp_path / "pipe", Csv(), None, Limits(), Bounds(1, 2**30))
+    assert time.monotonic() - began < 60
+
+
+def test_a_reader_without_enough_memory_is_a_422_and_leaves_nothing(start: Callable[..., Api]) -> None:
+    api = start(inspect_bytes=2**28)
+    hungry = b",".join(b"c%d" % n for n in range(300_000))
+    api.services.settings.blob_dir.mkdir(parents=True, exist_ok=True)
+    answer = api.client.post("/v1/datasets", content=(hungry + b"\n") * 1, headers=CSV)
+    assert answer.status_code == 422
+    path = api.services.settings.blob_dir / "file"
+    path.write_bytes(b"\n".join([hungry] * 2))
+    with pytest.raises(UnreadableFile, match="CHAINRULE_INSPECT_BYTES"):
+        inspect_apart(path, Csv(), None, Limits(columns=10**6, record_bytes=2**30), Bounds(60, 2**28))
+
+
+def test_the_child_has_no_variables_of_ours_and_may_write_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the child is run with is looked at by a program in its place."""
+    (tmp_path / "core" / "data").mkdir(parents=True)
+    program = "import json, os, sys; sys.stdin.read(); print(json.dumps({'invalid': json.dumps(dict(os.environ))}))"
+    (tmp_path / "core" / "data" / "inspection.py").write_text(program)
+    for package in ("core", "core/data"):
+        (tmp_path / package / "__init__.py").touch()
+    monkeypatch.setattr("api.services.schema_inference.CODE", tmp_path)
+    monkeypatch.setenv("CHAINRULE_DATABASE_URL", "postgresql://someone:secret@127.0.0.1/x")
+    with pytest.raises(InvalidFile) as refused:
+        inspect_apart(tmp_path / "file", Csv(), None, Limits(), BOUNDS)
+    variables = json.loads(refused.value.message)
+    assert not [name for name in variables if name.startswith("CHAINRULE_")]
+    assert "secret" not in refused.value.message
+
+
+def test_its_limits_hold() -> None:
+    program = """
+import os, resource, sys
+from core.data.readers.infer_schema import Bounds, _bind
+_bind(Bounds(7, 2**30))
+print([resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_CPU, resource.RLIMIT_FSIZE)])
+"""
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert told.strip() == str([2**30, 7, 0])
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Inspections that wait for this, and count themselves."""
+    go = threading.Event()
+
+    def wait(*_: Any) -> Schema:
+        go.wait(30)
+        return Schema(format="csv", rows=1, columns=())
+
+    monkeypatch.setattr("api.services.schema_inference.inspect_apart", wait)
+    yield go
+    go.set()
+
+
+def test_beyond_the_queue_one_is_told_to_come_again(slow: threading.Event) -> None:
+    async def many() -> list[Any]:
+        inspections = Inspections(BOUNDS, at_once=2, waiting=3)
+        asked = [asyncio.create_task(inspections.inspect(Path("f"), Csv(), None, Limits())) for _ in range(8)]
+        while not all(task.done() for task in asked[5:]):
+            await asyncio.sleep(0)
+        assert not any(task.done() for task in asked[:5])
+        slow.set()
+        first = await asyncio.gather(*asked, return_exceptions=True)
+        return [*first, await inspections.inspect(Path("f"), Csv(), None, Limits())]
+
+    answers = asyncio.run(many())
+    assert [isinstance(answer, TooManyUploads) for answer in answers] == [False] * 5 + [True] * 3 + [False]
+
+
+def test_too_many_uploads_are_a_429_that_says_when(start: Callable[..., Api], monkeypatch: pytest.MonkeyPatch) -> None:
+    api = start()
+    monkeypatch.setattr(api.services.inspections, "_most", 0)
+    answer = api.client.post("/v1/datasets", content=b"a\n1\n", headers=CSV)
+    assert (answer.status_code, answer.json()["code"]) == (429, "too_many_uploads")
+    assert int(answer.headers["retry-after"]) > 0
+    assert left(api) == []

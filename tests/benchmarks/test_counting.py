@@ -1,0 +1,133 @@
+"""What a step is said to cost is what a run counts, for every layer and for whole nets."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import counting
+from benchmarks.counting import FEW, Cost, _CountingArena, count, estimate
+from core.nn.activations import Relu
+from core.nn.arrays import Array
+from core.nn.execution.traced_arrays import Watched
+from core.nn.layers.composite import Sequential
+from core.nn.layers.convolution import Conv2D
+from core.nn.layers.dense import Dense
+from core.nn.layers.pooling import MaxPooling2D
+from core.nn.layers.recurrent import Lstm
+from core.nn.layers.reshaping import Flatten
+from core.nn.network import Network
+from core.nn.step.context import Arena, Run
+from tests.core.nn.cases import LAYERS, LayerCase, sequential
+
+NEAR = 0.05
+ROWS = 70
+
+LENET = sequential(
+    Conv2D(filters=6, kernel_size=5, padding="same", activation=Relu()),
+    MaxPooling2D(),
+    Conv2D(filters=16, kernel_size=5, activation=Relu()),
+    MaxPooling2D(),
+    Flatten(),
+    Dense(units=120, activation=Relu()),
+    Dense(units=84, activation=Relu()),
+    Dense(units=10),
+)
+NETS: list[tuple[Sequential, tuple[int, ...]]] = [
+    (sequential(Dense(units=64, activation=Relu()), Dense(units=64, activation=Relu()), Dense(units=2)), (20,)),
+    (sequential(Dense(units=256, activation=Relu()), Dense(units=128, activation=Relu()), Dense(units=10)), (784,)),
+    (LENET, (28, 28, 1)),
+    (sequential(Lstm(units=32)), (20, 16)),
+]
+
+
+def near(told: Cost, counted: Cost) -> None:
+    for name in ("parameters", "forward_flops", "backward_flops", "flops", "bytes"):
+        assert getattr(told, name) == pytest.approx(getattr(counted, name), rel=NEAR), name
+
+
+def test_the_cost_of_a_dense_net_is_that_of_its_formulas() -> None:
+    rows, inputs, hidden, outputs = 5, 7, 4, 3
+    found = count(Network(sequential(Dense(units=hidden), Dense(units=outputs)), (inputs,)), rows)
+    products = [2 * rows * inputs * hidden, 2 * rows * hidden * outputs]
+    biases = rows * (hidden + outputs)
+    assert found.parameters == inputs * hidden + hidden + hidden * outputs + outputs
+    assert found.forward_flops == sum(products) + biases
+    summed = 2 * biases  # as a product with ones
+    assert found.backward_flops == products[0] + 2 * products[1] + summed, "the first layer's input has no gradient"
+    assert found.flops == found.forward_flops + found.backward_flops
+
+
+@pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.layer.type)
+def test_the_cost_of_a_layer_is_what_a_run_counts(case: LayerCase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told from a few rows, too."""
+    network = Network(sequential(case.layer), case.input_shape)
+    expected = count(network, ROWS)
+    assert estimate(network, ROWS) == expected
+    monkeypatch.setattr(counting, "WHOLE", 0)
+    near(estimate(network, ROWS), expected)
+
+
+@pytest.mark.parametrize(("net", "shape"), NETS, ids=["small", "wide", "lenet", "lstm"])
+@pytest.mark.parametrize("rows", [1, FEW, FEW + 1, 100])
+def test_the_cost_of_a_net_is_what_a_run_counts(
+    net: Sequential, shape: tuple[int, ...], rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = Network(net, shape)
+    monkeypatch.setattr(counting, "WHOLE", 0)
+    near(estimate(network, rows), count(network, rows))
+
+
+def a_step(network: Network, arena: Arena, x: Array) -> tuple[Array, Array]:
+    """The outputs of a step in this arena, and the gradient of the weights."""
+    rng = np.random.default_rng(0)
+    weights, statistics = network.initialize(rng)
+    gradient = np.zeros_like(weights)
+    views = network.views(weights, statistics, gradient)
+    outputs, backward = network.forward(x, views, Run(arena, training=True, rng=rng, shapes=network.shapes))
+    told = np.array(outputs)
+    backward(outputs)
+    return told, gradient
+
+
+@pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.layer.type)
+def test_to_count_changes_neither_numbers_nor_memory(case: LayerCase) -> None:
+    network = Network(sequential(case.layer), case.input_shape)
+    x = case.inputs(4, np.random.default_rng(1)).astype(np.float32)
+    plain, counting = Arena(), _CountingArena()
+    expected = a_step(network, plain, x)
+    found = a_step(network, counting, counting.counted(x))
+    assert all(one.tobytes() == other.tobytes() for one, other in zip(expected, found, strict=True))
+    assert counting.nbytes == plain.nbytes
+
+
+def counted(make: Any) -> int:
+    """The operations of what is made of two counted arrays, 3 × 4 and 4 × 5."""
+    arena = _CountingArena()
+    a, b = arena.counted(np.ones((3, 4), np.float32)), arena.counted(np.ones((4, 5), np.float32))
+    assert isinstance(a[:2].T, Watched)
+    make(a, b)
+    return arena.tally.flops
+
+
+OPERATIONS: list[tuple[Any, int]] = [
+    (lambda a, _: a + 1, 12),
+    (lambda a, _: np.exp(a, out=a), 12),
+    (lambda a, _: np.add.reduce(a, axis=0), 12),
+    (lambda a, _: a.sum() + a.max(), 12 + 12 + 1),
+    (lambda a, _: np.modf(a), 24),
+    (lambda a, b: a @ b, 2 * 3 * 4 * 5),
+    (np.dot, 2 * 3 * 4 * 5),
+    (lambda _, b: np.dot(np.ones((3, 4)), b), 2 * 3 * 4 * 5),
+    (lambda a, _: np.vdot(a, a), 2 * 12),
+    (lambda a, _: np.add.at(a, ([0, 0],), np.ones((2, 4), np.float32)), 8),
+    (lambda a, _: a > 0, 0),
+    (lambda a, _: np.copyto(a, 0), 0),
+    (lambda a, _: np.take(a, [0, 1], axis=0), 0),
+    (lambda a, _: np.concatenate([a, a]) + 1, 24),
+]
+
+
+@pytest.mark.parametrize(("make", "flops"), OPERATIONS, ids=range(len(OPERATIONS)))
+def test_an_operation_counts(make: Any, flops: int) -> None:
+    assert counted(make) == flops

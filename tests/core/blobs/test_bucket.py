@@ -1,0 +1,160 @@
+"""Blobs in a bucket: as in a folder, for several machines, and away when the bucket is."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.blobs import bucket
+from core.blobs.bucket import Bucket
+from core.blobs.folder import Blobs, BlobsAway, DamagedBlob, NoSuchBlob
+from core.blobs.storage import open_blobs
+from core.settings import Settings
+from harness.buckets import URL, Server, bucket_server
+
+DATA = b"weights"
+SHA = hashlib.sha256(DATA).hexdigest()
+LARGE = os.urandom(12 * 2**20)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with bucket_server() as started:
+        yield started
+
+
+@pytest.fixture(params=["s3", "file"])
+def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "file":
+        return f"file://{tmp_path}/bucket"
+    server: Server = request.getfixturevalue("server")
+    for name, value in server.environment().items():
+        monkeypatch.setenv(name, value)
+    return f"{URL}/{tmp_path.name}"
+
+
+def machine(url: str, folder: Path) -> Blobs:
+    """The blobs as a machine of its own sees them."""
+    return open_blobs(Settings(blobs_url=url, data_dir=folder))
+
+
+def test_what_one_machine_puts_another_reads(url: str, tmp_path: Path) -> None:
+    here, there = machine(url, tmp_path / "here"), machine(url, tmp_path / "there")
+    assert here.put(DATA) == SHA
+    assert here.put(LARGE) == hashlib.sha256(LARGE).hexdigest()
+    assert here.names() == there.names() == {SHA, hashlib.sha256(LARGE).hexdigest()}
+    assert there.read(SHA) == DATA
+    assert there.fetch(SHA).read_bytes() == DATA
+    assert there.read(hashlib.sha256(LARGE).hexdigest()) == LARGE
+    assert there.verify(SHA) == len(DATA)
+
+
+def test_without_a_commit_nothing_is_put(url: str, tmp_path: Path) -> None:
+    blobs = machine(url, tmp_path / "here")
+    with blobs.writer() as writer:
+        writer.write(DATA)
+    assert blobs.names() == set()
+    with pytest.raises(NoSuchBlob):
+        blobs.read(SHA)
+    with pytest.raises(NoSuchBlob):
+        blobs.verify(SHA)
+
+
+def test_a_damaged_file_of_this_machine_is_fetched_anew(url: str, tmp_path: Path) -> None:
+    blobs = machine(url, tmp_path / "here")
+    blobs.put(DATA)
+    for look in (blobs.read, blobs.whole):
+        blobs.path(SHA).write_bytes(b"heights")
+        look(SHA)
+        assert blobs.path(SHA).read_bytes() == DATA
+
+
+def test_a_damaged_object_is_found(tmp_path: Path) -> None:
+    url = f"file://{tmp_path}/bucket"
+    machine(url, tmp_path / "here").put(DATA)
+    for path in (tmp_path / "bucket" / SHA).iterdir():
+        path.write_bytes(b"heights")
+    for look in ("verify", "read", "whole"):
+        with pytest.raises(DamagedBlob):
+            getattr(machine(url, tmp_path / "there"), look)(SHA)
+    machine(url, tmp_path / "here").put(DATA)
+    assert machine(url, tmp_path / "there").read(SHA) == DATA
+
+
+def test_what_was_put_meanwhile_is_not_deleted(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bucket, "YOUNG", -10.0)
+    here, there = machine(url, tmp_path / "here"), machine(url, tmp_path / "there")
+    here.put(DATA)
+    old = there.old()
+    assert set(old) == {SHA}
+    assert there.delete(SHA, old[SHA] - 1) is False
+    assert there.delete(SHA, old[SHA])
+    assert not there.delete(SHA, old[SHA])
+    assert here.names() == set()
+
+
+def test_what_is_kept_is_put_anew_when_it_is_no_longer_young(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blobs = machine(f"file://{tmp_path}/bucket", tmp_path / "here")
+    blobs.put(DATA)
+    objects = tmp_path / "bucket" / SHA
+    blobs.keep(SHA, DATA)
+    assert len(list(objects.iterdir())) == 1
+    monkeypatch.setattr(bucket, "YOUNG", -10.0)
+    blobs.keep(SHA, DATA)
+    assert len(list(objects.iterdir())) == 2
+    blobs.clear()
+    assert len(list(objects.iterdir())) == 1
+    assert blobs.read(SHA) == DATA
+
+
+def test_what_nobody_used_here_lately_goes_from_this_machine_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bucket, "FORGET_EVERY", 0.0)
+    blobs = machine(f"file://{tmp_path}/bucket", tmp_path / "here")
+    blobs.put(DATA)
+    os.utime(blobs.path(SHA), (0, 0))
+    blobs.put(b"another")
+    assert not blobs.path(SHA).exists()
+    assert blobs.read(SHA) == DATA
+
+
+def test_a_blob_is_taken_from_a_folder_and_by_one(url: str, tmp_path: Path) -> None:
+    folder, blobs = Blobs(tmp_path / "folder"), machine(url, tmp_path / "here")
+    folder.put(DATA)
+    blobs.take(folder, SHA)
+    copy = Blobs(tmp_path / "copy")
+    copy.take(machine(url, tmp_path / "there"), SHA)
+    assert copy.read(SHA) == DATA
+
+
+@pytest.mark.parametrize("wrong", ["no such bucket", "no such server"])
+def test_a_bucket_that_does_not_answer_is_away_and_nothing_is_called_missing(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    monkeypatch.setitem(bucket.RETRIES, "max_retries", 0)
+    for name, value in server.environment(port=1 if wrong == "no such server" else None).items():
+        monkeypatch.setenv(name, value)
+    blobs = machine("s3://chainrule-elsewhere", tmp_path / "here")
+    with pytest.raises(BlobsAway):
+        blobs.put(DATA)
+    assert not blobs.path(SHA).exists()
+    for look in (blobs.read, blobs.fetch, blobs.verify):
+        with pytest.raises(BlobsAway):
+            look(SHA)
+    with pytest.raises(BlobsAway):
+        blobs.names()
+
+
+def test_a_name_that_is_no_hash_reaches_no_bucket(tmp_path: Path) -> None:
+    blobs = machine(f"file://{tmp_path}/bucket", tmp_path / "here")
+    for name in ("../secret", "", "*", SHA.upper()):
+        with pytest.raises(ValueError, match="no sha256"):
+            blobs.read(name)
+    (tmp_path / "bucket" / "notes").mkdir(parents=True)
+    (tmp_path / "bucket" / "notes" / "mine").write_text("left alone")
+    blobs.put(DATA)
+    assert blobs.names() == {SHA}
+    assert isinstance(blobs, Bucket)

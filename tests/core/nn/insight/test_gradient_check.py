@@ -1,0 +1,107 @@
+"""The backward pass of every layer, activation and loss against finite differences in float64."""
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.nn.activations import Activation, Tanh
+from core.nn.insight.gradient_check import check_gradient
+from core.nn.layers.activation import ActivationLayer
+from core.nn.layers.dense import Dense
+from core.nn.losses.regression import MeanSquaredError
+from core.nn.network import Network
+from tests.core.nn.cases import ACTIVATIONS, LAYERS, LOSSES, LayerCase, LossCase, sequential
+
+TOLERANCE = 1e-6
+BATCHES = [1, 7]
+
+
+BOUNDED = [case for case in LOSSES if case.loss.type != "poisson"]  # whose link is an exponential
+
+
+def some_targets(kind: str, rows: int, shape: tuple[int, ...], rng: np.random.Generator) -> Any:
+    """Targets of each kind that a loss may want."""
+    made: dict[str, Any] = {
+        "numbers": rng.standard_normal((rows, *shape)),
+        "halves": rng.standard_normal((rows, *shape[:-1], shape[-1] // 2)),
+        "counts": rng.poisson(2, (rows, *shape)).astype(float),
+        "bits": rng.integers(0, 2, (rows, *shape)).astype(float),
+        "classes": rng.integers(0, shape[-1], (rows, *shape[:-1])),
+        "shares": rng.dirichlet(np.ones(shape[-1]), (rows, *shape[:-1])),
+    }
+    if kind == "labels":  # half as many as steps at most, so that equal ones have room between them
+        most = shape[0] // 2
+        here = np.arange(most) < rng.integers(0, most + 1, (rows, 1))
+        return rng.integers(1, shape[-1], (rows, most)) * here
+    return made[kind]
+
+
+@pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.layer.type)
+@pytest.mark.parametrize("batch", BATCHES)
+def test_a_layer_knows_its_gradient(case: LayerCase, batch: int) -> None:
+    rng = np.random.default_rng(1)
+    network = Network(sequential(case.layer), case.input_shape)
+    x = case.inputs(batch, rng)
+    targets = rng.standard_normal((batch, *case.output_shape))
+    for found in check_gradient(network, MeanSquaredError(), x, targets, quantities=not case.classes).values():
+        assert found.error <= TOLERANCE, found
+
+
+@pytest.mark.parametrize(
+    "case", [c for c in LAYERS if c.input_shape and not c.classes], ids=lambda case: case.layer.type
+)
+def test_a_layer_passes_the_gradient_on_between_others(case: LayerCase) -> None:
+    rng = np.random.default_rng(2)
+    before = Dense(units=case.input_shape[-1], activation=Tanh())
+    network = Network(sequential(before, case.layer, Dense(units=2)), (*case.input_shape[:-1], 3))
+    x = rng.standard_normal((5, *network.input_shape))
+    targets = rng.standard_normal((5, *network.output_shape))
+    for found in check_gradient(network, MeanSquaredError(), x, targets).values():
+        assert found.error <= TOLERANCE, found
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda a: f"{a}")
+@pytest.mark.parametrize("scale", [1.0, 5.0])
+def test_an_activation_knows_its_slope(activation: Activation, scale: float) -> None:
+    rng = np.random.default_rng(3)
+    network = Network(sequential(ActivationLayer(activation=activation)), (6,))
+    x, targets = scale * rng.standard_normal((4, 6)), rng.standard_normal((4, 6))
+    assert check_gradient(network, MeanSquaredError(), x, targets)["input"].error <= TOLERANCE
+
+
+@pytest.mark.parametrize("case", LOSSES, ids=lambda case: f"{case.loss.type}-{case.targets}")
+@pytest.mark.parametrize("batch", BATCHES)
+def test_a_loss_knows_its_gradient(case: LossCase, batch: int) -> None:
+    rng = np.random.default_rng(4)
+    network = Network(sequential(Dense(units=case.output_shape[-1])), (*case.output_shape[:-1], 3))
+    x = rng.standard_normal((batch, *case.output_shape[:-1], 3))
+    targets = some_targets(case.targets, batch, case.output_shape, rng)
+    for found in check_gradient(network, case.loss, x, targets).values():
+        assert found.error <= TOLERANCE, found
+
+
+@pytest.mark.parametrize(("case", "size"), list(itertools.product(BOUNDED, [1e3, -1e3])), ids=str)
+def test_a_loss_stays_finite_for_huge_outputs(case: LossCase, size: float) -> None:
+    rng = np.random.default_rng(5)
+    network = Network(sequential(Dense(units=case.output_shape[-1])), (*case.output_shape[:-1], 3))
+    x = size * rng.standard_normal((4, *case.output_shape[:-1], 3))
+    targets = some_targets(case.targets, 4, case.output_shape, rng)
+    found = check_gradient(network, case.loss, x, targets)["weights"]
+    assert np.isfinite(found.backward)
+    assert np.isfinite(found.differences)
+
+
+def test_a_wrong_gradient_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = Tanh.forward
+
+    def wrong(self: Tanh, z: Any, out: Any, run: Any) -> Any:
+        backward = right(self, z, out, run)
+        return lambda d_out: backward(d_out) * 1.001
+
+    monkeypatch.setattr(Tanh, "forward", wrong)
+    network = Network(sequential(ActivationLayer(activation=Tanh())), (6,))
+    rng = np.random.default_rng(6)
+    x, targets = rng.standard_normal((4, 6)), rng.standard_normal((4, 6))
+    assert check_gradient(network, MeanSquaredError(), x, targets)["input"].error > TOLERANCE

@@ -1,0 +1,92 @@
+"""Every member of every kind has its row in the table of cases, its words in the docs, and its form in a spec."""
+
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from core.docstrings import attribute_docstrings
+from core.nn.activations import Activation, Relu
+from core.nn.constraints import Constraint
+from core.nn.initializers import Initializer
+from core.nn.layers.composite import Layer
+from core.nn.losses import Loss
+from core.nn.metrics import Metric
+from core.nn.optimizers.sgd import StochasticGradientDescent
+from core.nn.optimizers.wrappers import Optimizer
+from core.nn.regularizers import Regularizer
+from core.nn.schedules import ConstantRate, Schedule
+from core.nn.tagged_union import Tagged, members
+from tests.core.nn import cases
+
+TABLES: list[tuple[Any, list[Any]]] = [
+    (Layer, [case.layer for case in cases.LAYERS]),
+    (Activation, cases.ACTIVATIONS),
+    (Loss, [case.loss for case in cases.LOSSES]),
+    (Optimizer, cases.OPTIMIZERS),
+    (Schedule, [case.schedule for case in cases.SCHEDULES]),
+    (Initializer, [case[0] for case in cases.INITIALIZERS]),
+    (Regularizer, [case[0] for case in cases.REGULARIZERS]),
+    (Constraint, [case[0] for case in cases.CONSTRAINTS]),
+    (Metric, [case[0] for case in cases.METRICS]),
+]
+ALL = [(kind, member) for kind, table in TABLES for member in table]
+
+
+@cache
+def adapter_of(kind: Any) -> TypeAdapter[Any]:
+    """The validator of a kind's members."""
+    return TypeAdapter(kind)
+
+
+@pytest.mark.parametrize(("kind", "table"), TABLES, ids=[str(i) for i in range(len(TABLES))])
+def test_every_member_has_a_case(kind: Any, table: list[Any]) -> None:
+    assert set(members(kind).values()) == {type(member) for member in table}
+
+
+@pytest.mark.parametrize(("kind", "member"), ALL, ids=lambda v: getattr(v, "type", ""))
+def test_a_member_survives_its_json(kind: Any, member: Any) -> None:
+    adapter = adapter_of(kind)
+    assert adapter.validate_json(adapter.dump_json(member)) == member
+
+
+@pytest.mark.parametrize("member", [m for kind, _ in TABLES for m in members(kind).values()], ids=lambda m: m.__name__)
+def test_a_member_is_documented(member: Any) -> None:
+    assert member.__doc__
+    assert not member.__doc__.startswith(f"{member.__name__}(")
+    assert {field.name for field in fields(member)} - {"type"} <= attribute_docstrings(member).keys()
+
+
+def test_a_bare_name_is_short_for_its_member() -> None:
+    assert TypeAdapter(Activation).validate_json('"relu"') == Relu()
+
+
+def test_a_bare_number_is_short_for_a_constant_rate() -> None:
+    optimizer = TypeAdapter(Optimizer).validate_json('{"type": "sgd", "learning_rate": 0.5}')
+    assert optimizer == StochasticGradientDescent(learning_rate=ConstantRate(learning_rate=0.5))
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "true", '"fast"', "NaN", "1e999", "[]", '{"type": "cosine"}'])
+def test_a_wrong_rate_is_refused(rate: str) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(Optimizer).validate_json(f'{{"type": "sgd", "learning_rate": {rate}}}')
+
+
+def test_an_optimizer_that_passes_twice_stands_around_all_others() -> None:
+    clipped = '{"type": "clip_by_norm", "max_norm": 1, "optimizer": %s}'
+    aware = '{"type": "sharpness_aware", "optimizer": %s}'
+    TypeAdapter(Optimizer).validate_json(aware % (clipped % '"sgd"'))
+    for wrong in (aware % '"sgd"', '{"type": "lbfgs"}'):
+        for around in (clipped, aware):
+            with pytest.raises(ValidationError, match="found using 'type' does not match any of the expected tags"):
+                TypeAdapter(Optimizer).validate_json(around % wrong)
+
+
+def test_a_union_of_one_has_one_member() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Only:
+        type: Literal["only"] = "only"
+
+    assert members(Annotated[Only, Tagged()]) == {"only": Only}

@@ -1,0 +1,129 @@
+"""Small trainings with full defaults, so that a test says only what matters to it."""
+
+import itertools
+import tracemalloc
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from core.nn.activations import Relu
+from core.nn.arrays import Array
+from core.nn.layers.composite import Sequential
+from core.nn.layers.dense import Dense
+from core.nn.layers.dropout import Dropout
+from core.nn.layers.normalization import BatchNormalization
+from core.nn.losses import Loss
+from core.nn.losses.categorical import CrossEntropy
+from core.nn.metrics.classification import Accuracy
+from core.nn.network import Network
+from core.nn.optimizers.adam import Adam
+from core.nn.optimizers.wrappers import Optimizer
+from core.nn.step.context import Arena
+from core.nn.step.state import State, start
+from core.nn.training.learner import Learner
+from core.nn.training.options import Epoch, Step, Training
+from tests.core.nn.cases import sequential
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Data to learn from."""
+
+    x: Array
+    y: Any
+    x_validation: Array | None = None
+    y_validation: Any = None
+    sample_weight: Array | None = None
+    sample_weight_validation: Array | None = None
+    lengths: Any = None
+
+
+def classes(rows: int = 50, *, validation: int = 0, seed: int = 0) -> Rows:
+    """Two noisy clouds in four dimensions, the class numbers 0 and 1."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 2, rows + validation)
+    x = (rng.standard_normal((rows + validation, 4)) + y[:, None]).astype(np.float32)
+    if not validation:
+        return Rows(x, y)
+    return Rows(x[:rows], y[:rows], x[rows:], y[rows:])
+
+
+def line(slope: float = 2.0) -> Rows:
+    """The text's first example: y = 2x for 1 to 5."""
+    x = np.arange(1, 6, dtype=np.float32)[:, None]
+    return Rows(x, slope * x)
+
+
+STATEFUL = sequential(
+    Dense(units=8, activation=Relu()), BatchNormalization(momentum=0.9), Dropout(rate=0.3), Dense(units=2)
+)
+"""A net in which everything that a training remembers matters: draws, moving statistics, weights."""
+
+WIDE = sequential(Dense(units=300), Dense(units=240), Dense(units=2))
+"""A net whose weights are more than an optimizer's block."""
+
+
+@dataclass
+class ATraining:
+    """One training, ready to run or to go on."""
+
+    data: Rows
+    architecture: Sequential = STATEFUL
+    loss: Loss = CrossEntropy()  # noqa: RUF009  frozen
+    optimizer: Optimizer = Adam()  # noqa: RUF009  frozen
+    training: Training = Training(epochs=4, batch_size=8, metrics=(Accuracy(),))  # noqa: RUF009  frozen
+    state: State | None = None
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        """Plan the net, and begin where no state was given."""
+        self.network = Network(self.architecture, self.data.x.shape[1:])
+        if self.state is None:
+            self.state = start(self.network, self.optimizer, self.training.seed)
+
+    def items(self) -> Iterator[Step | Epoch]:
+        """What is left of the training, as it comes."""
+        assert self.state is not None
+        return Learner(
+            self.network, self.loss, self.optimizer, self.training, self.data, self.state, threads=self.threads
+        ).train()
+
+    def run(self, items: int | None = None) -> list[Step | Epoch]:
+        """What is left of the training, or its next so many items."""
+        return list(itertools.islice(self.items(), items))
+
+    def allocated(self) -> int:
+        """The bytes that its fourth to seventh step hold at a time beyond what there was, at most."""
+        made = self.items()
+        next(made), next(made)
+        tracemalloc.start()
+        next(made)
+        tracemalloc.reset_peak()
+        before, _ = tracemalloc.get_traced_memory()
+        for _ in range(4):
+            next(made)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return peak - before
+
+    @property
+    def weights(self) -> Array:
+        """The weights as they stand."""
+        assert self.state is not None
+        return self.state.weights
+
+
+def peaks(step: Callable[[Arena], object], steps: int = 3) -> list[int]:
+    """The bytes that each of some steps over one arena holds at a time beyond what there was, at most."""
+    found, arena = [], Arena()
+    tracemalloc.start()
+    for _ in range(steps):
+        arena.rewind()
+        tracemalloc.reset_peak()
+        before, _ = tracemalloc.get_traced_memory()
+        step(arena)
+        found.append(tracemalloc.get_traced_memory()[1] - before)
+    tracemalloc.stop()
+    return found

@@ -1,0 +1,127 @@
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kombu import Connection
+
+from core.queue.notifier import QUEUE, TASK, Bell, celery_app
+from core.settings import Settings
+from harness.backends import redis_database
+
+SOON = 5.0
+
+
+def settings(folder: Path, broker: str | None = None) -> Settings:
+    return Settings(data_dir=folder, broker_url=broker)
+
+
+def bells(settings: Settings) -> list[str]:
+    """The names of the tasks that wait in the queue, taken from it."""
+    with celery_app(settings).connection_for_read() as connection:
+        channel = connection.default_channel
+        return [message.headers["task"] for message in iter(lambda: channel.basic_get(QUEUE, no_ack=True), None)]
+
+
+@contextmanager
+def a_port_that_says_nothing() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        yield f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+
+
+@contextmanager
+def a_closed_port() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        address = closed.getsockname()
+    yield f"redis://127.0.0.1:{address[1]}/0"
+
+
+def test_a_ring_lies_in_the_folder_without_content(tmp_path: Path) -> None:
+    chosen = settings(tmp_path)
+    bell = Bell(chosen)
+    assert bell.ring()
+    bell.close(SOON)
+    (message,) = (tmp_path / "broker" / "queue").iterdir()
+    assert '"body": "W1tdLCB7fS' in message.read_text()  # base64 of [[], {}, …: no arguments
+    assert bells(chosen) == [TASK]
+
+
+def test_each_ring_is_a_bell(tmp_path: Path) -> None:
+    chosen = settings(tmp_path)
+    bell = Bell(chosen)
+    for _ in range(3):
+        bell.ring()
+    bell.close(SOON)
+    assert bells(chosen) == [TASK] * 3
+
+
+def test_redis_is_rung_and_reached(tmp_path: Path) -> None:
+    with redis_database() as url:
+        chosen = settings(tmp_path, url)
+        bell = Bell(chosen)
+        assert bell.reachable(SOON)
+        assert bell.ring()
+        bell.close(SOON)
+        assert bells(chosen) == [TASK]
+
+
+@pytest.mark.parametrize("broker", [a_closed_port, a_port_that_says_nothing], ids=["closed", "silent"])
+def test_a_broker_that_is_away_costs_nothing(tmp_path: Path, broker: object) -> None:
+    with broker() as url:  # type: ignore[operator]  # one of the two above
+        bell = Bell(settings(tmp_path, url), patience=0.2)
+        began = time.monotonic()
+        for _ in range(1000):
+            bell.ring()
+        assert time.monotonic() - began < 0.1 * 1000 * 0.2  # nowhere near one patience for each
+        assert not bell.reachable(SOON)
+        assert not bell.ring()
+        bell.close(SOON)
+
+
+def test_reachable_answers_in_its_time_even_if_the_broker_does_not(tmp_path: Path) -> None:
+    with a_port_that_says_nothing() as url:
+        bell = Bell(settings(tmp_path, url), patience=SOON)
+        began = time.monotonic()
+        assert not bell.reachable(0.1)
+        assert time.monotonic() - began < SOON
+        bell.close(0.0)
+
+
+def test_what_was_owed_is_rung_when_the_broker_is_back(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    chosen = settings(folder)
+    bell = Bell(chosen, patience=0.05)
+    queue = folder / "broker" / "queue"
+    queue.rmdir()
+    queue.touch()
+    bell.ring()
+    assert not bell.reachable(SOON)
+    queue.unlink()
+    until = time.monotonic() + SOON
+    while not (queue.is_dir() and list(queue.iterdir())):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert bell.reachable(SOON)
+    assert bell.ring()
+    bell.close(SOON)
+
+
+def test_one_connection_serves_many_rings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
+    establish = Connection._establish_connection
+
+    def counted(self: Any) -> Any:
+        opened.append(self)
+        return establish(self)
+
+    monkeypatch.setattr(Connection, "_establish_connection", counted)
+    bell = Bell(settings(tmp_path))
+    for _ in range(20):
+        bell.ring()
+        assert bell.reachable(SOON)
+    bell.close(SOON)
+    assert len(opened) == 1

@@ -1,0 +1,79 @@
+"""Writers wait for one another, readers for nobody; and the databases are set up as durability asks."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from core.store import database as doors
+from core.store import jobs
+from core.store.database import Sessions, dumps, open_sessions
+from core.store.errors import NetworkFileSystem
+from tests.builders import a_job
+from tests.core.store.test_leases import together
+
+SQLITE = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000}
+POSTGRES = {"lock_timeout": "5s", "statement_timeout": "30s", "idle_in_transaction_session_timeout": "1min"}
+
+
+def test_sqlite_is_set_up(sqlite_url: str) -> None:
+    sessions = open_sessions(sqlite_url)
+    with sessions.read() as s:
+        assert {name: s.execute(text(f"PRAGMA {name}")).scalar() for name in SQLITE} == SQLITE
+    sessions.close()
+
+
+def test_postgres_is_set_up(postgres_url: str) -> None:
+    sessions = open_sessions(postgres_url)
+    with sessions.read() as s:
+        assert {name: s.execute(text(f"SHOW {name}")).scalar() for name in POSTGRES} == POSTGRES
+    sessions.close()
+
+
+def test_a_reader_waits_for_no_writer_and_sees_what_was_committed(sessions: Sessions) -> None:
+    with sessions.begin() as writing:
+        job_id = a_job(writing).id
+        with sessions.read() as reading:
+            assert not jobs.exists(reading, job_id)
+    with sessions.read() as reading:
+        assert jobs.exists(reading, job_id)
+
+
+def test_a_writer_waits_for_no_reader(sessions: Sessions) -> None:
+    with sessions.read() as reading:
+        assert jobs.page(reading) == ([], None)
+        with sessions.begin() as writing:
+            a_job(writing)
+
+
+def test_writers_that_looked_before_do_not_fail(sessions: Sessions) -> None:
+    def look_and_write() -> None:
+        for _ in range(5):
+            with sessions.begin() as s:
+                jobs.page(s)
+                a_job(s)
+
+    together(*[look_and_write] * 4)
+    with sessions.read() as s:
+        assert len(jobs.page(s, limit=100)[0]) == 20
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs"])
+def test_sqlite_on_a_network_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"/dev/sda / ext4 rw 0 0\nserver:/x {tmp_path}/far\\040away {kind} rw 0 0\n")
+    monkeypatch.setattr(doors, "MOUNTS", mounts)
+    (tmp_path / "far away").mkdir()
+    with pytest.raises(NetworkFileSystem, match=rf"network file system \({kind}\)"):
+        open_sessions(f"sqlite:///{tmp_path}/far away/chainrule.db")
+    open_sessions(f"sqlite:///{tmp_path}/near.db").close()
+
+
+def test_where_mounts_are_not_told_nothing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doors, "MOUNTS", tmp_path / "none")
+    open_sessions(f"sqlite:///{tmp_path}/near.db").close()
+
+
+def test_json_has_words_for_what_is_not_finite() -> None:
+    assert dumps({"a": [1.0, float("nan")], "b": ({"c": float("-inf")},)}) == '{"a":[1.0,"nan"],"b":[{"c":"-inf"}]}'
+    assert dumps({"a": 1}) == '{"a":1}'

@@ -1,0 +1,36 @@
+"""What meets a client's bytes takes any: it reads them or refuses them, and never fails."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.fuzz.parsers import PARSERS, seeds
+
+FOUND: dict[str, list[bytes]] = {}
+"""Bytes on which a parser once failed."""
+
+
+@st.composite
+def mutations(draw: Any, seed: bytes) -> bytes:
+    """The seed with some pieces cut out, doubled or written over."""
+    data = bytearray(seed)
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, len(data)))
+        end = min(len(data), start + draw(st.integers(0, 16)))
+        data[start:end] = draw(st.one_of(st.binary(max_size=16), st.just(data[start:end] * 2), st.just(b"")))
+    return bytes(data)
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_seeds_and_what_was_found_are_no_failure(name: str) -> None:
+    for data in [*seeds(name), *FOUND.get(name, []), b"", b"\0", b"\xff" * 100]:
+        PARSERS[name](data)
+
+
+@pytest.mark.parametrize("name", PARSERS)
+@settings(max_examples=40)
+@given(data=st.data())
+def test_mutations_are_no_failure(name: str, data: st.DataObject) -> None:
+    PARSERS[name](data.draw(mutations(data.draw(st.sampled_from(seeds(name))))))

@@ -1,0 +1,123 @@
+import json
+import math
+from collections.abc import Sequence
+
+import pytest
+
+from core.jobs.cadence import Cadence
+from core.jobs.spec import JobSpec
+from core.nn.network import Network
+from core.nn.step.state import State, start
+from core.nn.training.options import Epoch, Step
+from core.store.events import MetricRow
+from tests.worker.jobs import a_spec
+from worker.run.progress import SECOND, Portions, Progress
+
+
+def a_state() -> State:
+    spec = JobSpec.model_validate_json(json.dumps(a_spec()))
+    return start(Network(spec.architecture, (1,)), spec.optimizer, 0)
+
+
+def a_progress(stored: Sequence[tuple[object, ...]] = (), emitted: int = 0) -> Progress:
+    def read(first: int, count: int) -> list[MetricRow]:
+        return [MetricRow(*found) for found in stored[first : first + count]]  # type: ignore[arg-type]
+
+    return Progress(
+        a_state(), Cadence(1, 1), Portions(5, 2), emitted=emitted, recorded=len(stored), stored=read, runtime=3 * SECOND
+    )
+
+
+def a_step(step: int, loss: float = 0.5) -> Step:
+    return Step(step, 1, loss, 0.1)
+
+
+@pytest.mark.parametrize(("step", "samples"), [(0, 0), (1, 2), (2, 4), (3, 5), (4, 7), (6, 10), (8, 14)])
+def test_the_last_batch_of_an_epoch_may_be_smaller(step: int, samples: int) -> None:
+    assert Portions(rows=5, batch_size=2).samples(step) == samples
+
+
+def test_rows_are_collected_once() -> None:
+    progress = a_progress()
+    progress.items += [a_step(1), a_step(2)]
+    rows, remarks = progress.collect()
+    assert rows == [MetricRow(1, 1, "train", "loss", 0.5), MetricRow(2, 1, "train", "loss", 0.5)]
+    assert remarks == []
+    assert progress.collect() == ([], [])
+    assert progress.emitted == 2
+
+
+def test_nothing_is_said_of_a_job_that_has_not_begun() -> None:
+    assert a_progress().columns() == {}
+
+
+def test_columns_tell_the_newest_of_each_metric() -> None:
+    progress = a_progress()
+    progress.items += [a_step(1, 9.0), Epoch(1, 1, {"loss": 9.0, "val_loss": 7.0}, 0.1, None), a_step(2, 4.0)]
+    progress.collect()
+    columns = progress.columns()
+    assert (columns["step"], columns["epoch"]) == (2, 1)
+    assert columns["latest"] == {"loss": 4.0, "val_loss": 7.0, "learning_rate": 0.1}
+    assert columns["runtime"] >= 3 * SECOND
+
+
+def test_a_table_stands_beside_the_numbers_until_the_next() -> None:
+    progress = a_progress()
+    progress.items += [Epoch(1, 1, {"loss": 9.0}, 0.1, None, {"confusion_matrix": [[1, 0], [2, 3]]}), a_step(2, 4.0)]
+    progress.collect()
+    latest = progress.columns()["latest"]
+    assert latest == {"loss": 4.0, "learning_rate": 0.1, "tables": {"confusion_matrix": [[1, 0], [2, 3]]}}
+
+
+def test_work_is_counted_once() -> None:
+    progress = a_progress()
+    progress.items += [a_step(1), a_step(2), a_step(3)]
+    progress.collect()
+    work = progress.work()
+    assert (work.steps, work.samples) == (3, 5)
+    assert work.seconds > 0
+    assert progress.work().steps == 0
+
+
+def test_rows_that_are_stored_are_compared_and_not_stored_again() -> None:
+    stored = [MetricRow(1, 1, "train", "loss", 0.5), MetricRow(2, 1, "train", "loss", math.nan)]
+    progress = a_progress(stored)
+    progress.items += [a_step(1), a_step(2, math.nan), a_step(3)]
+    rows, remarks = progress.collect()
+    assert rows == [MetricRow(3, 1, "train", "loss", 0.5)]
+    assert remarks == []
+
+
+def test_a_row_that_comes_out_otherwise_is_told_once() -> None:
+    stored = [MetricRow(step, 1, "train", "loss", 0.25) for step in (1, 2, 3)]
+    progress = a_progress(stored)
+    progress.items += [a_step(1), a_step(2)]
+    rows, (remark,) = progress.collect()
+    assert rows == []
+    assert remark.data == {
+        "code": "not_reproduced", "name": "loss", "split": "train", "stored": 0.25, "computed": 0.5,
+    }  # fmt: skip
+    assert remark.step == 1
+    progress.items += [a_step(3)]
+    assert progress.collect() == ([], [])
+
+
+def test_a_run_from_a_checkpoint_compares_from_there() -> None:
+    stored = [MetricRow(step, 1, "train", "loss", step / 10) for step in (1, 2, 3)]
+    progress = a_progress(stored, emitted=2)
+    progress.items += [a_step(3, 0.3), a_step(4)]
+    rows, remarks = progress.collect()
+    assert rows == [MetricRow(4, 1, "train", "loss", 0.5)]
+    assert remarks == []
+    assert progress.emitted == 4
+
+
+def test_nothing_is_lost_when_the_stored_rows_cannot_be_read() -> None:
+    progress = a_progress([MetricRow(1, 1, "train", "loss", 0.5)])
+    read = progress._stored
+    progress._stored = lambda *_: 1 / 0  # type: ignore[assignment]  # away
+    progress.items += [a_step(1), a_step(2)]
+    with pytest.raises(ZeroDivisionError):
+        progress.collect()
+    progress._stored = read
+    assert [step for step, *_ in progress.collect()[0]] == [2]
