@@ -18,19 +18,19 @@ from api.routes import datasets, events, health, inspect, jobs, pages, predictio
 from api.routes.events import EventReader
 from api.routes.inspect import Batch
 from api.routes.predictions import Instances
-from api.services.lease_collector import sweeping
-from api.services.model_cache import LoadedModels
+from api.services.lease_collector import collecting
+from api.services.model_cache import ModelCache
 from api.services.prometheus import StoreCollector, latencies, new_registry
-from api.services.schema_inference import Inspections
+from api.services.schema_inference import SchemaInference
 from api.streaming.hub import Hub
 from core import VERSION
 from core.blobs.storage import open_blobs
 from core.data.readers.infer_schema import Bounds
 from core.jobs.continuation import Continuation
 from core.jobs.spec import JobSpec
-from core.queue.notifier import Bell
+from core.queue.notifier import Notifier
 from core.settings import Settings, read_settings
-from core.store.database import open_sessions
+from core.store.database import open_database
 from core.store.migrate import require_head
 
 UPLOADS = frozenset({"/v1/datasets"})
@@ -77,17 +77,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 @contextlib.asynccontextmanager
 async def lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     """Open the store, the blobs and the bell; poll for those who listen; sweep."""
-    sessions = open_sessions(settings.database)
-    require_head(sessions.engine)
-    blobs, bell = open_blobs(settings), Bell(settings)
-    hub = Hub(EventReader(sessions))
-    inspections = Inspections(Bounds(settings.inspect_seconds, settings.inspect_bytes))
-    app.state.services = Services(settings, sessions, blobs, bell, hub, LoadedModels(blobs.read), inspections)
-    collector = StoreCollector(sessions, lambda: hub.listeners)
+    database = open_database(settings.resolved_database_url)
+    require_head(database.engine)
+    blobs, notifier = open_blobs(settings), Notifier(settings)
+    hub = Hub(EventReader(database))
+    schema_inference = SchemaInference(Bounds(settings.inspect_seconds, settings.inspect_bytes))
+    app.state.services = Services(settings, database, blobs, notifier, hub, ModelCache(blobs.read), schema_inference)
+    collector = StoreCollector(database, lambda: hub.listeners)
     app.state.registry.register(collector)
     polling = asyncio.create_task(hub.run())
     try:
-        with sweeping(sessions, bell, settings.sweep_seconds):
+        with collecting(database, notifier, settings.lease_check_seconds):
             yield
     finally:
         hub.close()
@@ -95,8 +95,8 @@ async def lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
         with contextlib.suppress(asyncio.CancelledError):
             await polling
         app.state.registry.unregister(collector)
-        bell.close()
-        sessions.close()
+        notifier.close()
+        database.close()
 
 
 class Api(FastAPI):

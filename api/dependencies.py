@@ -5,13 +5,13 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from api.services.model_cache import LoadedModels
-from api.services.schema_inference import Inspections
+from api.services.model_cache import ModelCache
+from api.services.schema_inference import SchemaInference
 from api.streaming.hub import Hub
 from core.blobs.folder import Blobs
-from core.queue.notifier import Bell
+from core.queue.notifier import Notifier
 from core.settings import Settings
-from core.store.database import Sessions
+from core.store.database import Database
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,12 @@ class Services:
     """What a route may ask for; all of it is safe for threads."""
 
     settings: Settings
-    sessions: Sessions
+    database: Database
     blobs: Blobs
-    bell: Bell
+    notifier: Notifier
     hub: Hub
-    models: LoadedModels
-    inspections: Inspections
+    models: ModelCache
+    schema_inference: SchemaInference
 
 
 async def _services(request: Request) -> Services:

@@ -14,7 +14,7 @@ from api.app import create_app
 from api.http.connections import Connection
 from core import logging
 from core.settings import Settings
-from core.store.database import open_sessions
+from core.store.database import open_database
 from core.store.errors import StoreError
 from core.store.migrate import require_head
 
@@ -73,10 +73,10 @@ def _allow_files(count: int) -> None:
 
 def _check_database(settings: Settings) -> None:
     try:
-        sessions = open_sessions(settings.database)
+        database = open_database(settings.resolved_database_url)
         try:
-            require_head(sessions.engine)
+            require_head(database.engine)
         finally:
-            sessions.close()
+            database.close()
     except StoreError as error:
         sys.exit(str(error))

@@ -16,7 +16,7 @@ import numpy as np
 from core.nn.arrays import Shape, size
 from core.nn.execution.traced_arrays import plain, watched
 from core.nn.network import Network
-from core.nn.step.context import Arena, Run, fitting
+from core.nn.step.context import Arena, PassContext, fitting
 
 FEW = 16
 """Rows of the smaller of the two batches from which others are told."""
@@ -75,7 +75,7 @@ def _counted(network: Network, batch: int) -> tuple[Cost, list[_Buffer]]:
     weights, statistics = network.initialize(rng)
     views = network.views(weights, statistics, gradient := np.zeros_like(weights))
     arena = _CountingArena()
-    run = Run(arena, training=True, rng=rng, shapes=network.shapes)
+    run = PassContext(arena, training=True, rng=rng, shapes=network.shapes)
     x = arena.counted(np.zeros((batch, *network.input_shape), np.float32))
     with np.errstate(all="ignore"):
         outputs, backward = network.forward(x, views, run)

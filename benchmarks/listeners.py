@@ -22,7 +22,7 @@ from sqlalchemy import select
 
 from benchmarks.outcome import Outcome, at_most, percentile
 from benchmarks.service import ROOT, Client, Service, postgres, redis_database, service
-from core.store.database import Sessions
+from core.store.database import Database
 from core.store.tables import Job
 
 LISTENERS = 1000
@@ -50,9 +50,9 @@ def measure() -> Iterator[Outcome]:
 class Committed(threading.Thread):
     """Notes when each event of a job could first be read, for as long as the block lasts."""
 
-    def __init__(self, sessions: Sessions, job_id: str) -> None:
+    def __init__(self, database: Database, job_id: str) -> None:
         super().__init__()
-        self._sessions = sessions
+        self._database = database
         self._last = select(Job.last_seq).where(Job.id == job_id)
         self._over = threading.Event()
         self._numbers: list[int] = []
@@ -70,7 +70,7 @@ class Committed(threading.Thread):
 
     def run(self) -> None:
         """Look until the block ends."""
-        with self._sessions.ask() as connection:
+        with self._database.ask() as connection:
             while not self._over.wait(LOOK_SECONDS):
                 number = int(connection.scalars(self._last).one())
                 if not self._numbers or number > self._numbers[-1]:
@@ -86,7 +86,7 @@ def _watched(name: str, one: Service) -> Iterator[Outcome]:
     with one.client() as client:
         job_id = client.post("/v1/jobs", JOB)["id"]
         client.until_status(job_id, "running")
-    with Committed(one.sessions, job_id) as committed:
+    with Committed(one.database, job_id) as committed:
         crowd = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.listeners", str(one.port), job_id], cwd=ROOT, stdout=subprocess.PIPE
         )

@@ -119,5 +119,5 @@ def _next_write(one: Service, job_id: str) -> Job:
 
 
 def _row(one: Service, job_id: str) -> Job:
-    with one.sessions.read() as s:
+    with one.database.read() as s:
         return jobs.get(s, job_id)

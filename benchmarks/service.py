@@ -22,7 +22,7 @@ import redis
 from sqlalchemy import make_url
 
 from benchmarks.outcome import Missing
-from core.store.database import Sessions, open_sessions
+from core.store.database import Database, open_database
 
 ROOT = Path(__file__).parent.parent
 POSTGRES = os.environ.get("CHAINRULE_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
@@ -83,7 +83,7 @@ class Service:
     """What runs, and how to look into its store."""
 
     port: int
-    sessions: Sessions
+    database: Database
 
     @contextmanager
     def client(self) -> Iterator[Client]:
@@ -93,11 +93,16 @@ class Service:
 
 
 @contextmanager
-def service(database: str | None = None, broker: str | None = None, *, worker: bool = True) -> Iterator[Service]:
+def service(database_url: str | None = None, broker: str | None = None, *, worker: bool = True) -> Iterator[Service]:
     """`chainrule up`, or without a worker `chainrule api`, in a folder of its own; embedded where no URL is given."""
     with TemporaryDirectory(prefix="chainrule-bench-", ignore_cleanup_errors=True) as folder:
         port = free_port()
-        variables = {"PORT": str(port), "DATA_DIR": f"{folder}/data", "DATABASE_URL": database, "BROKER_URL": broker}
+        variables = {
+            "PORT": str(port),
+            "DATA_DIR": f"{folder}/data",
+            "DATABASE_URL": database_url,
+            "BROKER_URL": broker,
+        }
         with (Path(folder) / "output").open("wb") as output:
             environment = _environment({**variables, "LOG_LEVEL": "warning"})
             if not worker:
@@ -105,9 +110,9 @@ def service(database: str | None = None, broker: str | None = None, *, worker: b
             process = _started("up" if worker else "api", environment, output)
             try:
                 _until_ready(process, port, Path(output.name), worker=worker)
-                sessions = open_sessions(database or f"sqlite:///{folder}/data/chainrule.db")
-                with contextlib.closing(sessions):
-                    yield Service(port, sessions)
+                database = open_database(database_url or f"sqlite:///{folder}/data/chainrule.db")
+                with contextlib.closing(database):
+                    yield Service(port, database)
             finally:
                 _end(process)
 

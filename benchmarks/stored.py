@@ -16,7 +16,7 @@ from benchmarks.outcome import Outcome, at_most, percentile
 from benchmarks.service import Service, postgres, service
 from core.jobs.states import Status
 from core.store import jobs
-from core.store.database import Sessions
+from core.store.database import Database
 from core.store.tables import Event
 
 JOBS, ROWS = 10_000, 100
@@ -33,18 +33,18 @@ def measure() -> Iterator[Outcome]:
 
 
 def _told(name: str, one: Service) -> Outcome:
-    ids = _fill(one.sessions)
-    _settle(one.sessions)
+    ids = _fill(one.database)
+    _settle(one.database)
     taken = _asked(one, ids)
     what = f"GET /v1/jobs/{{id}}, {RATE} a second, {JOBS:,} jobs and {JOBS * ROWS:,} rows, {name}: p99"
     return at_most(what, percentile(taken, 0.99), 25, "ms", f"p50 {median(taken):.1f} ms; {len(taken)} requests")
 
 
-def _fill(sessions: Sessions) -> list[str]:
+def _fill(database: Database) -> list[str]:
     """Ended jobs with their rows; their ids."""
     ids: list[str] = []
     for _ in range(JOBS // 500):
-        with sessions.begin() as s:
+        with database.begin() as s:
             made = [
                 jobs.insert(s, name="stored", spec="{}", metadata={}, epochs=1, steps=ROWS, threads=1)
                 for _ in range(500)
@@ -63,10 +63,10 @@ def _fill(sessions: Sessions) -> list[str]:
     return ids
 
 
-def _settle(sessions: Sessions) -> None:
+def _settle(database: Database) -> None:
     """Have Postgres do at once what it does in the minutes after a million rows came: that is no part of a question."""
-    if sessions.engine.dialect.name == "postgresql":
-        with sessions.read() as s:
+    if database.engine.dialect.name == "postgresql":
+        with database.read() as s:
             for statement in ("VACUUM ANALYZE", "CHECKPOINT"):
                 s.execute(text(statement))
 

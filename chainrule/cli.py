@@ -52,9 +52,9 @@ def worker(
     """Train the jobs that wait, one in each of CHAINRULE_WORKERS processes."""
     settings = _settings()
     if check:
-        from worker.liveness import alive, pulse_folder
+        from worker.liveness import alive, liveness_folder
 
-        raise typer.Exit(0 if alive(pulse_folder(settings.data_dir)) else 1)
+        raise typer.Exit(0 if alive(liveness_folder(settings.data_dir)) else 1)
     from sqlalchemy.exc import OperationalError
 
     from core import logging
@@ -79,7 +79,7 @@ def migrate() -> None:
     with _plainly(StoreError, OperationalError, OSError):
         if settings.database_url is None:
             settings.data_dir.mkdir(parents=True, exist_ok=True)
-        upgrade(settings.database)
+        upgrade(settings.resolved_database_url)
 
 
 @app.command()
@@ -109,12 +109,12 @@ def tidy() -> None:
     from core.blobs.folder import BlobsAway
     from core.blobs.storage import open_blobs
     from core.store import garbage
-    from core.store.database import open_sessions
+    from core.store.database import open_database
 
-    sessions = open_sessions(settings.database)
+    database = open_database(settings.resolved_database_url)
     with _plainly(OperationalError, BlobsAway, OSError):
-        removed = garbage.collect(sessions, open_blobs(settings))
-    sessions.close()
+        removed = garbage.collect(database, open_blobs(settings))
+    database.close()
     typer.echo(f"removed: {len(removed)}")
 
 

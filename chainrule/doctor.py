@@ -11,7 +11,7 @@ from core.blobs.folder import Blobs, DamagedBlob, NoSuchBlob
 from core.blobs.storage import open_blobs
 from core.models.checkpoint import DamagedCheckpoint, decode
 from core.settings import Settings
-from core.store.database import Sessions, open_sessions
+from core.store.database import Database, open_database
 from core.store.doctor import Finding, Named, contradictions, count_jobs, damage, named, still_named
 from core.store.migrate import revision_state
 
@@ -31,35 +31,35 @@ class Report:
 
 def examine(settings: Settings) -> Report:
     """Look at everything. Raises `OperationalError` where the database is away."""
-    path = make_url(settings.database).database or ""
-    if settings.database.startswith("sqlite:") and not Path(path).exists():
+    path = make_url(settings.resolved_database_url).database or ""
+    if settings.resolved_database_url.startswith("sqlite:") and not Path(path).exists():
         return Report([Finding(f"there is no database at {path}", "name its folder by CHAINRULE_DATA_DIR")])
-    sessions = open_sessions(settings.database)
+    database = open_database(settings.resolved_database_url)
     report = Report()
     try:
-        _look(sessions, open_blobs(settings), report)
+        _look(database, open_blobs(settings), report)
     except OperationalError:
         raise
     except DatabaseError as error:
         report.findings.append(Finding(f"the database cannot be read ({error.orig})", "restore a backup"))
     finally:
-        sessions.close()
+        database.close()
     return report
 
 
-def _look(sessions: Sessions, blobs: Blobs, report: Report) -> None:
-    report.findings += damage(sessions)
-    revision = revision_state(sessions.engine)
+def _look(database: Database, blobs: Blobs, report: Report) -> None:
+    report.findings += damage(database)
+    revision = revision_state(database.engine)
     if not revision.at_head:
         found = f"the database is at migration {revision.found or 'none'}, and this program needs {revision.wanted}"
         report.findings.append(Finding(found, "run `chainrule migrate`, or the program that made it"))
         return
-    with sessions.read() as s:
+    with database.read() as s:
         jobs = count_jobs(s)
         report.findings += contradictions(s)
         rows = named(s)
     for row in rows:
-        report.findings += _of_file(sessions, blobs, row)
+        report.findings += _of_file(database, blobs, row)
     kinds = [row.kind for row in rows]
     unnamed = len(set(blobs.old()) - {row.sha256 for row in rows})  # no fault: a crash or a deletion left them
     report.remarks += [
@@ -68,11 +68,11 @@ def _look(sessions: Sessions, blobs: Blobs, report: Report) -> None:
     ]
 
 
-def _of_file(sessions: Sessions, blobs: Blobs, row: Named) -> Iterator[Finding]:
+def _of_file(database: Database, blobs: Blobs, row: Named) -> Iterator[Finding]:
     wrong = _wrong(blobs, row)
     if wrong is None:
         return
-    with sessions.read() as s:
+    with database.read() as s:
         if still_named(s, row):
             yield Finding(f"{row.kind} {row.id}: {wrong}", REMEDIES[row.kind])
 

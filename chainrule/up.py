@@ -17,7 +17,7 @@ from chainrule.child_process import Child, run_once
 from chainrule.instance_lock import CannotStart, claimed, free_port
 from chainrule.terminal import keys
 from core.settings import Settings
-from worker.liveness import alive, pulse_folder
+from worker.liveness import alive, liveness_folder
 
 READY = 60.0
 """Seconds that API and worker may take to be ready."""
@@ -41,7 +41,7 @@ def run(settings: Settings) -> int:
         port = free_port(settings.host, settings.port)
         environment = _environment(settings, port)
         _migrate(settings, environment)
-        for pulse in pulse_folder(settings.data_dir).glob("*"):
+        for pulse in liveness_folder(settings.data_dir).glob("*"):
             pulse.unlink()
         children = [Child("api", environment), Child("worker", environment)]
         try:
@@ -108,7 +108,7 @@ def _ready(settings: Settings, port: int, children: list[Child], wanted: Wanted)
         if monotonic() > until:
             raise CannotStart(f"the {'worker' if api else 'api'} is not ready after {READY:g} s")
         api = api or _answers(f"{_address(settings, port)}/health/ready")
-        worker = worker or alive(pulse_folder(settings.data_dir))
+        worker = worker or alive(liveness_folder(settings.data_dir))
     return True
 
 

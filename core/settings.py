@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     """Threads of each new job: BLAS's, or processes that share a batch; by default the cores divided by the workers."""
     lease_seconds: Annotated[Seconds, Ge(1)] = 30.0
     """How long a worker may be silent before its job is given to another."""
-    sweep_seconds: Seconds = 2.0
+    lease_check_seconds: Seconds = 2.0
     """How often lost and waiting jobs are looked for."""
     log_format: Literal["console", "json"] = "console"
     """Log lines for people or for machines."""
@@ -127,12 +127,12 @@ class Settings(BaseSettings):
         raise ValueError("is a URL such as redis://127.0.0.1:6379/0")
 
     @property
-    def database(self) -> str:
+    def resolved_database_url(self) -> str:
         """The database's URL, given or by default."""
         return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'chainrule.db'}"
 
     @property
-    def broker(self) -> str:
+    def resolved_broker_url(self) -> str:
         """The broker's URL, given or by default."""
         return self.broker_url or "filesystem://"
 

@@ -16,7 +16,7 @@ from urllib.request import urlopen
 
 from core.settings import Settings
 from core.store.migrate import upgrade
-from worker.liveness import alive, pulse_folder
+from worker.liveness import alive, liveness_folder
 
 ROOT = Path(__file__).parent.parent
 PATIENCE = 30.0
@@ -67,7 +67,7 @@ class Processes:
         """A worker that is ready."""
         process = self.start("worker")
         pulse = f"{socket.gethostname()}-{process.pid}"
-        folder = pulse_folder(self.settings.data_dir)
+        folder = liveness_folder(self.settings.data_dir)
         self.until(lambda: (folder / pulse).exists() and alive(folder), "the worker is ready", process)
         return process
 
@@ -101,13 +101,13 @@ class Processes:
 @contextmanager
 def processes(folder: Path, **settings: object) -> Iterator[Processes]:
     """Processes over a migrated database; `settings` are fields of `Settings`, by default all embedded in `folder`."""
-    chosen = {"data_dir": folder / "data", "port": free_port(), "workers": 1, "threads": 1, "sweep_seconds": 0.5}
+    chosen = {"data_dir": folder / "data", "port": free_port(), "workers": 1, "threads": 1, "lease_check_seconds": 0.5}
     chosen |= {name: value for name, value in settings.items() if value is not None}
     variables = {f"CHAINRULE_{name.upper()}": str(value) for name, value in chosen.items()}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHAINRULE_")}
     described = Settings(**chosen)  # type: ignore[arg-type]  # checked as they are read
     described.data_dir.mkdir(parents=True, exist_ok=True)
-    upgrade(described.database)
+    upgrade(described.resolved_database_url)
     running = Processes(folder, described, inherited | variables)
     with ExitStack() as stack:
         stack.callback(running.stop)

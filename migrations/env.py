@@ -4,7 +4,7 @@ from alembic import context
 from sqlalchemy import Connection
 
 from core.settings import read_settings
-from core.store.database import open_sessions
+from core.store.database import open_database
 from core.store.migrate import configure
 
 
@@ -18,6 +18,6 @@ handed = context.config.attributes.get("connection")
 if handed is not None:
     _migrate(handed)
 else:
-    with open_sessions(read_settings().database).engine.connect() as own:
+    with open_database(read_settings().resolved_database_url).engine.connect() as own:
         _migrate(own)
         own.commit()

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from core.store import checkpoints, datasets, jobs, leases
 from core.store.events import MetricRow
-from core.store.guards import Guarded, Hold, hold_of
+from core.store.guards import FencingToken, GuardedWrite, token_of
 from core.store.tables import Checkpoint, Dataset, Job
 
 LEASE = 30.0
@@ -19,24 +19,24 @@ def a_job(s: Session, **changes: Any) -> Job:
     return jobs.insert(s, **defaults | changes)
 
 
-def a_hold(s: Session, worker: str = "w1", **changes: Any) -> Hold:
+def a_claim(s: Session, worker: str = "w1", **changes: Any) -> FencingToken:
     """A job of its own in the hands of a worker."""
     job = a_job(s, priority=1_000, **changes)
     claimed = leases.claim(s, worker, LEASE)
     assert claimed is not None
     assert claimed.id == job.id
-    return hold_of(claimed)
+    return token_of(claimed)
 
 
-def a_guard(s: Session, hold: Hold, **changes: Any) -> Guarded:
+def a_guard(s: Session, token: FencingToken, **changes: Any) -> GuardedWrite:
     """A guarded transaction has begun."""
-    return leases.guard(s, hold, **{"lease_seconds": LEASE} | changes)
+    return leases.guard(s, token, **{"lease_seconds": LEASE} | changes)
 
 
-def a_checkpoint(s: Session, hold: Hold, **changes: Any) -> Checkpoint:
+def a_checkpoint(s: Session, token: FencingToken, **changes: Any) -> Checkpoint:
     """A checkpoint of the guarded transaction."""
     defaults: dict[str, Any] = {"step": 1, "epoch": 1, "sha256": sha("c"), "bytes": 3, "weights_sha256": sha("d")}
-    return checkpoints.record(s, hold, **defaults | {"metrics": {"loss": 0.5}, "reason": "epoch"} | changes)
+    return checkpoints.record(s, token, **defaults | {"metrics": {"loss": 0.5}, "reason": "epoch"} | changes)
 
 
 def a_dataset(s: Session, **changes: Any) -> Dataset:

@@ -1,9 +1,10 @@
-"""Databases for tests: SQLite always, PostgreSQL where it answers, with the real migrations applied."""
+"""Fixtures for all tests: SQLite always, PostgreSQL and PyTorch where they answer, with the real migrations."""
 
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -11,10 +12,10 @@ from hypothesis import HealthCheck, settings
 from sqlalchemy import event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from core.store.database import Sessions, open_sessions
+from core.store.database import Database, open_database
 from core.store.migrate import upgrade
 from core.store.tables import Base
-from harness.backends import POSTGRES, postgres_database
+from harness.backends import POSTGRES, missing, postgres_database
 
 DATABASES = ("sqlite", "postgres")
 ROWS = [text(f"DELETE FROM {table.name}") for table in reversed(Base.metadata.sorted_tables)]
@@ -28,6 +29,16 @@ settings.load_profile("default")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What starts processes comes first, so that no long test is left when all others are done."""
     items.sort(key=lambda item: "tests/core/" in item.path.as_posix())
+
+
+@pytest.fixture(scope="session")
+def torch() -> Any:
+    """PyTorch, where it is installed."""
+    try:
+        import torch  # noqa: PLC0415  a reference only, outside the lock
+    except ImportError as error:
+        missing("torch", error)
+    return torch
 
 
 @pytest.fixture(scope="session")
@@ -80,23 +91,23 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
 
 
 @pytest.fixture(scope="session", params=DATABASES)
-def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sessions]:
-    """A database of each kind for all tests that share one, each of which finds it empty (see `sessions`)."""
+def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A database of each kind for all tests that share one, each of which finds it empty (see `database`)."""
     with ExitStack() as stack:
         if request.param == "sqlite":
             url, hasten = f"sqlite:///{tmp_path_factory.mktemp('store') / 'chainrule.db'}", "PRAGMA synchronous = OFF"
         else:
             url, hasten = stack.enter_context(postgres_database()), "SET synchronous_commit = off"
         upgrade(url)
-        sessions = open_sessions(url)
-        stack.callback(sessions.close)
+        database = open_database(url)
+        stack.callback(database.close)
         # No power is cut here, so that no commit need wait for the disk: twice as fast.
-        event.listen(sessions.engine, "connect", lambda connection, _record: run(connection, hasten))
-        yield sessions
+        event.listen(database.engine, "connect", lambda connection, _record: run(connection, hasten))
+        yield database
 
 
 @pytest.fixture
-def sessions(store: Sessions) -> Sessions:
+def database(store: Database) -> Database:
     """Doors to a database of each kind, migrated and without rows."""
     empty(store)
     return store
@@ -110,8 +121,8 @@ def run(connection: DBAPIConnection, statement: str) -> None:
     connection.commit()
 
 
-def empty(sessions: Sessions) -> None:
+def empty(database: Database) -> None:
     """Remove every row."""
-    with sessions.begin() as s:
+    with database.begin() as s:
         for delete in ROWS:
             s.execute(delete)

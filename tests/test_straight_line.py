@@ -19,7 +19,7 @@ from core.jobs.spec import JobSpec
 from core.nn.step.state import start
 from core.nn.training.learner import Learner
 from core.store import checkpoints, events, jobs
-from core.store.database import open_sessions
+from core.store.database import open_database
 from harness.backends import postgres_database, redis_database
 from harness.processes import Processes, processes
 
@@ -51,7 +51,7 @@ def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Processe
 
 def test_the_straight_line(machine: Processes) -> None:
     machine.start_api()
-    sessions = open_sessions(machine.settings.database)
+    database = open_database(machine.settings.resolved_database_url)
     with httpx.Client(base_url=machine.url, timeout=30) as client:
         # HTTP body → JobSpec → a row
         answer = client.post("/v1/jobs", json=BODY)
@@ -59,7 +59,7 @@ def test_the_straight_line(machine: Processes) -> None:
         job_id = answer.json()["id"]
         assert answer.headers["Location"].endswith(job_id)
         spec = JobSpec.model_validate_json(json.dumps(BODY))
-        with sessions.read() as s:
+        with database.read() as s:
             row = jobs.get(s, job_id)
             assert JobSpec.model_validate_json(jobs.spec(s, job_id)) == spec
         assert (row.status, row.worker, row.fence) == ("queued", None, 0)
@@ -79,7 +79,7 @@ def test_the_straight_line(machine: Processes) -> None:
         made = Learner(resolved.network, resolved.loss, spec.optimizer, resolved.training, data, state).train()
         cadence = Cadence.of(resolved.training, seen.train_rows)
         expected = cadence.rows(made)
-        with sessions.read() as s:
+        with database.read() as s:
             assert [tuple(row) for row in events.stored_rows(s, job_id, 0, len(expected) + 1)] == expected
             latest = checkpoints.latest(s, job_id)
         assert latest is not None
@@ -96,7 +96,7 @@ def test_the_straight_line(machine: Processes) -> None:
         # a prediction
         answer = client.post(f"/v1/jobs/{job_id}/predictions", json={"instances": [[6]]})
         assert answer.json()["predictions"][0]["value"] == pytest.approx(12, abs=1e-4)
-    sessions.close()
+    database.close()
 
 
 def stream(client: httpx.Client, job_id: str, after: int) -> list[str]:

@@ -14,7 +14,7 @@ from kombu.asynchronous import get_event_loop
 log = structlog.get_logger(__name__)
 
 
-class Rung(Request):  # type: ignore[misc]  # Celery ships no types
+class TakenNotification(Request):  # type: ignore[misc]  # Celery ships no types
     """A message under way; where its broker is lost before it is settled, the worker connects anew."""
 
     acknowledged: bool

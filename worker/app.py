@@ -17,15 +17,15 @@ from celery.worker import state
 
 from core.queue.notifier import TASK, celery_app
 from core.settings import Settings
-from core.store.database import open_sessions
+from core.store.database import open_database
 from core.store.migrate import require_head
-from worker.acks import Rung
+from worker.acks import TakenNotification
 from worker.claim_loop import work
-from worker.context import Desk
-from worker.liveness import Pulse, pulse_folder
+from worker.context import WorkerContext
+from worker.liveness import LivenessFile, liveness_folder
 from worker.pool import TrainingPool
-from worker.shutdown import Stop
-from worker.supervisor import Sweep
+from worker.shutdown import ShutdownRequest
+from worker.supervisor import Supervisor
 
 LOST_WAIT = 0.2
 """Seconds after a child's death until its slot and its bell are free again (Celery waits 10)."""
@@ -47,9 +47,11 @@ def serve(settings: Settings) -> int:
     """
     _require_tables(settings)
     prefix = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}:"
-    stop = Stop()
+    stop = ShutdownRequest()
     app = _app(settings, prefix, stop)
-    sweep = Sweep(settings, prefix, TrainingPool.deaths, Pulse(pulse_folder(settings.data_dir)))
+    supervisor = Supervisor(
+        settings, prefix, TrainingPool.lost_children, LivenessFile(liveness_folder(settings.data_dir))
+    )
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         if stop.asked:
@@ -60,7 +62,7 @@ def serve(settings: Settings) -> int:
     def on_ready(**_: object) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, on_signal)
-        sweep.start()
+        supervisor.start()
         log.info("worker is ready", children=settings.workers, broker=app.connection().as_uri())
 
     signals.worker_ready.connect(on_ready, weak=False)
@@ -75,20 +77,20 @@ def serve(settings: Settings) -> int:
         quiet=True,
     )
     worker.start()
-    sweep.stop()
+    supervisor.stop()
     log.info("worker has ended")
     return int(worker.exitcode or 0)
 
 
 def _require_tables(settings: Settings) -> None:
-    sessions = open_sessions(settings.database)
+    database = open_database(settings.resolved_database_url)
     try:
-        require_head(sessions.engine)
+        require_head(database.engine)
     finally:
-        sessions.close()
+        database.close()
 
 
-def _app(settings: Settings, prefix: str, stop: Stop) -> Celery:
+def _app(settings: Settings, prefix: str, stop: ShutdownRequest) -> Celery:
     """Celery with the one task there is, done at a desk that each child sets up after its fork."""
     app = celery_app(
         settings,
@@ -105,15 +107,15 @@ def _app(settings: Settings, prefix: str, stop: Stop) -> Celery:
         worker_send_task_events=False,
         worker_soft_shutdown_timeout=5.0,
     )
-    desks: list[Desk] = []
+    desks: list[WorkerContext] = []
 
     def set_up(**_: object) -> None:
         # A process manager may signal the whole group. A child that died of it could take a lock of the pool's queues
         # along, and its parent would wait for that lock for ever: children end when the parent closes the queue.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        desks[:] = [Desk.set_up(settings, prefix, stop)]
+        desks[:] = [WorkerContext.set_up(settings, prefix, stop)]
 
-    @app.task(name=TASK, Request=Rung)  # type: ignore[untyped-decorator]  # Celery ships no types
+    @app.task(name=TASK, Request=TakenNotification)  # type: ignore[untyped-decorator]  # Celery ships no types
     def chainrule_work() -> None:
         work(desks[0])
 

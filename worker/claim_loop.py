@@ -10,7 +10,7 @@ import structlog
 
 from core.store import leases
 from core.store.tables import Job
-from worker.context import Desk
+from worker.context import WorkerContext
 from worker.memory import memory
 from worker.run.leased_job import AWAY
 from worker.run.run import run
@@ -23,47 +23,47 @@ CHAIN = 1.0
 log = structlog.get_logger(__name__)
 
 
-def work(desk: Desk) -> None:
+def work(context: WorkerContext) -> None:
     """Train whatever waits, one job after the other, until nothing does or the worker ends."""
-    with desk.stop.by_signal():
-        while not desk.stop.asked:
-            job = _next(desk)
+    with context.stop.by_signal():
+        while not context.stop.asked:
+            job = _next(context)
             if job is None:
                 break
-            run(desk, job)
-        if desk.stop.asked:
-            desk.bell.ring()
-            desk.bell.close()
+            run(context, job)
+        if context.stop.asked:
+            context.notifier.notify()
+            context.notifier.close()
 
 
-def _next(desk: Desk) -> Job | None:
+def _next(context: WorkerContext) -> Job | None:
     """Claim the next job, waiting a while for a database that is away; None where nothing waits."""
     until = time.monotonic() + PATIENCE
     in_doubt = False
     while True:
         try:
-            return (_lost_claim(desk) if in_doubt else None) or _claim(desk)
+            return (_lost_claim(context) if in_doubt else None) or _claim(context)
         except AWAY as error:
             log.warning("database is away: no job is claimed", error=str(error).splitlines()[0])
-            if desk.stop.asked or time.monotonic() > until:
+            if context.stop.asked or time.monotonic() > until:
                 return None
             in_doubt = True
             time.sleep(0.5)
 
 
-def _claim(desk: Desk) -> Job | None:
+def _claim(context: WorkerContext) -> Job | None:
     room = leases.Room(f"{socket.gethostname()}:", *memory())
-    with desk.sessions.begin() as s:
-        job = leases.claim(s, desk.name, desk.settings.lease_seconds, room)
+    with context.database.begin() as s:
+        job = leases.claim(s, context.name, context.settings.lease_seconds, room)
         if job is None:
             leases.remark_misfits(s, room)
-        others_wait = job is not None and leases.ring_due(s, CHAIN)
+        others_wait = job is not None and leases.notification_due(s, CHAIN)
     if others_wait:
-        desk.bell.ring()
+        context.notifier.notify()
     return job
 
 
-def _lost_claim(desk: Desk) -> Job | None:
+def _lost_claim(context: WorkerContext) -> Job | None:
     """A job that is this child's since a commit whose answer was lost."""
-    with desk.sessions.read() as s:
-        return next(iter(leases.held_by(s, desk.name)), None)
+    with context.database.read() as s:
+        return next(iter(leases.claimed_by(s, context.name)), None)

@@ -11,36 +11,36 @@ from threadpoolctl import ThreadpoolController
 
 from core.blobs.folder import Blobs
 from core.blobs.storage import open_blobs
-from core.queue.notifier import Bell
+from core.queue.notifier import Notifier
 from core.settings import Settings
-from core.store.database import Sessions, open_sessions
-from worker.shutdown import Stop
+from core.store.database import Database, open_database
+from worker.shutdown import ShutdownRequest
 
 
 @dataclass(frozen=True, eq=False)
-class Desk:
+class WorkerContext:
     """One child's place of work."""
 
     name: str
     """Host, parent, a word of the parent's, child, a word of the child's: no two workers ever share it."""
     settings: Settings
-    sessions: Sessions
+    database: Database
     blobs: Blobs
-    bell: Bell
-    stop: Stop
+    notifier: Notifier
+    stop: ShutdownRequest
     blas: ThreadpoolController
 
     @classmethod
-    def set_up(cls, settings: Settings, prefix: str, stop: Stop) -> "Desk":
+    def set_up(cls, settings: Settings, prefix: str, stop: ShutdownRequest) -> "WorkerContext":
         """The desk of this process, whose name begins with its parent's `prefix`."""
         np.seterr(all="ignore")  # training itself looks for what is not finite, and says where
         gc.freeze()  # what is loaded by now stays: to look through it again and again would cost a training 4 %
         return cls(
             name=f"{prefix}{os.getpid()}:{secrets.token_hex(4)}",
             settings=settings,
-            sessions=open_sessions(settings.database),
+            database=open_database(settings.resolved_database_url),
             blobs=open_blobs(settings),
-            bell=Bell(settings),
+            notifier=Notifier(settings),
             stop=stop,
             blas=ThreadpoolController(),
         )

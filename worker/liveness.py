@@ -14,7 +14,7 @@ ABANDONED = 86_400.0
 """Seconds without a touch after which a file is what a killed worker left, perhaps on a machine that is no more."""
 
 
-class Pulse:
+class LivenessFile:
     """The pulse of the worker whose parent is this process.
 
     Parameters
@@ -39,7 +39,7 @@ class Pulse:
         self._file.unlink(missing_ok=True)
 
 
-def pulse_folder(data_dir: Path) -> Path:
+def liveness_folder(data_dir: Path) -> Path:
     """Where the workers of a data folder keep their pulses."""
     return data_dir / "workers"
 

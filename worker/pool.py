@@ -16,7 +16,7 @@ from celery.concurrency.prefork import TaskPool
 LOOK_EVERY = 0.2
 
 
-class Deaths:
+class LostChildren:
     """The children that ended, by process id, and how: an exit code, or minus a signal's number."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class _Watched:
     """What both pools of billiard share: each tells here of a child that it has found dead."""
 
     def process_flush_queues(self, child: Any) -> None:
-        TrainingPool.deaths.note(child.pid, child.exitcode)
+        TrainingPool.lost_children.note(child.pid, child.exitcode)
         super().process_flush_queues(child)  # type: ignore[misc]  # the pools mixed in have it
 
 
@@ -88,4 +88,4 @@ class TrainingPool(TaskPool):  # type: ignore[misc]  # Celery ships no types
 
     Pool = _Asynchronous
     BlockingPool = _Blocking
-    deaths: ClassVar[Deaths] = Deaths()
+    lost_children: ClassVar[LostChildren] = LostChildren()

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class Stop:
+class ShutdownRequest:
     """A wish that the parent voices once and every child sees, without the database and without a message."""
 
     def __init__(self) -> None:

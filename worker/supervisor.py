@@ -15,17 +15,17 @@ import structlog
 from sqlalchemy.orm import Session
 
 from core.blobs.folder import Blobs
-from core.queue.notifier import Bell
+from core.queue.notifier import Notifier
 from core.settings import Settings
 from core.store import garbage, idempotency, leases
-from core.store.database import open_sessions
+from core.store.database import open_database
 from core.store.tables import Job
 from worker.context import pid_in
-from worker.liveness import Pulse
-from worker.pool import Deaths
+from worker.liveness import LivenessFile
+from worker.pool import LostChildren
 from worker.run.leased_job import AWAY
 
-RING_EVERY = 3.0
+NOTIFY_AGAIN_SECONDS = 3.0
 """Seconds that due jobs wait before somebody rings again."""
 HOUSEKEEPING = 30.0
 """Seconds between two looks for files that nothing needs."""
@@ -42,7 +42,7 @@ os.register_at_fork(before=UNFORKED.acquire, after_in_parent=UNFORKED.release, a
 log = structlog.get_logger(__name__)
 
 
-class Sweep:
+class Supervisor:
     """A thread of the worker's parent.
 
     Parameters
@@ -57,15 +57,15 @@ class Sweep:
         What health checks look at.
     """
 
-    def __init__(self, settings: Settings, prefix: str, deaths: Deaths, pulse: Pulse) -> None:
-        self._every = settings.sweep_seconds
+    def __init__(self, settings: Settings, prefix: str, lost_children: LostChildren, liveness: LivenessFile) -> None:
+        self._every = settings.lease_check_seconds
         self._prefix = prefix
-        self._deaths = deaths
-        self._pulse = pulse
-        self._bell = Bell(settings, speaking=UNFORKED)
+        self._lost_children = lost_children
+        self._liveness = liveness
+        self._notifier = Notifier(settings, speaking=UNFORKED)
         self._blobs = Blobs(settings.blob_dir) if settings.blobs_url is None else None
         self._tidying: subprocess.Popen[bytes] | None = None
-        self._sessions = open_sessions(settings.database)
+        self._database = open_database(settings.resolved_database_url)
         self._tidy_at = 0.0
         self._away = False
         self._open = True
@@ -78,29 +78,29 @@ class Sweep:
     def stop(self) -> None:
         """Sweep once more, and end. One that was not started, as its worker never reached the broker, only ends."""
         self._open = False
-        self._deaths.happened.set()
+        self._lost_children.happened.set()
         if self._thread.ident is not None:
             self._thread.join(2 * self._every)
-        self._bell.close()
-        self._pulse.stop()
+        self._notifier.close()
+        self._liveness.stop()
 
     def _run(self) -> None:
         while self._open:
             self._round()
-            self._deaths.happened.wait(self._every)
-            self._deaths.happened.clear()
+            self._lost_children.happened.wait(self._every)
+            self._lost_children.happened.clear()
         self._round()
 
     def _round(self) -> None:
-        self._pulse.beat()
+        self._liveness.beat()
         with UNFORKED:
             self._look_after()
-            self._sessions.close()
+            self._database.close()
 
     def _look_after(self) -> None:
         try:
             if self._sweep():
-                self._bell.ring()
+                self._notifier.notify()
             self._away = False
         except AWAY as error:
             if not self._away:
@@ -111,10 +111,10 @@ class Sweep:
 
     def _sweep(self) -> bool:
         """Give back what is lost; whether to ring."""
-        with self._sessions.begin() as s:
-            given_back = [self._hand_back(s, job) for job in leases.held_by(s, self._prefix)]
-            swept = leases.sweep(s)
-            due = leases.ring_due(s, RING_EVERY)
+        with self._database.begin() as s:
+            given_back = [self._hand_back(s, job) for job in leases.claimed_by(s, self._prefix)]
+            swept = leases.requeue_expired(s)
+            due = leases.notification_due(s, NOTIFY_AGAIN_SECONDS)
         for job in swept:
             log.warning("job's worker was silent for longer than its lease", job=job.id)
         if time.monotonic() >= self._tidy_at:
@@ -124,7 +124,7 @@ class Sweep:
     def _hand_back(self, s: Session, job: Job) -> bool:
         """Give back a job whose child is dead; the rest are left alone."""
         pid = pid_in(job.worker or "", self._prefix)
-        code = self._deaths.code(pid)
+        code = self._lost_children.code(pid)
         if code is None:
             return False
         log.warning("worker died", job=job.id, pid=pid, how=_how(code))
@@ -134,10 +134,10 @@ class Sweep:
 
     def _tidy(self) -> None:
         """Remove files that no row names, and answers that nobody will ask for again."""
-        with self._sessions.begin() as s:
+        with self._database.begin() as s:
             idempotency.forget(s, DAY)
         if self._blobs is not None:
-            garbage.collect(self._sessions, self._blobs)
+            garbage.collect(self._database, self._blobs)
         elif self._tidying is None or self._tidying.poll() is not None:
             # What speaks with buckets survives no fork, and this process forks.
             self._tidying = subprocess.Popen([sys.executable, "-m", "chainrule", "tidy"], stdout=subprocess.DEVNULL)

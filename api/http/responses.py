@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 
-class Json(Response):
+class JsonResponse(Response):
     """JSON from a view, from plain values, or as it already stands. A number that is not finite leaves as null."""
 
     media_type = "application/json"

@@ -14,7 +14,7 @@ from api.dependencies import Service, Services
 from api.http.openapi import operation
 from api.http.parameters import Cursor, Limit
 from api.http.problems import BodyTooLarge, InvalidBody, StorageFull
-from api.http.responses import Json
+from api.http.responses import JsonResponse
 from api.schemas import views
 from api.schemas.examples import CSV, FORM, LATEST, DatasetId
 from api.services.schema_inference import TooManyUploads, UnreadableFile
@@ -75,14 +75,14 @@ async def post(request: Request, services: Service) -> Response:
         await run_in_threadpool(writer.flush)
         name, limits = upload.name, Limits(cells=services.settings.max_cells)
         found = formats.format_of(upload.fields.get("format"), upload.file_name, upload.content_type, upload.head)
-        schema = await services.inspections.inspect(writer.path, found, upload.types, limits)
+        schema = await services.schema_inference.inspect(writer.path, found, upload.types, limits)
         return await run_in_threadpool(_keep, services, writer, name, schema)
 
 
 def _keep(services: Services, writer: Writer, name: str | None, schema: Schema) -> Response:
     """Make file and row of what was found good."""
     size, sha256 = writer.bytes, writer.commit()
-    with services.sessions.begin() as s:
+    with services.database.begin() as s:
         row, new = datasets.insert(
             s,
             name=name,
@@ -94,23 +94,23 @@ def _keep(services: Services, writer: Writer, name: str | None, schema: Schema) 
             columns=schema.to_json(),
         )
     status = 201 if new else 200
-    return Json(views.dataset_view(row), status_code=status, headers={"Location": f"/v1/datasets/{row.id}"})
+    return JsonResponse(views.dataset_view(row), status_code=status, headers={"Location": f"/v1/datasets/{row.id}"})
 
 
 @router.get("/datasets", summary="List datasets", **operation(BadCursor, answer=views.Page[views.Dataset]))
 def listed(services: Service, limit: Limit = 20, cursor: Cursor = None) -> Response:
     """All datasets, newest first."""
-    with services.sessions.read() as s:
+    with services.database.read() as s:
         found, following = datasets.page(s, limit=limit, cursor=cursor)
     items = [views.dataset_view(row) for row in found]
-    return Json(views.Page[views.Dataset](items=items, next_cursor=following))
+    return JsonResponse(views.Page[views.Dataset](items=items, next_cursor=following))
 
 
 @router.get("/datasets/{dataset_id}", summary="Look at a dataset", **operation(NoSuchDataset, answer=views.Dataset))
 def get(services: Service, dataset_id: DatasetId) -> Response:
     """Its columns with type, missing values, range and classes."""
-    with services.sessions.read() as s:
-        return Json(views.dataset_view(datasets.get(s, known(s, dataset_id))))
+    with services.database.read() as s:
+        return JsonResponse(views.dataset_view(datasets.get(s, known(s, dataset_id))))
 
 
 def known(s: Session, dataset_id: str) -> str:
@@ -132,11 +132,11 @@ def rows(
     limit: Annotated[int, Query(ge=1, le=1000, description="How many rows at most.")] = 20,
 ) -> Response:
     """A page of its rows, as stored."""
-    with services.sessions.read() as s:
+    with services.database.read() as s:
         row = datasets.get(s, known(s, dataset_id))
     items = formats.rows(services.blobs.fetch(row.sha256), Schema.from_json(row.columns), offset, limit)
     following = offset + limit if offset + limit < row.rows else None
-    return Json({"items": items, "next_offset": following})
+    return JsonResponse({"items": items, "next_offset": following})
 
 
 @router.delete(
@@ -144,6 +144,6 @@ def rows(
 )
 def delete(services: Service, dataset_id: DatasetId) -> Response:
     """Refused while a job needs it. Its file goes a minute or two later."""
-    with services.sessions.begin() as s:
+    with services.database.begin() as s:
         datasets.delete(s, known(s, dataset_id))
     return Response(status_code=204)

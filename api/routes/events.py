@@ -13,7 +13,7 @@ from starlette.responses import Response
 from api.dependencies import Service
 from api.http.openapi import operation
 from api.http.parameters import Text
-from api.http.responses import Json
+from api.http.responses import JsonResponse
 from api.schemas import views
 from api.schemas.examples import JobId
 from api.services.warm_start import known
@@ -21,7 +21,7 @@ from api.streaming.downsample import Thinned
 from api.streaming.hub import Head, Row
 from api.streaming.stream import LINES, SSE, EventStream
 from core.store import events, jobs
-from core.store.database import Sessions
+from core.store.database import Database
 from core.store.errors import NoSuchJob
 from core.store.events import EventRow
 
@@ -44,7 +44,7 @@ def metrics(
     ] = None,
 ) -> Response:
     """Stored rows in order. With `points`, the whole story thinned out for a chart."""
-    with services.sessions.read() as s:
+    with services.database.read() as s:
         job = jobs.get(s, known(s, job_id))
         if points is not None:
             kept = thinned(s, job.id, points, after=after, until=job.last_seq, name=name, split=split)
@@ -54,7 +54,7 @@ def metrics(
 
 
 def _metrics(rows: Sequence[EventRow], following: int | None) -> Response:
-    return Json({"items": [metric(row) for row in rows], "next_after": following})
+    return JsonResponse({"items": [metric(row) for row in rows], "next_after": following})
 
 
 def thinned(s: Session, job_id: str, points: int, **which: Any) -> list[int]:
@@ -108,16 +108,16 @@ def encode(row: EventRow) -> Row:
 class EventReader:
     """The hub's way to the store."""
 
-    sessions: Sessions
+    database: Database
 
     def heads(self, job_ids: Collection[str]) -> Mapping[str, Head]:
         """The heads of those jobs that exist, in one query."""
-        with self.sessions.read() as s:
+        with self.database.read() as s:
             return {one: Head(seq, status) for one, (seq, status) in events.heads(s, job_ids).items()}
 
     def rows(self, job_id: str, after: int, limit: int) -> list[Row]:
         """The job's first events past `after`."""
-        with self.sessions.read() as s:
+        with self.database.read() as s:
             return [encode(row) for row in events.after(s, job_id, after, limit)]
 
 
@@ -152,7 +152,7 @@ def watch(
     if last_event_id and last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 17:
         after = int(last_event_id)
     form = LINES if "application/jsonl" in accept or "application/x-ndjson" in accept else SSE
-    with services.sessions.read() as s:
+    with services.database.read() as s:
         job = jobs.get(s, known(s, job_id))
     head = Head(job.last_seq, job.status)
     if form is SSE and head.ended and after >= head.last_seq:

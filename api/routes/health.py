@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from api.dependencies import Service, Services
 from api.http.openapi import operation
-from api.http.responses import Json
+from api.http.responses import JsonResponse
 from core.store.errors import WrongRevision
 from core.store.migrate import require_head
 
@@ -21,7 +21,7 @@ BROKER_PATIENCE_SECONDS = 2.0
 @router.get("/health/live", summary="Is the process alive?", **operation(answer=dict[str, str]))
 def live() -> Response:
     """It is, if it answers."""
-    return Json('{"status":"ok"}')
+    return JsonResponse('{"status":"ok"}')
 
 
 _READY = operation(answer=dict[str, Any], responses={503: {"description": "The database is away or unmigrated."}})
@@ -31,15 +31,15 @@ _READY = operation(answer=dict[str, Any], responses={503: {"description": "The d
 def ready(services: Service) -> Response:
     """503 when the database is away or at another migration. Without its broker the service is ready: jobs wait."""
     database = _database(services)
-    broker = "ok" if services.bell.reachable(BROKER_PATIENCE_SECONDS) else "away"
+    broker = "ok" if services.notifier.reachable(BROKER_PATIENCE_SECONDS) else "away"
     fine = database["status"] == "ok"
     told = {"status": "ready" if fine else "unready", "database": database, "broker": {"status": broker}}
-    return Json(told, status_code=200 if fine else 503)
+    return JsonResponse(told, status_code=200 if fine else 503)
 
 
 def _database(services: Services) -> dict[str, str]:
     try:
-        require_head(services.sessions.engine)
+        require_head(services.database.engine)
     except WrongRevision as error:
         return {"status": "wrong_revision", "detail": str(error)}
     except SQLAlchemyError:

@@ -12,7 +12,7 @@ from api.dependencies import Service, Services
 from api.http.body import JsonBody, parse
 from api.http.openapi import operation
 from api.http.problems import BodyTooLarge, InvalidBody, JobNotTrained, UnsupportedMediaType
-from api.http.responses import Json
+from api.http.responses import JsonResponse
 from api.routes.predictions import UNREADABLE
 from api.schemas.examples import BATCHES, JobId
 from api.services.warm_start import known
@@ -23,7 +23,7 @@ from core.models.checkpoint import Saved, decode
 from core.models.inspection import Bounds, check_into, look_into
 from core.nn.insight import step_inspection
 from core.nn.insight.gradient_check import LayerCheck
-from core.nn.insight.step_inspection import LayerLook, Path
+from core.nn.insight.step_inspection import LayerInspection, Path
 from core.store import checkpoints, jobs
 from core.store.errors import NoSuchJob
 from core.store.tables import Checkpoint, Job
@@ -64,7 +64,7 @@ class Summary(BaseModel):
     nonfinite: int = Field(description="How many entries are NaN or infinite.")
 
 
-class WeightLook(BaseModel):
+class WeightInspection(BaseModel):
     """One array of weights, its gradient (penalties included), and the step that the optimizer would take."""
 
     weights: Summary
@@ -83,7 +83,7 @@ class SeenLayer(BaseModel):
     gradient: Summary | None = Field(description="Of the loss with regard to its output; null where none comes back.")
     dead: int = Field(description="Units (entries of the last axis) that are 0 for all rows.")
     nonfinite_rows: list[int] = Field(description="Rows of the batch whose output is not finite.")
-    weights: dict[str, WeightLook]
+    weights: dict[str, WeightInspection]
     arrays: dict[str, list[Any]] = Field(
         description="`output`, `gradient`, and `weights.…` and `gradients.…` by name, where asked for; what is not "
         "finite is null."
@@ -98,7 +98,7 @@ class NonFinite(BaseModel):
     rows: list[int]
 
 
-class Look(BaseModel):
+class StepInspection(BaseModel):
     """One step, seen from inside; it was taken aside, and the job knows nothing of it."""
 
     step: int = Field(description="The steps behind the checkpoint that was looked into.")
@@ -150,7 +150,7 @@ ERRORS = (
 @router.post(
     "/jobs/{job_id}/inspect",
     summary="Look inside a job's next step",
-    **operation(*ERRORS, answer=Look, body=Batch, examples=BATCHES),
+    **operation(*ERRORS, answer=StepInspection, body=Batch, examples=BATCHES),
 )
 def inspect(services: Service, job_id: JobId, body: JsonBody) -> Response:
     """Take the step that would come after its newest checkpoint on these rows, aside, and tell what each layer does."""
@@ -165,7 +165,7 @@ def inspect(services: Service, job_id: JobId, body: JsonBody) -> Response:
         arrays=batch.arrays,
         bounds=Bounds(bytes=services.settings.max_memory_bytes),
     )
-    return Json(_view(checkpoint, seen))
+    return JsonResponse(_view(checkpoint, seen))
 
 
 @router.post(
@@ -184,12 +184,12 @@ def check_gradient(services: Service, job_id: JobId, body: JsonBody) -> Response
     layers = [_checked(layer) for layer in found]
     errors = [told["error"] for layer in layers for told in layer["weights"].values()]
     worst = None if None in errors else max(errors)
-    return Json({"step": checkpoint.step, "epoch": checkpoint.epoch, "error": worst, "layers": layers})
+    return JsonResponse({"step": checkpoint.step, "epoch": checkpoint.epoch, "error": worst, "layers": layers})
 
 
 def _trained(services: Services, job_id: str) -> tuple[Job, JobSpec, Checkpoint, Saved]:
     """A job, what was posted, and its newest checkpoint."""
-    with services.sessions.read() as s:
+    with services.database.read() as s:
         job, posted = jobs.with_spec(s, known(s, job_id))
         found = checkpoints.of_job(s, job.id)
     if not found or job.keep is Keep.NONE:
@@ -207,7 +207,7 @@ def _newest(services: Services, found: list[Checkpoint]) -> tuple[Checkpoint, Sa
     return found[-1], decode(services.blobs.read(found[-1].sha256))
 
 
-def _view(checkpoint: Checkpoint, seen: step_inspection.Look) -> dict[str, Any]:
+def _view(checkpoint: Checkpoint, seen: step_inspection.StepInspection) -> dict[str, Any]:
     lost = {"loss": seen.loss} if math.isfinite(seen.loss) else {"loss": None, "nonfinite": str(seen.loss)}
     first = seen.first_nonfinite
     where = first and {"pointer": _pointer(first.path), "type": first.type, "rows": first.nonfinite_rows}
@@ -215,7 +215,7 @@ def _view(checkpoint: Checkpoint, seen: step_inspection.Look) -> dict[str, Any]:
     return {"step": checkpoint.step, "epoch": checkpoint.epoch, **lost, "first_nonfinite": where, "layers": layers}
 
 
-def _layer(layer: LayerLook) -> dict[str, Any]:
+def _layer(layer: LayerInspection) -> dict[str, Any]:
     return {
         "pointer": _pointer(layer.path),
         "type": layer.type,

@@ -18,7 +18,7 @@ from api.http.body import JsonBody, parse
 from api.http.openapi import operation
 from api.http.parameters import Cursor, Limit, Text
 from api.http.problems import BodyTooLarge, InvalidBody, InvalidParameter, StorageFull, UnsupportedMediaType
-from api.http.responses import Json
+from api.http.responses import JsonResponse
 from api.schemas import views
 from api.schemas.examples import CONTINUATIONS, JOBS, JobId
 from api.services import warm_start
@@ -48,7 +48,7 @@ Key = Annotated[
 
 
 def _made(job: tables.Job, body: str) -> Response:
-    return Json(body, status_code=201, headers={"Location": f"/v1/jobs/{job.id}"})
+    return JsonResponse(body, status_code=201, headers={"Location": f"/v1/jobs/{job.id}"})
 
 
 @router.post(
@@ -88,7 +88,7 @@ def _make(
     services: Services, key: str | None, digest: str, insert: Callable[[Session], tables.Job], spec: str
 ) -> Response:
     """Make the job, and keep the answer under its key, in one transaction; then ring."""
-    with services.sessions.begin() as s:
+    with services.database.begin() as s:
         if key and (again := idempotency.reserve(s, key, digest)):
             return _again(again)
         admission.admit(s, services.settings.max_queued)
@@ -96,13 +96,13 @@ def _make(
         answer = views.job_json(job, jobs.transitions(s, job.id), spec)
         if key:
             idempotency.keep(s, key, job_id=job.id, status=201, response=answer)
-    services.bell.ring()
+    services.notifier.notify()
     return _made(job, answer)
 
 
 def _first_answer(services: Services, key: str, digest: str) -> Response | None:
     """The first answer under this key, asked before any check: what was true for it then need not be true now."""
-    with services.sessions.begin() as s:
+    with services.database.begin() as s:
         first = idempotency.reserve(s, key, digest)
         s.rollback()
     return _again(first) if first else None
@@ -110,7 +110,7 @@ def _first_answer(services: Services, key: str, digest: str) -> Response | None:
 
 def _again(first: idempotency.Answer) -> Response:
     headers = {"Location": f"/v1/jobs/{first.job_id}", "Idempotency-Replayed": "true"}
-    return Json(first.response, status_code=first.status, headers=headers)
+    return JsonResponse(first.response, status_code=first.status, headers=headers)
 
 
 def _insert(s: Session, spec: JobSpec, estimate: Estimate, text: str, **given: Any) -> tables.Job:
@@ -135,7 +135,7 @@ def _insert(s: Session, spec: JobSpec, estimate: Estimate, text: str, **given: A
 )
 def validate(services: Service, body: JsonBody) -> Response:
     """The same checks as for a job, and what it would cost: parameters, shapes, bytes and operations a step."""
-    return Json(views.checked_view(checked(services, parse(JobSpec, body, code="invalid_spec"))))
+    return JsonResponse(views.checked_view(checked(services, parse(JobSpec, body, code="invalid_spec"))))
 
 
 def checked(services: Services, spec: JobSpec, threads: int | None = None) -> Estimate:
@@ -156,7 +156,7 @@ def _schema(services: Services, spec: JobSpec) -> Schema | None:
     if not isinstance(spec.data, DatasetReference):
         return None
     try:
-        with services.sessions.read() as s:
+        with services.database.read() as s:
             return Schema.from_json(datasets.get(s, spec.data.id).columns)
     except NoSuchDataset:
         raise InvalidData(
@@ -176,10 +176,10 @@ def listed(
 ) -> Response:
     """All jobs, newest first. `?metadata[lesson]=1` asks for those that carry this pair."""
     wanted = _metadata(request.query_params)
-    with services.sessions.read() as s:
+    with services.database.read() as s:
         found, following = jobs.page(s, statuses=status or (), name=name, metadata=wanted, limit=limit, cursor=cursor)
     items = [views.JobSummary(**views.summary(job)) for job in found]
-    return Json(views.Page[views.JobSummary](items=items, next_cursor=following))
+    return JsonResponse(views.Page[views.JobSummary](items=items, next_cursor=following))
 
 
 _PAIR = re.compile(r"metadata\[([^\0]{1,64})\]")
@@ -200,12 +200,12 @@ def _metadata(query: Mapping[str, str]) -> dict[str, str]:
 @router.get("/jobs/{job_id}", summary="Look at a job", **operation(NoSuchJob, answer=views.Job))
 def get(services: Service, job_id: JobId) -> Response:
     """Status, progress, metrics, every change of status, and the spec as it was posted."""
-    with services.sessions.read() as s:
+    with services.database.read() as s:
         return _reply(s, *jobs.with_spec(s, known(s, job_id)))
 
 
 def _reply(s: Session, job: tables.Job, spec: str) -> Response:
-    return Json(views.job_json(job, jobs.transitions(s, job.id, up_to=job.last_seq), spec))
+    return JsonResponse(views.job_json(job, jobs.transitions(s, job.id, up_to=job.last_seq), spec))
 
 
 @router.post("/jobs/{job_id}/cancel", summary="Cancel a job", **operation(NoSuchJob, WrongState, answer=views.Job))
@@ -228,7 +228,7 @@ def pause(services: Service, job_id: JobId) -> Response:
 def resume(services: Service, job_id: JobId) -> Response:
     """Go on from the checkpoint, bit for bit."""
     answer = _changed(services, job_id, jobs.resume)
-    services.bell.ring()
+    services.notifier.notify()
     return answer
 
 
@@ -258,7 +258,7 @@ def continue_(services: Service, job_id: JobId, body: JsonBody, key: Key = None)
     if key and (first := _first_answer(services, key, digest)):
         return first
     wish = parse(Continuation, body)
-    with services.sessions.read() as s:
+    with services.database.read() as s:
         before, posted = jobs.with_spec(s, known(s, job_id))
         done = warm_start.done(before, warm_start.last_of(s, before))
     old, text = JobSpec.model_validate_json(posted), json.dumps(whole(json.loads(posted), wish, done))
@@ -283,7 +283,7 @@ def _checked_whole(services: Services, spec: JobSpec, threads: int) -> Estimate:
 
 
 def _changed(services: Services, job_id: str, change: Callable[[Session, str], tables.Job]) -> Response:
-    with services.sessions.begin() as s:
+    with services.database.begin() as s:
         job = change(s, known(s, job_id))
         return _reply(s, job, jobs.spec(s, job.id))
 
@@ -291,7 +291,7 @@ def _changed(services: Services, job_id: str, change: Callable[[Session, str], t
 @router.delete("/jobs/{job_id}", status_code=204, summary="Delete a job", **operation(NoSuchJob, WrongState))
 def delete(services: Service, job_id: JobId) -> Response:
     """An ended job with its metrics, checkpoints and model. Its files go a minute or two later."""
-    with services.sessions.begin() as s:
+    with services.database.begin() as s:
         jobs.delete(s, known(s, job_id))
     return Response(status_code=204)
 
@@ -303,8 +303,8 @@ def delete(services: Service, job_id: JobId) -> Response:
 )
 def listed_checkpoints(services: Service, job_id: JobId) -> Response:
     """The states that it can go on from or predict with, newest first. A job keeps a few, so they are one page."""
-    with services.sessions.read() as s:
+    with services.database.read() as s:
         job = jobs.get(s, known(s, job_id))
         found = checkpoints.of_job(s, job.id)
     items = [views.checkpoint_view(row) for row in found]
-    return Json(views.Page[views.Checkpoint](items=items, next_cursor=None))
+    return JsonResponse(views.Page[views.Checkpoint](items=items, next_cursor=None))

@@ -9,7 +9,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from api.http.openapi import operation
 from api.http.problems import NoSuchPage
-from api.http.responses import Json
+from api.http.responses import JsonResponse
 
 STATIC = Path(__file__).parents[1] / "static"
 
@@ -54,7 +54,7 @@ def docs() -> Response:
 @router.get("/openapi.json", summary="The OpenAPI document", **operation())
 def openapi(request: Request) -> Response:
     """What the docs page draws, for programs."""
-    return Json(request.app.openapi())
+    return JsonResponse(request.app.openapi())
 
 
 class Static(StaticFiles):

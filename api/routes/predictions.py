@@ -14,7 +14,7 @@ from api.dependencies import Services
 from api.http.body import RawBody, media_type, parse
 from api.http.openapi import operation
 from api.http.problems import BodyTooLarge, InvalidBody, JobNotTrained, UnsupportedMediaType
-from api.http.responses import Json
+from api.http.responses import JsonResponse
 from api.schemas import views
 from api.schemas.examples import INSTANCES, JobId
 from api.services.warm_start import known
@@ -91,9 +91,9 @@ def predict(
     services: Services = request.app.state.services  # as a dependency it would cost more than the net
     records = _records(media_type(request), body)
     if not is_id("job", job_id):
-        with services.sessions.read() as s:
+        with services.database.read() as s:
             job_id = known(s, job_id)
-    with services.sessions.ask() as connection:
+    with services.database.ask() as connection:
         job = serving(connection, job_id)
     which: Which = weights or ("last" if job.keep is Keep.LAST else "best")
     if job.checkpoint_id is None or job.sha256 is None or job.keep is Keep.NONE:
@@ -103,13 +103,13 @@ def predict(
         model = services.models.get(job.sha256, which)
     except UNREADABLE as error:
         model, source = _another(services, job, which, error)
-    return Json({"predictions": model.predict(records), "checkpoint": source})
+    return JsonResponse({"predictions": model.predict(records), "checkpoint": source})
 
 
 def _another(services: Services, job: Serving, which: Which, error: Exception) -> tuple[Model, dict[str, Any]]:
     """The model of another checkpoint: the newest's file was just pruned by a training that went on, or is damaged."""
     log.warning("cannot read a checkpoint", checkpoint=job.checkpoint_id, job=job.job_id, reason=str(error))
-    with services.sessions.read() as s:
+    with services.database.read() as s:
         others = [row for row in checkpoints.of_job(s, job.job_id) if row.sha256 != job.sha256]
     if not others:
         raise error

@@ -7,35 +7,35 @@ from contextlib import contextmanager
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from core.queue.notifier import Bell
+from core.queue.notifier import Notifier
 from core.store import leases
-from core.store.database import Sessions
+from core.store.database import Database
 
 log = structlog.get_logger("api")
 
-RING_SECONDS = 5.0
+NOTIFY_SECONDS = 5.0
 
 
-def sweep(sessions: Sessions, bell: Bell) -> None:
+def collect(database: Database, notifier: Notifier) -> None:
     """One round: plain statements that any number of processes may run at once."""
-    with sessions.begin() as s:
-        taken = leases.sweep(s, actor="api")
-        due = leases.ring_due(s, RING_SECONDS)
+    with database.begin() as s:
+        taken = leases.requeue_expired(s, actor="api")
+        due = leases.notification_due(s, NOTIFY_SECONDS)
     for job in taken:
         log.warning("took a job back from a lost worker", job=job.id, status=job.status)
     if taken or due:
-        bell.ring()
+        notifier.notify()
 
 
 @contextmanager
-def sweeping(sessions: Sessions, bell: Bell, seconds: float) -> Iterator[None]:
+def collecting(database: Database, notifier: Notifier, seconds: float) -> Iterator[None]:
     """Sweep in a thread for as long as the block lasts."""
     stopped = threading.Event()
 
     def run() -> None:
         while not stopped.wait(seconds):
             try:
-                sweep(sessions, bell)
+                collect(database, notifier)
             except SQLAlchemyError as error:
                 log.warning("cannot sweep: will try again", reason=type(error).__name__)
 

@@ -25,7 +25,7 @@ class _Entry:
     bytes: int = 0
 
 
-class LoadedModels:
+class ModelCache:
     """Models by (sha256 of the checkpoint, which weights). Safe for threads; each is loaded once at a time."""
 
     def __init__(self, read: Callable[[str], bytes], bound: int = CACHE_BYTES) -> None:

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.store import counts
-from core.store.database import Sessions
+from core.store.database import Database
 
 log = structlog.get_logger("api")
 
@@ -38,8 +38,8 @@ def new_registry() -> CollectorRegistry:
 class StoreCollector(Collector):
     """Jobs by status, the queue, and what the workers have trained."""
 
-    def __init__(self, sessions: Sessions, listeners: Callable[[], int]) -> None:
-        self._sessions = sessions
+    def __init__(self, database: Database, listeners: Callable[[], int]) -> None:
+        self._database = database
         self._listeners = listeners
 
     def collect(self) -> Iterator[Metric]:
@@ -59,7 +59,7 @@ class StoreCollector(Collector):
         return []
 
     def _stored(self) -> list[Metric]:
-        with self._sessions.read() as s:
+        with self._database.read() as s:
             by_status, depth, total = counts.by_status(s), counts.queue_depth(s), counts.total(s)
         jobs = GaugeMetricFamily("chainrule_jobs", "Jobs by status.", labels=["status"])
         for status, count in by_status.items():

@@ -54,7 +54,7 @@ class TooManyUploads(Exception):
         super().__init__(str(self.__doc__))
 
 
-class Inspections:
+class SchemaInference:
     """At most one inspection for each core at a time; the others wait, and hold no thread while they do.
 
     Parameters
@@ -96,7 +96,7 @@ class Inspections:
 def inspect_apart(
     path: Path, layout: Format, types: Mapping[str, ColumnType] | None, limits: Limits, bounds: Bounds
 ) -> Schema:
-    """The schema of a file, found by a child. Raises `InvalidFile` and `UnreadableFile` as `Inspections.inspect`."""
+    """The schema of a file, found by a child. Raises what `SchemaInference.inspect` raises."""
     word = next(word for word, kind in FORMATS.items() if isinstance(layout, kind))
     asked = {"path": str(path.absolute()), "format": word, "layout": asdict(layout), "types": dict(types or {})}
     answer = _ask({**asked, "limits": asdict(limits), "bounds": asdict(bounds)}, bounds)

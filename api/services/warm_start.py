@@ -17,7 +17,7 @@ from core.store import checkpoints, jobs
 from core.store.checkpoints import START
 from core.store.errors import NoSuchCheckpoint, NoSuchJob, WrongState
 from core.store.tables import Checkpoint, Job
-from core.store.warm_starts import Origin, held_still
+from core.store.warm_starts import WarmStart, held_still
 
 UNREADABLE = (NoSuchBlob, DamagedBlob, DamagedCheckpoint)
 
@@ -38,10 +38,10 @@ def require_same_weights(services: Services, start: StartFrom, spec: JobSpec, si
     require_weights_of(spec.architecture, resolve(spec, signature).network, _model(services, start).network)
 
 
-def warm(s: Session, start: StartFrom) -> Origin:
+def warm(s: Session, start: StartFrom) -> WarmStart:
     """The checkpoint to start from, held still. Raises `InvalidSpec` where there is none such."""
     try:
-        return Origin(held_still(s, _chosen(s, start).id), START)
+        return WarmStart(held_still(s, _chosen(s, start).id), START)
     except NoSuchCheckpoint:
         raise _nothing(f"the checkpoint of {start.job} was given up just now: try again") from None
 
@@ -68,7 +68,7 @@ def done(job: Job, checkpoint: Checkpoint) -> Done:
 def _model(services: Services, start: StartFrom) -> Model:
     """The net to start from; where its file was just given up by a training that went on, the newer one's."""
     for _ in range(2):
-        with services.sessions.read() as s:
+        with services.database.read() as s:
             found = _chosen(s, start)
         try:
             return services.models.get(found.sha256, "last")

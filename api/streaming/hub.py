@@ -61,7 +61,7 @@ class Reader(Protocol):
 
 
 @dataclass
-class Watched:
+class TracedArray:
     """A job that someone listens to."""
 
     head: Head
@@ -104,7 +104,7 @@ class Hub:
         self.reader = reader
         self.tick = tick
         self.closing = asyncio.Event()
-        self._watched: dict[str, Watched] = {}
+        self._watched: dict[str, TracedArray] = {}
         self._wanted = asyncio.Event()
         self._one = CapacityLimiter(1)
         self._readers = CapacityLimiter(READERS)
@@ -115,9 +115,9 @@ class Hub:
         return sum(watched.listeners for watched in self._watched.values())
 
     @contextmanager
-    def watching(self, job_id: str, head: Head) -> Iterator[Watched]:
+    def watching(self, job_id: str, head: Head) -> Iterator[TracedArray]:
         """Watch a job, whose head was just read, for as long as the block lasts."""
-        watched = self._watched.setdefault(job_id, Watched(head))
+        watched = self._watched.setdefault(job_id, TracedArray(head))
         watched.listeners += 1
         self._wanted.set()
         try:
@@ -127,7 +127,7 @@ class Hub:
             if not watched.listeners:
                 self._watched.pop(job_id, None)
 
-    async def page(self, job_id: str, watched: Watched, after: int) -> list[Row]:
+    async def page(self, job_id: str, watched: TracedArray, after: int) -> list[Row]:
         """The job's first rows past `after`: from its tail, or where that does not reach back so far from the store."""
         if (shared := watched.since(after, PAGE_ROWS)) is not None:
             return shared
@@ -169,7 +169,7 @@ class Hub:
             if head != watched.head:
                 watched.move(head, await self._between(job_id, watched, head))
 
-    async def _between(self, job_id: str, watched: Watched, head: Head) -> list[Row]:
+    async def _between(self, job_id: str, watched: TracedArray, head: Head) -> list[Row]:
         """The rows up to `head` that the tail lacks, the newest `TAIL_ROWS` of them at most."""
         known = watched.tail[-1].seq if watched.tail else watched.head.last_seq
         after = max(known, head.last_seq - TAIL_ROWS)

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from api.streaming.hub import Head, Hub, Row, Watched
+from api.streaming.hub import Head, Hub, Row, TracedArray
 
 COMMENT_SECONDS = 15.0
 RETRY_MS = 1000
@@ -65,7 +65,7 @@ async def events(hub: Hub, job_id: str, head: Head, after: int, form: Form) -> A
             yield form.goodbye
 
 
-async def _page(hub: Hub, job_id: str, watched: Watched, after: int) -> list[Row]:
+async def _page(hub: Hub, job_id: str, watched: TracedArray, after: int) -> list[Row]:
     try:
         return await hub.page(job_id, watched, after)
     except SQLAlchemyError:

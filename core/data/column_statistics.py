@@ -51,7 +51,7 @@ class Moments:
         return {"min": self.min, "max": self.max, "mean": self._mean, "std": std, "integers": self.integers}
 
 
-class Wholes:
+class IntegerCounts:
     """Counts of whole numbers that come in blocks, for as long as they are whole and few."""
 
     def __init__(self, most: int) -> None:
@@ -78,7 +78,7 @@ class Wholes:
         return {"classes": classes, "distinct": len(classes) or None}
 
 
-class Tally:
+class ColumnStatistics:
     """One column of a CSV file while it is read."""
 
     def __init__(self, name: str, wanted: ColumnType | None, limits: Limits, categories: int) -> None:

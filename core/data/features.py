@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.data.cells import FLOAT32_MAX
-from core.data.encoders.encoder import MISSING_CODE, RULES, OneHot, Rule, Standardize, WrongValue
+from core.data.encoders.encoder import ENCODERS, MISSING_CODE, Encoder, OneHot, Standardize, WrongValue
 from core.data.errors import InvalidInstance
 from core.data.nested_lists import NotNumbers, numbers
 from core.data.padding import filled, sequences
@@ -171,7 +171,7 @@ class _Numbers(NamedTuple):
 class TableFeatures:
     """Instances are records of a table: objects by column, or lists in the order of the rules."""
 
-    rules: tuple[Rule, ...]
+    encoders: tuple[Encoder, ...]
     """One for each column that is learnt from, in the order of x."""
 
     @property
@@ -181,27 +181,27 @@ class TableFeatures:
 
     @cached_property
     def _starts(self) -> list[int]:
-        return [0, *np.cumsum([rule.width for rule in self.rules]).tolist()]
+        return [0, *np.cumsum([rule.width for rule in self.encoders]).tolist()]
 
     @cached_property
     def _numbers(self) -> _Numbers:
-        places = [place for place, rule in enumerate(self.rules) if isinstance(rule, Standardize)]
-        rules = [cast("Standardize", self.rules[place]) for place in places]
+        places = [place for place, rule in enumerate(self.encoders) if isinstance(rule, Standardize)]
+        encoders = [cast("Standardize", self.encoders[place]) for place in places]
         at = np.array([self._starts[place] for place in places], np.int64)
-        mean, std, imputed = np.array([(rule.mean, rule.std, rule.imputed) for rule in rules]).reshape(-1, 3).T
-        return _Numbers(places, at, mean, std, imputed, np.flatnonzero([rule.marked for rule in rules]))
+        mean, std, imputed = np.array([(rule.mean, rule.std, rule.imputed) for rule in encoders]).reshape(-1, 3).T
+        return _Numbers(places, at, mean, std, imputed, np.flatnonzero([rule.marked for rule in encoders]))
 
     @cached_property
     def _categories(self) -> list[tuple[int, OneHot]]:
-        return [(place, rule) for place, rule in enumerate(self.rules) if isinstance(rule, OneHot)]
+        return [(place, rule) for place, rule in enumerate(self.encoders) if isinstance(rule, OneHot)]
 
     def transform(self, values: Mapping[str, NDArray[Any]], rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """The chosen rows of columns (float64 with NaN, or codes with −1, for missing) as x."""
         x = np.zeros((len(rows), *self.input_shape), np.float32)
         for start in range(0, len(rows), BLOCK_ROWS):
             chosen = rows[start : start + BLOCK_ROWS]
-            block = np.empty((len(chosen), len(self.rules)))
-            for place, rule in enumerate(self.rules):
+            block = np.empty((len(chosen), len(self.encoders)))
+            for place, rule in enumerate(self.encoders):
                 block[:, place] = values[rule.column][chosen]
             self._write(x[start : start + BLOCK_ROWS], block)
         return x
@@ -212,7 +212,7 @@ class TableFeatures:
         warnings: list[list[str]] = [[] for _ in listed]
         parsed = [self._parsed(i, instance, warnings[i]) for i, instance in enumerate(listed)]
         x = np.zeros((len(listed), *self.input_shape), np.float32)
-        self._write(x, np.array(parsed, np.float64).reshape(len(listed), len(self.rules)))
+        self._write(x, np.array(parsed, np.float64).reshape(len(listed), len(self.encoders)))
         return Encoded(x, warnings)
 
     def _write(self, x: NDArray[np.float32], block: Floats) -> None:
@@ -238,20 +238,20 @@ class TableFeatures:
         """The values of an instance in the order of the rules."""
         if isinstance(instance, dict):
             try:
-                return [instance[rule.column] for rule in self.rules]
+                return [instance[rule.column] for rule in self.encoders]
             except KeyError as error:
                 message = "is not there: give every column that the net learnt from (null where its value is missing)"
                 raise InvalidInstance(index, f"/instances/{index}/{escaped(error.args[0])}", message) from None
-        if isinstance(instance, list) and len(instance) == len(self.rules):
+        if isinstance(instance, list) and len(instance) == len(self.encoders):
             return instance
         found = f"a list of {len(instance)} values" if isinstance(instance, list) else "neither object nor list"
-        message = f"is {found}: give an object by column, or a list of {len(self.rules)} values"
+        message = f"is {found}: give an object by column, or a list of {len(self.encoders)} values"
         raise InvalidInstance(index, f"/instances/{index}", message)
 
     def _parsed(self, index: int, instance: Any, warnings: list[str]) -> list[float]:
         """A number or a code for each rule; what is doubtful is added to the warnings."""
         parsed: list[float] = []
-        for rule, value in zip(self.rules, self._record(index, instance), strict=True):
+        for rule, value in zip(self.encoders, self._record(index, instance), strict=True):
             try:
                 found, warning = rule.parse(value)
             except WrongValue as error:
@@ -264,16 +264,16 @@ class TableFeatures:
 
     def schema(self) -> dict[str, Any]:
         """What an instance holds, for a reader."""
-        return {"columns": [rule.schema() for rule in self.rules]}
+        return {"columns": [rule.schema() for rule in self.encoders]}
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, to be stored beside the weights."""
-        return {"type": "table", "rules": [asdict(rule) for rule in self.rules]}
+        return {"type": "table", "rules": [asdict(rule) for rule in self.encoders]}
 
     @classmethod
     def from_json(cls, json: dict[str, Any]) -> "TableFeatures":
         """The features that `to_json` wrote."""
-        return cls(rules=tuple(RULES[rule["type"]](**_tuples(rule)) for rule in json["rules"]))
+        return cls(encoders=tuple(ENCODERS[rule["type"]](**_tuples(rule)) for rule in json["rules"]))
 
 
 Features = ArrayFeatures | SequenceFeatures | TableFeatures

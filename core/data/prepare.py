@@ -246,4 +246,4 @@ def _read_dataset(data: DatasetReference, stored: Stored | None) -> _Loaded:
 def _fit_table(
     columns: Sequence[Column], values: Mapping[str, NDArray[Any]], scaled: bool, train: NDArray[np.int64]
 ) -> TableFeatures:
-    return TableFeatures(rules=tuple(fit(column, values[column.name][train], scaled=scaled) for column in columns))
+    return TableFeatures(encoders=tuple(fit(column, values[column.name][train], scaled=scaled) for column in columns))

@@ -35,7 +35,7 @@ from core.nn.network import Network
 from core.nn.optimizers.lbfgs import Lbfgs
 from core.nn.optimizers.slots import lengths
 from core.nn.optimizers.wrappers import passes, patterns
-from core.nn.plan import Plan, ShapeMismatch, held
+from core.nn.plan import Plan, ShapeMismatch, layer_parts
 from core.nn.training.bucketing import shorter
 from core.nn.training.mixup import mixed_bytes
 from core.nn.training.options import Training
@@ -160,7 +160,7 @@ def check(spec: JobSpec, signature: Signature, limits: Limits, threads: int = 1)
     # A look has those of its passes, and a copy of each output and of its gradient.
     arenas = turns * _arenas(spec, resolved.network) + (2 + turns) * looked
     plan, batch = resolved.network.plan, min(spec.training.batch_size, signature.train_rows)
-    validated = min(resolved.network.portion, signature.validation_rows)
+    validated = min(resolved.network.prediction_batch, signature.validation_rows)
     shards = shards_worth(resolved.network, batch, threads)
     plans = list(plan.every())
     remembered = sum(lengths(spec.optimizer.slots(), resolved.network.shapes).values())
@@ -211,7 +211,7 @@ def _ranked(resolved: Resolved, signature: Signature) -> int:
 def _of_a_batch(resolved: Resolved, signature: Signature, rows: int) -> int:
     """The bytes of a pass over so many rows, with those in which a loss lays labels over steps or pairs the rows."""
     network, loss = resolved.network, resolved.loss
-    arrays = 4 * sum(rows * plan.floats + plan.scratch for plan in network.plan.every())
+    arrays = 4 * sum(rows * plan.activation_size + plan.scratch for plan in network.plan.every())
     if isinstance(loss, Ctc | OfPairs):
         return arrays + loss.scratch_bytes(rows, network.output_shape, _targets(signature.target))
     return arrays
@@ -330,7 +330,7 @@ def _kept(layer: Layer, plan: Plan, pointer: str = "/architecture") -> Iterator[
     shapes |= {name: statistic.shape for name, statistic in plan.statistics.items()}
     if shapes:
         yield pointer, ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-    for place, inner, part in held(layer, plan.parts):
+    for place, inner, part in layer_parts(layer, plan.parts):
         yield from _kept(inner, part, "/".join([pointer, *map(str, place)]))
 
 

@@ -13,7 +13,7 @@ from core.data.targets import Labels
 from core.models.checkpoint import Saved
 from core.models.model import Model
 from core.nn.insight.gradient_check import LayerCheck, check_layers
-from core.nn.insight.step_inspection import Look, look
+from core.nn.insight.step_inspection import StepInspection, look
 from core.nn.layers.embedding import NoSuchEmbedding
 from core.nn.losses.base import Targets
 from core.nn.losses.contrastive import OfPairs
@@ -45,7 +45,7 @@ def look_into(
     *,
     arrays: bool,
     bounds: Bounds,
-) -> Look:
+) -> StepInspection:
     """What the next of `steps` steps would do, were these raw records and targets its batch; nothing is changed.
 
     Raises `InvalidInstance` where a record or a target does not fit, or they are more than the bounds allow.
@@ -103,11 +103,11 @@ def _soon(model: Model, rows: int, bounds: Bounds) -> None:
 def _within(model: Model, rows: int, bounds: Bounds, *, arrays: bool, width: int = 4) -> None:
     parameters, plans = model.network.parameters, list(model.network.plan.every())
     # The step's own arrays, and beside them a copy of each output and of its gradient.
-    floats = VECTORS * parameters + sum(3 * rows * plan.floats + plan.scratch for plan in plans)
+    floats = VECTORS * parameters + sum(3 * rows * plan.activation_size + plan.scratch for plan in plans)
     if (wanted := width * floats + 2 * _scratch_bytes(model, rows)) > bounds.bytes:  # that of a second pass too
         message = f"takes about {wanted:,} bytes for {rows} rows, and {bounds.bytes:,} are allowed: give fewer rows"
         raise InvalidInstance(0, "/instances", message)
-    if arrays and 2 * parameters + rows * sum(plan.floats for plan in plans) > bounds.numbers:
+    if arrays and 2 * parameters + rows * sum(plan.activation_size for plan in plans) > bounds.numbers:
         message = f"would be more than {bounds.numbers:,} numbers: give fewer rows, or leave arrays out"
         raise InvalidInstance(0, "/arrays", message)
 

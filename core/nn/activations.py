@@ -1,6 +1,6 @@
 """What bends the line: the functions between linear maps, without which depth would add nothing.
 
-`forward(z, out, run)` writes `f(z)` into `out`, which may be `z` itself, and returns the backward pass, which turns
+`forward(z, out, ctx)` writes `f(z)` into `out`, which may be `z` itself, and returns the backward pass, which turns
 `∂loss/∂f` into `∂loss/∂z = ∂loss/∂f · f'(z)` in place. All arrays have the shape `(batch, …)`.
 """
 
@@ -14,7 +14,7 @@ from annotated_types import Ge, Gt, Le
 
 from core.nn.arrays import Array, Backward, Shape, size
 from core.nn.kernels.error_function import normal
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 from core.nn.tagged_union import Tagged
 
 BLOCK = 32_768
@@ -27,7 +27,7 @@ class Linear:
 
     type: Literal["linear"] = "linear"
 
-    def forward(self, z: Array, out: Array, run: Run) -> Backward:
+    def forward(self, z: Array, out: Array, ctx: PassContext) -> Backward:
         """`z` as it is; the gradient passes unchanged."""
         if out is not z:
             np.copyto(out, z)
@@ -44,13 +44,13 @@ class Relu:
     max_value: Annotated[float, Gt(0)] | None = None
     """The largest value; 6 makes it relu6 (Krizhevsky 2010)."""
 
-    def forward(self, z: Array, out: Array, run: Run) -> Backward:
+    def forward(self, z: Array, out: Array, ctx: PassContext) -> Backward:
         """The gradient passes where `z > 0`, and below the ceiling; at 0 it is the slope below 0."""
         if self.negative_slope or self.max_value is not None:
-            return _bent(z, out, run, self.negative_slope, self.max_value)
+            return _bent(z, out, ctx, self.negative_slope, self.max_value)
         np.maximum(z, _zeros(z), out=out)
         # A quarter of what `out` takes, which is others' memory once nobody else goes back by it.
-        passes: Any = np.greater(out, 0, out=run.empty(out.shape, np.bool_)) if run.training else None
+        passes: Any = np.greater(out, 0, out=ctx.empty(out.shape, np.bool_)) if ctx.training else None
         return lambda d_out: np.multiply(d_out, passes, out=d_out)
 
 
@@ -62,9 +62,9 @@ class LeakyRelu:
     negative_slope: Annotated[float, Ge(0), Le(1)] = 0.2
     """The slope s where `z < 0`."""
 
-    def forward(self, z: Array, out: Array, run: Run) -> Backward:
+    def forward(self, z: Array, out: Array, ctx: PassContext) -> Backward:
         """`f' = 1` where `z > 0`, else s."""
-        return _bent(z, out, run, self.negative_slope, None)
+        return _bent(z, out, ctx, self.negative_slope, None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,9 +75,9 @@ class Elu:
     alpha: Annotated[float, Ge(0)] = 1.0
     """Where f ends for very negative z: at −α."""
 
-    def forward(self, z: Array, out: Array, run: Run) -> Backward:
+    def forward(self, z: Array, out: Array, ctx: PassContext) -> Backward:
         """`f' = 1` where `z > 0`, else `f + α`."""
-        return _elu(z, out, run, self.alpha, 1.0)
+        return _elu(z, out, ctx, self.alpha, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,9 +86,9 @@ class Selu:
 
     type: Literal["selu"] = "selu"
 
-    def forward(self, z: Array, out: Array, run: Run) -> Backward:
+    def forward(self, z: Array, out: Array, ctx: PassContext) -> Backward:
         """`f' = λ` where `z > 0`, else `f + λ · α`."""
-        return _elu(z, out, run, 1.6732632423543772, 1.0507009873554805)
+        return _elu(z, out, ctx, 1.6732632423543772, 1.0507009873554805)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,12 +97,12 @@ class Tanh:
 
     type: Literal["tanh"] = "tanh"
 
-    def forward(self, z: Array, out: Array, run: Run) -> Backward:
+    def forward(self, z: Array, out: Array, ctx: PassContext) -> Backward:
         """`f' = 1 − f²`."""
         np.tanh(z, out=out)
 
         def backward(d_out: Array) -> Array:
-            slope = np.multiply(out, out, out=run.empty(out.shape))
+            slope = np.multiply(out, out, out=ctx.empty(out.shape))
             np.subtract(1, slope, out=slope)
             return np.multiply(d_out, slope, out=d_out)
 
@@ -115,12 +115,12 @@ class Sigmoid:
 
     type: Literal["sigmoid"] = "sigmoid"
 
-    def forward(self, z: Array, out: Array, run: Run) -> Backward:
+    def forward(self, z: Array, out: Array, ctx: PassContext) -> Backward:
         """`f' = f · (1 − f)`."""
         sigmoid(z, out)
 
         def backward(d_out: Array) -> Array:
-            slope = np.subtract(1, out, out=run.empty(out.shape))
+            slope = np.subtract(1, out, out=ctx.empty(out.shape))
             slope *= out
             return np.multiply(d_out, slope, out=d_out)
 
@@ -133,10 +133,10 @@ class HardTanh:
 
     type: Literal["hard_tanh"] = "hard_tanh"
 
-    def forward(self, z: Array, out: Array, run: Run) -> Backward:
+    def forward(self, z: Array, out: Array, ctx: PassContext) -> Backward:
         """The gradient passes where `−1 < z < 1`."""
         np.copyto(out, z)
-        return _clipped(out, -1.0, 1.0, 1.0, run)
+        return _clipped(out, -1.0, 1.0, 1.0, ctx)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,11 +145,11 @@ class HardSigmoid:
 
     type: Literal["hard_sigmoid"] = "hard_sigmoid"
 
-    def forward(self, z: Array, out: Array, run: Run) -> Backward:
+    def forward(self, z: Array, out: Array, ctx: PassContext) -> Backward:
         """`f' = 1/6` where `−3 < z < 3`, else 0."""
         np.multiply(z, 1 / 6, out=out)
         out += 0.5
-        return _clipped(out, 0.0, 1.0, 1 / 6, run)
+        return _clipped(out, 0.0, 1.0, 1 / 6, ctx)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,9 +158,9 @@ class Softsign:
 
     type: Literal["softsign"] = "softsign"
 
-    def forward(self, z: Array, out: Array, run: Run) -> Backward:
+    def forward(self, z: Array, out: Array, ctx: PassContext) -> Backward:
         """`f' = 1 / (1 + |z|)²`."""
-        slope = np.abs(z, out=run.empty(z.shape))
+        slope = np.abs(z, out=ctx.empty(z.shape))
         slope += 1
         np.divide(z, slope, out=out)
         slope *= slope
@@ -173,7 +173,7 @@ class Exponential:
 
     type: Literal["exponential"] = "exponential"
 
-    def forward(self, z: Array, out: Array, run: Run) -> Backward:
+    def forward(self, z: Array, out: Array, ctx: PassContext) -> Backward:
         """`f' = f`."""
         np.exp(z, out=out)
         return lambda d_out: np.multiply(d_out, out, out=d_out)
@@ -185,10 +185,10 @@ class Softplus:
 
     type: Literal["softplus"] = "softplus"
 
-    def forward(self, z: Array, out: Array, run: Run) -> Backward:
+    def forward(self, z: Array, out: Array, ctx: PassContext) -> Backward:
         """`f' = sigmoid(z)`; `log(1 + eᶻ) = max(z, 0) + log(1 + e^−|z|)` cannot overflow."""
-        slope = sigmoid(z, run.empty(z.shape))
-        softplus(z, out, run.empty(z.shape))
+        slope = sigmoid(z, ctx.empty(z.shape))
+        softplus(z, out, ctx.empty(z.shape))
         return lambda d_out: np.multiply(d_out, slope, out=d_out)
 
 
@@ -200,13 +200,13 @@ class Gelu:
     approximate: bool = False
     """Use the paper's tanh formula instead of Φ itself."""
 
-    def forward(self, z: Array, out: Array, run: Run) -> Backward:
+    def forward(self, z: Array, out: Array, ctx: PassContext) -> Backward:
         """`f' = Φ + z · Φ'`; Φ and Φ' are computed at once, for as many rows as stay in the cache."""
         phi = _tanh_phi if self.approximate else normal
-        slope = run.empty(z.shape)
+        slope = ctx.empty(z.shape)
         at_once = max(1, min(len(z), BLOCK * len(z) // max(1, z.size)))
-        cdf, off, spare = (run.empty((at_once, *z.shape[1:])) for _ in range(3))
-        entry = run.empty(cdf.shape, np.intp)
+        cdf, off, spare = (ctx.empty((at_once, *z.shape[1:])) for _ in range(3))
+        entry = ctx.empty(cdf.shape, np.intp)
         for start in range(0, len(z), at_once):
             rows = slice(start, start + at_once)
             given, density = z[rows], slope[rows]
@@ -224,11 +224,11 @@ class Silu:
 
     type: Literal["silu"] = "silu"
 
-    def forward(self, z: Array, out: Array, run: Run) -> Backward:
+    def forward(self, z: Array, out: Array, ctx: PassContext) -> Backward:
         """With `s = sigmoid(z)`: `f' = s · (1 + z · (1 − s)) = s + f · (1 − s)`."""
-        share = sigmoid(z, run.empty(z.shape))
+        share = sigmoid(z, ctx.empty(z.shape))
         np.multiply(z, share, out=out)
-        slope = np.subtract(1, share, out=run.empty(z.shape))
+        slope = np.subtract(1, share, out=ctx.empty(z.shape))
         slope *= out
         slope += share
         return lambda d_out: np.multiply(d_out, slope, out=d_out)
@@ -240,13 +240,13 @@ class Mish:
 
     type: Literal["mish"] = "mish"
 
-    def forward(self, z: Array, out: Array, run: Run) -> Backward:
+    def forward(self, z: Array, out: Array, ctx: PassContext) -> Backward:
         """With `t = tanh(softplus(z))`: `f' = t + z · sigmoid(z) · (1 − t²)`."""
-        share, slope = softplus(z, run.empty(z.shape), run.empty(z.shape)), sigmoid(z, run.empty(z.shape))
+        share, slope = softplus(z, ctx.empty(z.shape), ctx.empty(z.shape)), sigmoid(z, ctx.empty(z.shape))
         np.tanh(share, out=share)
         slope *= z
         np.multiply(z, share, out=out)
-        rest = np.multiply(share, share, out=run.empty(z.shape))
+        rest = np.multiply(share, share, out=ctx.empty(z.shape))
         np.subtract(1, rest, out=rest)
         slope *= rest
         slope += share
@@ -259,12 +259,12 @@ class Softmax:
 
     type: Literal["softmax"] = "softmax"
 
-    def forward(self, z: Array, out: Array, run: Run) -> Backward:
+    def forward(self, z: Array, out: Array, ctx: PassContext) -> Backward:
         """`∂loss/∂z = f · (∂loss/∂f − Σⱼ fⱼ · ∂loss/∂fⱼ)`: the Jacobian is never built."""
         softmax(z, out)
 
         def backward(d_out: Array) -> Array:
-            shared = np.multiply(d_out, out, out=run.empty(out.shape))
+            shared = np.multiply(d_out, out, out=ctx.empty(out.shape))
             d_out -= np.add.reduce(shared, axis=-1, keepdims=True)
             d_out *= out
             return d_out
@@ -278,10 +278,10 @@ class LogSoftmax:
 
     type: Literal["log_softmax"] = "log_softmax"
 
-    def forward(self, z: Array, out: Array, run: Run) -> Backward:
+    def forward(self, z: Array, out: Array, ctx: PassContext) -> Backward:
         """`∂loss/∂z = ∂loss/∂f − e^f · Σⱼ ∂loss/∂fⱼ`."""
         np.subtract(z, np.maximum.reduce(z, axis=-1, keepdims=True), out=out)
-        shares = np.exp(out, out=run.empty(z.shape))
+        shares = np.exp(out, out=ctx.empty(z.shape))
         total = np.add.reduce(shares, axis=-1, keepdims=True)
         out -= np.log(total)
         shares /= total
@@ -310,23 +310,23 @@ def _unchanged(d_out: Array) -> Array:
     return d_out
 
 
-def _bent(z: Array, out: Array, run: Run, below: float, most: float | None) -> Backward:
+def _bent(z: Array, out: Array, ctx: PassContext, below: float, most: float | None) -> Backward:
     """Two straight lines that meet at 0, the one below with the slope `below`, and a ceiling at `most`."""
-    slope = np.greater(z, 0, out=run.empty(z.shape))  # 1 or 0: to choose by a mask takes ten times as long
+    slope = np.greater(z, 0, out=ctx.empty(z.shape))  # 1 or 0: to choose by a mask takes ten times as long
     if below:
-        under = np.less_equal(z, 0, out=run.empty(z.shape))
+        under = np.less_equal(z, 0, out=ctx.empty(z.shape))
         under *= below
         slope += under
     np.multiply(z, slope, out=out)
     if most is not None:
-        slope *= np.less(out, most, out=run.empty(z.shape, np.bool_))
+        slope *= np.less(out, most, out=ctx.empty(z.shape, np.bool_))
         np.minimum(out, most, out=out)
     return lambda d_out: np.multiply(d_out, slope, out=d_out)
 
 
-def _elu(z: Array, out: Array, run: Run, alpha: float, scale: float) -> Backward:
+def _elu(z: Array, out: Array, ctx: PassContext, alpha: float, scale: float) -> Backward:
     """`scale · z` where `z > 0`, else `scale · alpha · (eᶻ − 1)`."""
-    slope, rest = np.minimum(z, 0, out=run.empty(z.shape)), run.empty(z.shape)
+    slope, rest = np.minimum(z, 0, out=ctx.empty(z.shape)), ctx.empty(z.shape)
     slope *= 0.5
     np.tanh(slope, out=slope)
     np.subtract(1, slope, out=rest)
@@ -343,13 +343,13 @@ def _elu(z: Array, out: Array, run: Run, alpha: float, scale: float) -> Backward
     return lambda d_out: np.multiply(d_out, slope, out=d_out)
 
 
-def _clipped(out: Array, least: float, most: float, slope: float, run: Run) -> Backward:
+def _clipped(out: Array, least: float, most: float, slope: float, ctx: PassContext) -> Backward:
     """Brings the straight line in `out` between both ends; the gradient is its slope between them and 0 beyond."""
     np.clip(out, least, most, out=out)
 
     def backward(d_out: Array) -> Array:
-        inside = np.greater(out, least, out=run.empty(out.shape, np.bool_))
-        inside &= np.less(out, most, out=run.empty(out.shape, np.bool_))
+        inside = np.greater(out, least, out=ctx.empty(out.shape, np.bool_))
+        inside &= np.less(out, most, out=ctx.empty(out.shape, np.bool_))
         d_out *= inside
         d_out *= slope
         return d_out

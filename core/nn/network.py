@@ -13,9 +13,9 @@ from numpy.typing import DTypeLike
 from core.nn.arrays import Array, Backward, Shape, size
 from core.nn.constraints import Constraint
 from core.nn.layers.composite import Sequential
-from core.nn.plan import Plan, Views, Weight, held
+from core.nn.plan import Plan, Views, Weight, layer_parts
 from core.nn.regularizers import Regularizer
-from core.nn.step.context import Arena, Run
+from core.nn.step.context import Arena, PassContext
 
 ROOM = 1 << 22
 """Numbers that a pass which only predicts may hold, if a row leaves it the choice. 1,024 rows at once of a small image
@@ -32,8 +32,10 @@ class Network:
         self.plan: Plan = architecture.plan(input_shape)
         self.output_shape = self.plan.output_shape
         self.parameters = self.plan.parameters
-        self.measured = self.plan.measured
-        self.portion = min(max(ROOM // max(sum(plan.floats for plan in self.plan.every()), 1), 1), 1024)
+        self.statistics_size = self.plan.statistics_size
+        self.prediction_batch = min(
+            max(ROOM // max(sum(plan.activation_size for plan in self.plan.every()), 1), 1), 1024
+        )
         """How many rows are predicted at once."""
         self.shapes = tuple(w.shape for plan in self.plan.every() for w in plan.weights.values())
         self.regularized = any(w.regularizer for plan in self.plan.every() for w in plan.weights.values())
@@ -45,7 +47,7 @@ class Network:
     def initialize(self, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> tuple[Array, Array]:
         """The first weights `(parameters,)`, drawn in the order of the plan, and the first statistics `(measured,)`."""
         weights: Array = np.empty(self.parameters, dtype)
-        statistics: Array = np.empty(self.measured, dtype)
+        statistics: Array = np.empty(self.statistics_size, dtype)
         for view, weight in self._each_weight(weights):
             view[...] = weight.initializer.draw(rng, weight.shape)
         starts = [s for plan in self.plan.every() for s in plan.statistics.values()]
@@ -73,11 +75,11 @@ class Network:
             input_gradient=input_gradient,
         )
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """The outputs (logits) `(batch, *output_shape)` for `x` `(batch, *input_shape)`, and the backward pass."""
-        run.mask = None
-        outputs, backward = self.architecture.forward(x, views, run)
-        run.weigh()
+        ctx.mask = None
+        outputs, backward = self.architecture.forward(x, views, ctx)
+        ctx.weigh()
         return outputs, backward
 
     def frozen(self, vector: Array) -> list[Array]:
@@ -115,7 +117,7 @@ class Network:
 
 def _names(layer: Any, plan: Plan, place: str) -> Iterator[str]:
     yield from (place + name for name in plan.weights)
-    for path, inner, part in held(layer, plan.parts):
+    for path, inner, part in layer_parts(layer, plan.parts):
         yield from _names(inner, part, place + "".join(f"{step}/" for step in path))
 
 

@@ -33,7 +33,7 @@ class ShapeMismatch(ValueError):
         return ShapeMismatch(message, (*step, *self.path))
 
 
-class Draws(Protocol):
+class WeightInitializer(Protocol):
     """How a weight begins: an initializer, or what a layer makes of one."""
 
     def draw(self, rng: np.random.Generator, shape: Shape) -> Drawn:
@@ -45,7 +45,7 @@ class Weight:
     """An array that is learnt; `ShapeMismatch` where its constraint asks for other axes than it has."""
 
     shape: Shape
-    initializer: Draws
+    initializer: WeightInitializer
     regularizer: Regularizer | None = None
     constraint: Constraint | None = None
 
@@ -69,7 +69,7 @@ class Plan:
     """What a layer wants and what it emits, for one row.
 
     `flops` are the floating-point operations of the forward pass (a multiplication and an addition are two);
-    `floats` the numbers that a forward and a backward pass keep, and `scratch` those that they keep whatever the batch.
+    `activation_size` counts the numbers that both passes keep per row, `scratch` those that they keep per batch.
     A composite has the plans of its `parts`. Where it is not `trainable`, its weights and statistics stay as they are.
     """
 
@@ -77,7 +77,7 @@ class Plan:
     weights: Mapping[str, Weight] = field(default_factory=dict)
     statistics: Mapping[str, Statistic] = field(default_factory=dict)
     flops: int = 0
-    floats: int = 0
+    activation_size: int = 0
     scratch: int = 0
     parts: tuple[Plan, ...] = ()
     trainable: bool = True
@@ -99,7 +99,7 @@ class Plan:
     def times(self, count: int) -> Plan:
         """The same for `count` runs of it, which share its weights."""
         parts = tuple(part.times(count) for part in self.parts)
-        return replace(self, flops=count * self.flops, floats=count * self.floats, parts=parts)
+        return replace(self, flops=count * self.flops, activation_size=count * self.activation_size, parts=parts)
 
     def every(self) -> Iterator[Plan]:
         """The plan itself and those of its parts, depth first: the order of the flat vectors."""
@@ -123,7 +123,7 @@ class Plan:
         return sum(size(weight.shape) for plan in self.every() for weight in plan.weights.values())
 
     @property
-    def measured(self) -> int:
+    def statistics_size(self) -> int:
         """How many numbers are moving statistics, parts included."""
         return sum(size(statistic.shape) for plan in self.every() for statistic in plan.statistics.values())
 
@@ -146,7 +146,7 @@ class Views:
     trainable: bool
 
 
-def held(layer: Any, parts: Sequence[Part]) -> Iterator[tuple[tuple[str | int, ...], Any, Part]]:
+def layer_parts(layer: Any, parts: Sequence[Part]) -> Iterator[tuple[tuple[str | int, ...], Any, Part]]:
     """What a layer holds: each with its place in the layer, and its plan or its views.
 
     A layer that is repeated stands at one place and has several parts.

@@ -8,7 +8,7 @@ from core.nn.arrays import Array, Mask
 from core.nn.execution.replay import Recording
 from core.nn.network import Network
 from core.nn.plan import Views
-from core.nn.step.context import Run, inference
+from core.nn.step.context import PassContext, inference
 
 SMALL = 1 << 16
 """Numbers of a row's pass up to which it is recorded: of a larger one the calls are most of the time as it is."""
@@ -25,8 +25,8 @@ class Predictor:
         self.network = network
         self._views = network.views(weights, statistics)
         self._dtype = weights.dtype
-        self._records = sum(plan.floats for plan in network.plan.every()) <= SMALL
-        self._idle: list[tuple[Recording, Run]] = []
+        self._records = sum(plan.activation_size for plan in network.plan.every()) <= SMALL
+        self._idle: list[tuple[Recording, PassContext]] = []
         """Those that no thread plays just now; to take one from a list's end and to put it there are safe."""
 
     def outputs(self, x: Array) -> Array:
@@ -39,10 +39,10 @@ class Predictor:
         if len(x) == 1 and self._records and x.dtype == self._dtype:
             return self._answer(x, link)
         parts = []
-        for start in range(0, len(x), network.portion):
-            run = inference(x.dtype)
-            outputs = self._outputs(x[start : start + network.portion], self._views, run)
-            parts.append(link(outputs, run.mask))
+        for start in range(0, len(x), network.prediction_batch):
+            ctx = inference(x.dtype)
+            outputs = self._outputs(x[start : start + network.prediction_batch], self._views, ctx)
+            parts.append(link(outputs, ctx.mask))
         if len(parts) == 1:
             return parts[0]
         return np.concatenate(parts) if parts else link(np.empty((0, *network.output_shape), x.dtype), None)
@@ -50,17 +50,17 @@ class Predictor:
     def _answer(self, row: Array, link: Callable[[Array, Mask | None], Array]) -> Array:
         """The answer for a single row."""
         try:
-            recording, run = self._idle.pop()
+            recording, ctx = self._idle.pop()
         except IndexError:
-            run = inference(row.dtype)
-            recording = Recording(self._outputs, (row,), self._views, run)
+            ctx = inference(row.dtype)
+            recording = Recording(self._outputs, (row,), self._views, ctx)
             self._records = recording.ready
         else:
             recording.play((row,))
-        answer = link(recording.result.copy(), run.mask)
+        answer = link(recording.result.copy(), ctx.mask)
         if recording.ready:
-            self._idle.append((recording, run))
+            self._idle.append((recording, ctx))
         return answer
 
-    def _outputs(self, x: Array, views: Views, run: Run) -> Array:
-        return self.network.forward(x, views, run)[0]
+    def _outputs(self, x: Array, views: Views, ctx: PassContext) -> Array:
+        return self.network.forward(x, views, ctx)[0]

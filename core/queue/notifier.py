@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 def celery_app(settings: Settings, **transport: object) -> Celery:
     """Celery as this project uses it: one queue, JSON, no results, and no messages about messages."""
-    url, options = settings.broker, {"visibility_timeout": 3600, **transport}
+    url, options = settings.resolved_broker_url, {"visibility_timeout": 3600, **transport}
     if url.startswith("filesystem:"):
         url, options = "filesystem://localhost", folder_options(settings.data_dir / "broker")
     app = Celery("chainrule", broker=url, set_as_current=False, fixups=[])
@@ -50,7 +50,7 @@ def celery_app(settings: Settings, **transport: object) -> Celery:
     return app
 
 
-class Bell:
+class Notifier:
     """Rings for workers. One per process, made after a fork; safe for threads.
 
     Parameters
@@ -85,7 +85,7 @@ class Bell:
         self._producer: Any = None
         self._retry_at = 0.0
 
-    def ring(self) -> bool:
+    def notify(self) -> bool:
         """Owe the workers a bell and return at once; False while the broker is known to be away (it is rung later)."""
         with self._change:
             self._owed = min(self._owed + 1, AT_ONCE)

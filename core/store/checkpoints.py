@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from core.ids import new_id
 from core.store.clock import now
 from core.store.errors import Fenced, NoSuchCheckpoint
-from core.store.guards import Hold, held
+from core.store.guards import FencingToken, token_is_valid
 from core.store.tables import Checkpoint, Job
 
 KEPT = 2
@@ -23,7 +23,7 @@ NEWEST = (Checkpoint.step.desc(), Checkpoint.created_at.desc(), Checkpoint.id.de
 
 def record(
     s: Session,
-    hold: Hold,
+    token: FencingToken,
     *,
     step: int,
     epoch: int,
@@ -42,13 +42,13 @@ def record(
     Fenced
         the job is another's by now.
     """
-    furthest = select(func.coalesce(func.max(Checkpoint.step), 0)).where(*_own(hold.job_id))
-    deaths = case((furthest.scalar_subquery() < step, 0), else_=Job.deaths)
+    furthest = select(func.coalesce(func.max(Checkpoint.step), 0)).where(*_own(token.job_id))
+    lost_workers = case((furthest.scalar_subquery() < step, 0), else_=Job.lost_workers)
     name = new_id("ckpt")
-    _point(s, hold, checkpoint_id=name, weights_sha256=weights_sha256, deaths=deaths)
+    _point(s, token, checkpoint_id=name, weights_sha256=weights_sha256, lost_workers=lost_workers)
     statement = insert(Checkpoint).values(
         id=name,
-        job_id=hold.job_id,
+        job_id=token.job_id,
         step=step,
         epoch=epoch,
         sha256=sha256,
@@ -92,7 +92,7 @@ def latest(s: Session, job_id: str) -> Checkpoint | None:
     return s.scalars(statement).one_or_none()
 
 
-def discard(s: Session, hold: Hold, checkpoint_id: str) -> Checkpoint | None:
+def discard(s: Session, token: FencingToken, checkpoint_id: str) -> Checkpoint | None:
     """Forget a damaged checkpoint, in the transaction that `guard` began; the one before, which the job goes on from.
 
     Raises
@@ -101,9 +101,9 @@ def discard(s: Session, hold: Hold, checkpoint_id: str) -> Checkpoint | None:
         the job is another's by now.
     """
     _forget(s, [checkpoint_id])
-    left = of_job(s, hold.job_id)
+    left = of_job(s, token.job_id)
     before = left[0] if left else None
-    _point(s, hold, checkpoint_id=before and before.id, weights_sha256=before and before.weights_sha256)
+    _point(s, token, checkpoint_id=before and before.id, weights_sha256=before and before.weights_sha256)
     return before
 
 
@@ -116,10 +116,10 @@ def _own(job_id: str) -> tuple[Any, ...]:
     return Checkpoint.job_id == job_id, Checkpoint.reason != START
 
 
-def _point(s: Session, hold: Hold, **columns: Any) -> None:
-    statement = update(Job).where(*held(hold)).values(columns).returning(Job.id)
+def _point(s: Session, token: FencingToken, **columns: Any) -> None:
+    statement = update(Job).where(*token_is_valid(token)).values(columns).returning(Job.id)
     if s.execute(statement).first() is None:
-        raise Fenced(hold.job_id, hold.fence)
+        raise Fenced(token.job_id, token.fence)
 
 
 def _forget(s: Session, ids: Collection[str]) -> None:

@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 
 from core.jobs.states import Status
 from core.store.clock import now
-from core.store.tables import Job, WorkerTally
+from core.store.tables import Job, WorkerTotals
 
 
-class Tally(NamedTuple):
+class TrainingTotals(NamedTuple):
     """What was trained in all."""
 
     steps: int
@@ -29,15 +29,17 @@ def add(s: Session, worker: str, *, steps: int, samples: int, train_seconds: flo
 @cache
 def _adding() -> Any:
     """Made once, as the guard's."""
-    fresh = insert(WorkerTally).values(seen_at=now())
-    sums = {name: getattr(WorkerTally, name) + fresh.excluded[name] for name in Tally._fields}
+    fresh = insert(WorkerTotals).values(seen_at=now())
+    sums = {name: getattr(WorkerTotals, name) + fresh.excluded[name] for name in TrainingTotals._fields}
     return fresh.on_conflict_do_update(index_elements=["worker"], set_={**sums, "seen_at": fresh.excluded.seen_at})
 
 
-def total(s: Session) -> Tally:
+def total(s: Session) -> TrainingTotals:
     """The sum over all workers there ever were."""
-    steps, samples, seconds = s.execute(select(*(func.sum(getattr(WorkerTally, name)) for name in Tally._fields))).one()
-    return Tally(int(steps or 0), int(samples or 0), float(seconds or 0.0))
+    steps, samples, seconds = s.execute(
+        select(*(func.sum(getattr(WorkerTotals, name)) for name in TrainingTotals._fields))
+    ).one()
+    return TrainingTotals(int(steps or 0), int(samples or 0), float(seconds or 0.0))
 
 
 def by_status(s: Session) -> dict[Status, int]:

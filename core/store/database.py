@@ -36,8 +36,8 @@ POSTGRES = {
 }
 
 
-class Sessions(sessionmaker[Session]):
-    """`with sessions.begin() as s:` commits at its end; `with sessions.read() as s:` only looks."""
+class Database(sessionmaker[Session]):
+    """`with database.begin() as s:` commits at its end; `with database.read() as s:` only looks."""
 
     def __init__(self, engine: Engine, reading: Engine) -> None:
         super().__init__(engine, autoflush=False, expire_on_commit=False, execution_options=FRESH)
@@ -62,7 +62,7 @@ class Sessions(sessionmaker[Session]):
         self.engine.dispose()
 
 
-def open_sessions(url: str, *, pool_size: int = 10) -> Sessions:
+def open_database(url: str, *, pool_size: int = 10) -> Database:
     """Sessions on the database at `url`; connects at the first use.
 
     Raises
@@ -74,15 +74,15 @@ def open_sessions(url: str, *, pool_size: int = 10) -> Sessions:
     return OPENERS[address.get_backend_name()](address, pool_size)
 
 
-def _open_sqlite(url: URL, pool_size: int) -> Sessions:
+def _open_sqlite(url: URL, pool_size: int) -> Database:
     _refuse_network(Path(url.database or "").absolute())
     engine = create_engine(url, pool_size=pool_size, max_overflow=40, json_serializer=dumps)
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
-    return Sessions(engine, engine.execution_options(**LOOKING))
+    return Database(engine, engine.execution_options(**LOOKING))
 
 
-def _open_postgresql(url: URL, pool_size: int) -> Sessions:
+def _open_postgresql(url: URL, pool_size: int) -> Database:
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
@@ -91,7 +91,7 @@ def _open_postgresql(url: URL, pool_size: int) -> Sessions:
         connect_args=POSTGRES,
         json_serializer=dumps,
     )
-    return Sessions(engine, engine.execution_options(isolation_level="AUTOCOMMIT"))
+    return Database(engine, engine.execution_options(isolation_level="AUTOCOMMIT"))
 
 
 OPENERS = {"sqlite": _open_sqlite, "postgresql": _open_postgresql}

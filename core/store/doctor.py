@@ -11,7 +11,7 @@ from sqlalchemy import Select, and_, exists, func, not_, or_, select, text
 from sqlalchemy.orm import Session, aliased
 
 from core.jobs.states import ACTIVE, TERMINAL, Status
-from core.store.database import Sessions
+from core.store.database import Database
 from core.store.tables import Checkpoint, Dataset, Event, Job, Spec, Transition
 
 RESTORE = "restore a backup, or keep the rest and delete the job"
@@ -53,11 +53,11 @@ class Named:
     bytes: int
 
 
-def damage(sessions: Sessions) -> list[Finding]:
+def damage(database: Database) -> list[Finding]:
     """What SQLite's own checks say of the file. PostgreSQL looks after its pages itself, so there it is nothing."""
-    if sessions.engine.dialect.name != "sqlite":
+    if database.engine.dialect.name != "sqlite":
         return []
-    with sessions.ask() as connection:
+    with database.ask() as connection:
         pages = connection.execute(text("PRAGMA integrity_check")).scalars().all()
         rows = connection.execute(text("PRAGMA foreign_key_check")).all()
     torn = [Finding(f"the database file is damaged ({line})", "restore a backup") for line in pages if line != "ok"]
@@ -153,8 +153,8 @@ def _unexplained() -> Faults:
 
 
 def _unheld() -> Faults:
-    held = and_(Job.worker.is_not(None), Job.lease_until.is_not(None))
-    return select(Job.id, Job.status).where(Job.status.in_(sorted(ACTIVE)) != held)
+    token_is_valid = and_(Job.worker.is_not(None), Job.lease_until.is_not(None))
+    return select(Job.id, Job.status).where(Job.status.in_(sorted(ACTIVE)) != token_is_valid)
 
 
 def _astray() -> Faults:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from core.jobs.cadence import Row
 from core.jobs.states import Status
 from core.store.database import word
-from core.store.guards import Guarded
+from core.store.guards import GuardedWrite
 from core.store.tables import Event, Job
 
 
@@ -60,7 +60,7 @@ METRIC = "job_id, at, seq, recorded, kind, step, epoch, split, name, value"
 _READ = tuple(getattr(Event, name) for name in EventRow._fields)
 
 
-def append(s: Session, guarded: Guarded, rows: Sequence[Row], logs: Sequence[LogRow] = ()) -> None:
+def append(s: Session, guarded: GuardedWrite, rows: Sequence[Row], logs: Sequence[LogRow] = ()) -> None:
     """Write the training's own rows, and remarks, with the numbers that `guard` allotted, in its transaction.
 
     Raises
@@ -181,10 +181,10 @@ class _Place(NamedTuple):
         return self._replace(seq=self.seq + rows, recorded=self.recorded + rows)
 
 
-def _write(s: Session, guarded: Guarded, rows: Sequence[Row]) -> None:
+def _write(s: Session, guarded: GuardedWrite, rows: Sequence[Row]) -> None:
     """What is written beside a training takes time from it: numbers go the fast way, the few that are none another."""
     place = _Place(
-        guarded.hold.job_id, guarded.at, guarded.last_seq - guarded.events + 1, guarded.recorded - guarded.rows
+        guarded.token.job_id, guarded.at, guarded.last_seq - guarded.events + 1, guarded.recorded - guarded.rows
     )
     if math.isfinite(sum(row[4] for row in rows)):
         WRITERS[s.get_bind().dialect.name](s.connection(), place, rows)
@@ -199,8 +199,8 @@ def _columns(place: _Place, row: Row) -> dict[str, Any]:
     return {**place._asdict(), "kind": "metric", "step": step, "epoch": epoch, **told}
 
 
-def _remarks(guarded: Guarded, logs: Sequence[LogRow]) -> list[dict[str, Any]]:
-    shared = {"job_id": guarded.hold.job_id, "kind": "log", "at": guarded.at}
+def _remarks(guarded: GuardedWrite, logs: Sequence[LogRow]) -> list[dict[str, Any]]:
+    shared = {"job_id": guarded.token.job_id, "kind": "log", "at": guarded.at}
     told = [
         {"step": log.step, "epoch": log.epoch, "data": {"message": log.message, **(log.data or {})}} for log in logs
     ]

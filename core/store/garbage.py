@@ -5,14 +5,14 @@ from itertools import islice
 from sqlalchemy import select
 
 from core.blobs.folder import Blobs
-from core.store.database import Sessions
+from core.store.database import Database
 from core.store.tables import Checkpoint, Dataset
 
 PORTION = 500
 """Names of one question."""
 
 
-def collect(sessions: Sessions, blobs: Blobs) -> list[str]:
+def collect(database: Database, blobs: Blobs) -> list[str]:
     """Remove them; the names of those removed. Any number of processes may do so at once, while others write.
 
     A blob is put, or kept, just before the transaction that names it. One that is old and has no row now can only get
@@ -21,7 +21,7 @@ def collect(sessions: Sessions, blobs: Blobs) -> list[str]:
     removed = blobs.clear()
     old = iter(blobs.old().items())
     while portion := dict(islice(old, PORTION)):
-        with sessions.read() as s:
+        with database.read() as s:
             checkpoints = select(Checkpoint.sha256).where(Checkpoint.sha256.in_(portion))
             datasets = select(Dataset.sha256).where(Dataset.sha256.in_(portion))
             named = set(s.scalars(checkpoints.union(datasets)))

@@ -9,7 +9,7 @@ from core.store.tables import Job
 
 
 @dataclass(frozen=True)
-class Hold:
+class FencingToken:
     """What a writer shows: the fence of its claim, and how many guarded commits it made under it."""
 
     job_id: str
@@ -18,14 +18,14 @@ class Hold:
 
 
 @dataclass(frozen=True)
-class Guarded:
+class GuardedWrite:
     """What a guard answers; true until its transaction ends, for the row is locked.
 
-    `hold` is the one to show next. `events` numbers up to `last_seq` are the caller's, and of the training's own
+    `token` is the one to show next. `events` numbers up to `last_seq` are the caller's, and of the training's own
     stream the `rows` places before `recorded`. `at` is the database's time, in microseconds.
     """
 
-    hold: Hold
+    token: FencingToken
     last_seq: int
     recorded: int
     at: int
@@ -37,16 +37,16 @@ class Guarded:
     rows: int
 
 
-def hold_of(job: Job) -> Hold:
+def token_of(job: Job) -> FencingToken:
     """The hold of who claimed this row."""
-    return Hold(job.id, job.fence, job.writes)
+    return FencingToken(job.id, job.fence, job.writes)
 
 
-def held(hold: Hold) -> tuple[ColumnElement[bool], ...]:
+def token_is_valid(token: FencingToken) -> tuple[ColumnElement[bool], ...]:
     """The condition under which a write of this hold counts."""
     return (
-        Job.id == hold.job_id,
-        Job.fence == hold.fence,
-        Job.writes == hold.writes,
+        Job.id == token.job_id,
+        Job.fence == token.fence,
+        Job.writes == token.writes,
         Job.status.in_(sorted(ACTIVE)),
     )

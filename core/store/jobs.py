@@ -20,7 +20,7 @@ from core.store.errors import NoSuchJob, WrongState
 from core.store.pagination import page_of
 from core.store.tables import Checkpoint, Event, Job, Label, Spec, Transition
 from core.store.transitions import change, locked, tell
-from core.store.warm_starts import Origin, adopt
+from core.store.warm_starts import WarmStart, adopt
 
 Ways = Mapping[Status, Status]
 CANCEL: Ways = MappingProxyType(
@@ -45,7 +45,7 @@ RESUME: Ways = MappingProxyType({Status.PAUSED: Status.QUEUED})
 """What a client's wish makes of each state; the same again is no change, and a state that is missing refuses."""
 
 NEW: Mapping[str, Any] = MappingProxyType(
-    {"fence": 0, "writes": 0, "last_seq": 1, "recorded": 0, "deaths": 0, "epoch": 0, "step": 0, "runtime": 0.0},
+    {"fence": 0, "writes": 0, "last_seq": 1, "recorded": 0, "lost_workers": 0, "epoch": 0, "step": 0, "runtime": 0.0},
 )
 
 # What is asked all the time is made once: that halves its cost.
@@ -71,7 +71,7 @@ def insert(
     dataset_id: str | None = None,
     owner: str = "",
     priority: int = 0,
-    origin: Origin | None = None,
+    origin: WarmStart | None = None,
 ) -> Job:
     """Make a job, queued and due at once. `spec` is what the client posted, as JSON text.
 

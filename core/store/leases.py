@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session, aliased
 from core.jobs.states import ACTIVE, TERMINAL, Request, Status, StopReason, sources
 from core.store.clock import ahead, microseconds, now, past
 from core.store.errors import Fenced, NoSuchJob, WrongState
-from core.store.guards import Guarded, Hold, held
+from core.store.guards import FencingToken, GuardedWrite, token_is_valid
 from core.store.tables import Job, Transition
 from core.store.transitions import change, locked, tell
 
-DEATHS = 3
+MAX_LOST_WORKERS = 3
 """Workers that one job may lose without progress; then it has failed."""
 
 LOST: Mapping[Status, Status] = MappingProxyType(
@@ -63,8 +63,8 @@ def claim(s: Session, worker: str, lease_seconds: float, room: Room | None = Non
 
 
 def guard(
-    s: Session, hold: Hold, *, lease_seconds: float, events: int = 0, recorded: int = 0, **columns: Any
-) -> Guarded:
+    s: Session, token: FencingToken, *, lease_seconds: float, events: int = 0, recorded: int = 0, **columns: Any
+) -> GuardedWrite:
     """Begin a worker's transaction: renew the lease, allot `events` numbers, set `columns`, hear what is wanted.
 
     `recorded` counts those of the events that belong to the training's own row stream.
@@ -74,16 +74,16 @@ def guard(
     Fenced
         the job is another's by now: write nothing, remove nothing.
     """
-    shown = {"held_id": hold.job_id, "held_fence": hold.fence, "held_writes": hold.writes}
+    shown = {"held_id": token.job_id, "held_fence": token.fence, "held_writes": token.writes}
     added = {"events": events, "rows": recorded, "lease": microseconds(lease_seconds)}
     row: Any = s.connection().execute(_guarding(frozenset(columns)), {**shown, **added, **columns}).one_or_none()
     if row is None:
-        raise Fenced(hold.job_id, hold.fence)
+        raise Fenced(token.job_id, token.fence)
     writes, *heard = row
-    return Guarded(Hold(hold.job_id, hold.fence, writes), *heard, events=events, rows=recorded)
+    return GuardedWrite(FencingToken(token.job_id, token.fence, writes), *heard, events=events, rows=recorded)
 
 
-def settle(s: Session, hold: Hold) -> Hold | None:
+def settle(s: Session, token: FencingToken) -> FencingToken | None:
     """After a commit whose answer was lost: the next hold if it happened, None if it did not (so do it again).
 
     A `leave` that happened is told by the next hold too.
@@ -93,17 +93,17 @@ def settle(s: Session, hold: Hold) -> Hold | None:
     Fenced
         the job is another's by now.
     """
-    row = s.execute(select(Job.fence, Job.writes, Job.status).where(Job.id == hold.job_id)).one_or_none()
-    if row is None or row.fence != hold.fence:
-        raise Fenced(hold.job_id, hold.fence)
-    if row.writes == hold.writes + 1:
-        return Hold(hold.job_id, hold.fence, row.writes)
-    if row.writes == hold.writes and row.status in ACTIVE:
+    row = s.execute(select(Job.fence, Job.writes, Job.status).where(Job.id == token.job_id)).one_or_none()
+    if row is None or row.fence != token.fence:
+        raise Fenced(token.job_id, token.fence)
+    if row.writes == token.writes + 1:
+        return FencingToken(token.job_id, token.fence, row.writes)
+    if row.writes == token.writes and row.status in ACTIVE:
         return None
-    raise Fenced(hold.job_id, hold.fence)
+    raise Fenced(token.job_id, token.fence)
 
 
-def renew(s: Session, hold: Hold, lease_seconds: float) -> Request | None:
+def renew(s: Session, token: FencingToken, lease_seconds: float) -> Request | None:
     """The heartbeat: prolong the lease and hear what is wanted.
 
     Raises
@@ -113,19 +113,19 @@ def renew(s: Session, hold: Hold, lease_seconds: float) -> Request | None:
     """
     statement = (
         update(Job)
-        .where(Job.id == hold.job_id, Job.fence == hold.fence, Job.status.in_(sorted(ACTIVE)))
+        .where(Job.id == token.job_id, Job.fence == token.fence, Job.status.in_(sorted(ACTIVE)))
         .values(_lease(lease_seconds))
         .returning(Job.request)
     )
     row = s.execute(statement).one_or_none()
     if row is None:
-        raise Fenced(hold.job_id, hold.fence)
+        raise Fenced(token.job_id, token.fence)
     return row.request
 
 
 def leave(
     s: Session,
-    hold: Hold,
+    token: FencingToken,
     status: Status,
     *,
     message: str,
@@ -144,12 +144,12 @@ def leave(
     """
     columns = {"stop_reason": stop_reason, "error": error} if status in TERMINAL else {}
     ways = frozenset() if status in ACTIVE else sources(status) & ACTIVE
-    mine = and_(Job.id == hold.job_id, Job.fence == hold.fence, Job.writes == hold.writes)
+    mine = and_(Job.id == token.job_id, Job.fence == token.fence, Job.writes == token.writes)
     job = change(s, mine, ways, status, actor=actor, message=message, **columns)
-    return job or _refuse(s, hold, status)
+    return job or _refuse(s, token, status)
 
 
-def note(s: Session, hold: Hold, message: str, actor: str) -> None:
+def note(s: Session, token: FencingToken, message: str, actor: str) -> None:
     """Say something of the job that its status does not, as a transition; in the transaction that `guard` began.
 
     Raises
@@ -157,10 +157,10 @@ def note(s: Session, hold: Hold, message: str, actor: str) -> None:
     Fenced
         the job is another's by now.
     """
-    statement = update(Job).where(*held(hold)).values(last_seq=Job.last_seq + 1).returning(Job, now())
+    statement = update(Job).where(*token_is_valid(token)).values(last_seq=Job.last_seq + 1).returning(Job, now())
     row = s.execute(statement).one_or_none()
     if row is None:
-        raise Fenced(hold.job_id, hold.fence)
+        raise Fenced(token.job_id, token.fence)
     tell(s, row[0], row[1], actor, message)
 
 
@@ -184,9 +184,9 @@ def hand_back(
     if job.fence != fence or job.status not in ACTIVE:
         return None
     target = LOST[job.status]
-    columns: dict[str, Any] = {"fence": Job.fence + 1, "deaths": Job.deaths + 1}
-    if target == Status.QUEUED and job.deaths + 1 >= DEATHS:
-        target, message = Status.FAILED, f"{message}; {DEATHS} workers were lost in a row without progress"
+    columns: dict[str, Any] = {"fence": Job.fence + 1, "lost_workers": Job.lost_workers + 1}
+    if target == Status.QUEUED and job.lost_workers + 1 >= MAX_LOST_WORKERS:
+        target, message = Status.FAILED, f"{message}; {MAX_LOST_WORKERS} workers were lost in a row without progress"
         columns["error"] = {"code": "worker_lost", "message": message, **detail}
     if target == Status.CANCELLED:
         columns["stop_reason"] = StopReason.CANCELLED
@@ -224,7 +224,7 @@ def _said(job_id: Any) -> Any:
     return select(Transition.seq).where(Transition.job_id == job_id, Transition.actor == MEMORY).exists()
 
 
-def sweep(s: Session, actor: str = "sweep") -> list[Job]:
+def requeue_expired(s: Session, actor: str = "sweep") -> list[Job]:
     """Hand back every job whose lease ran out; ring after the commit where there are any.
 
     A heartbeat far ahead was made before the clock was set back, and says nothing of who is alive: a worker that is
@@ -243,7 +243,7 @@ def sweep(s: Session, actor: str = "sweep") -> list[Job]:
     return [job for job in taken if job is not None]
 
 
-def ring_due(s: Session, every_seconds: float) -> bool:
+def notification_due(s: Session, every_seconds: float) -> bool:
     """Whether to ring: a due job has waited so long, and nobody has rung for it meanwhile. One asker is told."""
     waited = now() - microseconds(every_seconds)
     oldest = (
@@ -255,14 +255,16 @@ def ring_due(s: Session, every_seconds: float) -> bool:
     )
     statement = (
         update(Job)
-        .where(Job.id == oldest, Job.status == Status.QUEUED, or_(Job.rung_at.is_(None), past(Job.rung_at, waited)))
-        .values(rung_at=now())
+        .where(
+            Job.id == oldest, Job.status == Status.QUEUED, or_(Job.notified_at.is_(None), past(Job.notified_at, waited))
+        )
+        .values(notified_at=now())
         .returning(Job.id)
     )
     return s.execute(statement).first() is not None
 
 
-def held_by(s: Session, worker_prefix: str) -> list[Job]:
+def claimed_by(s: Session, worker_prefix: str) -> list[Job]:
     """The jobs of the workers whose name begins so."""
     mine = Job.worker.startswith(worker_prefix, autoescape=True)
     return list(s.scalars(select(Job).where(Job.status.in_(sorted(ACTIVE)), mine).order_by(Job.id)))
@@ -323,15 +325,15 @@ def _guarding(columns: frozenset[str]) -> Any:
     }
     shown: list[Any] = [bindparam(f"held_{field}") for field in ("id", "fence", "writes")]
     heard = (Job.writes, Job.last_seq, Job.recorded, Job.heartbeat_at, Job.status, Job.request, Job.keep)
-    return update(Job).where(*held(Hold(*shown))).values(changed).returning(*heard)
+    return update(Job).where(*token_is_valid(FencingToken(*shown))).values(changed).returning(*heard)
 
 
 def _lease(seconds: float) -> dict[str, Any]:
     return {"heartbeat_at": now(), "lease_until": now() + microseconds(seconds)}
 
 
-def _refuse(s: Session, hold: Hold, wanted: Status) -> Job:
-    row = s.execute(select(Job.fence, Job.writes, Job.status).where(Job.id == hold.job_id)).one_or_none()
-    if row is None or (row.fence, row.writes) != (hold.fence, hold.writes):
-        raise Fenced(hold.job_id, hold.fence)
-    raise WrongState(hold.job_id, row.status, wanted)
+def _refuse(s: Session, token: FencingToken, wanted: Status) -> Job:
+    row = s.execute(select(Job.fence, Job.writes, Job.status).where(Job.id == token.job_id)).one_or_none()
+    if row is None or (row.fence, row.writes) != (token.fence, token.writes):
+        raise Fenced(token.job_id, token.fence)
+    raise WrongState(token.job_id, row.status, wanted)

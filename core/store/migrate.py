@@ -9,11 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, column, inspect, select, table, text
 
-from core.store.database import LOOKING, open_sessions
+from core.store.database import LOOKING, open_database
 from core.store.errors import WrongRevision
 from core.store.tables import Base
 
-WANTED = "0004"
+WANTED = "0005"
 """The newest migration, which the tables of this program are made by."""
 
 ALONE = {
@@ -47,14 +47,14 @@ def upgrade(url: str) -> None:
     """Migrate the database at `url` to the newest revision; harmless where it is there, or where others do the same."""
     from alembic import command  # noqa: PLC0415 - see above
 
-    sessions = open_sessions(url)
+    database = open_database(url)
     try:
-        with sessions.engine.begin() as connection:
+        with database.engine.begin() as connection:
             for statement in ALONE[connection.dialect.name]:
                 connection.execute(text(statement))
             command.upgrade(config(connection), "head")
     finally:
-        sessions.close()
+        database.close()
 
 
 def revision_state(engine: Engine) -> Revision:

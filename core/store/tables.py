@@ -78,11 +78,11 @@ class Job(Base):
     """How many rows of the training's own row stream are stored."""
     checkpoint_id: Mapped[str | None] = mapped_column(String(40))
     """The one to go on from."""
-    deaths: Mapped[int] = mapped_column(Integer)
+    lost_workers: Mapped[int] = mapped_column(Integer)
     """Workers lost since the last progress."""
 
     due_at: Mapped[int]
-    rung_at: Mapped[int | None]
+    notified_at: Mapped[int | None]
     created_at: Mapped[int]
     started_at: Mapped[int | None]
     ended_at: Mapped[int | None]
@@ -214,10 +214,10 @@ class IdempotencyKey(Base):
     created_at: Mapped[int] = mapped_column(index=True)
 
 
-class WorkerTally(Base):
+class WorkerTotals(Base):
     """What one worker process has trained in all."""
 
-    __tablename__ = "worker_tallies"
+    __tablename__ = "worker_totals"
 
     worker: Mapped[str] = mapped_column(primary_key=True)
     steps: Mapped[int]

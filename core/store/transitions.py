@@ -18,7 +18,7 @@ from core.store.tables import Checkpoint, Event, Job, Transition
 RELEASED: dict[str, Any] = {"worker": None, "lease_until": None, "request": None}
 ENTERING: Mapping[Status, Mapping[str, Any]] = MappingProxyType(
     {
-        Status.QUEUED: RELEASED | {"due_at": now(), "rung_at": None},
+        Status.QUEUED: RELEASED | {"due_at": now(), "notified_at": None},
         Status.PAUSED: RELEASED,
         **{status: RELEASED | {"ended_at": now()} for status in TERMINAL},
     },

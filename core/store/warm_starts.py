@@ -20,7 +20,7 @@ COPIED = ("step", "epoch", "sha256", "bytes", "weights_sha256", "metrics")
 
 
 @dataclass(frozen=True, eq=False)
-class Origin:
+class WarmStart:
     """The other job's checkpoint, what it is for, and what the new job's row has from it at once."""
 
     checkpoint: Checkpoint
@@ -49,16 +49,16 @@ def held_still(s: Session, checkpoint_id: str) -> Checkpoint:
     return found
 
 
-def continuing(job: Job, checkpoint: Checkpoint, inexact: list[str]) -> Origin:
+def continuing(job: Job, checkpoint: Checkpoint, inexact: list[str]) -> WarmStart:
     """Go on from the last checkpoint of a job that has ended, with all that its row knows by then."""
     best = job.best if job.best and job.best["step"] <= checkpoint.step else None
     reached = {"step": checkpoint.step, "epoch": checkpoint.epoch, "latest": dict(checkpoint.metrics), "best": best}
     because = "; ".join([*([job.inexact] if job.inexact else []), *inexact]) or None
     known = {"continues": job.id, "inexact": because, "runtime": job.runtime}
-    return Origin(checkpoint, CONTINUE, {**reached, **known, "weights_sha256": checkpoint.weights_sha256})
+    return WarmStart(checkpoint, CONTINUE, {**reached, **known, "weights_sha256": checkpoint.weights_sha256})
 
 
-def adopt(s: Session, job: Job, origin: Origin) -> None:
+def adopt(s: Session, job: Job, origin: WarmStart) -> None:
     """Record the other job's checkpoint as this one's, in the transaction that makes it."""
     copied = {name: getattr(origin.checkpoint, name) for name in COPIED}
     name = new_id("ckpt")

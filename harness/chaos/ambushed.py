@@ -13,7 +13,7 @@ import api.routes.jobs
 import worker.run.run
 from chainrule.cli import app
 from core.blobs.folder import Blobs, Writer
-from core.queue.notifier import Bell
+from core.queue.notifier import Notifier
 from core.store import leases
 
 FOLDER = Path(os.environ["CHAINRULE_CHAOS_AMBUSHES"])
@@ -21,14 +21,14 @@ COMMAND = sys.argv[1]
 
 PLACES: dict[str, list[tuple[str, Any, str]]] = {
     "worker": [
-        ("before", worker.run.run.Run, "__init__"),
+        ("before", worker.run.run.JobRun, "__init__"),
         ("before", Writer, "commit"),
         ("after", Blobs, "put"),
-        ("before", worker.run.run.Run, "_end"),
+        ("before", worker.run.run.JobRun, "_end"),
         ("before", leases, "leave"),
         ("after", worker.run.run, "_attempt"),
     ],
-    "api": [("after", api.routes.jobs, "_insert"), ("before", Bell, "ring"), ("before", Writer, "commit")],
+    "api": [("after", api.routes.jobs, "_insert"), ("before", Notifier, "ring"), ("before", Writer, "commit")],
 }
 """Of each command: before or after which function one may lie."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import make_url
 
 from core.settings import Settings
-from core.store.database import Sessions, open_sessions
+from core.store.database import Database, open_database
 from harness.chaos.place import COMPOSE, NotSo, Service
 from harness.compose.run import Deployment, docker, take_down
 from harness.processes import PATIENCE
@@ -74,13 +74,13 @@ def no_compose() -> str | None:
 
 
 @contextmanager
-def a_deployment() -> Iterator[tuple[Service, Sessions]]:
+def a_deployment() -> Iterator[tuple[Service, Database]]:
     """A deployment that works, taken down with the block; the door to its database beside it."""
     place = Composed()
     with ExitStack() as stack:
         stack.callback(take_down, place.deployment)
         place.deployment.compose("build", "--quiet", timeout=900)
         place.mend(2)
-        sessions = open_sessions(place.database())
-        stack.callback(sessions.close)
-        yield place, sessions
+        database = open_database(place.database())
+        stack.callback(database.close)
+        yield place, database

@@ -16,7 +16,7 @@ from typing import Protocol
 from sqlalchemy import make_url
 
 from core.settings import Settings
-from core.store.database import Sessions, open_sessions
+from core.store.database import Database, open_database
 from core.store.migrate import upgrade
 from harness.chaos.proxy import Proxy
 from harness.chaos.servers import Postgres, Redis
@@ -87,21 +87,21 @@ class Place:
         self._more = more or {}
         self._started: list[subprocess.Popen[bytes]] = []
         self.settings = Settings(data_dir=folder / "data", port=free_port(), workers=1, threads=2, lease_seconds=LEASE)
-        self._direct = self.settings.database
+        self._direct = self.settings.resolved_database_url
 
     @property
     def url(self) -> str:
         """Where the API answers."""
         return f"http://127.0.0.1:{self.settings.port}"
 
-    def open(self) -> Sessions:
+    def open(self) -> Database:
         """Start everything; a door of the run's own to the database, past all cables."""
         self.settings.data_dir.mkdir(parents=True, exist_ok=True)
         if self.kind == SERVERS:
             self._open_servers()
         upgrade(self._direct)
         self.mend()
-        return open_sessions(self._direct)
+        return open_database(self._direct)
 
     def _open_servers(self) -> None:
         self.postgres = Postgres(self.folder / "postgres", {**os.environ, **self._more})
@@ -200,7 +200,7 @@ class Place:
             "WORKERS": 1,
             "THREADS": 2,
             "LEASE_SECONDS": LEASE,
-            "SWEEP_SECONDS": SWEEP,
+            "LEASE_CHECK_SECONDS": SWEEP,
             "LOG_LEVEL": "warning" if command == "api" else "info",
         }
         if self.kind == SERVERS:
@@ -277,7 +277,7 @@ def children(process: subprocess.Popen[bytes]) -> list[int]:
 
 
 @contextmanager
-def a_place(kind: str, folder: Path, more: dict[str, str] | None = None) -> Iterator[tuple[Service, Sessions]]:
+def a_place(kind: str, folder: Path, more: dict[str, str] | None = None) -> Iterator[tuple[Service, Database]]:
     """A place that works, ended with the block; the door to its database beside it."""
     with ExitStack() as stack:
         folder.mkdir(mode=0o755)
@@ -286,9 +286,9 @@ def a_place(kind: str, folder: Path, more: dict[str, str] | None = None) -> Iter
             stack.callback(release)
         place = Place(kind, folder, more)
         stack.callback(place.close)
-        sessions = place.open()
-        stack.callback(sessions.close)
-        yield place, sessions
+        database = place.open()
+        stack.callback(database.close)
+        yield place, database
 
 
 def _small_disk(folder: Path) -> partial[object] | None:

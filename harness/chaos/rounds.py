@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from core.jobs.states import TERMINAL
 from core.store import events, jobs
-from core.store.database import Sessions
+from core.store.database import Database
 from core.store.events import MetricRow
 from core.store.tables import Event, Job
 from harness.chaos.nets import NETS, Spec
@@ -80,14 +80,14 @@ class Round:
     def __init__(
         self,
         service: Service,
-        sessions: Sessions,
+        database: Database,
         undisturbed: Mapping[str, End],
         chance: random.Random,
         *,
         trusted_clock: bool = True,
     ) -> None:
         self.service = service
-        self.sessions = sessions
+        self.database = database
         self.undisturbed = undisturbed
         self.chance = chance
         self.job_id = ""
@@ -130,7 +130,7 @@ class Round:
                 raise NotSo(f"POST is not answered by 201: {answer and answer.text}")
             time.sleep(0.05)
         self.follow(answer.json()["id"])
-        with self.sessions.read() as s:
+        with self.database.read() as s:
             if len(found := list(s.scalars(select(Job.id).where(Job.name == key)))) != 1:
                 self.lies.append(f"one POST, repeated with its key, made {found}")
         return self.job_id
@@ -173,7 +173,7 @@ class Round:
         while True:
             for pid in found:
                 send(pid, signal.SIGSTOP)
-            with suppress(OperationalError), self.sessions.begin() as s:
+            with suppress(OperationalError), self.database.begin() as s:
                 s.connection()
                 return found
             for pid in reversed(found):
@@ -188,7 +188,7 @@ class Round:
 
     def row(self, job_id: str | None = None) -> Job:
         """A job's row, by default that of the round's."""
-        with self.sessions.read() as s:
+        with self.database.read() as s:
             return jobs.get(s, job_id or self.job_id)
 
     def until(self, reached: Callable[[Job], bool], what: str, job_id: str | None = None) -> Job:
@@ -216,7 +216,7 @@ class Round:
     def ends_undisturbed(self, job_id: str, net: str) -> None:
         """Wait for the end of another job than the round's: it is as though nothing had happened."""
         self.until(lambda _: False, "it ends", job_id)
-        end, expected = the_end(self.sessions, job_id), self.undisturbed[net]
+        end, expected = the_end(self.database, job_id), self.undisturbed[net]
         if replace(end, seconds=expected.seconds) != expected:
             self.lies.append(f"{job_id} ({net}) ended as {end.status} ({end.code}), or with other rows or weights")
 
@@ -233,7 +233,7 @@ class Round:
         if self.watch is not None:
             self.watch.stop(0.1 if verdict.lost else 20.0)
             verdict.answers = self.watch.answers
-        end = the_end(self.sessions, self.job_id)
+        end = the_end(self.database, self.job_id)
         verdict.lies += self.lies + (self.watch.lies if self.watch else [])
         self._compare(end, verdict)
         verdict.seconds = self._seconds_to_go_on()
@@ -256,7 +256,7 @@ class Round:
     def _seconds_to_go_on(self) -> float | None:
         if self._hurt_at is None or not self._trusted_clock:
             return None
-        with self.sessions.read() as s:
+        with self.database.read() as s:
             statement = (
                 select(Event.at)
                 .where(Event.job_id == self.job_id, Event.at > int(self._hurt_at * 1e6))
@@ -271,9 +271,9 @@ class Round:
         return None if at is None else at / 1e6 - self._hurt_at
 
 
-def the_end(sessions: Sessions, job_id: str) -> End:
+def the_end(database: Database, job_id: str) -> End:
     """What the job has left by now."""
-    with sessions.read() as s:
+    with database.read() as s:
         job = jobs.get(s, job_id)
         rows = events.stored_rows(s, job_id, 0, ALL)
     seconds = ((job.ended_at or 0) - (job.started_at or 0)) / 1e6
@@ -281,19 +281,19 @@ def the_end(sessions: Sessions, job_id: str) -> End:
     return End(job.status.value, job.stop_reason and job.stop_reason.value, code, job.weights_sha256, rows, seconds)
 
 
-def undisturbed(service: Service, sessions: Sessions) -> dict[str, End]:
+def undisturbed(service: Service, database: Database) -> dict[str, End]:
     """Train each net in peace."""
     ends = {}
     for net, spec in NETS.items():
         answer = httpx.post(f"{service.url}/v1/jobs", json=dict(spec), timeout=30)
         job_id = answer.raise_for_status().json()["id"]
-        service.until(partial(_ended, sessions, job_id), f"{net} ends", IN_PEACE)
-        ends[net] = the_end(sessions, job_id)
+        service.until(partial(_ended, database, job_id), f"{net} ends", IN_PEACE)
+        ends[net] = the_end(database, job_id)
     return ends
 
 
-def _ended(sessions: Sessions, job_id: str) -> bool:
-    return the_end(sessions, job_id).status in TERMINAL
+def _ended(database: Database, job_id: str) -> bool:
+    return the_end(database, job_id).status in TERMINAL
 
 
 def send(pid: int, number: int) -> None:

@@ -15,7 +15,7 @@ from typing import Self
 
 import httpx
 
-from core.store.database import Sessions
+from core.store.database import Database
 from harness.chaos.composed import a_deployment, no_compose
 from harness.chaos.faults import FAULTS
 from harness.chaos.faults.fault import Fault
@@ -87,7 +87,7 @@ class Ground:
         self._faketime = faketime
         self._stack = ExitStack()
         self._count = 0
-        self._at: tuple[Service, Sessions, Mapping[str, End]] | None = None
+        self._at: tuple[Service, Database, Mapping[str, End]] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -97,15 +97,15 @@ class Ground:
     ) -> None:
         self.leave()
 
-    def at(self, workers: int) -> tuple[Service, Sessions, Mapping[str, End]]:
+    def at(self, workers: int) -> tuple[Service, Database, Mapping[str, End]]:
         """The place, mended, with so many workers; its database; and what happens there undisturbed."""
         if self._at is None:
-            place, sessions = self._stack.enter_context(self._place())
-            self._at = place, sessions, undisturbed(place, sessions)
+            place, database = self._stack.enter_context(self._place())
+            self._at = place, database, undisturbed(place, database)
         self._at[0].mend(workers)
         return self._at
 
-    def _place(self) -> AbstractContextManager[tuple[Service, Sessions]]:
+    def _place(self) -> AbstractContextManager[tuple[Service, Database]]:
         if self.kind == COMPOSE:
             return a_deployment()
         self._count += 1
@@ -181,12 +181,12 @@ def _round(ground: Ground, name: str, fault: Fault, chosen: Chosen, number: int,
     chance = random.Random(f"{chosen.seed}:{name}:{ground.kind}:{number}")
     again = f"CHAINRULE_CHAOS_SEED={chosen.seed} python -m harness.chaos {name} --where {ground.kind} --round {number}"
     try:
-        place, sessions, ends = ground.at(fault.workers)
+        place, database, ends = ground.at(fault.workers)
     except NotSo as error:
         say(f"WRONG: nothing starts\n{error}\nrepeat it with: {again}")
         ground.leave()
         return Verdict(lies=[str(error)])
-    one = Round(place, sessions, ends, chance, trusted_clock=not fault.faketime)
+    one = Round(place, database, ends, chance, trusted_clock=not fault.faketime)
     try:
         fault.act(one)
         verdict = one.judge()

@@ -165,7 +165,7 @@ def _client() -> TestClient:
     stack = ExitStack()
     atexit.register(stack.close)
     settings = Settings(data_dir=Path(stack.enter_context(tempfile.TemporaryDirectory())), log_level="error")
-    upgrade(settings.database)
+    upgrade(settings.resolved_database_url)
     logging.configure(settings)
     client = stack.enter_context(TestClient(create_app(settings)))
     job = client.post("/v1/jobs", json=LINE).raise_for_status().json()["id"]

@@ -17,9 +17,9 @@ from core.settings import Settings
 from core.store import leases
 from core.store.migrate import upgrade
 from harness.backends import postgres_database
-from worker.context import Desk
+from worker.context import WorkerContext
 from worker.run.run import run
-from worker.shutdown import Stop
+from worker.shutdown import ShutdownRequest
 
 LINE: dict[str, Any] = {
     "data": {"type": "inline", "x": [[1], [2], [3], [4], [5]], "y": [[2], [4], [6], [8], [10]]},
@@ -48,16 +48,22 @@ class Api:
 
     def train(self) -> None:
         """Train whatever waits, to its end."""
-        settings, sessions = self.services.settings, self.services.sessions
-        desk = Desk(
-            "test:0:0", settings, sessions, self.services.blobs, self.services.bell, Stop(), ThreadpoolController()
+        settings, database = self.services.settings, self.services.database
+        context = WorkerContext(
+            "test:0:0",
+            settings,
+            database,
+            self.services.blobs,
+            self.services.notifier,
+            ShutdownRequest(),
+            ThreadpoolController(),
         )
         while True:
-            with sessions.begin() as s:
-                job = leases.claim(s, desk.name, settings.lease_seconds)
+            with database.begin() as s:
+                job = leases.claim(s, context.name, settings.lease_seconds)
             if job is None:
                 return
-            run(desk, job)
+            run(context, job)
 
     def trained(self, **changes: Any) -> dict[str, Any]:
         """A job that was accepted and trained to its end."""
@@ -110,13 +116,13 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Api]]:
 
 def quiet(folder: Path, **changes: Any) -> dict[str, Any]:
     """Settings of an API that nothing disturbs: it sweeps when it is told to."""
-    return {"data_dir": folder, "threads": 1, "sweep_seconds": 3600.0} | changes
+    return {"data_dir": folder, "threads": 1, "lease_check_seconds": 3600.0} | changes
 
 
 @contextmanager
 def running(settings: Settings) -> Iterator[Api]:
     """An API on a migrated database."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    upgrade(settings.database)
+    upgrade(settings.resolved_database_url)
     with TestClient(create_app(settings), raise_server_exceptions=False) as client:
         yield Api(client, client.app.state.services)  # type: ignore[attr-defined]

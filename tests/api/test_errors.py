@@ -164,7 +164,7 @@ def in_progress(place: Place, method: str, path: str) -> Any:
     body = json.dumps(right(path).get("json", LINE)).encode()
     told = body if path == "/v1/jobs" else f"continue {place.ended} ".encode() + body
     row = IdempotencyKey(owner="", key="first", body_sha256=hashlib.sha256(told).hexdigest(), created_at=1)
-    with place.api.services.sessions.begin() as s:
+    with place.api.services.database.begin() as s:
         s.merge(row)
     headers = {"Idempotency-Key": "first", "Content-Type": "application/json"}
     return place.ask(method, address, content=body, headers=headers)
@@ -216,15 +216,15 @@ WAYS: Mapping[tuple[str, str, str], Way] = {
 }
 ELSEWHERE: Mapping[str, str] = {
     "storage_full": "api/test_full_disk.py",
-    "too_many_uploads": "api/test_inspection.py",
-    "unreadable_file": "api/test_inspection.py",
-    "unknown_path": "api/test_problems.py",
-    "incomplete_body": "api/test_problems.py",
-    "body_too_slow": "api/test_slow_clients.py",
-    "missing_file": "api/test_problems.py",
-    "damaged_file": "api/test_predictions.py",
-    "database_away": "api/test_problems.py",
-    "database_busy": "api/test_problems.py",
+    "too_many_uploads": "api/services/test_schema_inference.py",
+    "unreadable_file": "api/services/test_schema_inference.py",
+    "unknown_path": "api/http/test_problems.py",
+    "incomplete_body": "api/http/test_problems.py",
+    "body_too_slow": "api/http/test_limits.py",
+    "missing_file": "api/http/test_problems.py",
+    "damaged_file": "api/routes/test_predictions.py",
+    "database_away": "api/http/test_problems.py",
+    "database_busy": "api/http/test_problems.py",
     "storage_away": "worker/test_bucket.py",
 }
 """What needs a disk, a crowd, a slow client or a database of its own, and where the tests have it."""

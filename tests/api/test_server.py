@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 from sqlalchemy import text
 
-from core.store.database import open_sessions
+from core.store.database import open_database
 from harness.processes import processes
 from tests.api.conftest import LINE
 
@@ -37,10 +37,10 @@ def test_a_sigterm_ends_streams_and_the_process_with_zero(tmp_path: Path) -> Non
 
 def test_another_migration_is_one_line(tmp_path: Path) -> None:
     with processes(tmp_path) as running:
-        sessions = open_sessions(running.settings.database)
-        with sessions.begin() as s:
+        database = open_database(running.settings.resolved_database_url)
+        with database.begin() as s:
             s.execute(text("UPDATE alembic_version SET version_num = 'other'"))
-        sessions.close()
+        database.close()
         assert running.start("api").wait(30) == 1
         (line,) = running.said().splitlines()[1:]
     assert "chainrule migrate" in line

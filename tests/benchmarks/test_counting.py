@@ -9,7 +9,7 @@ from benchmarks import counting
 from benchmarks.counting import FEW, Cost, _CountingArena, count, estimate
 from core.nn.activations import Relu
 from core.nn.arrays import Array
-from core.nn.execution.traced_arrays import Watched
+from core.nn.execution.traced_arrays import TracedArray
 from core.nn.layers.composite import Sequential
 from core.nn.layers.convolution import Conv2D
 from core.nn.layers.dense import Dense
@@ -17,7 +17,7 @@ from core.nn.layers.pooling import MaxPooling2D
 from core.nn.layers.recurrent import Lstm
 from core.nn.layers.reshaping import Flatten
 from core.nn.network import Network
-from core.nn.step.context import Arena, Run
+from core.nn.step.context import Arena, PassContext
 from tests.core.nn.cases import LAYERS, LayerCase, sequential
 
 NEAR = 0.05
@@ -84,7 +84,7 @@ def a_step(network: Network, arena: Arena, x: Array) -> tuple[Array, Array]:
     weights, statistics = network.initialize(rng)
     gradient = np.zeros_like(weights)
     views = network.views(weights, statistics, gradient)
-    outputs, backward = network.forward(x, views, Run(arena, training=True, rng=rng, shapes=network.shapes))
+    outputs, backward = network.forward(x, views, PassContext(arena, training=True, rng=rng, shapes=network.shapes))
     told = np.array(outputs)
     backward(outputs)
     return told, gradient
@@ -105,7 +105,7 @@ def counted(make: Any) -> int:
     """The operations of what is made of two counted arrays, 3 × 4 and 4 × 5."""
     arena = _CountingArena()
     a, b = arena.counted(np.ones((3, 4), np.float32)), arena.counted(np.ones((4, 5), np.float32))
-    assert isinstance(a[:2].T, Watched)
+    assert isinstance(a[:2].T, TracedArray)
     make(a, b)
     return arena.tally.flops
 

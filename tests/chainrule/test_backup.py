@@ -20,7 +20,7 @@ from core.blobs.folder import YOUNG, Blobs
 from core.settings import Settings
 from core.store import garbage
 from core.store.backup import snapshot
-from core.store.database import open_sessions
+from core.store.database import open_database
 from core.store.doctor import named
 from harness.disks import small_disk
 from harness.processes import service
@@ -117,7 +117,7 @@ def tidy(api: Api) -> list[str]:
     for name in api.services.blobs.names():
         long_ago = time.time() - 2 * YOUNG
         os.utime(api.services.blobs.path(name), (long_ago, long_ago))
-    return garbage.collect(api.services.sessions, api.services.blobs)
+    return garbage.collect(api.services.database, api.services.blobs)
 
 
 Act = Callable[[], object]
@@ -144,10 +144,10 @@ def whole(folder: Path, tmp_path: Path) -> list[str]:
     there = Settings(data_dir=tmp_path / f"restored {folder.name}")
     restore(there, folder)
     assert examine(there).findings == []
-    sessions = open_sessions(there.database)
-    with sessions.read() as s:
+    database = open_database(there.resolved_database_url)
+    with database.read() as s:
         wanted = {row.sha256 for row in named(s)}
-    sessions.close()
+    database.close()
     assert Blobs(there.blob_dir).names() == wanted, "and nothing else"
     return sorted(wanted)
 

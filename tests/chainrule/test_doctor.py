@@ -73,7 +73,7 @@ def test_a_row_that_says_another_size_and_a_file_that_is_no_checkpoint(tmp_path:
     with running(Settings(**quiet(tmp_path))) as api:
         in_use(api)
         other = api.services.blobs.put(b"no checkpoint")
-        with api.services.sessions.begin() as s:
+        with api.services.database.begin() as s:
             s.execute(text("UPDATE datasets SET bytes = 13"))
             s.query(Checkpoint).update({"sha256": other, "bytes": 13})
         said = examined(data_dir=tmp_path)
@@ -94,7 +94,7 @@ def test_files_without_rows_are_told_and_are_no_fault(tmp_path: Path) -> None:
 
 
 def test_another_migration_is_told(tmp_path: Path) -> None:
-    with running(Settings(**quiet(tmp_path))) as api, api.services.sessions.begin() as s:
+    with running(Settings(**quiet(tmp_path))) as api, api.services.database.begin() as s:
         s.execute(text("UPDATE alembic_version SET version_num = 'other'"))
     said = examined(data_dir=tmp_path)
     assert said.exit_code == 1

@@ -10,7 +10,7 @@ from harness.processes import ROOT
 EVIL = "x\n2026-01-01T00:00:00Z [info] forged\r\x1b[2J\x9b31m\u2028\x00"
 SAY = f"""
 import logging, structlog
-from core import logs
+from core import logging as logs
 from core.settings import Settings
 logs.configure(Settings(log_format=FORMAT))
 log = structlog.get_logger("api")

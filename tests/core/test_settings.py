@@ -17,8 +17,8 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_defaults_suit_a_laptop() -> None:
     settings = read_settings()
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
-    assert settings.database == f"sqlite:///{Path('.chainrule').absolute()}/chainrule.db"
-    assert settings.broker == "filesystem://"
+    assert settings.resolved_database_url == f"sqlite:///{Path('.chainrule').absolute()}/chainrule.db"
+    assert settings.resolved_broker_url == "filesystem://"
     assert settings.workers >= 1
     assert settings.job_threads >= 1
 
@@ -28,7 +28,7 @@ def test_the_environment_sets_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAINRULE_WORKERS", "3")
     monkeypatch.setenv("CHAINRULE_DATABASE_URL", "postgresql://db/chainrule")
     settings = read_settings()
-    assert (settings.port, settings.workers, settings.database) == (0, 3, "postgresql://db/chainrule")
+    assert (settings.port, settings.workers, settings.resolved_database_url) == (0, 3, "postgresql://db/chainrule")
 
 
 def test_a_commands_options_go_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,7 +46,7 @@ def test_secrets_come_from_files_and_after_the_environment(tmp_path: Path, monke
     (tmp_path / "chainrule_broker_url").write_text("redis://secret\n")
     monkeypatch.setenv("CHAINRULE_BROKER_URL", "redis://open")
     settings = read_settings(secrets=tmp_path)
-    assert (settings.database, settings.broker) == ("postgresql://secret/one", "redis://open")
+    assert (settings.resolved_database_url, settings.resolved_broker_url) == ("postgresql://secret/one", "redis://open")
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,13 @@ from core.jobs.resolve import Limits, check
 from core.jobs.spec import JobSpec
 from core.settings import Settings
 from core.store import checkpoints, events, jobs
-from core.store.database import Sessions, open_sessions
+from core.store.database import Database, open_database
 from core.store.events import MetricRow
 from core.store.migrate import upgrade
 from core.store.tables import Job
 from core.store.warm_starts import continuing, held_still
-from worker.context import Desk
-from worker.shutdown import Stop
+from worker.context import WorkerContext
+from worker.shutdown import ShutdownRequest
 
 DOUBLING: dict[str, Any] = {
     "data": {"type": "inline", "x": [[1], [2], [3], [4], [5]], "y": [[2], [4], [6], [8], [10]]},
@@ -65,65 +65,65 @@ def a_spec(base: dict[str, Any] = DOUBLING, **training: Any) -> dict[str, Any]:
     return base | {"training": {"epochs": 100, "batch_size": 5, "shuffle": False, "seed": 7} | training}
 
 
-def a_database(folder: Path) -> Sessions:
+def a_database(folder: Path) -> Database:
     """An embedded database at the newest migration."""
     url = f"sqlite:///{folder / 'chainrule.db'}"
     upgrade(url)
-    return open_sessions(url)
+    return open_database(url)
 
 
-def a_desk(folder: Path, **settings: Any) -> Desk:
+def a_desk(folder: Path, **settings: Any) -> WorkerContext:
     """A child's desk in this process, over an embedded database in the folder."""
     chosen = Settings(data_dir=folder, threads=1, **settings)
-    upgrade(chosen.database)
-    return Desk.set_up(chosen, "test:0:0:", Stop())
+    upgrade(chosen.resolved_database_url)
+    return WorkerContext.set_up(chosen, "test:0:0:", ShutdownRequest())
 
 
-def more(sessions: Sessions, job_id: str, epochs: int) -> str:
+def more(database: Database, job_id: str, epochs: int) -> str:
     """A queued job that goes on with one that has ended; returns its id."""
-    with sessions.begin() as s:
+    with database.begin() as s:
         job, text = jobs.with_spec(s, job_id)
         last = held_still(s, job.checkpoint_id or "")
         done = Done(last.epoch, last.step, job.steps or 0, 0.0, job.stop_reason, None)
         origin = continuing(job, last, [])
-    return post(sessions, whole(json.loads(text), Continuation(epochs=epochs), done), origin=origin)
+    return post(database, whole(json.loads(text), Continuation(epochs=epochs), done), origin=origin)
 
 
-def post(sessions: Sessions, spec: dict[str, Any], *, threads: int = 1, **more: Any) -> str:
+def post(database: Database, spec: dict[str, Any], *, threads: int = 1, **more: Any) -> str:
     """A queued job, as the API makes it; returns its id."""
     text = json.dumps(spec)
     parsed = JobSpec.model_validate_json(text)
     cost = check(parsed, signature(parsed.data, None), Limits())
     known: dict[str, Any] = {"epochs": parsed.training.epochs, "steps": cost.steps, "bytes": cost.bytes}
-    with sessions.begin() as s:
+    with database.begin() as s:
         return jobs.insert(s, name=None, spec=text, metadata={}, threads=threads, **known, **more).id
 
 
-def row(sessions: Sessions, job_id: str) -> Job:
+def row(database: Database, job_id: str) -> Job:
     """The job's row as it is now."""
-    with sessions.read() as s:
+    with database.read() as s:
         return jobs.get(s, job_id)
 
 
-def stream(sessions: Sessions, job_id: str) -> list[MetricRow]:
+def stream(database: Database, job_id: str) -> list[MetricRow]:
     """The training's own rows, in their order."""
-    with sessions.read() as s:
+    with database.read() as s:
         return events.stored_rows(s, job_id, 0, 10_000_000)
 
 
-def remarks(sessions: Sessions, job_id: str) -> list[dict[str, Any]]:
+def remarks(database: Database, job_id: str) -> list[dict[str, Any]]:
     """What the job's log says."""
-    with sessions.read() as s:
+    with database.read() as s:
         return [found.data or {} for found in events.after(s, job_id, 0, 10_000_000, kinds=["log"])]
 
 
-def story(sessions: Sessions, job_id: str) -> list[str]:
+def story(database: Database, job_id: str) -> list[str]:
     """The statuses that the job went through."""
-    with sessions.read() as s:
+    with database.read() as s:
         return [transition.status.value for transition in jobs.transitions(s, job_id)]
 
 
-def saved_at(sessions: Sessions, job_id: str) -> list[int]:
+def saved_at(database: Database, job_id: str) -> list[int]:
     """The steps of the job's checkpoints, the newest first."""
-    with sessions.read() as s:
+    with database.read() as s:
         return [checkpoint.step for checkpoint in checkpoints.of_job(s, job_id)]

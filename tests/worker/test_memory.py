@@ -72,11 +72,11 @@ def test_a_system_that_tells_nothing_bounds_nothing(tmp_path: Path, monkeypatch:
 
 
 def test_a_job_waits_for_memory_and_then_goes_on(root: Path, tmp_path: Path) -> None:
-    desk = a_desk(tmp_path)
-    job = post(desk.sessions, a_spec())
+    context = a_desk(tmp_path)
+    job = post(context.database, a_spec())
     machine(root, 8 * GIB, 0)
-    work(desk)
-    assert story(desk.sessions, job) == ["queued"]
+    work(context)
+    assert story(context.database, job) == ["queued"]
     machine(root, 8 * GIB, GIB)
-    work(desk)
-    assert row(desk.sessions, job).status is Status.SUCCEEDED
+    work(context)
+    assert row(context.database, job).status is Status.SUCCEEDED

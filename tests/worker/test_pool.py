@@ -9,16 +9,16 @@ FORK = multiprocessing.get_context("fork")
 
 
 def test_a_lock_is_held_by_one_and_opens_when_that_one_is_killed() -> None:
-    lock, held = Lock(), FORK.Event()
+    lock, leased_job = Lock(), FORK.Event()
 
-    def hold() -> None:
+    def token() -> None:
         lock.acquire()
-        held.set()
+        leased_job.set()
         signal.pause()
 
-    holder, waiter = FORK.Process(target=hold), FORK.Process(target=lock.acquire)
+    holder, waiter = FORK.Process(target=token), FORK.Process(target=lock.acquire)
     holder.start()
-    assert held.wait(30)
+    assert leased_job.wait(30)
     waiter.start()
     waiter.join(0.2)
     assert waiter.is_alive()

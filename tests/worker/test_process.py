@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 
 from core.jobs.states import Keep, Status
-from core.queue.notifier import Bell
+from core.queue.notifier import Notifier
 from core.store import jobs
-from core.store.database import Sessions, open_sessions
+from core.store.database import Database, open_database
 from core.store.events import MetricRow
 from core.store.tables import Job
 from harness.backends import postgres_database, redis_database
 from harness.processes import Processes, forked_by, free_port, processes
 from tests.worker.jobs import IMAGES, LONG, SPIRALS, a_desk, a_spec, more, post, remarks, row, saved_at, story, stream
 from worker.claim_loop import work
-from worker.liveness import alive, pulse_folder
+from worker.liveness import alive, liveness_folder
 
 SECONDS_OF_TRAINING = a_spec(SPIRALS, epochs=500, batch_size=10, shuffle=True)
 IN_HALVES = a_spec(IMAGES, epochs=400, batch_size=32, shuffle=True)
@@ -34,16 +34,16 @@ class Place:
     """Processes, and a door of the test's own to their database."""
 
     processes: Processes
-    sessions: Sessions
-    bell: Bell
+    database: Database
+    notifier: Notifier
 
     def post(self, spec: dict[str, object]) -> str:
-        job_id = post(self.sessions, spec)
-        self.bell.ring()
+        job_id = post(self.database, spec)
+        self.notifier.notify()
         return job_id
 
     def row(self, job_id: str) -> Job:
-        return row(self.sessions, job_id)
+        return row(self.database, job_id)
 
     def until(self, job_id: str, reached: Callable[[Job], bool], what: str) -> Job:
         self.processes.until(lambda: reached(self.row(job_id)), f"the job {what}")
@@ -70,11 +70,11 @@ def a_place(kind: str, folder: Path) -> Iterator[Place]:
             urls["database_url"] = stack.enter_context(postgres_database())
             urls["broker_url"] = stack.enter_context(redis_database())
         running = stack.enter_context(processes(folder, **urls))
-        sessions = open_sessions(running.settings.database)
-        stack.callback(sessions.close)
-        bell = Bell(running.settings)
-        stack.callback(bell.close)
-        yield Place(running, sessions, bell)
+        database = open_database(running.settings.resolved_database_url)
+        stack.callback(database.close)
+        notifier = Notifier(running.settings)
+        stack.callback(notifier.close)
+        yield Place(running, database, notifier)
 
 
 @pytest.fixture(scope="module", params=PLACES)
@@ -107,10 +107,10 @@ def undisturbed_halves(tmp_path_factory: pytest.TempPathFactory) -> tuple[str | 
 def in_peace(
     folders: pytest.TempPathFactory, spec: dict[str, object], threads: int = 1
 ) -> tuple[str | None, list[MetricRow]]:
-    desk = a_desk(folders.mktemp("undisturbed"))
-    job_id = post(desk.sessions, spec, threads=threads)
-    work(desk)
-    return fingerprint(desk.sessions, job_id)
+    context = a_desk(folders.mktemp("undisturbed"))
+    job_id = post(context.database, spec, threads=threads)
+    work(context)
+    return fingerprint(context.database, job_id)
 
 
 def _claimed(fence: int, job: Job) -> bool:
@@ -121,17 +121,17 @@ def _past(step: int, job: Job) -> bool:
     return job.step > step
 
 
-def fingerprint(sessions: Sessions, job_id: str) -> tuple[str | None, list[MetricRow]]:
+def fingerprint(database: Database, job_id: str) -> tuple[str | None, list[MetricRow]]:
     """What an interruption must not change."""
-    return row(sessions, job_id).weights_sha256, stream(sessions, job_id)
+    return row(database, job_id).weights_sha256, stream(database, job_id)
 
 
 def test_a_job_from_its_row_to_its_end(place: Place) -> None:
     job = place.ended(place.post(a_spec()))
-    assert story(place.sessions, job.id) == ["queued", "running", "succeeded"]
+    assert story(place.database, job.id) == ["queued", "running", "succeeded"]
     assert (job.stop_reason, job.step, job.epoch) == ("epochs_completed", 100, 100)
-    assert saved_at(place.sessions, job.id) == [100]
-    assert sum(found.name == "loss" for found in stream(place.sessions, job.id)) == 100
+    assert saved_at(place.database, job.id) == [100]
+    assert sum(found.name == "loss" for found in stream(place.database, job.id)) == 100
 
 
 def test_killed_and_paused_it_ends_as_if_nothing_had_happened(
@@ -141,33 +141,33 @@ def test_killed_and_paused_it_ends_as_if_nothing_had_happened(
     place.until(job_id, lambda job: job.step > 500, "trains")
     os.kill(place.child(job_id), signal.SIGKILL)
     place.until(job_id, lambda job: job.fence >= 3 and job.step > 0, "is claimed again")
-    with place.sessions.begin() as s:
+    with place.database.begin() as s:
         jobs.pause(s, job_id)
     paused = place.until(job_id, lambda job: job.status is Status.PAUSED, "is paused")
-    assert saved_at(place.sessions, job_id)[0] == paused.step
-    with place.sessions.begin() as s:
+    assert saved_at(place.database, job_id)[0] == paused.step
+    with place.database.begin() as s:
         jobs.resume(s, job_id)
-    place.bell.ring()
+    place.notifier.notify()
     place.ended(job_id)
-    assert story(place.sessions, job_id) == [
+    assert story(place.database, job_id) == [
         "queued", "running", "queued", "running", "pausing", "paused", "queued", "running", "succeeded",
     ]  # fmt: skip
-    assert fingerprint(place.sessions, job_id) == undisturbed
-    assert remarks(place.sessions, job_id) == []
+    assert fingerprint(place.database, job_id) == undisturbed
+    assert remarks(place.database, job_id) == []
 
 
 def test_continued_and_killed_on_its_way_it_ends_as_one_long_job(
     place: Place, undisturbed: tuple[str | None, list[MetricRow]]
 ) -> None:
     first = place.ended(place.post(a_spec(SPIRALS, epochs=200, batch_size=10, shuffle=True)))
-    job_id = more(place.sessions, first.id, 300)
-    place.bell.ring()
+    job_id = more(place.database, first.id, 300)
+    place.notifier.notify()
     place.until(job_id, partial(_past, first.step + 300), "trains on")
     os.kill(place.child(job_id), signal.SIGKILL)
     job = place.ended(job_id)
     assert (job.fence, job.epoch, job.weights_sha256) == (3, 500, undisturbed[0])
-    assert stream(place.sessions, job_id) == [row for row in undisturbed[1] if row.step > first.step]
-    assert remarks(place.sessions, job_id) == []
+    assert stream(place.database, job_id) == [row for row in undisturbed[1] if row.step > first.step]
+    assert remarks(place.database, job_id) == []
 
 
 def runs(process: int) -> bool:
@@ -180,37 +180,37 @@ def runs(process: int) -> bool:
 def test_a_job_whose_helper_is_killed_goes_on_and_no_helper_outlives_its_job(
     place: Place, undisturbed_halves: tuple[str | None, list[MetricRow]], killed: str
 ) -> None:
-    job_id = post(place.sessions, IN_HALVES, threads=2)
-    place.bell.ring()
+    job_id = post(place.database, IN_HALVES, threads=2)
+    place.notifier.notify()
     place.until(job_id, partial(_past, 20), "trains")
     child = place.child(job_id)
     (helper,) = forked_by(child)
     os.kill({"helper": helper, "child": child}[killed], signal.SIGKILL)
     job = place.ended(job_id)
     assert (job.fence, runs(helper)) == (3, False)
-    assert fingerprint(place.sessions, job_id) == undisturbed_halves
+    assert fingerprint(place.database, job_id) == undisturbed_halves
 
 
 @pytest.mark.parametrize("keep", [Keep.LAST, Keep.NONE])
 def test_cancel_keeps_what_was_asked_for(place: Place, keep: Keep) -> None:
     job_id = place.post(FOR_EVER)
     place.until(job_id, lambda job: job.best is not None, "has a best epoch")
-    with place.sessions.begin() as s:
+    with place.database.begin() as s:
         jobs.cancel(s, job_id, keep)
     job = place.ended(job_id, Status.CANCELLED)
     assert job.stop_reason == "cancelled"
-    assert bool(saved_at(place.sessions, job_id)) is (keep is not Keep.NONE)
+    assert bool(saved_at(place.database, job_id)) is (keep is not Keep.NONE)
 
 
 def test_a_job_that_nobody_rang_for_is_found(place: Place) -> None:
-    place.ended(post(place.sessions, a_spec()))
+    place.ended(post(place.database, a_spec()))
 
 
 def test_bells_without_work_do_no_harm(place: Place) -> None:
     for _ in range(10):
-        place.bell.ring()
+        place.notifier.notify()
     job = place.ended(place.post(a_spec()))
-    assert story(place.sessions, job.id) == ["queued", "running", "succeeded"]
+    assert story(place.database, job.id) == ["queued", "running", "succeeded"]
 
 
 def test_a_poisonous_job_does_not_kill_workers_for_ever(empty: Place) -> None:
@@ -230,7 +230,7 @@ def test_told_to_end_it_hands_back_and_another_goes_on(
     empty: Place, undisturbed: tuple[str | None, list[MetricRow]]
 ) -> None:
     """A process manager may signal the parent alone, or parent and children alike."""
-    pulses = pulse_folder(empty.processes.settings.data_dir)
+    pulses = liveness_folder(empty.processes.settings.data_dir)
     job_id = empty.post(SECONDS_OF_TRAINING)
     for end in (os.kill, os.killpg):
         worker = empty.processes.start_worker()
@@ -241,11 +241,11 @@ def test_told_to_end_it_hands_back_and_another_goes_on(
         assert worker.wait(20) == 0
         assert not alive(pulses)
         job = empty.row(job_id)
-        assert (job.status, job.deaths) == (Status.QUEUED, 0)
-        assert saved_at(empty.sessions, job_id)[0] == job.step
+        assert (job.status, job.lost_workers) == (Status.QUEUED, 0)
+        assert saved_at(empty.database, job_id)[0] == job.step
     worker = empty.processes.start_worker()
     empty.ended(job_id)
-    assert fingerprint(empty.sessions, job_id) == undisturbed
+    assert fingerprint(empty.database, job_id) == undisturbed
 
     job_id = empty.post(FOR_EVER)
     empty.until(job_id, lambda job: job.step > 0, "trains")
@@ -268,7 +268,7 @@ def test_told_to_end_while_it_waits_for_the_broker_it_ends_without_complaint(tmp
 def test_the_check_tells_by_its_exit_code(tmp_path: Path) -> None:
     with processes(tmp_path) as running:
         assert running.start("worker", "--check").wait(20) == 1
-        folder = pulse_folder(running.settings.data_dir)
+        folder = liveness_folder(running.settings.data_dir)
         folder.mkdir()
         (folder / f"{socket.gethostname()}-1").touch()
         assert running.start("worker", "--check").wait(20) == 0

@@ -1,11 +1,11 @@
 import os
 import signal
 
-from worker.shutdown import Stop
+from worker.shutdown import ShutdownRequest
 
 
 def test_a_child_sees_what_its_parent_asks() -> None:
-    stop = Stop()
+    stop = ShutdownRequest()
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -19,7 +19,7 @@ def test_a_child_sees_what_its_parent_asks() -> None:
 
 
 def test_a_signal_to_the_child_is_heard_for_the_block() -> None:
-    stop = Stop()
+    stop = ShutdownRequest()
     before = signal.getsignal(signal.SIGTERM)
     with stop.by_signal():
         os.kill(os.getpid(), signal.SIGTERM)
@@ -29,7 +29,7 @@ def test_a_signal_to_the_child_is_heard_for_the_block() -> None:
 
 
 def test_a_block_without_a_signal_leaves_the_process_alone() -> None:
-    stop = Stop()
+    stop = ShutdownRequest()
     before = signal.getsignal(signal.SIGTERM)
     with stop.by_signal():
         pass

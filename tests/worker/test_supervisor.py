@@ -7,7 +7,7 @@ from pathlib import Path
 PROGRAM = """
 import os, sys, threading
 from pathlib import Path
-from core.queue.notifier import Bell
+from core.queue.notifier import Notifier
 from core.settings import Settings
 from worker.pool import Deaths
 from worker.liveness import Pulse
@@ -27,7 +27,7 @@ def fork():
 
 Bell._send = speak
 sweep = Sweep(Settings(data_dir=folder), "here", Deaths(), Pulse(folder / "workers"))
-sweep._bell.ring()
+sweep._bell.notify()
 assert speaking.wait(60)
 threading.Thread(target=fork).start()
 print("beside it" if forked.wait(0.5) else "not beside it")

@@ -17,7 +17,7 @@ from core.nn.step.state import State
 from core.store import checkpoints, leases
 from core.store.checkpoints import CONTINUE, START
 from core.store.events import LogRow
-from core.store.guards import Guarded
+from core.store.guards import GuardedWrite
 from core.store.tables import Checkpoint
 from worker.run.leased_job import Then
 from worker.run.writer import Writer
@@ -49,7 +49,7 @@ class Found:
         return 0 if self.reason in {START, CONTINUE} else int(self.saved.notes["emitted"])
 
 
-class Saves:
+class Checkpointer:
     """The checkpoints of one run.
 
     Parameters
@@ -91,7 +91,7 @@ class Saves:
         DamagedOrigin
             it begins with another job's, which cannot be read.
         """
-        job_id = self._writer.held.job_id
+        job_id = self._writer.leased_job.job_id
         found = self._writer.patiently(lambda: self._newest(job_id))
         while found is not None:
             try:
@@ -142,11 +142,11 @@ class Saves:
         data = encode(state, self._model, notes)
         sha256 = self._writer.patiently(lambda: self._blobs.put(data)) if then else self._blobs.put(data)
 
-        def record(s: Session, guarded: Guarded) -> None:
+        def record(s: Session, guarded: GuardedWrite) -> None:
             self._blobs.keep(sha256, data)  # the database may have been away for long
             checkpoints.record(
                 s,
-                guarded.hold,
+                guarded.token,
                 step=state.step,
                 epoch=state.epoch,
                 sha256=sha256,
@@ -157,7 +157,7 @@ class Saves:
             )
             if then is not None:
                 then(s, guarded)
-            checkpoints.prune(s, guarded.hold.job_id, self._kept)
+            checkpoints.prune(s, guarded.token.job_id, self._kept)
 
         self._writer.write(record)
 
@@ -168,11 +168,11 @@ class Saves:
         self._step_at = now + max(AT_STEPS, SPACING * cost)
 
     def _newest(self, job_id: str) -> Checkpoint | None:
-        with self._writer.held.sessions.read() as s:
+        with self._writer.leased_job.database.read() as s:
             return checkpoints.latest(s, job_id)
 
     def _start_of(self, job_id: str) -> Checkpoint | None:
-        with self._writer.held.sessions.read() as s:
+        with self._writer.leased_job.database.read() as s:
             return checkpoints.start_of(s, job_id)
 
     def _pass_over(self, damaged: Checkpoint, error: Exception) -> Checkpoint | None:
@@ -180,13 +180,13 @@ class Saves:
         log.error("checkpoint is damaged", checkpoint=damaged.id, error=str(error))
         if damaged.reason == CONTINUE:
             raise DamagedOrigin(DamagedOrigin.__doc__) from error
-        worker = self._writer.held.worker
+        worker = self._writer.leased_job.worker
 
-        def forget(s: Session, guarded: Guarded) -> None:
-            before = checkpoints.discard(s, guarded.hold, damaged.id)
+        def forget(s: Session, guarded: GuardedWrite) -> None:
+            before = checkpoints.discard(s, guarded.token, damaged.id)
             onward = f"going on from step {before.step}" if before else "starting anew"
             leases.note(
-                s, guarded.hold, f"the checkpoint of step {damaged.step} is damaged or missing: {onward}", worker
+                s, guarded.token, f"the checkpoint of step {damaged.step} is damaged or missing: {onward}", worker
             )
 
         self._writer.write(forget)
@@ -198,8 +198,8 @@ class Saves:
         if before == self._kernels:
             return
         message = f"going on under another BLAS: {_words(self._kernels)} after {_words(before)}"
-        worker = self._writer.held.worker
-        self._writer.write(lambda s, guarded: leases.note(s, guarded.hold, message, worker))
+        worker = self._writer.leased_job.worker
+        self._writer.write(lambda s, guarded: leases.note(s, guarded.token, message, worker))
 
 
 def _words(kernels: Any) -> str:

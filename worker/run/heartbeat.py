@@ -31,14 +31,14 @@ class Heartbeat:
         self._thread.join()
 
     def _run(self) -> None:
-        held = self._writer.held
-        while not self._end.wait(held.lease_seconds / 12):
-            if held.lease_left <= SILENT:
+        leased_job = self._writer.leased_job
+        while not self._end.wait(leased_job.lease_seconds / 12):
+            if leased_job.lease_left <= SILENT:
                 self._beat()
 
     def _beat(self) -> None:
         try:
-            self._writer.held.renew()
+            self._writer.leased_job.renew()
         except AWAY:
             return  # the writer says so, and waits where it has to
         except Fenced as fenced:

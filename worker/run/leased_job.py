@@ -16,9 +16,9 @@ from core.blobs.folder import BlobsAway
 from core.jobs.cadence import Row
 from core.jobs.states import Request
 from core.store import counts, events, leases
-from core.store.database import Sessions
+from core.store.database import Database
 from core.store.events import LogRow
-from core.store.guards import Guarded, Hold
+from core.store.guards import FencingToken, GuardedWrite
 
 AWAY = (OperationalError, InterfaceError, InternalError, NoConnection, BlobsAway)
 """What a database or a bucket that is away, busy or restarting raises; whether a transaction counted is unknown then.
@@ -26,7 +26,7 @@ AWAY = (OperationalError, InterfaceError, InternalError, NoConnection, BlobsAway
 Postgres calls it an internal error where it ended a session that was idle in a transaction, as of a worker that slept.
 """
 
-Then = Callable[[Session, Guarded], None]
+Then = Callable[[Session, GuardedWrite], None]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Work:
 
 
 @dataclass(frozen=True, eq=False)
-class Portion:
+class WriteBatch:
     """What one transaction writes. It stays as it is until its fate is known."""
 
     rows: Sequence[Row] = ()
@@ -51,7 +51,7 @@ class Portion:
     """Done last in the same transaction; may be called again where that was rolled back."""
 
 
-class Held:
+class LeasedJob:
     """Who holds a job and since when its lease runs. One thread at a time may write.
 
     Parameters
@@ -66,27 +66,27 @@ class Held:
         How long the job stays this worker's after each write.
     """
 
-    def __init__(self, sessions: Sessions, hold: Hold, worker: str, lease_seconds: float) -> None:
-        self.sessions = sessions
+    def __init__(self, database: Database, token: FencingToken, worker: str, lease_seconds: float) -> None:
+        self.database = database
         self.worker = worker
         self.lease_seconds = lease_seconds
         self.renewed_at = monotonic()
         self.request: Request | None = None
         """What is wanted of the run, as last heard."""
-        self._hold = hold
-        self._doubtful: Portion | None = None
+        self._token = token
+        self._doubtful: WriteBatch | None = None
 
     @property
     def job_id(self) -> str:
         """The job."""
-        return self._hold.job_id
+        return self._token.job_id
 
     @property
     def lease_left(self) -> float:
         """The part of the lease that is left for sure: 1 just after a write, 0 or less where it may have run out."""
         return 1.0 - (monotonic() - self.renewed_at) / self.lease_seconds
 
-    def write(self, portion: Portion) -> None:
+    def write(self, write_batch: WriteBatch) -> None:
         """Write a portion. After one of `AWAY`, call again with the same portion before any other.
 
         Raises
@@ -94,54 +94,54 @@ class Held:
         Fenced
             the job is no longer this worker's: write nothing more.
         """
-        if self._doubtful is not None and self._settled(self._doubtful, portion):
+        if self._doubtful is not None and self._settled(self._doubtful, write_batch):
             return
         asked_at = monotonic()
-        self._doubtful = portion
-        with self.sessions.begin() as s:
+        self._doubtful = write_batch
+        with self.database.begin() as s:
             guarded = leases.guard(
                 s,
-                self._hold,
+                self._token,
                 lease_seconds=self.lease_seconds,
-                events=len(portion.rows) + len(portion.logs),
-                recorded=len(portion.rows),
-                **portion.columns,
+                events=len(write_batch.rows) + len(write_batch.logs),
+                recorded=len(write_batch.rows),
+                **write_batch.columns,
             )
-            events.append(s, guarded, portion.rows, logs=portion.logs)
-            if portion.work.steps:
+            events.append(s, guarded, write_batch.rows, logs=write_batch.logs)
+            if write_batch.work.steps:
                 counts.add(
                     s,
                     self.worker,
-                    steps=portion.work.steps,
-                    samples=portion.work.samples,
-                    train_seconds=portion.work.seconds,
+                    steps=write_batch.work.steps,
+                    samples=write_batch.work.samples,
+                    train_seconds=write_batch.work.seconds,
                 )
-            if portion.then is not None:
-                portion.then(s, guarded)
-        self._went_on(guarded.hold, asked_at)
+            if write_batch.then is not None:
+                write_batch.then(s, guarded)
+        self._went_on(guarded.token, asked_at)
         self.request = guarded.request
 
     def renew(self) -> None:
         """Make the lease whole again, on a connection of its own; safe beside `write`. Raises `Fenced`."""
         asked_at = monotonic()
-        with self.sessions.begin() as s:
-            request = leases.renew(s, self._hold, self.lease_seconds)
+        with self.database.begin() as s:
+            request = leases.renew(s, self._token, self.lease_seconds)
         self.renewed_at = max(self.renewed_at, asked_at)
         self.request = request or self.request
 
-    def _settled(self, doubtful: Portion, portion: Portion) -> bool:
-        """Find out whether the doubtful portion was written; True where that answers for `portion`."""
-        if doubtful is not portion:
+    def _settled(self, doubtful: WriteBatch, write_batch: WriteBatch) -> bool:
+        """Find out whether the doubtful portion was written; True where that answers for `write_batch`."""
+        if doubtful is not write_batch:
             raise AssertionError("a portion in doubt comes before any other")
         asked_at = monotonic()
-        with self.sessions.read() as s:
-            hold = leases.settle(s, self._hold)
-        if hold is None:
+        with self.database.read() as s:
+            token = leases.settle(s, self._token)
+        if token is None:
             return False
-        self._went_on(hold, asked_at)
+        self._went_on(token, asked_at)
         return True
 
-    def _went_on(self, hold: Hold, asked_at: float) -> None:
-        self._hold = hold
+    def _went_on(self, token: FencingToken, asked_at: float) -> None:
+        self._token = token
         self._doubtful = None
         self.renewed_at = max(self.renewed_at, asked_at)

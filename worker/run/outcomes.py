@@ -16,7 +16,7 @@ from worker.run.prepared_job import DamagedDataset
 
 
 @dataclass(frozen=True)
-class Ending:
+class Outcome:
     """The status that a run leaves its job in, why, and the reason of the checkpoint that is written with it."""
 
     status: Status
@@ -26,11 +26,11 @@ class Ending:
     checkpoint: str = "end"
 
 
-WISHES: Mapping[Request, Ending] = MappingProxyType(
+REQUESTED: Mapping[Request, Outcome] = MappingProxyType(
     {
-        Request.CANCEL: Ending(Status.CANCELLED, "cancelled", StopReason.CANCELLED),
-        Request.PAUSE: Ending(Status.PAUSED, "paused", checkpoint="pause"),
-        Request.YIELD: Ending(Status.QUEUED, "handed back: the worker shuts down", checkpoint="yield"),
+        Request.CANCEL: Outcome(Status.CANCELLED, "cancelled", StopReason.CANCELLED),
+        Request.PAUSE: Outcome(Status.PAUSED, "paused", checkpoint="pause"),
+        Request.YIELD: Outcome(Status.QUEUED, "handed back: the worker shuts down", checkpoint="yield"),
     }
 )
 """What ends a run when it is asked for."""
@@ -39,28 +39,28 @@ INTERRUPTIONS = frozenset({Status.QUEUED, Status.PAUSED})
 """Endings that give way to a wish which arrived meanwhile."""
 
 
-def completed(stop: str) -> Ending:
+def completed(stop: str) -> Outcome:
     """Training came to its own end."""
     reason = StopReason(stop)
-    return Ending(Status.SUCCEEDED, reason.value.replace("_", " "), reason)
+    return Outcome(Status.SUCCEEDED, reason.value.replace("_", " "), reason)
 
 
 MOST_ROWS = 100
 """Rows that the error of a job which diverged names."""
 
 
-def diverged(fact: Diverged) -> Ending:
+def diverged(fact: Diverged) -> Outcome:
     """The numbers are not finite any more; the last good weights are kept."""
     told = {"code": "diverged", "message": str(fact), "step": fact.step, "epoch": fact.epoch, "layer": fact.where}
     place = "/".join(["/architecture", *map(str, fact.path)]) if fact.path else None
     error = {**told, "pointer": place, "rows": list(fact.rows[:MOST_ROWS])}
-    return Ending(Status.FAILED, "diverged", StopReason.DIVERGED, error)
+    return Outcome(Status.FAILED, "diverged", StopReason.DIVERGED, error)
 
 
-def rows_exceeded(most: int) -> Ending:
+def rows_exceeded(most: int) -> Outcome:
     """Training leaves more metric rows than the client allowed; the weights are kept."""
     message = f"the training leaves more than {most:,} metric rows: raise training.log_every or limits.rows"
-    return Ending(
+    return Outcome(
         Status.FAILED, "limit exceeded", error={"code": "limit_exceeded", "limit": "rows", "message": message}
     )
 
@@ -90,8 +90,8 @@ TOLD: Mapping[str, str] = MappingProxyType(
 """What is said instead of an error's own words, which may name files and code."""
 
 
-def failed(error: Exception) -> Ending:
+def failed(error: Exception) -> Outcome:
     """Anything else went wrong. What isn't in the table is told without details: those are in the log."""
     code = next((code for kind, code in FAILURES.items() if isinstance(error, kind)), "internal_error")
     message = TOLD.get(code) or str(error)
-    return Ending(Status.FAILED, code.replace("_", " "), error={"code": code, "message": message})
+    return Outcome(Status.FAILED, code.replace("_", " "), error={"code": code, "message": message})

@@ -17,7 +17,7 @@ from core.models.model import describe
 from core.nn.step.state import State, start
 from core.store import datasets, jobs
 from core.store.checkpoints import CONTINUE, START
-from core.store.database import Sessions
+from core.store.database import Database
 from worker.run.checkpointer import Found
 from worker.run.progress import Portions
 
@@ -27,7 +27,7 @@ class DamagedDataset(Exception):
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class PreparedJob:
     """A job's spec with everything decided, and its data."""
 
     spec: JobSpec
@@ -66,7 +66,7 @@ class Lesson:
         return describe(self.spec.architecture, self.resolved.loss, self.data.features, self.data.target)
 
 
-def read_lesson(sessions: Sessions, blobs: Blobs, job_id: str) -> Lesson:
+def prepare_job(database: Database, blobs: Blobs, job_id: str) -> PreparedJob:
     """Make a job's lesson ready.
 
     Raises
@@ -74,7 +74,7 @@ def read_lesson(sessions: Sessions, blobs: Blobs, job_id: str) -> Lesson:
     InvalidData, InvalidSpec, DamagedDataset, NoSuchDataset
         what was right when the job was posted is not any more.
     """
-    with sessions.read() as s:
+    with database.read() as s:
         spec = JobSpec.model_validate_json(jobs.spec(s, job_id))
         dataset = datasets.get(s, spec.data.id) if isinstance(spec.data, DatasetReference) else None
     stored = None
@@ -85,4 +85,4 @@ def read_lesson(sessions: Sessions, blobs: Blobs, job_id: str) -> Lesson:
             raise DamagedDataset(DamagedDataset.__doc__) from error
         stored = Stored(path=path, schema=Schema.from_json(dataset.columns))
     resolved = resolve(spec, signature(spec.data, stored.schema if stored else None))
-    return Lesson(spec, resolved, resolved.fit(prepare(spec.data, stored, spec.training.seed)))
+    return PreparedJob(spec, resolved, resolved.fit(prepare(spec.data, stored, spec.training.seed)))

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
 from core.jobs.states import Request, StopReason
-from core.nn.execution.processes import HelperLost
+from core.nn.execution.processes import ShardProcessLost
 from core.nn.step.state import State
 from core.nn.training.learner import Learner
 from core.nn.training.options import Diverged, Epoch, Step
@@ -22,32 +22,32 @@ from core.store import events, leases
 from core.store.checkpoints import KEPT
 from core.store.errors import Fenced
 from core.store.events import MetricRow
-from core.store.guards import Guarded, hold_of
+from core.store.guards import GuardedWrite, token_of
 from core.store.tables import Job
-from worker.context import Desk
-from worker.run.checkpointer import Saves
+from worker.context import WorkerContext
+from worker.run.checkpointer import Checkpointer
 from worker.run.heartbeat import Heartbeat
-from worker.run.leased_job import Held
-from worker.run.outcomes import INTERRUPTIONS, WISHES, Ending, completed, diverged, failed, rows_exceeded
-from worker.run.prepared_job import Lesson, read_lesson
+from worker.run.leased_job import LeasedJob
+from worker.run.outcomes import INTERRUPTIONS, REQUESTED, Outcome, completed, diverged, failed, rows_exceeded
+from worker.run.prepared_job import PreparedJob, prepare_job
 from worker.run.progress import Progress
 from worker.run.writer import DatabaseAway, Writer
 
 log = structlog.get_logger(__name__)
 
 
-def run(desk: Desk, job: Job) -> None:
+def run(context: WorkerContext, job: Job) -> None:
     """Train a job that was just claimed, until it ends, is wanted otherwise, or is another's."""
-    held = Held(desk.sessions, hold_of(job), desk.name, desk.settings.lease_seconds)
+    leased_job = LeasedJob(context.database, token_of(job), context.name, context.settings.lease_seconds)
     with (
         bound_contextvars(job=job.id),
-        desk.blas.limit(limits=job.threads, user_api="blas"),
-        _writing(desk, held) as writer,
+        context.blas.limit(limits=job.threads, user_api="blas"),
+        _writing(context, leased_job) as writer,
     ):
         log.info("job claimed", fence=job.fence, step=job.step)
         try:
-            ending = _attempt(desk, job, writer)
-        except HelperLost as lost:
+            ending = _attempt(context, job, writer)
+        except ShardProcessLost as lost:
             log.warning("a process that helped was killed: this one ends as it did", signal=lost.signal)
             _die(lost.signal)
         except Fenced:
@@ -65,16 +65,16 @@ def _die(number: int) -> None:
 
 
 @contextmanager
-def _writing(desk: Desk, held: Held) -> Iterator[Writer]:
-    with Writer(held, lambda: desk.stop.asked) as writer, Heartbeat(writer):
+def _writing(context: WorkerContext, leased_job: LeasedJob) -> Iterator[Writer]:
+    with Writer(leased_job, lambda: context.stop.asked) as writer, Heartbeat(writer):
         yield writer
 
 
-def _attempt(desk: Desk, job: Job, writer: Writer) -> Ending:
+def _attempt(context: WorkerContext, job: Job, writer: Writer) -> Outcome:
     """Do it, and where it cannot be done leave the job as failed; returns what was written of its end."""
     try:
-        return Run(desk, job, writer).go()
-    except (Fenced, DatabaseAway, HelperLost):
+        return JobRun(context, job, writer).go()
+    except (Fenced, DatabaseAway, ShardProcessLost):
         raise
     except Exception as error:
         ending = failed(error)
@@ -82,7 +82,7 @@ def _attempt(desk: Desk, job: Job, writer: Writer) -> Ending:
         return _leave(writer, ending)
 
 
-class Run:
+class JobRun:
     """A job in training.
 
     Parameters
@@ -95,27 +95,29 @@ class Run:
         Writes what the training yields.
     """
 
-    def __init__(self, desk: Desk, job: Job, writer: Writer) -> None:
-        self._stop = desk.stop
+    def __init__(self, context: WorkerContext, job: Job, writer: Writer) -> None:
+        self._stop = context.stop
         self._writer = writer
         self._threads = job.threads
-        self._lesson: Lesson = writer.patiently(lambda: read_lesson(desk.sessions, desk.blobs, job.id))
-        limits = self._lesson.spec.limits
-        self._saves = Saves(desk.blobs, writer, self._lesson.model(), desk.kernels(), limits.checkpoints or KEPT)
-        found = self._saves.latest()
-        self._state: State = self._lesson.begin(found)
+        self._prepared: PreparedJob = writer.patiently(lambda: prepare_job(context.database, context.blobs, job.id))
+        limits = self._prepared.spec.limits
+        self._checkpointer = Checkpointer(
+            context.blobs, writer, self._prepared.model(), context.kernels(), limits.checkpoints or KEPT
+        )
+        found = self._checkpointer.latest()
+        self._state: State = self._prepared.begin(found)
         self._progress = Progress(
             self._state,
-            self._lesson.cadence,
-            self._lesson.portions,
+            self._prepared.cadence,
+            self._prepared.portions,
             emitted=found.emitted if found else 0,
             recorded=job.recorded,
-            stored=lambda first, count: _stored(desk, job.id, first, count),
+            stored=lambda first, count: _stored(context, job.id, first, count),
             runtime=job.runtime,
             most=limits.rows,
         )
 
-    def go(self) -> Ending:
+    def go(self) -> Outcome:
         """Train to an end and write it down; returns the ending that was written."""
         self._writer.follow(self._progress)
         ending = self._watch(None)
@@ -126,12 +128,12 @@ class Run:
                 ending = diverged(fact)
         return self._end(ending)
 
-    def _train(self) -> Ending:
+    def _train(self) -> Outcome:
         """The loop that must cost nothing: a list grows, a flag is looked at."""
-        lesson, writer, saves, items = self._lesson, self._writer, self._saves, self._progress.items
-        network, loss, training = lesson.resolved.network, lesson.resolved.loss, lesson.resolved.training
+        prepared, writer, saves, items = self._prepared, self._writer, self._checkpointer, self._progress.items
+        network, loss, training = prepared.resolved.network, prepared.resolved.loss, prepared.resolved.training
         learner = Learner(
-            network, loss, lesson.spec.optimizer, training, lesson.data, self._state, threads=self._threads
+            network, loss, prepared.spec.optimizer, training, prepared.data, self._state, threads=self._threads
         )
         with closing(learner):
             for item in learner.train():
@@ -143,37 +145,37 @@ class Run:
         self._writer.emitted()
         return self._too_much() or completed(self._state.stop or StopReason.EPOCHS_COMPLETED)
 
-    def _watch(self, item: Step | Epoch | None) -> Ending | None:
+    def _watch(self, item: Step | Epoch | None) -> Outcome | None:
         """See at a batch boundary what is the matter; an ending, if training shall not go on."""
         self._writer.check()
         if exceeded := self._too_much():
             return exceeded
         if self._state.stop:
             return None  # the training is over, whatever is wanted
-        if request := self._writer.held.request:
-            return WISHES[request]
+        if request := self._writer.leased_job.request:
+            return REQUESTED[request]
         if self._stop.asked:
-            return WISHES[Request.YIELD]
-        limit = self._lesson.resolved.training.max_runtime
+            return REQUESTED[Request.YIELD]
+        limit = self._prepared.resolved.training.max_runtime
         seconds = self._progress.seconds
         if limit is not None and seconds >= limit:
             return completed(StopReason.MAX_RUNTIME)
-        self._saves.between(self._state, self._progress.latest, epoch_ended=isinstance(item, Epoch))
-        self._writer.look_at = min(self._saves.due_at, monotonic() + limit - seconds if limit else float("inf"))
+        self._checkpointer.between(self._state, self._progress.latest, epoch_ended=isinstance(item, Epoch))
+        self._writer.look_at = min(self._checkpointer.due_at, monotonic() + limit - seconds if limit else float("inf"))
         return None
 
-    def _too_much(self) -> Ending | None:
-        return rows_exceeded(self._lesson.spec.limits.rows or 0) if self._progress.full else None
+    def _too_much(self) -> Outcome | None:
+        return rows_exceeded(self._prepared.spec.limits.rows or 0) if self._progress.full else None
 
-    def _end(self, ending: Ending) -> Ending:
+    def _end(self, ending: Outcome) -> Outcome:
         """Save the state and leave the job; a run that shall go on may do so from an older checkpoint."""
-        left: list[Ending] = [ending]
+        left: list[Outcome] = [ending]
 
-        def leave(s: Session, guarded: Guarded) -> None:
-            left[0] = _leave_by(s, guarded, ending, self._writer.held.worker)
+        def leave(s: Session, guarded: GuardedWrite) -> None:
+            left[0] = _leave_by(s, guarded, ending, self._writer.leased_job.worker)
 
         try:
-            self._saves.save(self._state, self._progress.latest, ending.checkpoint, leave)
+            self._checkpointer.save(self._state, self._progress.latest, ending.checkpoint, leave)
         except OSError as error:
             if ending.status not in INTERRUPTIONS:
                 raise
@@ -182,24 +184,24 @@ class Run:
         return left[0]
 
 
-def _leave(writer: Writer, ending: Ending) -> Ending:
+def _leave(writer: Writer, ending: Outcome) -> Outcome:
     """Leave the job without another checkpoint."""
-    left: list[Ending] = [ending]
+    left: list[Outcome] = [ending]
 
-    def leave(s: Session, guarded: Guarded) -> None:
-        left[0] = _leave_by(s, guarded, ending, writer.held.worker)
+    def leave(s: Session, guarded: GuardedWrite) -> None:
+        left[0] = _leave_by(s, guarded, ending, writer.leased_job.worker)
 
     writer.write(leave)
     return left[0]
 
 
-def _leave_by(s: Session, guarded: Guarded, ending: Ending, worker: str) -> Ending:
+def _leave_by(s: Session, guarded: GuardedWrite, ending: Outcome, worker: str) -> Outcome:
     """Write the ending, or that of a wish which arrived just now and goes before it."""
     if guarded.request is not None and ending.status in INTERRUPTIONS:
-        ending = WISHES[guarded.request]
+        ending = REQUESTED[guarded.request]
     leases.leave(
         s,
-        guarded.hold,
+        guarded.token,
         ending.status,
         message=ending.message,
         actor=worker,
@@ -209,6 +211,6 @@ def _leave_by(s: Session, guarded: Guarded, ending: Ending, worker: str) -> Endi
     return ending
 
 
-def _stored(desk: Desk, job_id: str, first: int, count: int) -> list[MetricRow]:
-    with desk.sessions.read() as s:
+def _stored(context: WorkerContext, job_id: str, first: int, count: int) -> list[MetricRow]:
+    with context.database.read() as s:
         return events.stored_rows(s, job_id, first, count)

@@ -14,7 +14,7 @@ from typing import Self, TypeVar
 import structlog
 
 from core.store.events import LogRow
-from worker.run.leased_job import AWAY, Held, Portion, Then, Work
+from worker.run.leased_job import AWAY, LeasedJob, Then, Work, WriteBatch
 from worker.run.progress import Progress
 
 PACE = 0.25
@@ -48,15 +48,15 @@ class Writer:
         Whether this worker was asked to end.
     """
 
-    def __init__(self, held: Held, stopping: Callable[[], bool]) -> None:
+    def __init__(self, leased_job: LeasedJob, stopping: Callable[[], bool]) -> None:
         self.attention = False
         """Whether the training thread has to stop at the next batch boundary, to `check` and see what is wanted."""
         self.look_at = float("inf")
         """The moment (monotonic) at which the training thread wants its attention called."""
-        self.held = held
+        self.leased_job = leased_job
         self._stopping = stopping
         self._progress: Progress | None = None
-        self._portions: deque[Portion] = deque()
+        self._portions: deque[WriteBatch] = deque()
         self._logs: list[LogRow] = []
         self._failure: Exception | None = None
         self._away = False
@@ -130,7 +130,7 @@ class Writer:
                 answer = act()
             except AWAY as error:
                 self._say_away(error)
-                if self._stopping() and self.held.lease_left < SHORT:
+                if self._stopping() and self.leased_job.lease_left < SHORT:
                     raise DatabaseAway from error
             else:
                 self._say_back()
@@ -165,12 +165,15 @@ class Writer:
         except Exception as error:  # whatever it is, the training thread has to hear of it
             self.fail(error)
         full = self._progress is not None and self._progress.full
-        if full or self.held.request or self._stopping() or self._needs_answer() or monotonic() >= self.look_at:
+        if full or self.leased_job.request or self._stopping() or self._needs_answer() or monotonic() >= self.look_at:
             self.attention = True
 
     def _needs_answer(self) -> bool:
         waiting = len(self._progress.items) if self._progress else 0
-        return self.held.lease_left < SHORT or waiting + sum(len(portion.rows) for portion in self._portions) > BUFFER
+        return (
+            self.leased_job.lease_left < SHORT
+            or waiting + sum(len(write_batch.rows) for write_batch in self._portions) > BUFFER
+        )
 
     def _cut(self, then: Then | None = None, *, force: bool = False) -> None:
         """Cut what there is to say into portions of one transaction each; `force` makes one of nothing, too."""
@@ -179,19 +182,19 @@ class Writer:
             rows, remarks = progress.collect() if progress else ([], [])
             self._logs += remarks
             while len(rows) > ROWS:
-                self._portions.append(Portion(rows[:ROWS]))
+                self._portions.append(WriteBatch(rows[:ROWS]))
                 rows = rows[ROWS:]
             if rows or self._logs or force:
                 logs, self._logs = self._logs, []
                 columns = progress.columns() if progress else {}
                 work = progress.work() if progress else Work()
-                self._portions.append(Portion(rows, logs, columns, work, then))
+                self._portions.append(WriteBatch(rows, logs, columns, work, then))
 
     def _push(self) -> None:
         """Write the portions in their order."""
         with self._lock:
             while self._portions:
-                self.held.write(self._portions[0])
+                self.leased_job.write(self._portions[0])
                 self._portions.popleft()
 
     def _say_away(self, error: BaseException) -> None:

@@ -121,8 +121,8 @@ class OneHot:
         return {"name": self.column, "type": "category", "categories": list(self.categories)}
 
 
-Rule = Standardize | OneHot
-RULES: dict[str, type[Standardize] | type[OneHot]] = {"standardize": Standardize, "one_hot": OneHot}
+Encoder = Standardize | OneHot
+ENCODERS: dict[str, type[Standardize] | type[OneHot]] = {"standardize": Standardize, "one_hot": OneHot}
 
 
 def width(column: Column) -> int:
@@ -130,7 +130,7 @@ def width(column: Column) -> int:
     return (len(column.classes) if column.type == "category" else 1) + (column.missing > 0)
 
 
-def fit(column: Column, values: NDArray[Any], *, scaled: bool) -> Rule:
+def fit(column: Column, values: NDArray[Any], *, scaled: bool) -> Encoder:
     """The rule for a column, by its values in the training rows: float64 with NaN, or codes with −1, for missing."""
     fitted = _one_hot if column.type == "category" else _standardized if scaled else _plain
     return fitted(column, values)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.data.cells import MISSING, number, shown
-from core.data.column_statistics import Tally, floats
+from core.data.column_statistics import ColumnStatistics, floats
 from core.data.errors import InvalidFile
 from core.data.schema import Column, ColumnType, Limits, Schema
 
@@ -141,15 +141,15 @@ class Csv:
             if name not in names:
                 raise InvalidFile(f"there is no column {shown(name)} to give a type: the file has {listed(names)}")
         categories = min(limits.categories, max(2, limits.all_categories // len(names)))
-        tallies = [Tally(name, types.get(name), limits, categories) for name in names]
+        tallies = [ColumnStatistics(name, types.get(name), limits, categories) for name in names]
         rows = 0
         for chunk in chunks:
             rows += len(chunk)
-            for tally, cells in zip(tallies, zip(*chunk, strict=True), strict=True):
-                tally.add(cells)
+            for statistics, cells in zip(tallies, zip(*chunk, strict=True), strict=True):
+                statistics.add(cells)
         if not rows:
             raise InvalidFile("the file has a header and no rows: add at least one row of values")
-        columns = tuple(tally.column() for tally in tallies)
+        columns = tuple(statistics.column() for statistics in tallies)
         return Schema(
             format="csv", rows=rows, columns=columns, delimiter=self.delimiter or ",", header=bool(self.header)
         )

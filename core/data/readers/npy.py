@@ -15,7 +15,7 @@ from numpy.lib import format as layout
 from numpy.typing import NDArray
 
 from core.data.cells import FLOAT32_MAX
-from core.data.column_statistics import Moments, Wholes
+from core.data.column_statistics import IntegerCounts, Moments
 from core.data.errors import InvalidFile
 from core.data.schema import Column, ColumnType, Limits, Schema
 
@@ -127,7 +127,7 @@ class Npy:
             header = self._header(file, path, limits)
             width = header.shape[1] if len(header.shape) == 2 else 1
             moments = [Moments() for _ in range(width)]
-            wholes = [Wholes(limits.whole_numbers) for _ in range(width)]
+            wholes = [IntegerCounts(limits.whole_numbers) for _ in range(width)]
             start = 0
             for block in blocks(file, header, "the array"):
                 for place, column in enumerate(block.reshape(len(block), width).T):
@@ -172,7 +172,7 @@ class Npy:
         return [dict(zip(names, plain(row), strict=True)) for row in page.reshape(len(page), len(names))]
 
 
-def _column(place: int, rows: int, moments: Moments, wholes: Wholes) -> Column:
+def _column(place: int, rows: int, moments: Moments, wholes: IntegerCounts) -> Column:
     missing = rows - moments.count
     return Column(name=str(place), type="number", rows=rows, missing=missing, **moments.fields(), **wholes.fields())
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.data.cells import shown
-from core.data.column_statistics import Moments, Wholes, in_order
+from core.data.column_statistics import IntegerCounts, Moments, in_order
 from core.data.errors import InvalidFile
 from core.data.readers.npy import KINDS, Header, blocks, finite, plain, read_header, window
 from core.data.schema import Column, ColumnType, Limits, Schema
@@ -154,7 +154,7 @@ def _column(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limits: Limits) -> 
 
 
 def _numbers(stream: IO[bytes], header: Header, name: str, limits: Limits) -> Column:
-    moments, wholes, start = Moments(), Wholes(limits.categories if len(header.shape) == 1 else 0), 0
+    moments, wholes, start = Moments(), IntegerCounts(limits.categories if len(header.shape) == 1 else 0), 0
     for block in blocks(stream, header, shown(name)):
         values = finite(block, start, shown(name))
         moments.add(values)

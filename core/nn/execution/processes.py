@@ -34,7 +34,7 @@ ENDS = frozenset({signal.SIGINT, signal.SIGTERM})
 blocked from the start."""
 
 
-class HelperLost(Exception):
+class ShardProcessLost(Exception):
     """A helper was killed, by the kernel for want of memory or by an operator; `signal` is the signal's number."""
 
     def __init__(self, number: int) -> None:
@@ -42,7 +42,7 @@ class HelperLost(Exception):
         self.signal = number
 
 
-class Helper:
+class ShardProcess:
     """A process in which `work` answers what is asked, one question after the other.
 
     It ends with this process, and at `close`. Raises `MemoryError` where there is no room for it.
@@ -73,7 +73,7 @@ class Helper:
     def answer(self) -> Any:
         """Wait for what it made of the question.
 
-        Raises what `work` raised, `HelperLost` if it was killed, and `RuntimeError` if it has ended otherwise.
+        Raises what `work` raised, `ShardProcessLost` if it was killed, and `RuntimeError` if it has ended otherwise.
         """
         try:
             answer = _received(self._pipe)
@@ -85,7 +85,7 @@ class Helper:
 
     def _lost(self) -> Exception:
         number = self.close()
-        return HelperLost(number) if number else RuntimeError("a process that helped with a step has ended")
+        return ShardProcessLost(number) if number else RuntimeError("a process that helped with a step has ended")
 
 
 def _end(pipe: Connection, pid: int, its_parent: int) -> int:
@@ -159,7 +159,7 @@ Laid: TypeAlias = tuple[Shape, str]
 """The shape and the type of what lies on a shelf."""
 
 
-class Shelf:
+class SharedBuffer:
     """Memory in common that holds one array at a time, of up to so many numbers."""
 
     def __init__(self, numbers: int) -> None:

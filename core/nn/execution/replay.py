@@ -19,9 +19,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from core.nn.arrays import Array
-from core.nn.execution.traced_arrays import Watched, plain, watched, watched_views
+from core.nn.execution.traced_arrays import TracedArray, plain, traced_views, watched
 from core.nn.plan import Views
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 _CHANGES_NOTHING = frozenset(
     {
@@ -63,7 +63,7 @@ class Recorder:
         out = args[0] if function in _WRITES_INTO_FIRST else named.get("out")
         if out is None and isinstance(result, np.ndarray) and (_is_ufunc(function) or function in _MAKES_NEW):
             out = result  # memory that is kept for the next pass
-        elif not isinstance(out, Watched):
+        elif not isinstance(out, TracedArray):
             self.missed()
             return
         if len(self.calls) == MOST_CALLS:
@@ -128,25 +128,25 @@ Repeatable: TypeAlias = Callable[..., Any]
 class Recording:
     """Passes on arrays of one shape, in the memory of one run."""
 
-    def __init__(self, passes: Repeatable, inputs: tuple[Array, ...], views: Views, run: Run) -> None:
-        """Make the passes, `passes(*inputs, views, run)`, and write them down.
+    def __init__(self, passes: Repeatable, inputs: tuple[Array, ...], views: Views, ctx: PassContext) -> None:
+        """Make the passes, `passes(*inputs, views, ctx)`, and write them down.
 
         The run's arena has to know by now which of its buffers share memory, or to keep them for this.
         """
         self.ready = False
         """Whether the passes can be played."""
-        others = [one for one in inputs if not run.arena.has(one)]  # which the next time are somewhere else
-        if sum(one.nbytes for one in others) > MOST_COPIED or run.sample_weight is not None:
-            self.result = passes(*inputs, views, run)
+        others = [one for one in inputs if not ctx.arena.has(one)]  # which the next time are somewhere else
+        if sum(one.nbytes for one in others) > MOST_COPIED or ctx.sample_weight is not None:
+            self.result = passes(*inputs, views, ctx)
             """What comes of them; of the last that were played, overwritten by the next."""
             return
         self._inputs = tuple(one.copy() if any(one is other for other in others) else one for one in inputs)
         recorder = Recorder()
-        with _watched_run(run, recorder):
+        with _watched_run(ctx, recorder):
             arrays = [watched(one, recorder) for one in self._inputs]
-            self.result = plain(passes(*arrays, watched_views(views, recorder), run))
-        run.mask, run.weights = plain(run.mask), plain(run.weights)  # and so they stay, in the same memory
-        self._arena, self._turn = run.arena, run.arena.turn
+            self.result = plain(passes(*arrays, traced_views(views, recorder), ctx))
+        ctx.mask, ctx.weights = plain(ctx.mask), plain(ctx.weights)  # and so they stay, in the same memory
+        self._arena, self._turn = ctx.arena, ctx.arena.turn
         self._calls, self.ready = recorder.calls, recorder.whole
 
     def play(self, inputs: tuple[Array, ...]) -> Any:
@@ -160,19 +160,19 @@ class Recording:
 
 
 @contextmanager
-def _watched_run(run: Run, recorder: Recorder) -> Iterator[None]:
+def _watched_run(ctx: PassContext, recorder: Recorder) -> Iterator[None]:
     """All that the run hands out is watched, as long as the block."""
-    empty, rng = run.empty, run.rng
-    run.empty = lambda shape, dtype=None: watched(empty(shape, dtype), recorder)
+    empty, rng = ctx.empty, ctx.rng
+    ctx.empty = lambda shape, dtype=None: watched(empty(shape, dtype), recorder)
     if rng is not None:
-        run.rng = _WatchedChance(rng, recorder)  # type: ignore[assignment]  # it has all that a generator has
+        ctx.rng = _WatchedChance(rng, recorder)  # type: ignore[assignment]  # it has all that a generator has
     try:
         yield
     finally:
-        run.empty, run.rng = empty, rng
+        ctx.empty, ctx.rng = empty, rng
 
 
-class Repeated:
+class Replayer:
     """Passes that are made at every step: the first time of each run as they are, the second recorded, then played.
 
     Each run has inputs of one shape. What cannot be played is made as it is each time, and so is all unless `record`.
@@ -180,16 +180,16 @@ class Repeated:
 
     def __init__(self, passes: Repeatable, views: Views, *, record: bool = True) -> None:
         self._passes, self._views, self._record = passes, views, record
-        self._begun: set[Run] = set()
-        self.recordings: dict[Run, Recording] = {}
+        self._begun: set[PassContext] = set()
+        self.recordings: dict[PassContext, Recording] = {}
 
-    def __call__(self, run: Run, *inputs: Array) -> Any:
+    def __call__(self, ctx: PassContext, *inputs: Array) -> Any:
         """What the passes give for these inputs."""
-        recording = self.recordings.get(run)
+        recording = self.recordings.get(ctx)
         if recording and recording.ready:
             return recording.play(inputs)
-        if self._record and recording is None and run in self._begun:
-            recording = self.recordings[run] = Recording(self._passes, inputs, self._views, run)
+        if self._record and recording is None and ctx in self._begun:
+            recording = self.recordings[ctx] = Recording(self._passes, inputs, self._views, ctx)
             return recording.result
-        self._begun.add(run)
-        return self._passes(*inputs, self._views, run)
+        self._begun.add(ctx)
+        return self._passes(*inputs, self._views, ctx)

@@ -19,12 +19,12 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from core.nn.arrays import Array, Backward, Mask, Shape, chained, size
-from core.nn.execution.processes import CAN_HELP, Helper, Laid, Shelf, in_common
+from core.nn.execution.processes import CAN_HELP, Laid, ShardProcess, SharedBuffer, in_common
 from core.nn.execution.random_streams import Chance, DrawsOfRows
 from core.nn.layers.composite import Sequential
 from core.nn.network import Network
 from core.nn.plan import Plan, Views
-from core.nn.step.context import Arena, Run
+from core.nn.step.context import Arena, PassContext
 
 MANY = 8
 """Operations of a row with each weight of a layer, from which on it does much with few."""
@@ -65,11 +65,11 @@ class Shards:
         self._gradients = [gradient, *(in_common(gradient.shape, gradient.dtype) for _ in range(count - 1))]
         self._own, *others = [_Shard(stretches, network.views(weights, statistics, each)) for each in self._gradients]
         self._seams = [[_Seam(stretch, -(-rows // count)) for _ in others] for stretch in stretches]
-        self._runs: dict[Run, int] = {}
+        self._runs: dict[PassContext, int] = {}
         self._blas = ThreadpoolController().select(user_api="blas")
         with self.one_blas_thread():
             own_seams = zip(*self._seams, strict=True)
-            self._helpers = [Helper(partial(_help, *each)) for each in zip(others, own_seams, strict=True)]
+            self._helpers = [ShardProcess(partial(_help, *each)) for each in zip(others, own_seams, strict=True)]
 
     @property
     def count(self) -> int:
@@ -85,32 +85,32 @@ class Shards:
         """BLAS has one thread as long as the block: for a whole step, as its threads go on spinning for a while."""
         return self._blas.limit(limits=1)
 
-    def forward(self, x: Array, run: Run) -> tuple[Array, Backward]:
-        """As `Network.forward`, for at least as many rows as there are shards; raises as `Helper.answer`.
+    def forward(self, x: Array, ctx: PassContext) -> tuple[Array, Backward]:
+        """As `Network.forward`, for at least as many rows as there are shards; raises as `ShardProcess.answer`.
 
         The gradient of the weights is in the vector that was given when the backward pass is over.
         """
-        run.mask = None
+        ctx.mask = None
         chain = []
         for place, stretch in enumerate(self._stretches):
             if stretch.divided:
-                x, backward = self._divided(place, x, run)
+                x, backward = self._divided(place, x, ctx)
             else:
-                x, backward = stretch.layers.forward(x, self._own.views[place], run)
+                x, backward = stretch.layers.forward(x, self._own.views[place], ctx)
             chain.append(backward)
-        run.weigh()
+        ctx.weigh()
         return x, chained(chain)
 
-    def _divided(self, place: int, x: Array, run: Run) -> tuple[Array, Backward]:
+    def _divided(self, place: int, x: Array, ctx: PassContext) -> tuple[Array, Backward]:
         """Some layers, by all processes at once."""
         edges = [len(x) * shard // self.count for shard in range(self.count + 1)]
         first, *others = [slice(start, end) for start, end in pairwise(edges)]
         helpers = list(zip(self._helpers, self._seams[place], others, strict=True))
 
         def turn(rows: slice) -> _Turn:
-            mask = None if run.mask is None else run.mask[rows]
-            chance = None if run.rng is None else Chance(run.rng.bit_generator.state, rows.start, len(x) - rows.stop)
-            return _Turn(place, self._runs.setdefault(run, len(self._runs)), mask, chance)
+            mask = None if ctx.mask is None else ctx.mask[rows]
+            chance = None if ctx.rng is None else Chance(ctx.rng.bit_generator.state, rows.start, len(x) - rows.stop)
+            return _Turn(place, self._runs.setdefault(ctx, len(self._runs)), mask, chance)
 
         with self._closed_on_error():
             for helper, seam, rows in helpers:
@@ -119,11 +119,11 @@ class Shards:
             for helper, seam, _ in helpers:
                 laid, mask = helper.answer()
                 made.append((seam.after.read(laid), mask))
-        if run.rng is not None:
-            self._own.draws.lead(run.rng)
-        y = _joined([y for y, _ in made], run)
+        if ctx.rng is not None:
+            self._own.draws.lead(ctx.rng)
+        y = _joined([y for y, _ in made], ctx)
         masks = [mask for _, mask in made if mask is not None]
-        run.mask = _joined(masks, run) if masks else None
+        ctx.mask = _joined(masks, ctx) if masks else None
 
         def backward(d_y: Array) -> Array:
             with self._closed_on_error():
@@ -137,7 +137,7 @@ class Shards:
             if not self._own.views[place].input_gradient:
                 return d_y
             d_xs += [seam.before.read(laid) for (_, seam, _), laid in zip(helpers, answers, strict=True)]
-            return _joined(d_xs, run)
+            return _joined(d_xs, ctx)
 
         return y, backward
 
@@ -156,7 +156,7 @@ class _Turn(NamedTuple):
 
     place: int
     """Which stretch."""
-    run: int
+    ctx: int
     """Which of the trainer's runs, that each have a size of batch."""
     mask: Mask | None
     """Its rows of the mask that came in."""
@@ -172,39 +172,39 @@ class _Shard:
         self.views = [_some(views, stretch) for stretch in stretches]
         self.draws = DrawsOfRows()
         self._begins = next(place for place, stretch in enumerate(stretches) if stretch.divided)
-        self._runs: dict[int, tuple[Arena, Run]] = {}
+        self._runs: dict[int, tuple[Arena, PassContext]] = {}
         self._back: dict[int, Backward] = {}
 
     def forth(self, turn: _Turn, x: Array) -> tuple[Array, Mask | None]:
         """Its rows of what a stretch emits, and of the mask then."""
-        arena, run = self._runs.get(turn.run) or self._runs.setdefault(turn.run, _of_a_shard(x))
+        arena, ctx = self._runs.get(turn.ctx) or self._runs.setdefault(turn.ctx, _of_a_shard(x))
         if turn.place == self._begins:
             arena.rewind()
-        run.mask, run.rng = turn.mask, None
+        ctx.mask, ctx.rng = turn.mask, None
         if turn.chance is not None:
             self.draws.follow(turn.chance, len(x))
-            run.rng = self.draws
+            ctx.rng = self.draws
         stretch = self.stretches[turn.place]
-        y, self._back[turn.place] = stretch.layers.forward(x, self.views[turn.place], run)
-        return y, run.mask
+        y, self._back[turn.place] = stretch.layers.forward(x, self.views[turn.place], ctx)
+        return y, ctx.mask
 
     def back(self, place: int, d_y: Array) -> Array:
         """Its rows of the gradient with regard to what the stretch got."""
         return self._back.pop(place)(d_y)
 
 
-def _of_a_shard(x: Array) -> tuple[Arena, Run]:
+def _of_a_shard(x: Array) -> tuple[Arena, PassContext]:
     arena = Arena(x.dtype)
-    return arena, Run(arena, training=True)
+    return arena, PassContext(arena, training=True)
 
 
 class _Seam:
     """Where a helper finds what it gets of a stretch's ends, and leaves what comes of it."""
 
     def __init__(self, stretch: _Stretch, rows: int) -> None:
-        self.before = Shelf(rows * size(stretch.input_shape))
+        self.before = SharedBuffer(rows * size(stretch.input_shape))
         """What the stretch gets, and later the gradient with regard to it."""
-        self.after = Shelf(rows * size(stretch.output_shape))
+        self.after = SharedBuffer(rows * size(stretch.output_shape))
         """What it emits, and later the gradient with regard to it."""
 
 
@@ -262,7 +262,7 @@ def _some(views: Views, stretch: _Stretch) -> Views:
     return Views({}, {}, {}, parts, learns, parts[0].input_gradient, trainable=True)
 
 
-def _joined(parts: Sequence[Any], run: Run) -> Any:
+def _joined(parts: Sequence[Any], ctx: PassContext) -> Any:
     """The rows of all shards under one another."""
-    whole = run.empty((sum(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype)
+    whole = ctx.empty((sum(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype)
     return np.concatenate(parts, out=whole)

@@ -15,7 +15,7 @@ import numpy as np
 from core.nn.plan import Views
 
 
-class Watcher(Protocol):
+class Tracer(Protocol):
     """Whoever wants to know what is done with some arrays."""
 
     def saw(self, function: Callable[..., Any], args: Any, named: Mapping[str, Any], result: Any) -> None:
@@ -25,12 +25,12 @@ class Watcher(Protocol):
         """Numbers went somewhere where nobody watches: into Python, or a copy."""
 
 
-class Watched(np.ndarray[Any, Any]):
+class TracedArray(np.ndarray[Any, Any]):
     """An array that is watched."""
 
     __slots__ = ("watcher",)
 
-    watcher: Watcher
+    watcher: Tracer
 
     def __array_finalize__(self, parent: Any) -> None:
         self.watcher = getattr(parent, "watcher", None)  # type: ignore[assignment]  # `watched` says whose it is
@@ -67,7 +67,7 @@ class Watched(np.ndarray[Any, Any]):
 
     def _is_here(self, other: Any) -> bool:
         """Whether it is a view of the same memory."""
-        return isinstance(other, Watched) and np.may_share_memory(plain(self), plain(other))
+        return isinstance(other, TracedArray) and np.may_share_memory(plain(self), plain(other))
 
     def _call(self, function: Any, args: Any, named: Any) -> Any:
         result = function(*plain(args), **plain(named))
@@ -86,7 +86,7 @@ _UNWATCHED = frozenset(
 
 
 def _missing(name: str) -> Any:
-    def method(self: Watched) -> Any:
+    def method(self: TracedArray) -> Any:
         self.watcher.missed()
         return getattr(plain(self), name)()
 
@@ -94,13 +94,13 @@ def _missing(name: str) -> Any:
 
 
 for _name in ("__bool__", "__complex__", "__float__", "__index__", "__int__"):
-    setattr(Watched, _name, _missing(_name))
+    setattr(TracedArray, _name, _missing(_name))
 
 
-def watched(value: Any, watcher: Watcher) -> Any:
+def watched(value: Any, watcher: Tracer) -> Any:
     """The same numbers, watched: of an array, or of each of a list's; anything else as it is."""
     if isinstance(value, np.ndarray):
-        array = value.view(Watched)
+        array = value.view(TracedArray)
         array.watcher = watcher
         return array
     return type(value)(watched(one, watcher) for one in value) if isinstance(value, list | tuple) else value
@@ -108,14 +108,14 @@ def watched(value: Any, watcher: Watcher) -> Any:
 
 def plain(value: Any) -> Any:
     """The same, however nested, with nobody watching."""
-    if isinstance(value, Watched):
+    if isinstance(value, TracedArray):
         return value.view(np.ndarray)
     if isinstance(value, list | tuple):
         return type(value)(map(plain, value))
     return {name: plain(one) for name, one in value.items()} if isinstance(value, dict) else value
 
 
-def watched_views(views: Views, watcher: Watcher) -> Views:
+def traced_views(views: Views, watcher: Tracer) -> Views:
     """What a layer and its parts see, watched."""
 
     def each(arrays: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,5 +123,5 @@ def watched_views(views: Views, watcher: Watcher) -> Views:
 
     own = (each(arrays) for arrays in (views.weights, views.gradients, views.statistics))
     weights, gradients, statistics = own
-    parts = tuple(watched_views(part, watcher) for part in views.parts)
+    parts = tuple(traced_views(part, watcher) for part in views.parts)
     return replace(views, weights=weights, gradients=gradients, statistics=statistics, parts=parts)

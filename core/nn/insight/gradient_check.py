@@ -15,8 +15,8 @@ from core.nn.arrays import Array
 from core.nn.insight.step_inspection import Path
 from core.nn.losses import Loss
 from core.nn.network import Network
-from core.nn.plan import Views, held
-from core.nn.step.context import Arena, Run
+from core.nn.plan import Views, layer_parts
+from core.nn.step.context import Arena, PassContext
 
 STEP = 1e-5
 """How far the slope looks to either side, in float64."""
@@ -110,9 +110,9 @@ class _Slope:
 
     def backward(self, weights: Array, views: Views, gradient: Array) -> Array:
         """Fill the gradient with that of loss and penalties; the gradient with regard to the input, if it is asked."""
-        run = self._run()
-        outputs, backward = self.network.forward(self.x, views, run)
-        _, gradient_of_loss = self.loss.forward(outputs, self.targets, run)
+        ctx = self._run()
+        outputs, backward = self.network.forward(self.x, views, ctx)
+        _, gradient_of_loss = self.loss.forward(outputs, self.targets, ctx)
         d_x = backward(gradient_of_loss()).copy()
         self.network.add_penalty_gradient(weights, gradient)
         return d_x
@@ -128,17 +128,17 @@ class _Slope:
         return (ahead - behind) / (2 * STEP)
 
     def _lost(self, weights: Array) -> float:
-        run = self._run()
-        outputs, _ = self.network.forward(self.x, self.network.views(weights, self.statistics.copy()), run)
-        return self.loss.forward(outputs, self.targets, run)[0] + self.network.penalty(weights)
+        ctx = self._run()
+        outputs, _ = self.network.forward(self.x, self.network.views(weights, self.statistics.copy()), ctx)
+        return self.loss.forward(outputs, self.targets, ctx)[0] + self.network.penalty(weights)
 
-    def _run(self) -> Run:
-        return Run(Arena(np.float64), training=True, rng=np.random.default_rng(self.seed))
+    def _run(self) -> PassContext:
+        return PassContext(Arena(np.float64), training=True, rng=np.random.default_rng(self.seed))
 
 
 def _weighted(layer: Any, views: Views, path: Path) -> Iterator[tuple[Path, str, Views]]:
     """Each layer that has weights of its own and learns, however deep, with its place and its type."""
     if views.weights and views.trainable:
         yield path, str(layer.type), views
-    for place, inner, part in held(layer, views.parts):
+    for place, inner, part in layer_parts(layer, views.parts):
         yield from _weighted(inner, part, (*path, *place))

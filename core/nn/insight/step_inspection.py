@@ -17,9 +17,9 @@ from core.nn.losses import Loss
 from core.nn.network import Network
 from core.nn.optimizers.wrappers import Optimizer
 from core.nn.plan import Plan, Views
-from core.nn.step.context import Arena, Run, inference
+from core.nn.step.context import Arena, PassContext, inference
 from core.nn.step.passes import Passes
-from core.nn.step.reevaluation import Again
+from core.nn.step.reevaluation import Reevaluation
 from core.nn.step.state import State
 
 Path = tuple[str | int, ...]
@@ -54,7 +54,7 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class WeightLook:
+class WeightInspection:
     """One array of weights, its gradient (penalties included), and the step that the optimizer would take."""
 
     weights: Summary
@@ -65,7 +65,7 @@ class WeightLook:
 
 
 @dataclass(frozen=True, slots=True)
-class LayerLook:
+class LayerInspection:
     """What one layer did in the step."""
 
     path: Path
@@ -78,22 +78,22 @@ class LayerLook:
     """Units (entries of the last axis) that are 0 for the whole batch."""
     nonfinite_rows: tuple[int, ...]
     """Rows of the batch whose output is not finite."""
-    weights: Mapping[str, WeightLook]
+    weights: Mapping[str, WeightInspection]
     arrays: Mapping[str, Array] = field(default_factory=dict)
     """`output`, `gradient` and each `weights.…`, `gradients.…`, where they were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class StepInspection:
     """One step, seen from inside."""
 
     loss: float
     """Before the step, penalties included."""
-    layers: tuple[LayerLook, ...]
+    layers: tuple[LayerInspection, ...]
     """In the order of the forward pass; a composite comes after its parts."""
 
     @property
-    def first_nonfinite(self) -> LayerLook | None:
+    def first_nonfinite(self) -> LayerInspection | None:
         """The first layer whose output is not finite."""
         return next((layer for layer in self.layers if layer.nonfinite_rows), None)
 
@@ -108,7 +108,7 @@ def look(
     *,
     rate: float,
     arrays: bool = False,
-) -> Look:
+) -> StepInspection:
     """Take the next step on the batch `x` `(rows, *input_shape)` aside, at learning rate `rate`.
 
     `state` stays as it is; `targets` are as the data has them. With `arrays` the numbers themselves come along, not
@@ -119,29 +119,33 @@ def look(
     tapped = Network(_tapped(network.architecture, (), taps), network.input_shape)
     gradient = np.zeros_like(aside.weights)
     views = tapped.views(aside.weights, aside.statistics, gradient)
-    run = Run(Arena(aside.weights.dtype), training=True, rng=aside.rng, shapes=network.shapes, names=network.names())
+    ctx = PassContext(
+        Arena(aside.weights.dtype), training=True, rng=aside.rng, shapes=network.shapes, names=network.names()
+    )
     with np.errstate(all="ignore"):
         targets = loss.encode(targets, network.output_shape)
         draws = aside.rng.bit_generator.state
-        _, lost = Passes(tapped, loss)(x, targets, views, run)
+        _, lost = Passes(tapped, loss)(x, targets, views, ctx)
         lost = float(lost) + tapped.penalty(aside.weights)
         tapped.add_penalty_gradient(aside.weights, gradient)
         arena = Arena(gradient.dtype)
-        own = Run(arena, training=True, rng=aside.rng)
+        own = PassContext(arena, training=True, rng=aside.rng)
         untapped = network.views(aside.weights, aside.statistics, gradient)
-        run.loss = lost
-        run.again = _again(Again(Passes(network, loss), untapped, aside, x, targets, arena, own, draws), gradient)
+        ctx.loss = lost
+        ctx.again = _again(
+            Reevaluation(Passes(network, loss), untapped, aside, x, targets, arena, own, draws), gradient
+        )
         before = {id(view): view.copy() for one in taps for view in one.views.weights.values()}
         kept = [(view, view.copy()) for view in tapped.frozen(aside.weights)]
-        optimizer.update(aside.weights, gradient, aside.slots, aside.step, rate, run)
+        optimizer.update(aside.weights, gradient, aside.slots, aside.step, rate, ctx)
         for view, copy in kept:
             np.copyto(view, copy)
         for constraint, weight, scratch in tapped.constrained(aside.weights, np.empty_like(gradient)):
             constraint.apply(weight, scratch, Arena(gradient.dtype))
-        return Look(lost, tuple(one.told(before, arrays=arrays) for one in taps))
+        return StepInspection(lost, tuple(one.told(before, arrays=arrays) for one in taps))
 
 
-def _again(again: Again, gradient: Array) -> Callable[[], float]:
+def _again(again: Reevaluation, gradient: Array) -> Callable[[], float]:
     """A pass of the network that is looked into, untapped and with its penalties."""
     network, weights = again.passes.network, again.state.weights
 
@@ -153,12 +157,12 @@ def _again(again: Again, gradient: Array) -> Callable[[], float]:
     return penalized
 
 
-def measures(seen: Look) -> dict[str, float]:
+def measures(seen: StepInspection) -> dict[str, float]:
     """The numbers of a look by name, such as `layers/0/kernel/update_ratio`; of a repeated layer the last copy's."""
     return {name: float(value) for layer in seen.layers for name, value in _measured(layer) if value is not None}
 
 
-def _measured(layer: LayerLook) -> Iterator[tuple[str, float | None]]:
+def _measured(layer: LayerInspection) -> Iterator[tuple[str, float | None]]:
     place = "/".join(map(str, layer.path))
     yield f"{place}/dead", layer.dead
     yield from _summed_up(f"{place}/output", layer.output)
@@ -211,9 +215,9 @@ class _Tap(NamedTuple):
         plan: Plan = self.layer.plan(shape)
         return plan
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """The layer's, written down."""
-        y, backward = self.layer.forward(x, views, run)
+        y, backward = self.layer.forward(x, views, ctx)
         seen = _Pass(self.path, self.type, views, y.copy())
         self.passes.append(seen)
 
@@ -240,9 +244,9 @@ class _Pass:
         rows = self.output.reshape(len(self.output), -1)
         return tuple(np.flatnonzero(~np.isfinite(rows).all(axis=1)).tolist())
 
-    def told(self, before: Mapping[int, Array], *, arrays: bool) -> LayerLook:
+    def told(self, before: Mapping[int, Array], *, arrays: bool) -> LayerInspection:
         units = self.output.reshape(-1, self.output.shape[-1] if self.output.ndim > 1 else 1)
-        return LayerLook(
+        return LayerInspection(
             path=self.path,
             type=self.type,
             output=Summary.of(self.output),
@@ -263,10 +267,10 @@ class _Pass:
         return {"output": self.output, **back, **own, **slopes}
 
 
-def _weight(before: Array, now: Array, gradient: Array) -> WeightLook:
+def _weight(before: Array, now: Array, gradient: Array) -> WeightInspection:
     length = float(np.linalg.norm(before))
     moved = float(np.linalg.norm(now - before))
-    return WeightLook(Summary.of(before), Summary.of(gradient), moved / length if length else None)
+    return WeightInspection(Summary.of(before), Summary.of(gradient), moved / length if length else None)
 
 
 def _tapped(layer: Any, path: Path, passes: list[_Pass]) -> Any:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from core.nn.arrays import Array, Shape, size
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 Pair: TypeAlias = tuple[int, int]
 """A number for the height and one for the width."""
@@ -90,10 +90,10 @@ class Correlation:
         filters, width = self.tile * self.filters, size(self.window) + 1
         return size(self.block) * (width + filters * (self.groups > 1)) + 2 * width * filters
 
-    def forward(self, x: Array, kernel: Array, bias: Array | None, out: Array, run: Run) -> None:
+    def forward(self, x: Array, kernel: Array, bias: Array | None, out: Array, ctx: PassContext) -> None:
         """Write the sums into `out`; a bias is the weight of a constant one."""
-        work = _Work(self, len(x), bias is not None, run)
-        matrix = run.empty((work.columns.shape[1], self.tile * self.filters))
+        work = _Work(self, len(x), bias is not None, ctx)
+        matrix = ctx.empty((work.columns.shape[1], self.tile * self.filters))
         for channels, filters in work.each_group():
             self._place(kernel[..., filters], matrix)
             if bias is not None:
@@ -104,10 +104,10 @@ class Correlation:
                     there = out[where][..., filters]
                     np.copyto(there, sums.reshape(there.shape))
 
-    def kernel_gradient(self, x: Array, delta: Array, d_kernel: Array, d_bias: Array | None, run: Run) -> None:
+    def kernel_gradient(self, x: Array, delta: Array, d_kernel: Array, d_bias: Array | None, ctx: PassContext) -> None:
         """Write `∂kernel[i, j] = Σ x[h·s + i·d, w·s + j·d] · δ[h, w]` and `∂bias = Σ δ`."""
-        work = _Work(self, len(x), d_bias is not None, run)
-        sums, part = (run.empty((work.columns.shape[1], self.tile * self.filters)) for _ in range(2))
+        work = _Work(self, len(x), d_bias is not None, ctx)
+        sums, part = (ctx.empty((work.columns.shape[1], self.tile * self.filters)) for _ in range(2))
         for channels, filters in work.each_group():
             sums.fill(0)
             for where, columns in work.blocks(x[..., channels]):
@@ -166,15 +166,15 @@ def correlation(output: Pair, kernel: Shape, strides: Pair, dilation: Pair, grou
 class _Work:
     """The memory of one pass over a batch, and its order: group after group, block after block."""
 
-    def __init__(self, correlation: Correlation, images: int, constant: bool, run: Run) -> None:
+    def __init__(self, correlation: Correlation, images: int, constant: bool, ctx: PassContext) -> None:
         self.plan, self.batch, self.width = correlation, images, size(correlation.window)
         self.images, self.rows, self.tiles = correlation.block
         rows = min(self.images, images) * self.rows * self.tiles
-        self.columns: Array = run.empty((rows, self.width + constant))
+        self.columns: Array = ctx.empty((rows, self.width + constant))
         if constant:
             self.columns[:, -1] = 1
         if correlation.groups > 1:
-            self.products = run.empty((rows, correlation.tile * correlation.filters))
+            self.products = ctx.empty((rows, correlation.tile * correlation.filters))
 
     def each_group(self) -> Iterator[tuple[slice, slice]]:
         """The channels and the filters of each group."""

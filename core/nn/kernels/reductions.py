@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from core.nn.arrays import Array
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 NARROW = 64
 """How long a row is, at most, of which it is worth to have a copy: the largest of 256 rows of 10 took 2 µs for 11."""
@@ -30,12 +30,12 @@ def total(numbers: Array) -> Any:
     return np.dot(ones(len(numbers), numbers.dtype.str), numbers)
 
 
-def largest_within_rows(rows: Array, run: Run) -> Array:
+def largest_within_rows(rows: Array, ctx: PassContext) -> Array:
     """The largest number of each row `(rows, width)`: `(rows, 1)`."""
-    largest: Array = run.empty((len(rows), 1))
+    largest: Array = ctx.empty((len(rows), 1))
     if rows.shape[1] > NARROW:
         return np.maximum.reduce(rows, axis=1, keepdims=True, out=largest)
-    turned = run.empty(rows.shape[::-1])
+    turned = ctx.empty(rows.shape[::-1])
     np.copyto(turned, rows.T)
     np.maximum.reduce(turned, axis=0, out=largest[:, 0])
     return largest

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from core.nn.arrays import Array, Backward, Shape, size
 from core.nn.kernels.windows import checked
 from core.nn.plan import Plan
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 FillMode: TypeAlias = Literal["constant", "nearest", "reflect", "wrap"]
 Pixels: TypeAlias = NDArray[np.intp]
@@ -29,13 +29,13 @@ def plan_of_a_picture(shape: Shape, places: int) -> Plan:
     return Plan(
         shape,
         flops=4 * (pixels + 2 * size(shape)),
-        floats=3 * pixels + 3 * size(shape) + 10 * places + 2,
+        activation_size=3 * pixels + 3 * size(shape) + 10 * places + 2,
         divisible=False,
     )
 
 
 def resampled(
-    x: Array, down: Array, across: Array, mode: FillMode, value: float, run: Run, *, input_gradient: bool
+    x: Array, down: Array, across: Array, mode: FillMode, value: float, ctx: PassContext, *, input_gradient: bool
 ) -> tuple[Array, Backward]:
     """`y = v + Σ w · (x − v)` over the four pixels around each place, w by how near it is: bilinear.
 
@@ -44,11 +44,11 @@ def resampled(
     it gave.
     """
     batch, height, width, channels = x.shape
-    rows, of_rows = _around(down, height, mode, run)
-    columns, of_columns = _around(across, width, mode, run)
+    rows, of_rows = _around(down, height, mode, ctx)
+    columns, of_columns = _around(across, width, mode, ctx)
     rows *= width
     rows += np.arange(0, batch * height * width, height * width)[:, None, None]
-    index, share, product = run.empty(x.shape[:3], np.intp), run.empty(x.shape[:3]), run.empty(x.shape)
+    index, share, product = ctx.empty(x.shape[:3], np.intp), ctx.empty(x.shape[:3]), ctx.empty(x.shape)
 
     def corners() -> Iterator[Pixels]:
         for i, j in CORNERS:
@@ -56,7 +56,7 @@ def resampled(
             yield np.add(rows[i], columns[j], out=index)
 
     given = x.shape
-    y = run.empty(given)
+    y = ctx.empty(given)
     y.fill(value)
     for corner in corners():
         np.take(x.reshape(-1, channels), corner, axis=0, out=product, mode="clip")
@@ -68,7 +68,7 @@ def resampled(
     def backward(d_y: Array) -> Array:
         if not input_gradient:
             return d_y
-        d_x: Array = run.empty(given)
+        d_x: Array = ctx.empty(given)
         d_x.fill(0)
         for corner in corners():
             np.multiply(d_y, share[..., None], out=product)
@@ -78,17 +78,17 @@ def resampled(
     return y, backward
 
 
-def _around(places: Array, length: int, mode: FillMode, run: Run) -> tuple[Pixels, Array]:
+def _around(places: Array, length: int, mode: FillMode, ctx: PassContext) -> tuple[Pixels, Array]:
     """The pixel before each place of an axis and the one behind it, and how much each counts: `(2, …)` both."""
-    before = np.floor(places, out=run.empty(places.shape))
-    shares: Array = run.empty((2, *places.shape))
+    before = np.floor(places, out=ctx.empty(places.shape))
+    shares: Array = ctx.empty((2, *places.shape))
     np.subtract(places, before, out=shares[1])
     np.subtract(1, shares[1], out=shares[0])
-    pixels: Pixels = run.empty(shares.shape, np.intp)
+    pixels: Pixels = ctx.empty(shares.shape, np.intp)
     np.copyto(pixels[0], before, casting="unsafe")
     np.add(pixels[0], 1, out=pixels[1])
     if mode == "constant":  # beyond the border counts nothing; seen as unsigned, a negative number is huge
-        shares *= np.less(pixels.view(np.uintp), length, out=run.empty(pixels.shape, np.bool_))
+        shares *= np.less(pixels.view(np.uintp), length, out=ctx.empty(pixels.shape, np.bool_))
     FILLS[mode](pixels, length)
     return pixels, shares
 

@@ -10,7 +10,7 @@ from annotated_types import Ge, Le
 
 from core.nn.arrays import MOST, Array, Shape
 from core.nn.plan import ShapeMismatch
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 Count: TypeAlias = Annotated[int, Ge(1), Le(MOST)]
 Counts: TypeAlias = Count | tuple[Count, Count]
@@ -63,13 +63,13 @@ def checked(shape: Shape, along: tuple[str, ...]) -> Shape:
     return shape
 
 
-def padded(x: Array, slides: tuple[Slide, Slide], run: Run) -> Array:
+def padded(x: Array, slides: tuple[Slide, Slide], ctx: PassContext) -> Array:
     """Images `(batch, height, width, channels)` with the zeros that the window's way wants around them."""
     down, across = slides
     if not any((down.before, down.after, across.before, across.after)):
         return x
     batch, height, width, channels = x.shape
-    wide: Array = run.empty((batch, down.before + height + down.after, across.before + width + across.after, channels))
+    wide: Array = ctx.empty((batch, down.before + height + down.after, across.before + width + across.after, channels))
     wide.fill(0)
     np.copyto(wide[:, down.before : down.before + height, across.before : across.before + width], x)
     return wide

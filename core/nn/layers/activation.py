@@ -6,7 +6,7 @@ from typing import Literal
 from core.nn.activations import Activation
 from core.nn.arrays import Array, Backward, Shape, size
 from core.nn.plan import Plan, Views
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,9 +19,9 @@ class ActivationLayer:
 
     def plan(self, shape: Shape) -> Plan:
         """No weights."""
-        return Plan(shape, flops=4 * size(shape), floats=3 * size(shape))
+        return Plan(shape, flops=4 * size(shape), activation_size=3 * size(shape))
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`∂x = ∂y · f'(x)`; x stays as it is, since the layer before may need it."""
-        y: Array = run.empty(x.shape)
-        return y, self.activation.forward(x, y, run)
+        y: Array = ctx.empty(x.shape)
+        return y, self.activation.forward(x, y, ctx)

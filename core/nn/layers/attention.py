@@ -16,7 +16,7 @@ from core.nn.initializers import GlorotUniform, Initializer, Zeros
 from core.nn.kernels.reductions import ones, over_rows
 from core.nn.plan import Plan, ShapeMismatch, Views, Weight
 from core.nn.regularizers import Regularizer
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,8 +96,8 @@ class MultiHeadAttention:
             )
         scores = self.num_heads * steps * steps
         products = 2 * steps * features * (inner + outer) + 2 * scores * (self.key_dim + self.answer)
-        floats = 3 * size(shape) + 5 * steps * inner + 3 * steps * outer + 5 * scores
-        plan = Plan(shape, weights, flops=products + 5 * scores, floats=floats)
+        activation_size = 3 * size(shape) + 5 * steps * inner + 3 * steps * outer + 5 * scores
+        plan = Plan(shape, weights, flops=products + 5 * scores, activation_size=activation_size)
         return plan.frozen_unless(self.trainable)
 
     def _require(self, shape: Shape) -> None:
@@ -109,7 +109,7 @@ class MultiHeadAttention:
         if self.rotary and self.key_dim % 2:
             raise ShapeMismatch(f"has a key_dim of {self.key_dim}, and turns pairs of numbers: let it be even")
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """With `s = q·kᵀ / √d`, `p = softmax(s)`: `∂s = p · (∂p − Σ ∂p · p)`, `∂q = ∂s·k / √d`, `∂k = ∂sᵀ·q / √d`.
 
         `Σ ∂p · p` is `∂y · y` of a head's answer y (Dao et al. 2022, eq. 4). Of s and p the transposes are kept, whose
@@ -117,40 +117,40 @@ class MultiHeadAttention:
         """
         batch, steps, features = x.shape
         rows, w = x.reshape(batch * steps, features), views.weights
-        inner = np.dot(rows, w["kernel"], out=run.empty((len(rows), sum(self.widths))))
+        inner = np.dot(rows, w["kernel"], out=ctx.empty((len(rows), sum(self.widths))))
         if self.use_bias:
             inner += w["bias"]
         q, k, v = self._heads(inner.reshape(batch, steps, -1))
-        self._turn(q, k, 1, run)
+        self._turn(q, k, 1, ctx)
         self._scale(inner)
-        shares = self._shares(q, k, run)
-        kept, back_dropout = self._dropped(shares, run)
-        answers = run.empty((len(rows), self.num_heads * self.answer))
+        shares = self._shares(q, k, ctx)
+        kept, back_dropout = self._dropped(shares, ctx)
+        answers = ctx.empty((len(rows), self.num_heads * self.answer))
         answer = self._split(answers.reshape(batch, steps, -1), self.num_heads)
         np.matmul(np.swapaxes(kept, -1, -2), v, out=answer)
-        y = np.dot(answers, w["output_kernel"], out=run.empty(rows.shape))
+        y = np.dot(answers, w["output_kernel"], out=ctx.empty(rows.shape))
         if self.use_bias:
             y += w["output_bias"]
 
         def backward(d_y: Array) -> Array:
             d_rows = d_y.reshape(rows.shape)
-            d_answers = np.dot(d_rows, w["output_kernel"].T, out=run.empty(answers.shape))
+            d_answers = np.dot(d_rows, w["output_kernel"].T, out=ctx.empty(answers.shape))
             d_answer = self._split(d_answers.reshape(batch, steps, -1), self.num_heads)
-            d_inner = run.empty(inner.shape)
+            d_inner = ctx.empty(inner.shape)
             d_q, d_k, d_v = self._heads(d_inner.reshape(batch, steps, -1))
-            self._summed(kept, d_answer, d_v, run)
-            slope = back_dropout(np.matmul(v, np.swapaxes(d_answer, -1, -2), out=run.empty(shares.shape)))
-            slope -= np.vecdot(d_answer, answer, out=run.empty(answer.shape[:-1]))[..., None, :]
+            self._summed(kept, d_answer, d_v, ctx)
+            slope = back_dropout(np.matmul(v, np.swapaxes(d_answer, -1, -2), out=ctx.empty(shares.shape)))
+            slope -= np.vecdot(d_answer, answer, out=ctx.empty(answer.shape[:-1]))[..., None, :]
             slope *= shares
             np.matmul(np.swapaxes(slope, -1, -2), k, out=d_q)
-            self._summed(slope, q, d_k, run)
+            self._summed(slope, q, d_k, ctx)
             self._scale(d_inner)
-            self._turn(d_q, d_k, -1, run)
+            self._turn(d_q, d_k, -1, ctx)
             if views.trainable:
                 self._weigh(views, (rows, d_inner), (answers, d_rows))
             if not views.input_gradient:
                 return d_y
-            return np.dot(d_inner, w["kernel"].T, out=run.empty(rows.shape)).reshape(x.shape)
+            return np.dot(d_inner, w["kernel"].T, out=ctx.empty(rows.shape)).reshape(x.shape)
 
         return y.reshape(x.shape), backward
 
@@ -175,41 +175,41 @@ class MultiHeadAttention:
         q, k, v = np.split(inner, [questions, questions + keys], axis=-1)
         return self._split(q, self.num_heads), self._split(k, self.sources), self._split(v, self.sources)
 
-    def _shares(self, q: Array, k: Array, run: Run) -> Array:
+    def _shares(self, q: Array, k: Array, ctx: PassContext) -> Array:
         """How much from each step each takes: `(batch, sources, heads of each, steps taken from, steps that take)`."""
-        scores: Array = run.empty((*q.shape[:-1], q.shape[-2]))
+        scores: Array = ctx.empty((*q.shape[:-1], q.shape[-2]))
         np.matmul(k, np.swapaxes(q, -1, -2), out=scores)
         # Finite, so that a step that sees nothing sees all alike, and not NaN; a quarter, as scores are added to it.
         none = np.finfo(scores.dtype).min / 4
         if self.causal:
             scores += _later(q.shape[-2], none, scores.dtype.str)
-        if run.mask is not None:
-            absent = np.logical_not(run.mask, out=run.empty(run.mask.shape, np.bool_))
+        if ctx.mask is not None:
+            absent = np.logical_not(ctx.mask, out=ctx.empty(ctx.mask.shape, np.bool_))
             np.copyto(scores, none, where=absent[:, None, None, :, None])
-        of_each = run.empty((*scores.shape[:-2], 1, scores.shape[-1]))
+        of_each = ctx.empty((*scores.shape[:-2], 1, scores.shape[-1]))
         scores -= np.maximum.reduce(scores, axis=-2, keepdims=True, out=of_each)
         np.exp(scores, out=scores)
         scores /= np.matmul(ones(scores.shape[-2], scores.dtype.str)[None], scores, out=of_each)
         return scores
 
-    def _dropped(self, shares: Array, run: Run) -> tuple[Array, Backward]:
-        if run.rng is None or not run.training or not self.dropout:
+    def _dropped(self, shares: Array, ctx: PassContext) -> tuple[Array, Backward]:
+        if ctx.rng is None or not ctx.training or not self.dropout:
             return shares, lambda gradient: gradient
-        scale = run.rng.random(out=run.empty(shares.shape), dtype=shares.dtype.type)
+        scale = ctx.rng.random(out=ctx.empty(shares.shape), dtype=shares.dtype.type)
         np.greater_equal(scale, self.dropout, out=scale)
         scale /= 1 - self.dropout
-        kept = np.multiply(shares, scale, out=run.empty(shares.shape))
+        kept = np.multiply(shares, scale, out=ctx.empty(shares.shape))
         return kept, lambda gradient: np.multiply(gradient, scale, out=gradient)
 
-    def _summed(self, left: Array, right: Array, out: Array, run: Run) -> None:
+    def _summed(self, left: Array, right: Array, out: Array, ctx: PassContext) -> None:
         """Write `left · right`, summed over the heads that share a source."""
         if out.shape[2] == right.shape[2]:
             np.matmul(left, right, out=out)
         else:
-            each = np.matmul(left, right, out=run.empty((*left.shape[:-1], right.shape[-1])))
+            each = np.matmul(left, right, out=ctx.empty((*left.shape[:-1], right.shape[-1])))
             np.add.reduce(each, axis=2, keepdims=True, out=out)
 
-    def _turn(self, q: Array, k: Array, sign: int, run: Run) -> None:
+    def _turn(self, q: Array, k: Array, sign: int, ctx: PassContext) -> None:
         """Turn each pair of numbers by its position, `sign` 1, or back, −1; a pair is a number of either half."""
         if not self.rotary:
             return
@@ -217,9 +217,9 @@ class MultiHeadAttention:
         for heads in (q, k):
             half = heads.shape[-1] // 2
             a, b = heads[..., :half], heads[..., half:]
-            turned = np.multiply(a, sin, out=run.empty(a.shape))
+            turned = np.multiply(a, sin, out=ctx.empty(a.shape))
             turned *= sign
-            crossed = np.multiply(b, sin, out=run.empty(b.shape))
+            crossed = np.multiply(b, sin, out=ctx.empty(b.shape))
             crossed *= sign
             a *= cos
             a -= crossed

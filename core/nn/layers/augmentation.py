@@ -11,7 +11,7 @@ from core.nn.arrays import Array, Backward, Shape, size
 from core.nn.kernels.resampling import FillMode, Pixels, plan_of_a_picture, resampled
 from core.nn.kernels.windows import Count, checked
 from core.nn.plan import Plan, ShapeMismatch, Views
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 Mode: TypeAlias = Literal["horizontal", "vertical", "horizontal_and_vertical"]
 
@@ -38,19 +38,19 @@ class RandomFlip:
     def plan(self, shape: Shape) -> Plan:
         """No weights."""
         numbers = size(checked(shape, ("height", "width")))
-        return Plan(shape, floats=2 * len(FLIPPED_AXES[self.mode]) * (numbers + 1), divisible=False)
+        return Plan(shape, activation_size=2 * len(FLIPPED_AXES[self.mode]) * (numbers + 1), divisible=False)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """The chosen rows mirrored; a mirror undoes itself, so the gradient is mirrored likewise."""
-        if run.rng is None or not run.training:
+        if ctx.rng is None or not ctx.training:
             return x, lambda d_y: d_y
         axes = FLIPPED_AXES[self.mode]
-        draws = run.rng.random(out=run.empty((len(axes), len(x), 1, 1, 1)), dtype=x.dtype.type)
-        chosen = np.less(draws, 0.5, out=run.empty(draws.shape, np.bool_))
+        draws = ctx.rng.random(out=ctx.empty((len(axes), len(x), 1, 1, 1)), dtype=x.dtype.type)
+        chosen = np.less(draws, 0.5, out=ctx.empty(draws.shape, np.bool_))
 
         def mirrored(rows: Array) -> Array:
             for axis, flipped in zip(axes, chosen, strict=True):
-                y = run.empty(rows.shape)
+                y = ctx.empty(rows.shape)
                 np.copyto(y, rows)
                 np.copyto(y, np.flip(rows, axis), where=flipped)
                 rows = y
@@ -59,10 +59,10 @@ class RandomFlip:
         return mirrored(x), mirrored
 
 
-def drawn(factor: Factor, rows: int, rng: np.random.Generator, run: Run) -> Array:
+def drawn(factor: Factor, rows: int, rng: np.random.Generator, ctx: PassContext) -> Array:
     """A number between the ends for each row, `(rows, 1, 1)`."""
     least, most = factor if isinstance(factor, tuple) else (-factor, factor)
-    draws: Array = run.empty((rows, 1, 1))
+    draws: Array = ctx.empty((rows, 1, 1))
     rng.random(out=draws, dtype=draws.dtype.type)
     draws *= most - least
     draws += least
@@ -90,17 +90,17 @@ class RandomTranslation:
         """No weights."""
         return plan_of_a_picture(shape, sum(shape[:2]))
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """Bilinear, at places as far above and to the left; `∂x` is its transpose."""
-        if run.rng is None or not run.training:
+        if ctx.rng is None or not ctx.training:
             return x, lambda d_y: d_y
         batch, height, width, _ = x.shape
-        up, left = (drawn(factor, batch, run.rng, run) for factor in (self.height_factor, self.width_factor))
+        up, left = (drawn(factor, batch, ctx.rng, ctx) for factor in (self.height_factor, self.width_factor))
         up *= -height
         left *= -width
-        down = np.add(up, np.arange(height, dtype=x.dtype)[:, None], out=run.empty((batch, height, 1)))
-        across = np.add(left, np.arange(width, dtype=x.dtype), out=run.empty((batch, 1, width)))
-        return resampled(x, down, across, self.fill_mode, self.fill_value, run, input_gradient=views.input_gradient)
+        down = np.add(up, np.arange(height, dtype=x.dtype)[:, None], out=ctx.empty((batch, height, 1)))
+        across = np.add(left, np.arange(width, dtype=x.dtype), out=ctx.empty((batch, 1, width)))
+        return resampled(x, down, across, self.fill_mode, self.fill_value, ctx, input_gradient=views.input_gradient)
 
 
 def from_the_middle(length: int, x: Array) -> Array:
@@ -130,19 +130,19 @@ class RandomZoom:
         """No weights."""
         return plan_of_a_picture(shape, sum(shape[:2]))
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """Bilinear, at places (1 + factor) times as far from the middle; `∂x` is its transpose."""
-        if run.rng is None or not run.training:
+        if ctx.rng is None or not ctx.training:
             return x, lambda d_y: d_y
         batch, height, width, _ = x.shape
-        tall = drawn(self.height_factor, batch, run.rng, run)
-        wide = tall if self.width_factor is None else drawn(self.width_factor, batch, run.rng, run)
+        tall = drawn(self.height_factor, batch, ctx.rng, ctx)
+        wide = tall if self.width_factor is None else drawn(self.width_factor, batch, ctx.rng, ctx)
         i, j = from_the_middle(height, x)[:, None], from_the_middle(width, x)
-        down = np.multiply(tall, i, out=run.empty((batch, height, 1)))
+        down = np.multiply(tall, i, out=ctx.empty((batch, height, 1)))
         down += np.arange(height, dtype=x.dtype)[:, None]
-        across = np.multiply(wide, j, out=run.empty((batch, 1, width)))
+        across = np.multiply(wide, j, out=ctx.empty((batch, 1, width)))
         across += np.arange(width, dtype=x.dtype)
-        return resampled(x, down, across, self.fill_mode, self.fill_value, run, input_gradient=views.input_gradient)
+        return resampled(x, down, across, self.fill_mode, self.fill_value, ctx, input_gradient=views.input_gradient)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,54 +164,54 @@ class RandomRotation:
         """No weights."""
         return plan_of_a_picture(shape, 2 * size(shape[:2]))
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """Bilinear, at `(i·cos α + j·sin α, j·cos α − i·sin α)` from the middle; `∂x` is its transpose."""
-        if run.rng is None or not run.training:
+        if ctx.rng is None or not ctx.training:
             return x, lambda d_y: d_y
-        angle = drawn(self.factor, len(x), run.rng, run)
+        angle = drawn(self.factor, len(x), ctx.rng, ctx)
         angle *= 2 * np.pi
-        cos, sin = np.cos(angle, out=run.empty(angle.shape)), np.sin(angle, out=run.empty(angle.shape))
+        cos, sin = np.cos(angle, out=ctx.empty(angle.shape)), np.sin(angle, out=ctx.empty(angle.shape))
         height, width = x.shape[1:3]
         i, j = from_the_middle(height, x)[:, None], from_the_middle(width, x)
-        down, across, part = (run.empty(x.shape[:3]) for _ in range(3))
+        down, across, part = (ctx.empty(x.shape[:3]) for _ in range(3))
         np.multiply(cos, i, out=down)
         down += np.multiply(sin, j, out=part)
         down += (height - 1) / 2
         np.multiply(cos, j, out=across)
         across -= np.multiply(sin, i, out=part)
         across += (width - 1) / 2
-        return resampled(x, down, across, self.fill_mode, self.fill_value, run, input_gradient=views.input_gradient)
+        return resampled(x, down, across, self.fill_mode, self.fill_value, ctx, input_gradient=views.input_gradient)
 
 
-def outside_a_span(rows: int, length: int, width: int, rng: np.random.Generator, run: Run) -> Array:
+def outside_a_span(rows: int, length: int, width: int, rng: np.random.Generator, ctx: PassContext) -> Array:
     """`(rows, length)` ones, and zeros on a span of 0 to `width` places that begins anywhere it fits."""
-    widths, starts = draws = run.empty((2, rows, 1))
+    widths, starts = draws = ctx.empty((2, rows, 1))
     rng.random(out=draws, dtype=draws.dtype.type)
     widths *= width + 1
     np.floor(widths, out=widths)
-    return outside(widths, starts, length, run)
+    return outside(widths, starts, length, ctx)
 
 
-def outside(widths: Array, starts: Array, length: int, run: Run) -> Array:
+def outside(widths: Array, starts: Array, length: int, ctx: PassContext) -> Array:
     """`(rows, length)` ones, and zeros on a span of so many places in each row `(rows, 1)`.
 
     `starts` are draws from 0 to 1 of where it begins, among all places at which it fits.
     """
     starts *= length + 1 - widths
     np.floor(starts, out=starts)
-    places = np.subtract(np.arange(length, dtype=starts.dtype), starts, out=run.empty((len(starts), length)))
-    before = np.less(places, 0, out=run.empty(places.shape))
+    places = np.subtract(np.arange(length, dtype=starts.dtype), starts, out=ctx.empty((len(starts), length)))
+    before = np.less(places, 0, out=ctx.empty(places.shape))
     np.greater_equal(places, widths, out=places)
     return np.maximum(places, before, out=places)
 
 
-def masked(x: Array, axis: int, width: int, run: Run) -> tuple[Array, Backward]:
+def masked(x: Array, axis: int, width: int, ctx: PassContext) -> tuple[Array, Backward]:
     """`y = x · m` with a random span of zeros in m along an axis, and so is the gradient."""
-    if run.rng is None or not run.training or not width:
+    if ctx.rng is None or not ctx.training or not width:
         return x, lambda d_y: d_y
-    kept = outside_a_span(len(x), x.shape[axis], width, run.rng, run)
+    kept = outside_a_span(len(x), x.shape[axis], width, ctx.rng, ctx)
     kept = kept.reshape(len(x), *(x.shape[axis] if i == axis else 1 for i in range(1, x.ndim)))
-    return np.multiply(x, kept, out=run.empty(x.shape)), lambda d_y: np.multiply(d_y, kept, out=d_y)
+    return np.multiply(x, kept, out=ctx.empty(x.shape)), lambda d_y: np.multiply(d_y, kept, out=d_y)
 
 
 def plan_of_a_mask(shape: Shape, axis: int, width: int) -> Plan:
@@ -220,7 +220,7 @@ def plan_of_a_mask(shape: Shape, axis: int, width: int) -> Plan:
         raise ShapeMismatch(f"needs (steps, features), and gets {shape}: put a reshape before it")
     if width > shape[axis]:
         raise ShapeMismatch(f"gets {shape[axis]} places, and may hide {width}: make the mask no wider")
-    return Plan(shape, flops=2 * size(shape), floats=size(shape) + 2 * shape[axis] + 2, divisible=False)
+    return Plan(shape, flops=2 * size(shape), activation_size=size(shape) + 2 * shape[axis] + 2, divisible=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -238,9 +238,9 @@ class TimeMask:
         """No weights."""
         return plan_of_a_mask(shape, 0, self.max_width)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`y = x · m`, and so is the gradient."""
-        return masked(x, 1, self.max_width, run)
+        return masked(x, 1, self.max_width, ctx)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -258,9 +258,9 @@ class FrequencyMask:
         """No weights."""
         return plan_of_a_mask(shape, 1, self.max_width)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`y = x · m`, and so is the gradient."""
-        return masked(x, 2, self.max_width, run)
+        return masked(x, 2, self.max_width, ctx)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -283,45 +283,45 @@ class RandomCrop:
             piece = f"{self.height} × {self.width}"
             raise ShapeMismatch(f"gets {height} × {width} pixels, and cuts out {piece}: make the piece no larger")
         pixels = self.height * self.width
-        floats = size(shape) + pixels * (channels + 2) + 6
-        return Plan((self.height, self.width, channels), floats=floats, divisible=False)
+        activation_size = size(shape) + pixels * (channels + 2) + 6
+        return Plan((self.height, self.width, channels), activation_size=activation_size, divisible=False)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`∂x` is `∂y` where the piece was, and 0 around it."""
-        index = self._pixels(x.shape[:3], run)
-        y = run.empty((*index.shape, x.shape[-1]))
+        index = self._pixels(x.shape[:3], ctx)
+        y = ctx.empty((*index.shape, x.shape[-1]))
         np.take(x.reshape(-1, x.shape[-1]), index, axis=0, out=y, mode="clip")
         given = x.shape
 
         def backward(d_y: Array) -> Array:
             if not views.input_gradient:
                 return d_y
-            d_x: Array = run.empty(given)
+            d_x: Array = ctx.empty(given)
             d_x.fill(0)
             d_x.reshape(-1, given[-1])[index] = d_y
             return d_x
 
         return y, backward
 
-    def _pixels(self, shape: Shape, run: Run) -> Pixels:
+    def _pixels(self, shape: Shape, ctx: PassContext) -> Pixels:
         """Which pixels of the batch the pieces are, by their number: `(batch, height, width)`."""
         batch, height, width = shape
-        top, left = run.empty((2, batch, 1, 1), np.intp)
+        top, left = ctx.empty((2, batch, 1, 1), np.intp)
         for start, free in ((top, height - self.height), (left, width - self.width)):
-            self._place(start, free, run)
+            self._place(start, free, ctx)
         top += np.arange(0, batch * height, height)[:, None, None]
         top *= width
         top += left
         piece = np.arange(0, self.height * width, width)[:, None] + np.arange(self.width)
-        return np.add(top, piece, out=run.empty((batch, self.height, self.width), np.intp))
+        return np.add(top, piece, out=ctx.empty((batch, self.height, self.width), np.intp))
 
-    def _place(self, start: Pixels, free: int, run: Run) -> None:
+    def _place(self, start: Pixels, free: int, ctx: PassContext) -> None:
         """Where the pieces begin on an axis with so many pixels to spare, the middle unless it learns."""
-        if run.rng is None or not run.training:
+        if ctx.rng is None or not ctx.training:
             start.fill(free // 2)
             return
-        draws = run.empty(start.shape)
-        run.rng.random(out=draws, dtype=draws.dtype.type)
+        draws = ctx.empty(start.shape)
+        ctx.rng.random(out=draws, dtype=draws.dtype.type)
         draws *= free + 1
         np.copyto(start, draws, casting="unsafe")
 
@@ -346,27 +346,27 @@ class RandomErasing:
     def plan(self, shape: Shape) -> Plan:
         """No weights."""
         sides = checked(shape, ("height", "width"))[:2]
-        return Plan(shape, floats=size(shape) + 2 * size(sides) + 2 * sum(sides) + 6, divisible=False)
+        return Plan(shape, activation_size=size(shape) + 2 * size(sides) + 2 * sum(sides) + 6, divisible=False)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`fill_value` where the rectangle is, x elsewhere; `∂x` is 0 where it is, `∂y` elsewhere."""
-        if run.rng is None or not run.training:
+        if ctx.rng is None or not ctx.training:
             return x, lambda d_y: d_y
         batch, height, width, _ = x.shape
-        chance, area, ratio, top, left = draws = run.empty((5, batch, 1))
-        run.rng.random(out=draws, dtype=x.dtype.type)
+        chance, area, ratio, top, left = draws = ctx.empty((5, batch, 1))
+        ctx.rng.random(out=draws, dtype=x.dtype.type)
         heights, widths = self._sides(chance, area, ratio, height * width)
         np.minimum(heights, height, out=heights)
         np.minimum(widths, width, out=widths)
-        rows, columns = outside(heights, top, height, run), outside(widths, left, width, run)
-        kept = np.maximum(rows[:, :, None], columns[:, None, :], out=run.empty((batch, height, width)))
-        hidden = np.equal(kept, 0, out=run.empty(kept.shape, np.bool_))[..., None]
+        rows, columns = outside(heights, top, height, ctx), outside(widths, left, width, ctx)
+        kept = np.maximum(rows[:, :, None], columns[:, None, :], out=ctx.empty((batch, height, width)))
+        hidden = np.equal(kept, 0, out=ctx.empty(kept.shape, np.bool_))[..., None]
 
         def backward(d_y: Array) -> Array:
             np.copyto(d_y, 0, where=hidden)
             return d_y
 
-        y = run.empty(x.shape)
+        y = ctx.empty(x.shape)
         np.copyto(y, x)
         np.copyto(y, self.fill_value, where=hidden)
         return y, backward

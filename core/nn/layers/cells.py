@@ -24,7 +24,7 @@ class SimpleCell:
     def forward(self, t: int) -> None:
         """As its equation has it."""
         [z] = self.tape.sums(t)
-        self.backs.append(self.activation.forward(z, self.tape.state[t + 1], self.tape.run))
+        self.backs.append(self.activation.forward(z, self.tape.state[t + 1], self.tape.ctx))
 
     def backward(self, t: int) -> None:
         """`δ = ∂h · f'`, `∂hₜ₋₁ = δ·Uᵀ`."""
@@ -59,7 +59,7 @@ class LstmCell:
         i, f, g, o = z
         np.multiply(f, self.cell[t], out=cell)
         cell += np.multiply(i, g, out=self.share)
-        self.backs.append(self.activation.forward(cell, self.bent[t], tape.run))
+        self.backs.append(self.activation.forward(cell, self.bent[t], tape.ctx))
         np.multiply(o, self.bent[t], out=tape.state[t + 1])
 
     def backward(self, t: int) -> None:
@@ -92,7 +92,7 @@ class _AnyGates:
     def bend(self, z: Array) -> None:
         """`f(z)` in place of z."""
         pairs = zip(self.functions, _parts(z), strict=True)
-        self.backs.append([function.forward(part, part, self.tape.run) for function, part in pairs])
+        self.backs.append([function.forward(part, part, self.tape.ctx) for function, part in pairs])
 
     def unbend(self, t: int, delta: Array) -> None:
         """`δ · f'` of step t in place of δ."""
@@ -107,8 +107,8 @@ class _UsualGates:
     """
 
     def __init__(self, tape: JoinedTape) -> None:
-        self.tape, self.slope = tape, tape.run.empty((4, tape.batch, tape.units))
-        self.scale, self.offset, self.shift = (tape.run.empty((4, 1, 1)) for _ in range(3))
+        self.tape, self.slope = tape, tape.ctx.empty((4, tape.batch, tape.units))
+        self.scale, self.offset, self.shift = (tape.ctx.empty((4, 1, 1)) for _ in range(3))
         for each, of_sigmoid, of_tanh in ((self.scale, 0.5, 1), (self.offset, 0.5, 0), (self.shift, 0, 1)):
             each.fill(of_sigmoid)
             each[2].fill(of_tanh)
@@ -147,15 +147,15 @@ class GruCell:
 
     def forward(self, t: int) -> None:
         """As its equations have it; z and r stand beside each other, so that one σ serves both."""
-        tape, units, run = self.tape, self.tape.units, self.tape.run
+        tape, units, ctx = self.tape, self.tape.units, self.tape.ctx
         product = np.dot(tape.feed(t), self.kernel, out=self.products[t])
         if self.bias is not None:
             product += self.bias
         both, g = tape.gates[t][:, : 2 * units], tape.gates[t][:, 2 * units :]
         both += product[:, : 2 * units]
-        back_both = self.recurrent_activation.forward(both, both, run)
+        back_both = self.recurrent_activation.forward(both, both, ctx)
         g += np.multiply(both[:, units:], product[:, 2 * units :], out=self.share)
-        back_g = self.activation.forward(g, g, run)
+        back_g = self.activation.forward(g, g, ctx)
         state = np.subtract(tape.state[t], g, out=tape.state[t + 1])
         state *= both[:, :units]
         state += g
@@ -206,14 +206,14 @@ class ResetFirstCell:
 
     def forward(self, t: int) -> None:
         """As its equations have it."""
-        tape, units, run = self.tape, self.tape.units, self.tape.run
+        tape, units, ctx = self.tape, self.tape.units, self.tape.ctx
         fed = tape.feed(t)
         both, g = tape.gates[t][:, : 2 * units], tape.gates[t][:, 2 * units :]
         both += np.dot(fed, self.of_both, out=self.product)
-        back_both = self.recurrent_activation.forward(both, both, run)
+        back_both = self.recurrent_activation.forward(both, both, ctx)
         np.multiply(both[:, units:], fed, out=self.reset[t])
         g += np.dot(self.reset[t], self.of_g, out=self.share)
-        back_g = self.activation.forward(g, g, run)
+        back_g = self.activation.forward(g, g, ctx)
         state = np.subtract(tape.state[t], g, out=tape.state[t + 1])
         state *= both[:, :units]
         state += g

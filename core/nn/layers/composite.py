@@ -32,7 +32,7 @@ from core.nn.layers.reshaping import Shaping
 from core.nn.layers.resizing import Bordering
 from core.nn.layers.transposed import Transposed
 from core.nn.plan import Plan, ShapeMismatch, Views
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 from core.nn.tagged_union import Tagged
 
 
@@ -61,13 +61,13 @@ class Sequential:
             shape = plan.output_shape
             yield plan
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """Forwards through the layers in order; backwards by the chain rule, in reverse, to the first that learns."""
         chain = []
         for layer, view in zip(self.layers, views.parts, strict=True):
-            x, backward = layer.forward(x, view, run)
-            run.keep_mask(x)
-            if run.training and (view.learns or view.input_gradient):
+            x, backward = layer.forward(x, view, ctx)
+            ctx.keep_mask(x)
+            if ctx.training and (view.learns or view.input_gradient):
                 chain.append(backward)
             del backward  # and what it keeps, where nobody will call it
         return x, chained(chain)
@@ -97,19 +97,21 @@ class Residual:
         output, beside = parts[0].output_shape, parts[1].output_shape if self.projection else shape
         if output != beside:
             raise ShapeMismatch(f"gets {beside} to add to {output}: add a projection that emits the same shape")
-        plan = Plan(output, parts=parts, flops=size(output), floats=3 * size(output) + size(shape), order="abreast")
+        plan = Plan(
+            output, parts=parts, flops=size(output), activation_size=3 * size(output) + size(shape), order="abreast"
+        )
         return plan.frozen_unless(self.trainable)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`∂x` is the sum of what comes back through f and past it."""
         branches = [layer for _, layer in self.inside()]
-        outputs, backwards = _abreast(branches, x, views, run)
-        y: Array = run.empty(outputs[0].shape)
+        outputs, backwards = _abreast(branches, x, views, ctx)
+        y: Array = ctx.empty(outputs[0].shape)
         np.add(outputs[0], outputs[1] if self.projection else x, out=y)
-        run.keep_mask(y)
+        ctx.keep_mask(y)
 
         def backward(d_y: Array) -> Array:
-            gradients = [step_back(copied(d_y, run)) for step_back in backwards]
+            gradients = [step_back(copied(d_y, ctx)) for step_back in backwards]
             past = [] if self.projection else [d_y]
             return added([*gradients, *past]) if views.input_gradient else d_y
 
@@ -152,14 +154,14 @@ class Parallel:
                 raise ShapeMismatch(f"gets {shapes} to {self.merge}: let all branches emit the same shape")
             output = shapes[0]
         work = sum(map(size, shapes))
-        plan = Plan(output, parts=parts, flops=work, floats=3 * work + 2 * size(shape), order="abreast")
+        plan = Plan(output, parts=parts, flops=work, activation_size=3 * work + 2 * size(shape), order="abreast")
         return plan.frozen_unless(self.trainable)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`∂x` is the sum of what comes back through the branches."""
-        outputs, backwards = _abreast(self.branches, x, views, run)
-        y, shares = MERGES[self.merge](outputs, run)
-        run.keep_mask(y)
+        outputs, backwards = _abreast(self.branches, x, views, ctx)
+        y, shares = MERGES[self.merge](outputs, ctx)
+        ctx.keep_mask(y)
 
         def backward(d_y: Array) -> Array:
             gradients = [step_back(d) for step_back, d in zip(backwards, shares(d_y), strict=True)]
@@ -198,33 +200,39 @@ class Mixture:
             wanted = f"make it {(len(parts),)}, a number for each branch"
             raise ShapeMismatch(f"gets {gate.output_shape} from its gate: {wanted}")
         output = parts[0].output_shape
-        floats = (2 * len(parts) + 2) * size(output) + 6 * len(parts) + 2 * size(shape)
-        plan = Plan(output, parts=(gate, *parts), flops=2 * len(parts) * size(output), floats=floats, order="abreast")
+        activation_size = (2 * len(parts) + 2) * size(output) + 6 * len(parts) + 2 * size(shape)
+        plan = Plan(
+            output,
+            parts=(gate, *parts),
+            flops=2 * len(parts) * size(output),
+            activation_size=activation_size,
+            order="abreast",
+        )
         return plan.frozen_unless(self.trainable)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`∂fᵢ = pᵢ · ∂y`, and with `hᵢ = Σ ∂y · fᵢ` the gate's `∂zᵢ = pᵢ · (hᵢ − Σ pⱼ · hⱼ)`."""
-        (z, *outputs), backwards = _abreast((self.gate, *self.branches), x, views, run)
-        each: Array = run.empty((len(x), 1))
-        p = np.subtract(z, np.maximum.reduce(z, axis=1, keepdims=True, out=each), out=run.empty(z.shape))
+        (z, *outputs), backwards = _abreast((self.gate, *self.branches), x, views, ctx)
+        each: Array = ctx.empty((len(x), 1))
+        p = np.subtract(z, np.maximum.reduce(z, axis=1, keepdims=True, out=each), out=ctx.empty(z.shape))
         np.exp(p, out=p)
         p /= np.add.reduce(p, axis=1, keepdims=True, out=each)
         heed = p.T.reshape(len(outputs), len(x), *(1,) * (outputs[0].ndim - 1))
-        y = summed([np.multiply(part, f, out=run.empty(f.shape)) for part, f in zip(heed, outputs, strict=True)], run)
-        run.keep_mask(y)
+        y = summed([np.multiply(part, f, out=ctx.empty(f.shape)) for part, f in zip(heed, outputs, strict=True)], ctx)
+        ctx.keep_mask(y)
 
         def backward(d_y: Array) -> Array:
-            d_z: Array = run.empty(z.shape)
-            product: Array = run.empty(d_y.shape)
+            d_z: Array = ctx.empty(z.shape)
+            product: Array = ctx.empty(d_y.shape)
             for turn, f in enumerate(outputs):
                 np.multiply(d_y, f, out=product)
                 np.add.reduce(product.reshape(len(x), -1), axis=1, out=d_z[:, turn])
-            heeded = np.multiply(p, d_z, out=run.empty(z.shape))
+            heeded = np.multiply(p, d_z, out=ctx.empty(z.shape))
             d_z -= np.add.reduce(heeded, axis=1, keepdims=True, out=each)
             d_z *= p
             gradients = [backwards[0](d_z)]
             for part, back in zip(heed, backwards[1:], strict=True):
-                gradients.append(back(np.multiply(d_y, part, out=run.empty(d_y.shape))))
+                gradients.append(back(np.multiply(d_y, part, out=ctx.empty(d_y.shape))))
             return added(gradients) if views.input_gradient else d_y
 
         return y, backward
@@ -272,19 +280,19 @@ class Repeat:
         once = Plan(shape, parts=(part.times(self.n),), scratch=2 * part.parameters)
         return replace(once, output_shape=part.output_shape, order="loop" if self.n > 1 else "chain")
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """The chain rule through all copies; gradients of shared weights add up."""
         chain: list[Backward] = []
         for turn in range(self.n):
             view = views.parts[0 if self.shared else turn]
-            x, backward = self.layer.forward(x, view, run)
-            run.keep_mask(x)
-            if run.training and (self.shared or view.learns or view.input_gradient):
+            x, backward = self.layer.forward(x, view, ctx)
+            ctx.keep_mask(x)
+            if ctx.training and (self.shared or view.learns or view.input_gradient):
                 chain.append(backward)
         slopes = list(_gradients(views)) if self.shared and self.n > 1 else []
 
         def backward_through(gradient: Array) -> Array:
-            totals = [run.empty(slope.shape) for slope in slopes]
+            totals = [ctx.empty(slope.shape) for slope in slopes]
             for total in totals:
                 total.fill(0)
             while chain:
@@ -320,12 +328,12 @@ class TimeDistributed:
         plan = Plan((shape[0], *part.output_shape), parts=(part.times(shape[0]),))
         return plan.frozen_unless(self.trainable)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """All steps are rows of one batch."""
         batch, steps = x.shape[:2]
-        mask, run.mask = run.mask, None
-        y, backward = self.layer.forward(x.reshape(batch * steps, *x.shape[2:]), views.parts[0], run)
-        run.mask = mask
+        mask, ctx.mask = ctx.mask, None
+        y, backward = self.layer.forward(x.reshape(batch * steps, *x.shape[2:]), views.parts[0], ctx)
+        ctx.mask = mask
         given, emitted = x.shape, y.shape
 
         def backward_through(d_y: Array) -> Array:
@@ -363,19 +371,19 @@ class Bidirectional:
         if not output:
             raise ShapeMismatch("gets a single number from its layer: let it emit (units,) or (steps, units)")
         both = (*output[:-1], 2 * output[-1]) if self.merge_mode == "concatenate" else output
-        floats = 6 * size(output) + 2 * size(shape)
-        plan = Plan(both, parts=(part, part), flops=2 * size(output), floats=floats, order="abreast")
+        activation_size = 6 * size(output) + 2 * size(shape)
+        plan = Plan(both, parts=(part, part), flops=2 * size(output), activation_size=activation_size, order="abreast")
         return plan.frozen_unless(self.trainable)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """One copy gets x, the other x in reverse, and what it emits and what comes back are turned round again."""
-        mask = run.mask
-        ahead, back_ahead = self.layer.forward(x, views.parts[0], run)
-        run.mask = None if mask is None else mask[:, ::-1]
-        behind, back_behind = self.layer.forward(x[:, ::-1], views.parts[1], run)
-        run.mask = mask
-        y, shares = MERGES[self.merge_mode]([ahead, _turned(behind)], run)
-        run.keep_mask(y)
+        mask = ctx.mask
+        ahead, back_ahead = self.layer.forward(x, views.parts[0], ctx)
+        ctx.mask = None if mask is None else mask[:, ::-1]
+        behind, back_behind = self.layer.forward(x[:, ::-1], views.parts[1], ctx)
+        ctx.mask = mask
+        y, shares = MERGES[self.merge_mode]([ahead, _turned(behind)], ctx)
+        ctx.keep_mask(y)
 
         def backward(d_y: Array) -> Array:
             d_ahead, d_behind = shares(d_y)
@@ -412,14 +420,14 @@ def _few(plans: Iterable[Plan]) -> Iterator[Plan]:
 
 
 def _abreast(
-    layers: Sequence[Layer], x: Array, views: Views, run: Run
+    layers: Sequence[Layer], x: Array, views: Views, ctx: PassContext
 ) -> tuple[list[Array], list[Callable[[Array], Array]]]:
-    outputs, backwards, mask = [], [], run.mask
+    outputs, backwards, mask = [], [], ctx.mask
     for layer, view in zip(layers, views.parts, strict=True):
-        y, backward = layer.forward(x, view, run)
-        run.mask = mask
+        y, backward = layer.forward(x, view, ctx)
+        ctx.mask = mask
         outputs.append(y)
-        wanted = run.training and (view.learns or view.input_gradient)
+        wanted = ctx.training and (view.learns or view.input_gradient)
         backwards.append(backward if wanted else _nothing)
     return outputs, backwards
 

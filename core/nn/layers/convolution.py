@@ -18,7 +18,7 @@ from core.nn.kernels.correlation import correlation
 from core.nn.kernels.windows import Count, Counts, Padding, Slide, checked, each, padded, slide
 from core.nn.plan import Plan, ShapeMismatch, Views, Weight
 from core.nn.regularizers import Regularizer
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,9 +61,9 @@ class Conv2D:
         """A kernel `(height, width, channels / groups, filters)` and, if wanted, a bias `(filters,)`."""
         return self._kernel(checked(shape, ("height", "width"))).plan(rank=2)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """With `δ = ∂loss/∂z`: `∂kernel = Σ x · δ` under the window, `∂b = Σ δ`, `∂x` = δ under the turned kernel."""
-        return self._kernel(x.shape[1:]).forward(x, views, run)
+        return self._kernel(x.shape[1:]).forward(x, views, ctx)
 
     def _kernel(self, shape: Shape) -> _Kernel:
         sizes, strides, dilation = (each(c, 2) for c in (self.kernel_size, self.strides, self.dilation_rate))
@@ -113,9 +113,9 @@ class Conv1D:
         """A kernel `(length, channels / groups, filters)` and, if wanted, a bias `(filters,)`."""
         return self._kernel(checked(shape, ("steps",))).plan(rank=1)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """With `δ = ∂loss/∂z`: `∂kernel = Σ x · δ` under the window, `∂b = Σ δ`, `∂x` = δ under the turned kernel."""
-        z, backward = self._kernel(x.shape[1:]).forward(x, views, run)
+        z, backward = self._kernel(x.shape[1:]).forward(x, views, ctx)
         return z.reshape(len(x), *z.shape[2:]), backward
 
     def _kernel(self, shape: Shape) -> _Kernel:
@@ -169,18 +169,18 @@ class _Kernel:
             self.output[2 - rank :],
             weights,
             flops=2 * size(self.output) * size(self.sums.kernel[:3]),
-            floats=3 * size(self.output) + size(self.padded) + size(self.spread) + size(self.image),
+            activation_size=3 * size(self.output) + size(self.padded) + size(self.spread) + size(self.image),
             scratch=2 * self.sums.scratch + self.back.scratch + size(kernel),
         )
         return plan.frozen_unless(layer.trainable)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """The layer's output in the shape of images, and its backward pass."""
         image = x.reshape(len(x), *self.image)
         kernel = views.weights["kernel"].reshape(self.sums.kernel)
-        z: Array = run.empty((len(x), *self.output))
-        self.sums.forward(padded(image, self.slides, run), kernel, views.weights.get("bias"), z, run)
-        back_activation = self.layer.activation.forward(z, z, run)
+        z: Array = ctx.empty((len(x), *self.output))
+        self.sums.forward(padded(image, self.slides, ctx), kernel, views.weights.get("bias"), z, ctx)
+        back_activation = self.layer.activation.forward(z, z, ctx)
         given, emitted = x.shape, z.shape
 
         def backward(d_output: Array) -> Array:
@@ -190,26 +190,26 @@ class _Kernel:
                 d_kernel = views.gradients["kernel"].reshape(kernel.shape)
                 d_bias = views.gradients.get("bias")
                 # Padded again: kept since the forward pass, it would be a copy of what others keep anyway.
-                self.sums.kernel_gradient(padded(image, self.slides, run), delta, d_kernel, d_bias, run)
+                self.sums.kernel_gradient(padded(image, self.slides, ctx), delta, d_kernel, d_bias, ctx)
             del image  # in whose memory its own gradient can be, if nobody else keeps it
-            return self._input_gradient(delta, kernel, run).reshape(given) if views.input_gradient else delta
+            return self._input_gradient(delta, kernel, ctx).reshape(given) if views.input_gradient else delta
 
         return z, backward
 
-    def _input_gradient(self, delta: Array, kernel: Array, run: Run) -> Array:
+    def _input_gradient(self, delta: Array, kernel: Array, ctx: PassContext) -> Array:
         """`∂x = Σ δ · kernel`: a convolution again, of δ with zeros between and around, under the turned kernel."""
-        spread = run.empty((len(delta), *self.spread))
+        spread = ctx.empty((len(delta), *self.spread))
         spread.fill(0)
         down, across = (
             slice(s.span - 1 - s.before, s.span - s.before + (s.output - 1) * s.stride, s.stride) for s in self.slides
         )
         np.copyto(spread[:, down, across], delta)
-        turned = run.empty(self.back.kernel)
+        turned = ctx.empty(self.back.kernel)
         each = self.back.groups
         for there, here in zip(np.split(turned, each, axis=3), np.split(kernel, each, axis=3), strict=True):
             np.copyto(there, here[::-1, ::-1].swapaxes(2, 3))
-        d_x: Array = run.empty((len(delta), *self.image))
-        self.back.forward(spread, turned, None, d_x, run)
+        d_x: Array = ctx.empty((len(delta), *self.image))
+        self.back.forward(spread, turned, None, d_x, ctx)
         return d_x
 
 

@@ -13,7 +13,7 @@ from core.nn.initializers import GlorotUniform, Initializer, Zeros
 from core.nn.kernels.reductions import over_rows
 from core.nn.plan import Plan, ShapeMismatch, Views, Weight
 from core.nn.regularizers import Regularizer
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,17 +54,17 @@ class Dense:
         if self.use_bias:
             weights["bias"] = Weight((self.units,), self.bias_initializer, self.bias_regularizer, self.bias_constraint)
         output = (*shape[:-1], self.units)
-        plan = Plan(output, weights, flops=2 * size(output) * shape[-1], floats=size(shape) + 3 * size(output))
+        plan = Plan(output, weights, flops=2 * size(output) * shape[-1], activation_size=size(shape) + 3 * size(output))
         return plan.frozen_unless(self.trainable)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """With `z = x·W + b` and `δ = ∂loss/∂z`: `∂W = xᵀ·δ`, `∂b = Σ δ` over the batch, `∂x = δ·Wᵀ`."""
         kernel = views.weights["kernel"]
         rows = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
-        z = np.dot(rows, kernel, out=run.empty((len(rows), self.units)))
+        z = np.dot(rows, kernel, out=ctx.empty((len(rows), self.units)))
         if self.use_bias:
             np.add(z, views.weights["bias"], out=z)
-        back_activation = self.activation.forward(z, z, run)
+        back_activation = self.activation.forward(z, z, ctx)
         given, inner, outer = x.shape, rows.shape, z.shape  # neither x nor z is kept for its shape alone
 
         def backward(d_output: Array) -> Array:
@@ -76,7 +76,7 @@ class Dense:
                 over_rows(delta, views.gradients["bias"])
             if not views.input_gradient:
                 return delta
-            d_rows = np.dot(delta, kernel.T, out=run.empty(inner))
+            d_rows = np.dot(delta, kernel.T, out=ctx.empty(inner))
             return d_rows if len(given) == 2 else d_rows.reshape(given)
 
         return (z if x.ndim == 2 else z.reshape(*x.shape[:-1], self.units)), backward

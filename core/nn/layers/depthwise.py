@@ -16,7 +16,7 @@ from core.nn.kernels.windows import Count, Counts, Slide, checked, each, padded,
 from core.nn.layers.dense import Dense
 from core.nn.plan import Plan, Views, Weight
 from core.nn.regularizers import Regularizer
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,23 +65,23 @@ class DepthwiseConv2D:
         if self.use_bias:
             weights["bias"] = Weight(output[-1:], self.bias_initializer, self.bias_regularizer, self.bias_constraint)
         wide = (down.before + height + down.after) * (across.before + width + across.after) * channels
-        floats = 3 * size(output) + 2 * wide + size(shape) + down.output * across.output * channels
-        plan = Plan(output, weights, flops=2 * size(output) * down.size * across.size, floats=floats)
+        activation_size = 3 * size(output) + 2 * wide + size(shape) + down.output * across.output * channels
+        plan = Plan(output, weights, flops=2 * size(output) * down.size * across.size, activation_size=activation_size)
         return plan.frozen_unless(self.trainable)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`z = Σ x · kernel` over the window's places; `∂kernel = Σ x · δ` and `∂x = Σ δ · kernel` at each of them."""
         down, across = slides = self._slides(x.shape[1:])
-        image = padded(x, slides, run)[..., None]
+        image = padded(x, slides, ctx)[..., None]
         kernel = views.weights["kernel"]
-        z: Array = run.empty((len(x), down.output, across.output, kernel.shape[2] * kernel.shape[3]))
+        z: Array = ctx.empty((len(x), down.output, across.output, kernel.shape[2] * kernel.shape[3]))
         sums: Any = z.reshape(*z.shape[:3], *kernel.shape[2:])
         sums[...] = views.weights["bias"].reshape(kernel.shape[2:]) if self.use_bias else 0
-        products: Array = run.empty(sums.shape)
+        products: Array = ctx.empty(sums.shape)
         for place, window in _windows(slides):
             np.multiply(image[window], kernel[place], out=products)
             np.add(sums, products, out=sums)
-        back_activation = self.activation.forward(z, z, run)
+        back_activation = self.activation.forward(z, z, ctx)
         given, emitted, summed = x.shape, z.shape, sums.shape
 
         def backward(d_output: Array) -> Array:
@@ -93,7 +93,7 @@ class DepthwiseConv2D:
                     np.add.reduce(products, axis=(0, 1, 2), out=views.gradients["kernel"][place])
                 if self.use_bias:
                     np.add.reduce(delta, axis=(0, 1, 2), out=views.gradients["bias"])
-            return _input_gradient(given, slides, parts, kernel, products, run) if views.input_gradient else delta
+            return _input_gradient(given, slides, parts, kernel, products, ctx) if views.input_gradient else delta
 
         return z, backward
 
@@ -156,17 +156,17 @@ class SeparableConv2D:
             {f"depthwise_{name}": weight for name, weight in first.weights.items()}
             | {NAMES[name]: weight for name, weight in second.weights.items()},
             flops=first.flops + second.flops,
-            floats=first.floats + second.floats,
+            activation_size=first.activation_size + second.activation_size,
         )
         return plan.frozen_unless(self.trainable)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """One part after the other, and back the other way round."""
         needed = views.trainable or views.input_gradient
         first = _part(views, {"kernel": "depthwise_kernel"}, input_gradient=views.input_gradient)
         second = _part(views, NAMES, input_gradient=needed)
-        each, back_each = self._depthwise().forward(x, first, run)
-        y, back_all = self._pointwise().forward(each, second, run)
+        each, back_each = self._depthwise().forward(x, first, ctx)
+        y, back_all = self._pointwise().forward(each, second, ctx)
         return y, lambda d_y: back_each(back_all(d_y))
 
     def _depthwise(self) -> DepthwiseConv2D:
@@ -223,18 +223,18 @@ def _under(way: Slide, place: int) -> slice:
 
 
 def _input_gradient(
-    shape: Shape, slides: tuple[Slide, Slide], delta: Array, kernel: Array, products: Array, run: Run
+    shape: Shape, slides: tuple[Slide, Slide], delta: Array, kernel: Array, products: Array, ctx: PassContext
 ) -> Array:
     """`∂x = Σ δ · kernel`, written to where the window lay; what falls on the zeros around is nobody's."""
     down, across = slides
     batch, height, width, channels = shape
-    wide: Array = run.empty((batch, down.before + height + down.after, across.before + width + across.after, channels))
+    wide: Array = ctx.empty((batch, down.before + height + down.after, across.before + width + across.after, channels))
     wide.fill(0)
-    share: Array = run.empty(delta.shape[:-1])
+    share: Array = ctx.empty(delta.shape[:-1])
     for place, window in _windows(slides):
         np.add.reduce(np.multiply(delta, kernel[place], out=products), axis=-1, out=share)
         wide[window] += share
-    d_x: Array = run.empty(shape)
+    d_x: Array = ctx.empty(shape)
     np.copyto(d_x, wide[:, down.before : down.before + height, across.before : across.before + width])
     return d_x
 

@@ -8,7 +8,7 @@ from annotated_types import Ge, Lt
 
 from core.nn.arrays import Array, Backward, Shape, size
 from core.nn.plan import Plan, ShapeMismatch, Views
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,16 +24,16 @@ class Dropout:
 
     def plan(self, shape: Shape) -> Plan:
         """No weights."""
-        return Plan(shape, flops=3 * size(shape), floats=3 * size(shape))
+        return Plan(shape, flops=3 * size(shape), activation_size=3 * size(shape))
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`y = x · m / (1 − rate)` with a random mask m, and so is the gradient."""
-        if run.rng is None or not run.training or not self.rate:
+        if ctx.rng is None or not ctx.training or not self.rate:
             return x, lambda d_y: d_y
-        scale = run.rng.random(out=run.empty(x.shape), dtype=x.dtype.type)
+        scale = ctx.rng.random(out=ctx.empty(x.shape), dtype=x.dtype.type)
         np.greater_equal(scale, self.rate, out=scale)
         scale /= 1 - self.rate
-        return np.multiply(x, scale, out=run.empty(x.shape)), lambda d_y: np.multiply(d_y, scale, out=d_y)
+        return np.multiply(x, scale, out=ctx.empty(x.shape)), lambda d_y: np.multiply(d_y, scale, out=d_y)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,17 +51,17 @@ class SpatialDropout:
         """No weights."""
         if not shape:
             raise ShapeMismatch("needs (…, channels), and gets a single number a row: nest each row in a list")
-        return Plan(shape, flops=size(shape), floats=size(shape) + shape[-1])
+        return Plan(shape, flops=size(shape), activation_size=size(shape) + shape[-1])
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`y = x · m / (1 − rate)` with a random mask m, one number a channel, and so is the gradient."""
-        if run.rng is None or not run.training or not self.rate:
+        if ctx.rng is None or not ctx.training or not self.rate:
             return x, lambda d_y: d_y
-        scale = run.empty((len(x), *[1] * (x.ndim - 2), x.shape[-1]))
-        run.rng.random(out=scale, dtype=x.dtype.type)
+        scale = ctx.empty((len(x), *[1] * (x.ndim - 2), x.shape[-1]))
+        ctx.rng.random(out=scale, dtype=x.dtype.type)
         np.greater_equal(scale, self.rate, out=scale)
         scale /= 1 - self.rate
-        return np.multiply(x, scale, out=run.empty(x.shape)), lambda d_y: np.multiply(d_y, scale, out=d_y)
+        return np.multiply(x, scale, out=ctx.empty(x.shape)), lambda d_y: np.multiply(d_y, scale, out=d_y)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,13 +77,13 @@ class GaussianNoise:
 
     def plan(self, shape: Shape) -> Plan:
         """No weights."""
-        return Plan(shape, flops=2 * size(shape), floats=size(shape), divisible=False)
+        return Plan(shape, flops=2 * size(shape), activation_size=size(shape), divisible=False)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`y = x + stddev · n`; the gradient passes unchanged."""
-        if run.rng is None or not run.training or not self.stddev:
+        if ctx.rng is None or not ctx.training or not self.stddev:
             return x, lambda d_y: d_y
-        y = run.rng.standard_normal(out=run.empty(x.shape), dtype=x.dtype.type)
+        y = ctx.rng.standard_normal(out=ctx.empty(x.shape), dtype=x.dtype.type)
         y *= self.stddev
         y += x
         return y, lambda d_y: d_y

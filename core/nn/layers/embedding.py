@@ -11,7 +11,7 @@ from core.nn.constraints import Constraint
 from core.nn.initializers import Initializer, RandomUniform
 from core.nn.plan import Plan, ShapeMismatch, Views, Weight
 from core.nn.regularizers import Regularizer
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 
 class NoSuchEmbedding(ValueError):
@@ -55,32 +55,34 @@ class Embedding:
             self.embeddings_constraint,
         )
         output = (*shape, self.output_dim)
-        plan = Plan(output, {"embeddings": vectors}, flops=size(output), floats=3 * size(output) + 11 * size(shape))
+        plan = Plan(
+            output, {"embeddings": vectors}, flops=size(output), activation_size=3 * size(output) + 11 * size(shape)
+        )
         return plan.frozen_unless(self.trainable)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`y = W[x]`; `∂W[k]` is the sum of `∂y` wherever k stood, and x, which is no quantity, has no gradient."""
-        numbers = self._numbers(x, run)
+        numbers = self._numbers(x, ctx)
         if self.mask_zero:
-            run.mask = np.not_equal(numbers, 0, out=run.empty(x.shape, np.bool_))
-        y: Array = run.empty((*x.shape, self.output_dim))
+            ctx.mask = np.not_equal(numbers, 0, out=ctx.empty(x.shape, np.bool_))
+        y: Array = ctx.empty((*x.shape, self.output_dim))
         np.take(views.weights["embeddings"], numbers, axis=0, out=y, mode="clip")
         given = x.shape
 
         def backward(d_y: Array) -> Array:
             if views.trainable:
-                _gather(numbers.reshape(-1), d_y.reshape(-1, self.output_dim), views.gradients["embeddings"], run)
+                _gather(numbers.reshape(-1), d_y.reshape(-1, self.output_dim), views.gradients["embeddings"], ctx)
             if not views.input_gradient:
                 return d_y
-            d_x: Array = run.empty(given)
+            d_x: Array = ctx.empty(given)
             d_x.fill(0)
             return d_x
 
         return y, backward
 
-    def _numbers(self, x: Array, run: Run) -> np.ndarray[tuple[int, ...], np.dtype[np.intp]]:
-        numbers = run.empty(x.shape, np.intp)
-        wrong, outside = run.empty(x.shape, np.bool_), run.empty(x.shape, np.bool_)
+    def _numbers(self, x: Array, ctx: PassContext) -> np.ndarray[tuple[int, ...], np.dtype[np.intp]]:
+        numbers = ctx.empty(x.shape, np.intp)
+        wrong, outside = ctx.empty(x.shape, np.bool_), ctx.empty(x.shape, np.bool_)
         with np.errstate(invalid="ignore"):
             np.copyto(numbers, x, casting="unsafe")
         np.not_equal(numbers, x, out=wrong)
@@ -91,7 +93,7 @@ class Embedding:
         return numbers
 
 
-def _gather(numbers: Any, rows: Array, out: Array, run: Run) -> None:
+def _gather(numbers: Any, rows: Array, out: Array, ctx: PassContext) -> None:
     """Write the sum of the rows of each number into `out`: in order, so that those of one number follow one another.
 
     `np.add.at`, which needs no order, took seven times as long for 64 words, and nearly twice for 10,000. What is
@@ -100,7 +102,7 @@ def _gather(numbers: Any, rows: Array, out: Array, run: Run) -> None:
     out.fill(0)
     if not (count := len(numbers)):
         return
-    places, ordered = (run.empty((count,), np.intp) for _ in range(2))
+    places, ordered = (ctx.empty((count,), np.intp) for _ in range(2))
     places.fill(1)
     places[0] = 0
     np.add.accumulate(places, out=places)
@@ -109,10 +111,10 @@ def _gather(numbers: Any, rows: Array, out: Array, run: Run) -> None:
     ordered.sort()
     np.remainder(ordered, count, out=places)
     np.floor_divide(ordered, count, out=ordered)
-    first = run.empty((count,), np.bool_)
+    first = ctx.empty((count,), np.bool_)
     first[0] = True
     np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
     starts = np.flatnonzero(first)
-    sorted_rows = np.take(rows, places, axis=0, out=run.empty(rows.shape), mode="clip")
-    sums = run.empty((min(count, len(out)), *rows.shape[1:]))[: len(starts)]
+    sorted_rows = np.take(rows, places, axis=0, out=ctx.empty(rows.shape), mode="clip")
+    sums = ctx.empty((min(count, len(out)), *rows.shape[1:]))[: len(starts)]
     out[ordered[starts]] = np.add.reduceat(sorted_rows, starts, axis=0, out=sums)

@@ -8,7 +8,7 @@ import numpy as np
 from core.nn.activations import Activation, Sigmoid, Silu
 from core.nn.arrays import Array, Backward, Shape, size
 from core.nn.plan import Plan, ShapeMismatch, Views
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,12 +20,12 @@ class Glu:
     def plan(self, shape: Shape) -> Plan:
         """No weights; half as many features."""
         output = _halved(shape)
-        return Plan(output, flops=5 * size(output), floats=5 * size(output))
+        return Plan(output, flops=5 * size(output), activation_size=5 * size(output))
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`∂a = ∂y · sigmoid(b)`, `∂b = ∂y · a · sigmoid'(b)`."""
         half = x.shape[-1] // 2
-        return _gated(x, Sigmoid(), slice(half, None), slice(None, half), run)
+        return _gated(x, Sigmoid(), slice(half, None), slice(None, half), ctx)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,12 +37,12 @@ class SwiGlu:
     def plan(self, shape: Shape) -> Plan:
         """No weights; half as many features."""
         output = _halved(shape)
-        return Plan(output, flops=6 * size(output), floats=6 * size(output))
+        return Plan(output, flops=6 * size(output), activation_size=6 * size(output))
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`∂a = ∂y · b · silu'(a)`, `∂b = ∂y · silu(a)`."""
         half = x.shape[-1] // 2
-        return _gated(x, Silu(), slice(None, half), slice(half, None), run)
+        return _gated(x, Silu(), slice(None, half), slice(half, None), ctx)
 
 
 def _halved(shape: Shape) -> Shape:
@@ -54,20 +54,20 @@ def _halved(shape: Shape) -> Shape:
     return (*shape[:-1], shape[-1] // 2)
 
 
-def _gated(x: Array, activation: Activation, gate: slice, value: slice, run: Run) -> tuple[Array, Backward]:
+def _gated(x: Array, activation: Activation, gate: slice, value: slice, ctx: PassContext) -> tuple[Array, Backward]:
     """`y = f(gate) · value`."""
     shape = (*x.shape[:-1], x.shape[-1] // 2)
-    share = run.empty(shape)
-    back_activation = activation.forward(x[..., gate], share, run)
+    share = ctx.empty(shape)
+    back_activation = activation.forward(x[..., gate], share, ctx)
 
     def backward(d_y: Array) -> Array:
-        d_x: Array = run.empty(x.shape)
+        d_x: Array = ctx.empty(x.shape)
         np.multiply(d_y, share, out=d_x[..., value])
         np.multiply(d_y, x[..., value], out=d_y)
         np.copyto(d_x[..., gate], back_activation(d_y))
         return d_x
 
-    return np.multiply(share, x[..., value], out=run.empty(shape)), backward
+    return np.multiply(share, x[..., value], out=ctx.empty(shape)), backward
 
 
 Gating: TypeAlias = Glu | SwiGlu

@@ -11,7 +11,7 @@ from core.nn.arrays import Array, Backward, Shape, size
 from core.nn.initializers import Initializer, Ones, Zeros
 from core.nn.kernels.reductions import over_rows, within_rows
 from core.nn.plan import Plan, ShapeMismatch, Statistic, Views, Weight
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,42 +48,44 @@ class BatchNormalization:
         if self.center:
             weights["beta"] = Weight(width, self.beta_initializer)
         statistics = {"moving_mean": Statistic(width, 0.0), "moving_variance": Statistic(width, 1.0)}
-        flops, floats, scratch = 8 * size(shape), 4 * size(shape), 4 * size(width)
-        plan = Plan(shape, weights, statistics, flops=flops, floats=floats, scratch=scratch, divisible=False)
+        flops, activation_size, scratch = 8 * size(shape), 4 * size(shape), 4 * size(width)
+        plan = Plan(
+            shape, weights, statistics, flops=flops, activation_size=activation_size, scratch=scratch, divisible=False
+        )
         return plan.frozen_unless(self.trainable)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`∂γ = Σ ∂y·x̂`, `∂β = Σ ∂y`, `∂x = γ / (n·√(σ² + ε)) · (n·∂y − ∂β − x̂·∂γ)`.
 
         n is the count of numbers a feature has and x̂ the normalised input (the paper's section 3, gathered).
         """
         given, rows = x.shape, x.reshape(-1, x.shape[-1])
         count = len(rows)
-        of_the_batch = run.training and views.trainable
+        of_the_batch = ctx.training and views.trainable
         moving_mean, moving_variance = views.statistics["moving_mean"], views.statistics["moving_variance"]
         width = x.shape[-1:]
         mean = moving_mean
         if of_the_batch:
-            mean = over_rows(rows, run.empty(width))
+            mean = over_rows(rows, ctx.empty(width))
             mean /= count
-        normal = np.subtract(rows, mean, out=run.empty(rows.shape))
+        normal = np.subtract(rows, mean, out=ctx.empty(rows.shape))
         variance = moving_variance
         if of_the_batch:
-            squares = np.multiply(normal, normal, out=run.empty(rows.shape))
-            variance = over_rows(squares, run.empty(width))
+            squares = np.multiply(normal, normal, out=ctx.empty(rows.shape))
+            variance = over_rows(squares, ctx.empty(width))
             variance /= count
             self._move(moving_mean, mean)
             self._move(moving_variance, variance)
         deviation = 1 / np.sqrt(variance + x.dtype.type(self.epsilon))
         normal *= deviation
-        y = np.multiply(normal, views.weights["gamma"] if self.scale else 1, out=run.empty(rows.shape))
+        y = np.multiply(normal, views.weights["gamma"] if self.scale else 1, out=ctx.empty(rows.shape))
         if self.center:
             y += views.weights["beta"]
 
         def backward(d_output: Array) -> Array:
             d_y = d_output.reshape(normal.shape)
-            product = np.multiply(d_y, normal, out=run.empty(normal.shape))
-            d_gamma, d_beta = over_rows(product, run.empty(width)), over_rows(d_y, run.empty(width))
+            product = np.multiply(d_y, normal, out=ctx.empty(normal.shape))
+            d_gamma, d_beta = over_rows(product, ctx.empty(width)), over_rows(d_y, ctx.empty(width))
             if self.scale:
                 views.gradients["gamma"][:] = d_gamma
             if self.center:
@@ -124,9 +126,9 @@ class LayerNormalization:
         """γ and β, each as long as the last axis."""
         return _plan_rows(self, shape, shape).frozen_unless(self.trainable)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`∂x = (g − mean(g) − x̂ · mean(g · x̂)) / √(σ² + ε)` with `g = ∂y · γ`."""
-        return _forward_rows(x, (-1, 1, 1, x.shape[-1]), self.epsilon, views, run)
+        return _forward_rows(x, (-1, 1, 1, x.shape[-1]), self.epsilon, views, ctx)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,9 +150,9 @@ class RMSNormalization:
         """γ, as long as the last axis."""
         return _plan_rows(self, shape, shape).frozen_unless(self.trainable)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`∂x = (g − x̂ · mean(g · x̂)) / √(mean(x²) + ε)` with `g = ∂y · γ`."""
-        return _forward_rows(x, (-1, 1, 1, x.shape[-1]), self.epsilon, views, run, centered=False)
+        return _forward_rows(x, (-1, 1, 1, x.shape[-1]), self.epsilon, views, ctx, centered=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -184,10 +186,10 @@ class GroupNormalization:
             )
         return _plan_rows(self, shape, shape[:-1]).frozen_unless(self.trainable)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`∂x = (g − mean(g) − x̂ · mean(g · x̂)) / √(σ² + ε)` with `g = ∂y · γ`, means over a row's group."""
         shape = (len(x), size(x.shape[1:-1]), self.groups, x.shape[-1] // self.groups)
-        return _forward_rows(x, shape, self.epsilon, views, run)
+        return _forward_rows(x, shape, self.epsilon, views, ctx)
 
 
 def _plan_rows(
@@ -201,11 +203,11 @@ def _plan_rows(
     if layer.center:
         weights["beta"] = Weight(shape[-1:], layer.beta_initializer)
     moments = 4 * size(shape) // measured[-1] if measured else 4 * shape[-1]
-    return Plan(shape, weights, flops=8 * size(shape), floats=3 * size(shape) + moments)
+    return Plan(shape, weights, flops=8 * size(shape), activation_size=3 * size(shape) + moments)
 
 
 def _forward_rows(
-    x: Array, shape: tuple[int, ...], epsilon: float, views: Views, run: Run, *, centered: bool = True
+    x: Array, shape: tuple[int, ...], epsilon: float, views: Views, ctx: PassContext, *, centered: bool = True
 ) -> tuple[Array, Backward]:
     """Normalises over the axes 1 and 3 of x in `shape`, `(n, positions, groups, channels)`, then scales and shifts.
 
@@ -213,14 +215,14 @@ def _forward_rows(
     """
     given, rows = x.shape, (-1, x.shape[-1])
     gamma, beta = views.weights.get("gamma"), views.weights.get("beta")
-    y: Array = run.empty(given)
-    normal, back_normal = _normalized(x.reshape(shape), y.reshape(shape), epsilon, run, centered=centered)
+    y: Array = ctx.empty(given)
+    normal, back_normal = _normalized(x.reshape(shape), y.reshape(shape), epsilon, ctx, centered=centered)
     np.multiply(normal.reshape(given), 1 if gamma is None else gamma, out=y)
     if beta is not None:
         y += beta
 
     def backward(d_output: Array) -> Array:
-        d_y, spare = d_output.reshape(given), run.empty(given)
+        d_y, spare = d_output.reshape(given), ctx.empty(given)
         if beta is not None:
             over_rows(d_y.reshape(rows), views.gradients["beta"])
         if gamma is not None:
@@ -233,7 +235,7 @@ def _forward_rows(
 
 
 def _normalized(
-    x: Array, spare: Array, epsilon: float, run: Run, *, centered: bool
+    x: Array, spare: Array, epsilon: float, ctx: PassContext, *, centered: bool
 ) -> tuple[Array, Callable[[Array, Array], Array]]:
     """What `spare` holds is lost, here and on the way back, which gets memory of its own for that."""
     number, positions, groups, channels = x.shape
@@ -241,7 +243,7 @@ def _normalized(
     count = positions * channels
 
     def mean(of: Array) -> Array:
-        found: Array = run.empty(few)
+        found: Array = ctx.empty(few)
         if 1 in (positions, groups):
             within_rows(of.reshape(found.size, -1), found.reshape(-1))
         else:
@@ -249,7 +251,7 @@ def _normalized(
         found /= count
         return found
 
-    normal: Array = run.empty(x.shape)
+    normal: Array = ctx.empty(x.shape)
     np.subtract(x, mean(x) if centered else 0, out=normal)
     deviation = mean(np.multiply(normal, normal, out=spare))
     deviation += epsilon

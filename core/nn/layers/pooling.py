@@ -15,7 +15,7 @@ import numpy as np
 from core.nn.arrays import Array, Backward, Mask, Shape, chained, size
 from core.nn.kernels.windows import Count, Counts, Slide, checked, each, slide
 from core.nn.plan import Plan, Views
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,9 +35,9 @@ class MaxPooling1D:
         """No weights."""
         return _plan(self, shape)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """The gradient goes where the largest number stands; of several, to the first."""
-        return _through(_maximum, _slides(self, x.shape[1:]), x, run)
+        return _through(_maximum, _slides(self, x.shape[1:]), x, ctx)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,9 +57,9 @@ class MaxPooling2D:
         """No weights."""
         return _plan(self, shape)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """The gradient goes where the largest number stands; of several, to the first of its row's."""
-        return _through(_maximum, _slides(self, x.shape[1:]), x, run)
+        return _through(_maximum, _slides(self, x.shape[1:]), x, ctx)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,9 +79,9 @@ class AveragePooling1D:
         """No weights."""
         return _plan(self, shape)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """The gradient is shared out evenly."""
-        return _average(_slides(self, x.shape[1:]), x, run)
+        return _average(_slides(self, x.shape[1:]), x, ctx)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,9 +101,9 @@ class AveragePooling2D:
         """No weights."""
         return _plan(self, shape)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """The gradient is shared out evenly."""
-        return _average(_slides(self, x.shape[1:]), x, run)
+        return _average(_slides(self, x.shape[1:]), x, ctx)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,9 +117,9 @@ class GlobalMaxPooling1D:
         """No weights."""
         return _plan_global(self, shape)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """The gradient goes where the largest number stands; several share it."""
-        return _global_maximum(x, run)
+        return _global_maximum(x, ctx)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,9 +133,9 @@ class GlobalMaxPooling2D:
         """No weights."""
         return _plan_global(self, shape)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """The gradient goes where the largest number stands; several share it."""
-        return _global_maximum(x, run)
+        return _global_maximum(x, ctx)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,9 +149,9 @@ class GlobalAveragePooling1D:
         """No weights."""
         return _plan_global(self, shape)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """The gradient is shared out evenly."""
-        return _global_average(x, run) if run.mask is None else _masked_average(x, run.mask, run)
+        return _global_average(x, ctx) if ctx.mask is None else _masked_average(x, ctx.mask, ctx)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -165,9 +165,9 @@ class GlobalAveragePooling2D:
         """No weights."""
         return _plan_global(self, shape)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """The gradient is shared out evenly."""
-        return _global_average(x, run)
+        return _global_average(x, ctx)
 
 
 Windowed: TypeAlias = MaxPooling1D | MaxPooling2D | AveragePooling1D | AveragePooling2D
@@ -189,22 +189,22 @@ def _plan(layer: Windowed, shape: Shape) -> Plan:
     for axis, one in enumerate(slides):
         stages.append((*stages[-1][:axis], one.output, *stages[-1][axis + 1 :]))
     work = sum(one.size * size(stage) for one, stage in zip(slides, stages[1:], strict=True))
-    return Plan(stages[-1], flops=work, floats=sum(2 * size(s) for s in stages) + size(stages[-1]))
+    return Plan(stages[-1], flops=work, activation_size=sum(2 * size(s) for s in stages) + size(stages[-1]))
 
 
 def _plan_global(layer: Global, shape: Shape) -> Plan:
     checked(shape, layer.along)
-    return Plan(shape[-1:], flops=size(shape), floats=2 * size(shape) + 3 * shape[-1])
+    return Plan(shape[-1:], flops=size(shape), activation_size=2 * size(shape) + 3 * shape[-1])
 
 
-OneAxis: TypeAlias = Callable[[Array, int, Slide, Run], tuple[Array, Backward]]
+OneAxis: TypeAlias = Callable[[Array, int, Slide, PassContext], tuple[Array, Backward]]
 Spot: TypeAlias = tuple[tuple[slice, ...], tuple[slice, ...]]
 
 
-def _through(pool: OneAxis, slides: list[Slide], x: Array, run: Run) -> tuple[Array, Backward]:
+def _through(pool: OneAxis, slides: list[Slide], x: Array, ctx: PassContext) -> tuple[Array, Backward]:
     chain: list[Backward] = []
     for axis, one in enumerate(slides, start=1):
-        x, backward = pool(x, axis, one, run)
+        x, backward = pool(x, axis, one, ctx)
         chain.append(backward)
     return x, chained(chain)
 
@@ -229,21 +229,21 @@ def _spots(axis: int, one: Slide) -> tuple[Spot, ...]:
     return tuple(spots)
 
 
-def _reduced(x: Array, axis: int, one: Slide, add: np.ufunc, run: Run) -> tuple[Array, tuple[Spot, ...]]:
+def _reduced(x: Array, axis: int, one: Slide, add: np.ufunc, ctx: PassContext) -> tuple[Array, tuple[Spot, ...]]:
     spots = _spots(axis, one)
-    y: Array = run.empty((*x.shape[:axis], one.output, *x.shape[axis + 1 :]))
+    y: Array = ctx.empty((*x.shape[:axis], one.output, *x.shape[axis + 1 :]))
     np.copyto(y, x[spots[0][1]])
     for outputs, inputs in spots[1:]:
         add(y[outputs], x[inputs], out=y[outputs])
     return y, spots
 
 
-def _maximum(x: Array, axis: int, one: Slide, run: Run) -> tuple[Array, Backward]:
-    y, spots = _reduced(x, axis, one, np.maximum, run)
+def _maximum(x: Array, axis: int, one: Slide, ctx: PassContext) -> tuple[Array, Backward]:
+    y, spots = _reduced(x, axis, one, np.maximum, ctx)
 
     def backward(d_y: Array) -> Array:
-        d_x, put = _receiving(x.shape, one, run)
-        here, share = run.empty(y.shape, np.bool_), run.empty(y.shape)
+        d_x, put = _receiving(x.shape, one, ctx)
+        here, share = ctx.empty(y.shape, np.bool_), ctx.empty(y.shape)
         *others, last = spots
         for outputs, inputs in others:
             np.equal(x[inputs], y[outputs], out=here[outputs])
@@ -256,21 +256,21 @@ def _maximum(x: Array, axis: int, one: Slide, run: Run) -> tuple[Array, Backward
     return y, backward
 
 
-def _receiving(shape: Shape, one: Slide, run: Run) -> tuple[Array, Callable[[Array, Array], object]]:
+def _receiving(shape: Shape, one: Slide, ctx: PassContext) -> tuple[Array, Callable[[Array, Array], object]]:
     """Memory for a gradient, and how shares come into it: as they are where each number has one window."""
-    d_x: Array = run.empty(shape)
+    d_x: Array = ctx.empty(shape)
     if one.stride == one.size and one.output * one.size == one.length:
         return d_x, np.copyto
     d_x.fill(0)
     return d_x, lambda there, share: np.add(there, share, out=there)
 
 
-def _total(x: Array, axis: int, one: Slide, run: Run) -> tuple[Array, Backward]:
-    y, spots = _reduced(x, axis, one, np.add, run)
+def _total(x: Array, axis: int, one: Slide, ctx: PassContext) -> tuple[Array, Backward]:
+    y, spots = _reduced(x, axis, one, np.add, ctx)
     given = x.shape
 
     def backward(d_y: Array) -> Array:
-        d_x, put = _receiving(given, one, run)
+        d_x, put = _receiving(given, one, ctx)
         for outputs, inputs in spots:
             put(d_x[inputs], d_y[outputs])
         return d_x
@@ -278,8 +278,8 @@ def _total(x: Array, axis: int, one: Slide, run: Run) -> tuple[Array, Backward]:
     return y, backward
 
 
-def _average(slides: list[Slide], x: Array, run: Run) -> tuple[Array, Backward]:
-    y, back_total = _through(_total, slides, x, run)
+def _average(slides: list[Slide], x: Array, ctx: PassContext) -> tuple[Array, Backward]:
+    y, back_total = _through(_total, slides, x, ctx)
     share = reduce(np.multiply.outer, [_shares(one) for one in slides]).astype(x.dtype)[..., None]
     y *= share
     return y, lambda d_y: back_total(np.multiply(d_y, share, out=d_y))
@@ -291,28 +291,28 @@ def _shares(one: Slide) -> Array:
     return 1 / (np.minimum(starts + one.size, one.length) - np.maximum(starts, 0))
 
 
-def _global_maximum(x: Array, run: Run) -> tuple[Array, Backward]:
+def _global_maximum(x: Array, ctx: PassContext) -> tuple[Array, Backward]:
     places = x.reshape(len(x), -1, x.shape[-1])
-    y: Array = np.maximum.reduce(places, axis=1, out=run.empty((len(x), x.shape[-1])))
+    y: Array = np.maximum.reduce(places, axis=1, out=ctx.empty((len(x), x.shape[-1])))
 
     def backward(d_y: Array) -> Array:
-        d_x: Array = run.empty(places.shape)
+        d_x: Array = ctx.empty(places.shape)
         np.equal(places, y[:, None], out=d_x)
-        d_y /= np.add.reduce(d_x, axis=1, out=run.empty(y.shape))
+        d_y /= np.add.reduce(d_x, axis=1, out=ctx.empty(y.shape))
         d_x *= d_y[:, None]
         return d_x.reshape(x.shape)
 
     return y, backward
 
 
-def _global_average(x: Array, run: Run) -> tuple[Array, Backward]:
+def _global_average(x: Array, ctx: PassContext) -> tuple[Array, Backward]:
     places = x.reshape(len(x), -1, x.shape[-1])
-    y: Array = np.add.reduce(places, axis=1, out=run.empty((len(x), x.shape[-1])))
+    y: Array = np.add.reduce(places, axis=1, out=ctx.empty((len(x), x.shape[-1])))
     y /= places.shape[1]
     given, flat = x.shape, places.shape
 
     def backward(d_y: Array) -> Array:
-        d_x: Array = run.empty(flat)
+        d_x: Array = ctx.empty(flat)
         d_y /= flat[1]
         np.copyto(d_x, d_y[:, None])
         return d_x.reshape(given)
@@ -320,12 +320,12 @@ def _global_average(x: Array, run: Run) -> tuple[Array, Backward]:
     return y, backward
 
 
-def _masked_average(x: Array, mask: Mask, run: Run) -> tuple[Array, Backward]:
+def _masked_average(x: Array, mask: Mask, ctx: PassContext) -> tuple[Array, Backward]:
     """The mean over the steps that are there, and 0 where none is."""
-    share: Array = run.empty((*mask.shape, 1))
+    share: Array = ctx.empty((*mask.shape, 1))
     np.copyto(share, mask[:, :, None])
-    count = np.add.reduce(share, axis=1, keepdims=True, out=run.empty((len(x), 1, 1)))
+    count = np.add.reduce(share, axis=1, keepdims=True, out=ctx.empty((len(x), 1, 1)))
     share /= np.maximum(count, 1, out=count)
-    shared = np.multiply(x, share, out=run.empty(x.shape))
-    y: Array = np.add.reduce(shared, axis=1, out=run.empty((len(x), x.shape[-1])))
+    shared = np.multiply(x, share, out=ctx.empty(x.shape))
+    y: Array = np.add.reduce(shared, axis=1, out=ctx.empty((len(x), x.shape[-1])))
     return y, lambda d_y: np.multiply(d_y[:, None], share, out=shared)

@@ -12,7 +12,7 @@ from core.nn.constraints import Constraint
 from core.nn.initializers import GlorotUniform, Initializer
 from core.nn.plan import Plan, ShapeMismatch, Views, Weight
 from core.nn.regularizers import Regularizer
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,12 +29,12 @@ class PositionalEncoding:
     def plan(self, shape: Shape) -> Plan:
         """No weights, the same shape."""
         steps, features = _sequence(shape)
-        return Plan(shape, flops=size(shape), floats=size(shape), scratch=steps * features)
+        return Plan(shape, flops=size(shape), activation_size=size(shape), scratch=steps * features)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`∂x = ∂y`."""
         table = _waves(x.shape[1], x.shape[2], self.max_wavelength, x.dtype.str)
-        return np.add(x, table, out=run.empty(x.shape)), lambda d_y: d_y
+        return np.add(x, table, out=ctx.empty(x.shape)), lambda d_y: d_y
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,9 +63,9 @@ class PositionEmbedding:
         weights = {
             "position": Weight((self.sequence_length, features), self.initializer, self.regularizer, self.constraint)
         }
-        return Plan(shape, weights, flops=size(shape), floats=size(shape)).frozen_unless(self.trainable)
+        return Plan(shape, weights, flops=size(shape), activation_size=size(shape)).frozen_unless(self.trainable)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`∂W = Σ ∂y` over the batch, 0 where no step stood; `∂x = ∂y`."""
         steps = x.shape[1]
 
@@ -75,7 +75,7 @@ class PositionEmbedding:
             d_position[steps:] = 0
             return d_y
 
-        return np.add(x, views.weights["position"][:steps], out=run.empty(x.shape)), backward
+        return np.add(x, views.weights["position"][:steps], out=ctx.empty(x.shape)), backward
 
 
 def _sequence(shape: Shape) -> tuple[int, int]:

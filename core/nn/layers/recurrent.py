@@ -18,9 +18,9 @@ from core.nn.constraints import Constraint
 from core.nn.initializers import Drawn, GlorotUniform, Initializer, Orthogonal, Zeros
 from core.nn.layers.cells import GruCell, LstmCell, ResetFirstCell, SimpleCell
 from core.nn.layers.unrolling import JoinedTape, Tape
-from core.nn.plan import Draws, Plan, ShapeMismatch, Views, Weight
+from core.nn.plan import Plan, ShapeMismatch, Views, Weight, WeightInitializer
 from core.nn.regularizers import Regularizer
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 Share: TypeAlias = Annotated[float, Ge(0), Lt(1)]
 
@@ -69,9 +69,9 @@ class SimpleRnn:
         """A kernel W `(features, units)`, a recurrent kernel U `(units, units)` and, if wanted, a bias `(units,)`."""
         return _plan(self, shape, gates=1, bias=(self.units,), kept=8)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """Through time (Werbos 1990): `δₜ = f' · (∂yₜ + δₜ₊₁·Uᵀ)`, `∂W = Σ xₜᵀ·δₜ`, `∂U = Σ hₜ₋₁ᵀ·δₜ`."""
-        tape = JoinedTape(self, 1, x, views, run)
+        tape = JoinedTape(self, 1, x, views, ctx)
         return tape.forward(SimpleCell(tape, self.activation))
 
 
@@ -128,9 +128,9 @@ class Lstm:
         first = _ForgetBias(self.bias_initializer) if self.unit_forget_bias else None
         return _plan(self, shape, gates=4, bias=(4 * self.units,), kept=24, first=first)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """Through time, with `∂cₜ = ∂hₜ · o · φ'(cₜ) + ∂cₜ₊₁ · fₜ₊₁`: what a gate keeps, it keeps of the gradient."""
-        tape = JoinedTape(self, 4, x, views, run)
+        tape = JoinedTape(self, 4, x, views, ctx)
         return tape.forward(LstmCell(tape, self.activation, self.recurrent_activation))
 
 
@@ -187,9 +187,9 @@ class Gru:
         bias = (2, 3 * self.units) if self.reset_after else (3 * self.units,)
         return _plan(self, shape, gates=3, bias=bias, kept=18)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """Through time, with `∂hₜ₋₁ = ∂hₜ · z` past the gates and `δ'ₜ·Uᵀ` through them."""
-        tape = Tape(self, 3, x, views, run)
+        tape = Tape(self, 3, x, views, ctx)
         cell = GruCell if self.reset_after else ResetFirstCell
         return tape.forward(cell(tape, self.activation, self.recurrent_activation))
 
@@ -210,7 +210,9 @@ class _ForgetBias:
         return drawn
 
 
-def _plan(layer: Recurrent, shape: Shape, *, gates: int, bias: Shape, kept: int, first: Draws | None = None) -> Plan:
+def _plan(
+    layer: Recurrent, shape: Shape, *, gates: int, bias: Shape, kept: int, first: WeightInitializer | None = None
+) -> Plan:
     """The plan of a layer with so many gates, which keeps so many numbers for each unit of each step."""
     if len(shape) != 2:
         raise ShapeMismatch(
@@ -231,7 +233,7 @@ def _plan(layer: Recurrent, shape: Shape, *, gates: int, bias: Shape, kept: int,
         (steps, units) if layer.return_sequences else (units,),
         weights,
         flops=2 * steps * gates * units * (features + units) + 8 * gates * steps * units,
-        floats=steps * (kept * units + 3 * features + 1) + features + 16 * units,
+        activation_size=steps * (kept * units + 3 * features + 1) + features + 16 * units,
         scratch=2 * sum(size(weight.shape) for weight in weights.values()) + size(weights["recurrent_kernel"].shape),
     )
     return plan.frozen_unless(layer.trainable)

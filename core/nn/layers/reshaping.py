@@ -8,7 +8,7 @@ from annotated_types import Ge, Le, Len
 
 from core.nn.arrays import MOST, Array, Backward, Shape, size
 from core.nn.plan import Plan, ShapeMismatch, Views
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 
 def _as(shape: Shape, x: Array) -> tuple[Array, Backward]:
@@ -26,7 +26,7 @@ class Flatten:
         """No weights, no work."""
         return Plan((size(shape),))
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """The gradient takes the way back: the same numbers in the input's shape."""
         return _as((size(x.shape[1:]),), x)
 
@@ -43,7 +43,7 @@ class Reshape:
         """No weights, no work."""
         return Plan(self._resolve(shape))
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """The gradient takes the way back: the same numbers in the input's shape."""
         return _as(self._resolve(x.shape[1:]), x)
 
@@ -73,20 +73,20 @@ class Permute:
             raise ShapeMismatch(
                 f"gets {shape}, {len(shape)} axes, and dims {self.dims}: name each of 1 to {len(shape)} once"
             )
-        return Plan(tuple(shape[axis - 1] for axis in self.dims), floats=2 * size(shape))
+        return Plan(tuple(shape[axis - 1] for axis in self.dims), activation_size=2 * size(shape))
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """The gradient takes the way back. A mask stands while the steps do."""
         if self.dims[0] != 1:
-            run.mask = None
+            ctx.mask = None
         there = (0, *self.dims)
         back = tuple(there.index(axis) for axis in range(x.ndim))
-        return _moved(x, there, run), lambda d_y: _moved(d_y, back, run)
+        return _moved(x, there, ctx), lambda d_y: _moved(d_y, back, ctx)
 
 
-def _moved(x: Array, axes: Shape, run: Run) -> Array:
+def _moved(x: Array, axes: Shape, ctx: PassContext) -> Array:
     moved = x.transpose(axes)
-    y: Array = run.empty(moved.shape)
+    y: Array = ctx.empty(moved.shape)
     np.copyto(y, moved)
     return y
 
@@ -103,14 +103,14 @@ class RepeatVector:
         """No weights."""
         if len(shape) != 1:
             raise ShapeMismatch(f"needs (features,), and gets {shape}: put a flatten before it")
-        return Plan((self.n, *shape), flops=self.n * size(shape), floats=(self.n + 1) * size(shape))
+        return Plan((self.n, *shape), flops=self.n * size(shape), activation_size=(self.n + 1) * size(shape))
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """The gradients of the copies add up."""
-        y: Array = run.empty((len(x), self.n, x.shape[-1]))
+        y: Array = ctx.empty((len(x), self.n, x.shape[-1]))
         np.copyto(y, x[:, None])
         given = x.shape
-        return y, lambda d_y: np.add.reduce(d_y, axis=1, out=run.empty(given))
+        return y, lambda d_y: np.add.reduce(d_y, axis=1, out=ctx.empty(given))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,11 +125,11 @@ class Rescaling:
 
     def plan(self, shape: Shape) -> Plan:
         """No weights."""
-        return Plan(shape, flops=2 * size(shape), floats=size(shape))
+        return Plan(shape, flops=2 * size(shape), activation_size=size(shape))
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`∂x = scale · ∂y`."""
-        y: Array = run.empty(x.shape)
+        y: Array = ctx.empty(x.shape)
         np.multiply(x, self.scale, out=y)
         y += self.offset
         return y, lambda d_y: np.multiply(d_y, self.scale, out=d_y)

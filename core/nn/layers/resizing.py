@@ -11,7 +11,7 @@ from annotated_types import Ge, Le
 from core.nn.arrays import MOST, Array, Backward, Shape, size
 from core.nn.kernels.windows import Count, Counts, checked, each
 from core.nn.plan import Plan, ShapeMismatch, Views
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 Width: TypeAlias = Annotated[int, Ge(0), Le(MOST)]
 Ends: TypeAlias = tuple[Width, Width]
@@ -31,9 +31,9 @@ class ZeroPadding1D:
         """No weights."""
         return _plan_padding(self, shape)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """The gradient is that of the numbers within."""
-        return _pad(_ends(self.padding, 1), x, run)
+        return _pad(_ends(self.padding, 1), x, ctx)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,9 +49,9 @@ class ZeroPadding2D:
         """No weights."""
         return _plan_padding(self, shape)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """The gradient is that of the numbers within."""
-        return _pad(_ends(self.padding, 2), x, run)
+        return _pad(_ends(self.padding, 2), x, ctx)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,9 +67,9 @@ class Cropping1D:
         """No weights."""
         return _plan_cropping(self, shape)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """What was cut off has no gradient."""
-        return _crop(_ends(self.cropping, 1), x, run)
+        return _crop(_ends(self.cropping, 1), x, ctx)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,9 +85,9 @@ class Cropping2D:
         """No weights."""
         return _plan_cropping(self, shape)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """What was cut off has no gradient."""
-        return _crop(_ends(self.cropping, 2), x, run)
+        return _crop(_ends(self.cropping, 2), x, ctx)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,9 +103,9 @@ class UpSampling1D:
         """No weights."""
         return _plan_repeating(self, shape)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """The gradients of a number's copies add up."""
-        return _repeat(each(self.size, 1), x, run)
+        return _repeat(each(self.size, 1), x, ctx)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,9 +121,9 @@ class UpSampling2D:
         """No weights."""
         return _plan_repeating(self, shape)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """The gradients of a number's copies add up."""
-        return _repeat(each(self.size, 2), x, run)
+        return _repeat(each(self.size, 2), x, ctx)
 
 
 Bordering: TypeAlias = ZeroPadding1D | ZeroPadding2D | Cropping1D | Cropping2D | UpSampling1D | UpSampling2D
@@ -140,7 +140,7 @@ def _plan_padding(layer: ZeroPadding1D | ZeroPadding2D, shape: Shape) -> Plan:
     ends = _ends(layer.padding, len(layer.along))
     lengths = zip(checked(shape, layer.along), ends, strict=False)
     output = (*(length + before + after for length, (before, after) in lengths), shape[-1])
-    return Plan(output, floats=size(shape) + size(output))
+    return Plan(output, activation_size=size(shape) + size(output))
 
 
 def _plan_cropping(layer: Cropping1D | Cropping2D, shape: Shape) -> Plan:
@@ -149,41 +149,41 @@ def _plan_cropping(layer: Cropping1D | Cropping2D, shape: Shape) -> Plan:
     output = (*(length - before - after for length, (before, after) in lengths), shape[-1])
     if min(output) < 1:
         raise ShapeMismatch(f"gets {shape} and would leave nothing of it: crop less")
-    return Plan(output, floats=size(shape) + size(output))
+    return Plan(output, activation_size=size(shape) + size(output))
 
 
 def _plan_repeating(layer: UpSampling1D | UpSampling2D, shape: Shape) -> Plan:
     counts = each(layer.size, len(layer.along))
     lengths = zip(checked(shape, layer.along), counts, strict=False)
     output = (*(length * count for length, count in lengths), shape[-1])
-    return Plan(output, flops=size(output), floats=size(shape) + size(output))
+    return Plan(output, flops=size(output), activation_size=size(shape) + size(output))
 
 
-def _pad(ends: list[Ends], x: Array, run: Run) -> tuple[Array, Backward]:
+def _pad(ends: list[Ends], x: Array, ctx: PassContext) -> tuple[Array, Backward]:
     lengths = [length + sum(end) for length, end in zip(x.shape[1:], ends, strict=False)]
     inner: Inner = (slice(None), *(slice(end[0], length - end[1]) for end, length in zip(ends, lengths, strict=True)))
-    y: Array = run.empty((len(x), *lengths, x.shape[-1]))
+    y: Array = ctx.empty((len(x), *lengths, x.shape[-1]))
     y.fill(0)
     np.copyto(y[inner], x)
     given = x.shape
 
     def backward(d_y: Array) -> Array:
-        d_x: Array = run.empty(given)
+        d_x: Array = ctx.empty(given)
         np.copyto(d_x, d_y[inner])
         return d_x
 
     return y, backward
 
 
-def _crop(ends: list[Ends], x: Array, run: Run) -> tuple[Array, Backward]:
+def _crop(ends: list[Ends], x: Array, ctx: PassContext) -> tuple[Array, Backward]:
     axes = zip(ends, x.shape[1:], strict=False)
     inner: Inner = (slice(None), *(slice(end[0], length - end[1]) for end, length in axes))
-    y: Array = run.empty(x[inner].shape)
+    y: Array = ctx.empty(x[inner].shape)
     np.copyto(y, x[inner])
     given = x.shape
 
     def backward(d_y: Array) -> Array:
-        d_x: Array = run.empty(given)
+        d_x: Array = ctx.empty(given)
         d_x.fill(0)
         np.copyto(d_x[inner], d_y)
         return d_x
@@ -191,17 +191,17 @@ def _crop(ends: list[Ends], x: Array, run: Run) -> tuple[Array, Backward]:
     return y, backward
 
 
-def _repeat(counts: Shape, x: Array, run: Run) -> tuple[Array, Backward]:
+def _repeat(counts: Shape, x: Array, ctx: PassContext) -> tuple[Array, Backward]:
     axes = list(zip(x.shape[1:], counts, strict=False))
     copies = [number for pair in axes for number in pair]
-    y: Array = run.empty((len(x), *(length * count for length, count in axes), x.shape[-1]))
+    y: Array = ctx.empty((len(x), *(length * count for length, count in axes), x.shape[-1]))
     where = (len(x), *copies, x.shape[-1])
     singles = (len(x), *(number for length, _ in axes for number in (length, 1)), x.shape[-1])
     np.copyto(y.reshape(where), x.reshape(singles))
     given = x.shape
 
     def backward(d_y: Array) -> Array:
-        d_x: Array = run.empty(given)
+        d_x: Array = ctx.empty(given)
         np.add.reduce(d_y.reshape(where), axis=tuple(range(2, 2 * len(axes) + 1, 2)), out=d_x)
         return d_x
 

@@ -18,7 +18,7 @@ from core.nn.kernels.windows import Count, Counts, checked, each
 from core.nn.layers.convolution import Conv1D, Conv2D
 from core.nn.plan import Plan, Views
 from core.nn.regularizers import Regularizer
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,9 +65,9 @@ class Conv2DTranspose:
         """A kernel `(height, width, channels / groups, filters)` and, if wanted, a bias `(filters,)`."""
         return _planned(self, checked(shape, ("height", "width")))
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """The convolution of what is spread; `∂x` is what its gradient is where x was put."""
-        return _forward(self, x, views, run)
+        return _forward(self, x, views, ctx)
 
     def within(self) -> Conv2D:
         """The convolution that slides over what is spread."""
@@ -118,9 +118,9 @@ class Conv1DTranspose:
         """A kernel `(length, channels / groups, filters)` and, if wanted, a bias `(filters,)`."""
         return _planned(self, checked(shape, ("steps",)))
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """The convolution of what is spread; `∂x` is what its gradient is where x was put."""
-        return _forward(self, x, views, run)
+        return _forward(self, x, views, ctx)
 
     def within(self) -> Conv1D:
         """The convolution that slides over what is spread."""
@@ -177,26 +177,26 @@ def _planned(layer: Transposed, shape: Shape) -> Plan:
         plan.output_shape,
         plan.weights,
         flops=plan.flops,
-        floats=plan.floats + size(wide) + size(shape),
+        activation_size=plan.activation_size + size(wide) + size(shape),
         scratch=plan.scratch,
         trainable=plan.trainable,
     )
 
 
-def _forward(layer: Transposed, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+def _forward(layer: Transposed, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
     spreads = _spreads(layer, x.shape[1:])
     places = (slice(None), *(one.places(count) for one, count in zip(spreads, x.shape[1:], strict=False)))
-    wide: Array = run.empty((len(x), *(one.length for one in spreads), x.shape[-1]))
+    wide: Array = ctx.empty((len(x), *(one.length for one in spreads), x.shape[-1]))
     wide.fill(0)
     wide[places] = x
-    y, back = layer.within().forward(wide, views, run)
+    y, back = layer.within().forward(wide, views, ctx)
     given = x.shape
 
     def backward(d_y: Array) -> Array:
         d_wide = back(d_y)
         if not views.input_gradient:
             return d_wide
-        d_x: Array = run.empty(given)
+        d_x: Array = ctx.empty(given)
         np.copyto(d_x, d_wide[places])
         return d_x
 

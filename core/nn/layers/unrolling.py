@@ -12,7 +12,7 @@ import numpy as np
 
 from core.nn.arrays import Array, Backward
 from core.nn.plan import Views
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 
 class Layer(Protocol):
@@ -65,9 +65,9 @@ class Tape:
     state: Array
     fed: Array
 
-    def __init__(self, layer: Layer, gates: int, x: Array, views: Views, run: Run) -> None:
+    def __init__(self, layer: Layer, gates: int, x: Array, views: Views, ctx: PassContext) -> None:
         batch, self.steps, inputs = x.shape
-        self.layer, self.views, self.run, self.units, self.batch = layer, views, run, layer.units, batch
+        self.layer, self.views, self.ctx, self.units, self.batch = layer, views, ctx, layer.units, batch
         self.turn = -1 if layer.go_backwards else 1
         self.x = self._lay(inputs)
         np.copyto(self.x, x.transpose(1, 0, 2)[:: self.turn])
@@ -82,11 +82,11 @@ class Tape:
 
     def _lay(self, inputs: int) -> Array:
         """Where the inputs of all steps go."""
-        return self.run.empty((self.steps, self.batch, inputs))
+        return self.ctx.empty((self.steps, self.batch, inputs))
 
     def _of_gates(self, gates: int) -> Array:
         """Memory for all gates of all steps: `(steps, batch, gates · units)`."""
-        made: Array = self.run.empty((self.steps, self.batch, gates * self.units))
+        made: Array = self.ctx.empty((self.steps, self.batch, gates * self.units))
         return made
 
     def _begin(self) -> None:
@@ -94,18 +94,18 @@ class Tape:
         np.dot(flat(self.x), self.views.weights["kernel"], out=flat(self.gates))
         self.state = self.zeros()
         shape = (self.steps, self.batch, self.units)
-        self.fed = self.state[:-1] if self.state_scale is None else self.run.empty(shape)
+        self.fed = self.state[:-1] if self.state_scale is None else self.ctx.empty(shape)
 
     def zeros(self) -> Array:
         """A state for each step and one before the first, which is zero: `(steps + 1, batch, units)`."""
-        states: Array = self.run.empty((self.steps + 1, self.batch, self.units))
+        states: Array = self.ctx.empty((self.steps + 1, self.batch, self.units))
         states[0].fill(0)
         return states
 
     def empty(self, blocks: int = 1, *, each: bool = False) -> Array:
         """Memory for some blocks of units, of one step or of each."""
         shape = (self.batch, blocks * self.units)
-        made: Array = self.run.empty((self.steps, *shape) if each else shape)
+        made: Array = self.ctx.empty((self.steps, *shape) if each else shape)
         return made
 
     def feed(self, t: int) -> Array:
@@ -119,7 +119,7 @@ class Tape:
         The kernel is turned once: to turn it at each step took BLAS a third of the product's time.
         """
         if self._turned is None:
-            self._turned = self.run.empty(kernel.shape[::-1])
+            self._turned = self.ctx.empty(kernel.shape[::-1])
             np.copyto(self._turned, kernel.T)
         np.matmul(delta, self._turned, out=out)
         return self._scaled(out)
@@ -137,10 +137,10 @@ class Tape:
                 for states, _ in cell.carried:
                     np.copyto(states[t + 1], states[t], where=absent[t])
         if self.layer.return_sequences:
-            y: Array = self.run.empty((self.batch, self.steps, self.units))
+            y: Array = self.ctx.empty((self.batch, self.steps, self.units))
             np.copyto(y, self.state[1:].transpose(1, 0, 2))
         else:
-            y = self.run.empty((self.batch, self.units))
+            y = self.ctx.empty((self.batch, self.units))
             np.copyto(y, self.state[-1])
         return y, lambda d_y: self._backward(cell, d_y, absent)
 
@@ -167,11 +167,11 @@ class Tape:
 
     def _input_gradient(self) -> Array:
         """`∂x = δ·Wᵀ`, with the batch first again."""
-        by_time: Array = self.run.empty(self.x.shape)
+        by_time: Array = self.ctx.empty(self.x.shape)
         self._fed_to_inputs(flat(by_time))
         if self.input_scale is not None:
             by_time *= self.input_scale
-        d_x: Array = self.run.empty((self.batch, *by_time.shape[::2]))
+        d_x: Array = self.ctx.empty((self.batch, *by_time.shape[::2]))
         np.copyto(d_x, by_time[:: self.turn].transpose(1, 0, 2))
         return d_x
 
@@ -180,18 +180,18 @@ class Tape:
 
     def _absent(self) -> Any:
         """Where a step is not there, `(steps, batch, 1)`; None: nowhere."""
-        if self.run.mask is None:
+        if self.ctx.mask is None:
             return None
-        absent = self.run.empty((self.steps, self.batch, 1), np.bool_)
-        return np.logical_not(self.run.mask.T[:: self.turn, :, None], out=absent)
+        absent = self.ctx.empty((self.steps, self.batch, 1), np.bool_)
+        return np.logical_not(self.ctx.mask.T[:: self.turn, :, None], out=absent)
 
     def _dropped(self, rate: float, width: int) -> Array | None:
         """0 or `1 / (1 − rate)` for each number of a row, the same at all steps (Gal & Ghahramani 2016, eq. 7)."""
-        run = self.run
-        if run.rng is None or not run.training or not rate:
+        ctx = self.ctx
+        if ctx.rng is None or not ctx.training or not rate:
             return None
-        scale: Array = run.empty((self.batch, width))
-        run.rng.random(out=scale, dtype=scale.dtype.type)
+        scale: Array = ctx.empty((self.batch, width))
+        ctx.rng.random(out=scale, dtype=scale.dtype.type)
         np.greater_equal(scale, rate, out=scale)
         scale /= 1 - rate
         return scale
@@ -207,14 +207,14 @@ class JoinedTape(Tape):
 
     def _lay(self, inputs: int) -> Array:
         constant = "bias" in self.views.weights
-        self.joined: Array = self.run.empty((self.steps + 1, self.batch, inputs + self.units + constant))
+        self.joined: Array = self.ctx.empty((self.steps + 1, self.batch, inputs + self.units + constant))
         if constant:
             self.joined[..., -1] = 1
         self.places = slice(inputs, inputs + self.units)
         return self.joined[:-1, :, :inputs]
 
     def _of_gates(self, gates: int) -> Array:
-        made: Array = self.run.empty((gates, self.steps, self.batch, self.units))
+        made: Array = self.ctx.empty((gates, self.steps, self.batch, self.units))
         return made
 
     def _columns(self, array: Array) -> list[Array]:
@@ -222,7 +222,7 @@ class JoinedTape(Tape):
         return np.split(np.atleast_2d(array), len(self.gates), axis=1)
 
     def _begin(self) -> None:
-        self.weights: Array = self.run.empty((len(self.gates), self.joined.shape[-1], self.units))
+        self.weights: Array = self.ctx.empty((len(self.gates), self.joined.shape[-1], self.units))
         for out, *parts in zip(self.weights, *map(self._columns, self.views.weights.values()), strict=True):
             np.concatenate(parts, out=out)
         self.fed = self.joined[:-1, :, self.places]
@@ -243,8 +243,8 @@ class JoinedTape(Tape):
     def fed_back(self, delta: Array, kernel: Array, out: Array) -> Array:
         """As for any tape, of a delta `(gates, batch, units)`."""
         if self._turned is None:
-            self._turned = self.run.empty((len(self.gates), self.units, self.units))
-            self._parts = self.run.empty(delta.shape)
+            self._turned = self.ctx.empty((len(self.gates), self.units, self.units))
+            self._parts = self.ctx.empty(delta.shape)
             for turned, columns in zip(self._turned, self._columns(kernel), strict=True):
                 np.copyto(turned, columns.T)
         np.add.reduce(np.matmul(delta, self._turned, out=self._parts), axis=0, out=out)
@@ -256,13 +256,13 @@ class JoinedTape(Tape):
             for delta, columns in zip(self.deltas, self._columns(self.views.weights["kernel"]), strict=True)
         )
         np.matmul(*first, out=out)
-        part = self.run.empty(out.shape)
+        part = self.ctx.empty(out.shape)
         for delta, columns in others:
             out += np.matmul(delta, columns, out=part)
 
     def weigh(self, views: Views) -> None:
         """`∂W = Σ xₜᵀ·δₜ`, `∂U = Σ hₜ₋₁ᵀ·δₜ`, `∂b = Σ δₜ`."""
-        slopes = self.run.empty(self.weights.shape[1:])
+        slopes = self.ctx.empty(self.weights.shape[1:])
         for delta, *columns in zip(self.deltas, *map(self._columns, views.gradients.values()), strict=True):
             np.dot(flat(self.joined[:-1]).T, flat(delta), out=slopes)
             start = 0

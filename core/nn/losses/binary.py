@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from core.nn.activations import sigmoid, softplus
 from core.nn.arrays import Array, Mask, Shape
 from core.nn.losses.base import Compared, Lost, Misfit, Predicts, Targets, unequal, weighed
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,13 +44,13 @@ class OfTwoClasses:
         return targets.astype(np.float32).reshape(len(targets), *output_shape)
 
     @abstractmethod
-    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
         """The mean over all outputs and targets `(batch, …)`."""
 
-    def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
+    def forward(self, outputs: Array, targets: Array, ctx: PassContext) -> Lost:
         """The mean over all numbers that are there; rows count by their weights, if they have any."""
-        value, backward, each = self.compare(outputs, targets, run)
-        return (value, backward) if run.weights is None else weighed((value, backward, each), run.weights)
+        value, backward, each = self.compare(outputs, targets, ctx)
+        return (value, backward) if ctx.weights is None else weighed((value, backward, each), ctx.weights)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,24 +61,24 @@ class BinaryCrossEntropy(OfTwoClasses):
     label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
     """How far targets are drawn towards 1/2 (Szegedy et al. 2016, section 7)."""
 
-    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
         """Outputs (logits) and targets (0 to 1) `(batch, …)`; the gradient is `(p − t) / size`.
 
         With the logit z it is `max(z, 0) − z·t + log(1 + e^−|z|)`, which cannot overflow.
         """
         if self.label_smoothing:
-            targets = np.multiply(targets, 1 - self.label_smoothing, out=run.empty(outputs.shape))
+            targets = np.multiply(targets, 1 - self.label_smoothing, out=ctx.empty(outputs.shape))
             targets += self.label_smoothing / 2
-        rest = np.abs(outputs, out=run.empty(outputs.shape))
+        rest = np.abs(outputs, out=ctx.empty(outputs.shape))
         np.negative(rest, out=rest)
         np.exp(rest, out=rest)
         np.log1p(rest, out=rest)
-        rest += np.maximum(outputs, 0, out=run.empty(outputs.shape))
-        rest -= np.multiply(outputs, targets, out=run.empty(outputs.shape))
+        rest += np.maximum(outputs, 0, out=ctx.empty(outputs.shape))
+        rest -= np.multiply(outputs, targets, out=ctx.empty(outputs.shape))
         value = np.add.reduce(rest, axis=None) / rest.size
 
         def backward() -> Array:
-            gradient = sigmoid(outputs, run.empty(outputs.shape))
+            gradient = sigmoid(outputs, ctx.empty(outputs.shape))
             gradient -= targets
             gradient /= gradient.size
             return gradient
@@ -101,14 +101,14 @@ class BinaryFocalCrossEntropy(OfTwoClasses):
     apply_class_balancing: bool = False
     """Weigh the classes by α."""
 
-    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
         """With `u = ±output`, q = sigmoid(−u) and s = softplus(−u): `q^γ · s`, `∂u = −q^γ · (γ · (1 − q) · s + q)`."""
-        sign = np.multiply(targets, -2, out=run.empty(outputs.shape))
+        sign = np.multiply(targets, -2, out=ctx.empty(outputs.shape))
         sign += 1
-        away = np.multiply(outputs, sign, out=run.empty(outputs.shape))
-        wrong = sigmoid(away, run.empty(away.shape))
-        rest = softplus(away, away, run.empty(away.shape))
-        weight = np.power(wrong, self.gamma, out=run.empty(away.shape))
+        away = np.multiply(outputs, sign, out=ctx.empty(outputs.shape))
+        wrong = sigmoid(away, ctx.empty(away.shape))
+        rest = softplus(away, away, ctx.empty(away.shape))
+        weight = np.power(wrong, self.gamma, out=ctx.empty(away.shape))
         if self.apply_class_balancing:
             weight *= np.where(targets > 0.5, self.alpha, 1 - self.alpha)
         value = np.dot(weight.reshape(-1), rest.reshape(-1)) / rest.size
@@ -134,9 +134,9 @@ class Hinge(OfTwoClasses):
     type: Literal["hinge"] = "hinge"
     applies: ClassVar[str] = "sign"
 
-    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
         """The gradient is `−y / size` where the margin is not kept."""
-        lacks, sign = _margin(outputs, targets, run)
+        lacks, sign = _margin(outputs, targets, ctx)
         value = np.add.reduce(lacks, axis=None) / lacks.size
 
         def backward() -> Array:
@@ -157,9 +157,9 @@ class SquaredHinge(OfTwoClasses):
     type: Literal["squared_hinge"] = "squared_hinge"
     applies: ClassVar[str] = "sign"
 
-    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
         """The gradient is `−2 · y · max(1 − y · output, 0) / size`."""
-        lacks, sign = _margin(outputs, targets, run)
+        lacks, sign = _margin(outputs, targets, ctx)
         flat = lacks.reshape(-1)
         value = np.dot(flat, flat) / lacks.size
 
@@ -190,21 +190,21 @@ class Dice(OfTwoClasses):
             )
         return OfTwoClasses.misfit(self, targets, output)
 
-    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
         """With `S = Σ p + Σ t + ε`: `∂p = 2 · (Σ p·t / S − t) / S / batch`, `∂output = ∂p · p · (1 − p)`."""
         rows = len(outputs)
-        p = sigmoid(outputs, run.empty(outputs.shape))
-        if run.mask is not None:
-            there = run.mask.reshape(*run.mask.shape, *(1,) * (outputs.ndim - 2))
+        p = sigmoid(outputs, ctx.empty(outputs.shape))
+        if ctx.mask is not None:
+            there = ctx.mask.reshape(*ctx.mask.shape, *(1,) * (outputs.ndim - 2))
             p, targets = np.multiply(p, there, out=p), targets * there
         p, t = p.reshape(rows, -1), targets.reshape(rows, -1)
-        both = np.multiply(p, t, out=run.empty(p.shape)).sum(axis=1, keepdims=True)
+        both = np.multiply(p, t, out=ctx.empty(p.shape)).sum(axis=1, keepdims=True)
         total = p.sum(axis=1, keepdims=True) + t.sum(axis=1, keepdims=True) + self.epsilon
         share = both / total
         value = 1 - 2 * np.add.reduce(share, axis=None) / rows
 
         def backward() -> Array:
-            gradient = np.subtract(share, t, out=run.empty(p.shape))
+            gradient = np.subtract(share, t, out=ctx.empty(p.shape))
             gradient *= 2 / total / rows
             gradient *= p
             gradient *= np.subtract(1, p, out=p)
@@ -212,17 +212,17 @@ class Dice(OfTwoClasses):
 
         return value, backward, lambda: 1 - 2 * share
 
-    def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
+    def forward(self, outputs: Array, targets: Array, ctx: PassContext) -> Lost:
         """The mean over rows by their weights; a step that is not there belongs to neither set."""
-        compared = self.compare(outputs, targets, run)
-        return compared[:2] if run.sample_weight is None else weighed(compared, run.sample_weight)
+        compared = self.compare(outputs, targets, ctx)
+        return compared[:2] if ctx.sample_weight is None else weighed(compared, ctx.sample_weight)
 
 
-def _margin(outputs: Array, targets: Array, run: Run) -> tuple[Array, Array]:
+def _margin(outputs: Array, targets: Array, ctx: PassContext) -> tuple[Array, Array]:
     """By how much each output lacks its margin, at least 0, and y."""
-    sign = np.multiply(targets, 2, out=run.empty(outputs.shape))
+    sign = np.multiply(targets, 2, out=ctx.empty(outputs.shape))
     sign -= 1
-    lacks = np.multiply(outputs, sign, out=run.empty(outputs.shape))
+    lacks = np.multiply(outputs, sign, out=ctx.empty(outputs.shape))
     np.subtract(1, lacks, out=lacks)
     return np.maximum(lacks, 0, out=lacks), sign
 

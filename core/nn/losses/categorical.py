@@ -12,7 +12,7 @@ from core.nn.activations import softmax
 from core.nn.arrays import Array, Mask, Shape
 from core.nn.kernels.reductions import largest_within_rows, total, within_rows
 from core.nn.losses.base import Compared, Lost, Misfit, Predicts, Targets, not_class_numbers, weighed
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 LEAST_SHARE = 1e-30
 """Of a class, as the gradient sees it. What is less soon leads to denormal numbers, with which many processors compute
@@ -58,10 +58,10 @@ class OfClasses:
         return targets.reshape(len(targets), *output_shape[:-1]).astype(np.intp)
 
     @abstractmethod
-    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
         """The mean over outputs `(rows, classes)`; targets are numbers `(rows,)` or shares `(rows, classes)`."""
 
-    def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
+    def forward(self, outputs: Array, targets: Array, ctx: PassContext) -> Lost:
         """The mean over all rows, and steps, that are there, by their weights, if they have any.
 
         Outputs are `(batch, …, classes)`; targets are class numbers `(batch, …)` or shares `(batch, …, classes)`.
@@ -70,9 +70,9 @@ class OfClasses:
         if outputs.ndim > 2:
             rows = outputs.reshape(-1, outputs.shape[-1])
             aims = targets.reshape(rows.shape if targets.ndim == outputs.ndim else -1)
-        value, backward, each = self.compare(rows, aims, run)
-        if run.weights is not None:
-            value, backward = weighed((value, backward, each), run.weights)
+        value, backward, each = self.compare(rows, aims, ctx)
+        if ctx.weights is not None:
+            value, backward = weighed((value, backward, each), ctx.weights)
         return value, backward if rows is outputs else lambda: backward().reshape(outputs.shape)
 
 
@@ -93,24 +93,24 @@ class CrossEntropy(OfClasses):
             return misfit
         return Misfit(f"class_weight has {len(self.class_weight)} weights for {output[-1]} classes", output=False)
 
-    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
         """Outputs (logits) `(batch, classes)`; targets are class numbers `(batch,)` or shares `(batch, classes)`.
 
         The gradient is `(p − t) / batch`. The largest logit is taken off first, so nothing overflows.
         """
         rows = len(outputs)
         if self.label_smoothing or self.class_weight:
-            targets = self._weighted(shares_of(targets, outputs, run))
-        shifted = np.subtract(outputs, largest_within_rows(outputs, run), out=run.empty(outputs.shape))
-        shares = np.exp(shifted, out=run.empty(outputs.shape))
-        whole = within_rows(shares, run.empty((rows,)))
-        log_whole = np.log(whole, out=run.empty((rows,)))
+            targets = self._weighted(shares_of(targets, outputs, ctx))
+        shifted = np.subtract(outputs, largest_within_rows(outputs, ctx), out=ctx.empty(outputs.shape))
+        shares = np.exp(shifted, out=ctx.empty(outputs.shape))
+        whole = within_rows(shares, ctx.empty((rows,)))
+        log_whole = np.log(whole, out=ctx.empty((rows,)))
         one_hot = targets.ndim == 2
         if one_hot:
             known = np.dot(shifted.reshape(-1), targets.reshape(-1))
             value = (np.dot(log_whole, np.add.reduce(targets, axis=1)) - known) / rows
         else:
-            chosen = np.add(_firsts(outputs.shape), targets, out=run.empty((rows,), np.intp))
+            chosen = np.add(_firsts(outputs.shape), targets, out=ctx.empty((rows,), np.intp))
             lost = np.subtract(log_whole, shifted.reshape(-1)[chosen])
             value = total(lost) / rows
 
@@ -151,18 +151,18 @@ class FocalCrossEntropy(OfClasses):
     alpha: Annotated[float, Gt(0)] = 0.25
     """A factor of the whole loss."""
 
-    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
         """`∂outputs = h − p · Σ h` with `h = −α · t · ((1 − p)^γ − γ · (1 − p)^(γ − 1) · p · log p)`."""
         rows = len(outputs)
-        t = shares_of(targets, outputs, run)
-        log_p = np.subtract(outputs, outputs.max(axis=1, keepdims=True), out=run.empty(outputs.shape))
-        p = np.exp(log_p, out=run.empty(outputs.shape))
+        t = shares_of(targets, outputs, ctx)
+        log_p = np.subtract(outputs, outputs.max(axis=1, keepdims=True), out=ctx.empty(outputs.shape))
+        p = np.exp(log_p, out=ctx.empty(outputs.shape))
         log_p -= np.log(p.sum(axis=1, keepdims=True))
         p /= p.sum(axis=1, keepdims=True)
-        wrong = np.subtract(1, p, out=run.empty(outputs.shape))
+        wrong = np.subtract(1, p, out=ctx.empty(outputs.shape))
         np.maximum(wrong, np.finfo(p.dtype).tiny, out=wrong)
         t *= -self.alpha
-        t *= np.power(wrong, self.gamma, out=run.empty(outputs.shape))
+        t *= np.power(wrong, self.gamma, out=ctx.empty(outputs.shape))
         value = np.dot(t.reshape(-1), log_p.reshape(-1)) / rows
 
         def backward() -> Array:
@@ -184,9 +184,9 @@ class KlDivergence(OfClasses):
 
     type: Literal["kl_divergence"] = "kl_divergence"
 
-    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
         """The cross-entropy less that of the targets with themselves, which is no part of the gradient."""
-        value, backward, each = CrossEntropy().compare(outputs, targets, run)
+        value, backward, each = CrossEntropy().compare(outputs, targets, ctx)
         if targets.ndim == 1:
             return value, backward, each
         known = np.log(targets, out=np.zeros_like(targets), where=targets > 0)
@@ -204,11 +204,11 @@ class CategoricalHinge(OfClasses):
     type: Literal["categorical_hinge"] = "categorical_hinge"
     applies: ClassVar[str] = "one_hot"
 
-    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
         """Where the margin lacks: `1 / batch` at the best wrong output and `−1 / batch` at the true one."""
         turn = np.arange(len(outputs))
         true: Any = targets.argmax(axis=1) if targets.ndim == 2 else targets
-        others: Any = run.empty(outputs.shape)
+        others: Any = ctx.empty(outputs.shape)
         np.copyto(others, outputs)
         others[turn, true] = -np.inf
         best = others.argmax(axis=1)
@@ -235,9 +235,9 @@ def _firsts(shape: Shape) -> Any:
     return firsts
 
 
-def shares_of(targets: Array, outputs: Array, run: Run) -> Array:
+def shares_of(targets: Array, outputs: Array, ctx: PassContext) -> Array:
     """Class numbers `(batch,)` or shares `(batch, classes)` as shares that may be overwritten."""
-    shares: Any = run.empty(outputs.shape)
+    shares: Any = ctx.empty(outputs.shape)
     if targets.ndim == 2:
         np.copyto(shares, targets)
     else:

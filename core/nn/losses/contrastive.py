@@ -14,7 +14,7 @@ from annotated_types import Gt
 
 from core.nn.arrays import Array, Mask, Shape
 from core.nn.losses.base import Lost, Misfit, Predicts, Targets
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 MOST_NUMBER = 2**24
 """Up to which float32 tells whole numbers apart, as which a target has them: two classes beyond it may become one."""
@@ -56,31 +56,31 @@ class OfPairs:
         """The memory for a batch: two numbers and two flags a pair, each embedding 3½ times, and some numbers a row."""
         return batch * (18 * batch + 28 * output_shape[0] + 100)
 
-    def forward(self, outputs: Array, targets: Any, run: Run) -> Lost:
+    def forward(self, outputs: Array, targets: Any, ctx: PassContext) -> Lost:
         """The loss of embeddings `(batch, size)` by their classes `(batch,)`, computed in float64.
 
         The gradient of a row is what its distances to all others pull at it: `2 · Σ_j (q_ij + q_ji) · (e_i − e_j)`,
         where q_ij is the slope of the loss along the squared distance of a row i to a row j.
         """
         batch = len(outputs)
-        embeddings = run.empty(outputs.shape, np.float64)
+        embeddings = ctx.empty(outputs.shape, np.float64)
         np.copyto(embeddings, outputs)
-        squares = _squared_distances(embeddings, run)
-        alike = np.equal(targets[:, None], targets, out=run.empty((batch, batch), bool))
-        weights = run.empty((batch,), np.float64)
+        squares = _squared_distances(embeddings, ctx)
+        alike = np.equal(targets[:, None], targets, out=ctx.empty((batch, batch), bool))
+        weights = ctx.empty((batch,), np.float64)
         weights.fill(1)
-        if run.weights is not None:
-            np.copyto(weights, run.weights)
+        if ctx.weights is not None:
+            np.copyto(weights, ctx.weights)
         total = float(weights.sum())
         np.divide(weights, total or 1.0, out=weights)
-        value, slope = self.compare(squares, alike, weights, run)
-        pulled: Array = run.empty(outputs.shape)
+        value, slope = self.compare(squares, alike, weights, ctx)
+        pulled: Array = ctx.empty(outputs.shape)
 
         def backward() -> Array:
             slopes = slope()
             both = np.add(slopes, slopes.T, out=squares)
-            own = np.multiply(embeddings, both.sum(axis=1, keepdims=True), out=run.empty(outputs.shape, np.float64))
-            others = np.matmul(both, embeddings, out=run.empty(outputs.shape, np.float64))
+            own = np.multiply(embeddings, both.sum(axis=1, keepdims=True), out=ctx.empty(outputs.shape, np.float64))
+            others = np.matmul(both, embeddings, out=ctx.empty(outputs.shape, np.float64))
             np.subtract(own, others, out=own)
             np.multiply(own, 2, out=own)
             np.copyto(pulled, own, casting="same_kind")
@@ -89,7 +89,7 @@ class OfPairs:
         return value, backward
 
     @abstractmethod
-    def compare(self, squares: Any, alike: Any, weights: Any, run: Run) -> tuple[float, Callable[[], Any]]:
+    def compare(self, squares: Any, alike: Any, weights: Any, ctx: PassContext) -> tuple[float, Callable[[], Any]]:
         """The loss, and what gives its slopes along each squared distance `(batch, batch)`.
 
         `squares` are those distances, which the slopes may be written over; `alike` says which rows are of one class;
@@ -109,14 +109,14 @@ class Contrastive(OfPairs):
     margin: Annotated[float, Gt(0)] = 1.0
     """How far apart rows of different classes shall be; beyond it they do not count."""
 
-    def compare(self, squares: Any, alike: Any, weights: Any, run: Run) -> tuple[float, Callable[[], Any]]:
+    def compare(self, squares: Any, alike: Any, weights: Any, ctx: PassContext) -> tuple[float, Callable[[], Any]]:
         """The slope of a pair is `w` where they are alike, else `−w · max(margin − d, 0) / d`, at d = 0 none."""
-        far = np.sqrt(squares, out=run.empty(squares.shape, np.float64))
+        far = np.sqrt(squares, out=ctx.empty(squares.shape, np.float64))
         lacks = np.subtract(self.margin, far, out=far)
         np.maximum(lacks, 0, out=lacks)
         np.multiply(lacks, lacks, out=lacks)
         np.copyto(lacks, squares, where=alike)
-        together = run.empty(squares.shape, bool)
+        together = ctx.empty(squares.shape, bool)
         value = float(weights @ lacks @ weights)
 
         def slopes() -> Any:
@@ -144,12 +144,12 @@ class Triplet(OfPairs):
     margin: Annotated[float, Gt(0)] = 1.0
     """How much farther another class shall be than the own."""
 
-    def compare(self, squares: Any, alike: Any, weights: Any, run: Run) -> tuple[float, Callable[[], Any]]:
+    def compare(self, squares: Any, alike: Any, weights: Any, ctx: PassContext) -> tuple[float, Callable[[], Any]]:
         """Of a row that loses the slopes `w / (2 · d₊)` along d₊² and `−w / (2 · d₋)` along d₋²; at d = 0 none."""
         rows = np.arange(len(weights))
         there = weights > 0
-        candidates = run.empty(squares.shape, np.float64)
-        out = run.empty(squares.shape, bool)
+        candidates = ctx.empty(squares.shape, np.float64)
+        out = ctx.empty(squares.shape, bool)
         np.copyto(candidates, squares)
         np.copyto(candidates, np.inf, where=np.logical_or(alike, ~there, out=out))
         nearest = candidates.argmin(axis=1)
@@ -170,10 +170,10 @@ class Triplet(OfPairs):
         return float(lost @ weights), slopes
 
 
-def _squared_distances(embeddings: Any, run: Run) -> Any:
+def _squared_distances(embeddings: Any, ctx: PassContext) -> Any:
     """`|a − b|²` of all pairs `(batch, batch)`, by `|a|² + |b|² − 2ab`; of a row to itself exactly 0."""
     batch = len(embeddings)
-    squares = np.matmul(embeddings, embeddings.T, out=run.empty((batch, batch), np.float64))
+    squares = np.matmul(embeddings, embeddings.T, out=ctx.empty((batch, batch), np.float64))
     norms = squares.diagonal().copy()
     np.multiply(squares, -2, out=squares)
     np.add(squares, norms, out=squares)

@@ -7,7 +7,7 @@ import numpy as np
 
 from core.nn.arrays import Array, Mask, Shape
 from core.nn.losses.base import Lost, Misfit, Predicts, Targets
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 BLANK = 0
 
@@ -80,7 +80,7 @@ class Ctc:
         places = 2 * targets.shape[0] + 1
         return 8 * batch * (steps * (places + 3 * classes + 3) + 8 * places)
 
-    def forward(self, outputs: Array, targets: Any, run: Run) -> Lost:
+    def forward(self, outputs: Array, targets: Any, ctx: PassContext) -> Lost:
         """The mean over the rows, by their weights, of outputs `(batch, steps, classes)` and labels `(batch, labels)`.
 
         The gradient of each step is `softmax(outputs) − how likely it says each class, given the labels`. Computed with
@@ -92,23 +92,23 @@ class Ctc:
             the labels of a row cannot be said in its steps, and `zero_infinity` is off.
         """
         batch, steps, _ = outputs.shape
-        run.weights = run.sample_weight  # rows count, not steps
-        there = np.ones((batch, steps), bool) if run.mask is None else run.mask
-        log_p = np.subtract(outputs, outputs.max(axis=2, keepdims=True), out=run.empty(outputs.shape, np.float64))
-        softmax = np.exp(log_p, out=run.empty(outputs.shape, np.float64))
+        ctx.weights = ctx.sample_weight  # rows count, not steps
+        there = np.ones((batch, steps), bool) if ctx.mask is None else ctx.mask
+        log_p = np.subtract(outputs, outputs.max(axis=2, keepdims=True), out=ctx.empty(outputs.shape, np.float64))
+        softmax = np.exp(log_p, out=ctx.empty(outputs.shape, np.float64))
         total = softmax.sum(axis=2, keepdims=True)
         np.divide(softmax, total, out=softmax)
         np.subtract(log_p, np.log(total), out=log_p)
-        lattice = _Lattice.of(targets, log_p, there, run)
+        lattice = _Lattice.of(targets, log_p, there, ctx)
         likely = lattice.ahead()
         possible = ~np.isneginf(likely)  # what is no number any more is no matter of steps
         if not (possible.all() or self.zero_infinity):
             raise NoAlignment(np.flatnonzero(~possible).tolist())
-        weights = np.ones(batch) if run.sample_weight is None else run.sample_weight.astype(np.float64)
+        weights = np.ones(batch) if ctx.sample_weight is None else ctx.sample_weight.astype(np.float64)
         counted = float(weights.sum())
         share = np.divide(weights, counted) if counted else np.zeros(batch)
         value = float(np.dot(share, np.where(possible, -likely, 0.0)))
-        slope: Array = run.empty(outputs.shape)
+        slope: Array = ctx.empty(outputs.shape)
 
         def backward() -> Array:
             lattice.take_off(softmax, likely)
@@ -151,19 +151,19 @@ class _Lattice:
     """As `classes`, in the step whose turn it is."""
 
     @staticmethod
-    def of(labels: Any, log_p: Any, there: Any, run: Run) -> "_Lattice":
+    def of(labels: Any, log_p: Any, there: Any, ctx: PassContext) -> "_Lattice":
         batch, steps, classes = log_p.shape
         shape = (batch, 2 * labels.shape[1] + 1)
-        places = run.empty(shape, np.intp)
+        places = ctx.empty(shape, np.intp)
         places.fill(BLANK)
         places[:, 1::2] = labels
-        barred = run.empty((batch, max(shape[1] - 2, 0)), np.float64)
+        barred = ctx.empty((batch, max(shape[1] - 2, 0)), np.float64)
         barred.fill(-np.inf)
         barred[(places[:, 2:] != BLANK) & (places[:, 2:] != places[:, :-2])] = 0
         places += np.arange(0, log_p.size, steps * classes)[:, None]
         last = 2 * np.count_nonzero(labels != BLANK, axis=1)
-        reached, scratch = (run.empty((count, *shape), np.float64) for count in (steps, 4))
-        return _Lattice(log_p, places, barred, last, there, reached, scratch, run.empty(shape, np.intp))
+        reached, scratch = (ctx.empty((count, *shape), np.float64) for count in (steps, 4))
+        return _Lattice(log_p, places, barred, last, there, reached, scratch, ctx.empty(shape, np.intp))
 
     def ahead(self) -> Any:
         """Go forwards over the steps; the logarithm of how likely each row's labels are `(batch,)`."""

@@ -11,7 +11,7 @@ from annotated_types import Gt, Lt
 from core.nn.activations import sigmoid, softplus
 from core.nn.arrays import Array, Mask, Shape
 from core.nn.losses.base import Compared, Lost, Misfit, Predicts, Targets, unequal, weighed
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,13 +41,13 @@ class OfNumbers:
         return targets.reshape(len(targets), *output_shape)
 
     @abstractmethod
-    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
         """The mean over all numbers of outputs and targets `(batch, …)`."""
 
-    def forward(self, outputs: Array, targets: Array, run: Run) -> Lost:
+    def forward(self, outputs: Array, targets: Array, ctx: PassContext) -> Lost:
         """The mean over all numbers that are there; rows count by their weights, if they have any."""
-        value, backward, each = self.compare(outputs, targets, run)
-        return (value, backward) if run.weights is None else weighed((value, backward, each), run.weights)
+        value, backward, each = self.compare(outputs, targets, ctx)
+        return (value, backward) if ctx.weights is None else weighed((value, backward, each), ctx.weights)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,9 +56,9 @@ class MeanSquaredError(OfNumbers):
 
     type: Literal["mean_squared_error"] = "mean_squared_error"
 
-    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
         """Outputs and targets `(batch, …)`; the gradient is `2 · (output − target) / size`."""
-        difference = np.subtract(outputs, targets, out=run.empty(outputs.shape))
+        difference = np.subtract(outputs, targets, out=ctx.empty(outputs.shape))
         flat = difference.reshape(-1)
         value = np.dot(flat, flat) / difference.size
         return value, lambda: np.multiply(difference, 2 / difference.size, out=difference), lambda: difference**2
@@ -70,10 +70,10 @@ class MeanAbsoluteError(OfNumbers):
 
     type: Literal["mean_absolute_error"] = "mean_absolute_error"
 
-    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
         """The gradient is `sign(output − target) / size`."""
-        difference = np.subtract(outputs, targets, out=run.empty(outputs.shape))
-        size = np.abs(difference, out=run.empty(outputs.shape))
+        difference = np.subtract(outputs, targets, out=ctx.empty(outputs.shape))
+        size = np.abs(difference, out=ctx.empty(outputs.shape))
 
         def backward() -> Array:
             np.sign(difference, out=difference)
@@ -88,13 +88,13 @@ class MeanAbsolutePercentageError(OfNumbers):
 
     type: Literal["mean_absolute_percentage_error"] = "mean_absolute_percentage_error"
 
-    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
         """The gradient is `100 · sign(output − target) / |target| / size`."""
-        difference = np.subtract(outputs, targets, out=run.empty(outputs.shape))
-        scale = np.abs(targets, out=run.empty(outputs.shape))
+        difference = np.subtract(outputs, targets, out=ctx.empty(outputs.shape))
+        scale = np.abs(targets, out=ctx.empty(outputs.shape))
         np.maximum(scale, 1e-7, out=scale)
         np.divide(100, scale, out=scale)
-        share = np.abs(difference, out=run.empty(outputs.shape))
+        share = np.abs(difference, out=ctx.empty(outputs.shape))
         share *= scale
 
         def backward() -> Array:
@@ -120,11 +120,11 @@ class MeanSquaredLogarithmicError(OfNumbers):
             return Misfit(f"{self.type} needs targets of at least 0: use mean_squared_error", output=False)
         return OfNumbers.misfit(self, targets, output)
 
-    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
         """With d the difference of both logarithms: `2 · d / (1 + output) / size` where the output is above 0."""
-        slope = np.maximum(outputs, 0, out=run.empty(outputs.shape))
-        difference = np.log1p(slope, out=run.empty(outputs.shape))
-        difference -= np.log1p(targets, out=run.empty(outputs.shape))
+        slope = np.maximum(outputs, 0, out=ctx.empty(outputs.shape))
+        difference = np.log1p(slope, out=ctx.empty(outputs.shape))
+        difference -= np.log1p(targets, out=ctx.empty(outputs.shape))
         flat = difference.reshape(-1)
         value = np.dot(flat, flat) / difference.size
 
@@ -145,11 +145,11 @@ class Huber(OfNumbers):
     delta: Annotated[float, Gt(0)] = 1.0
     """Where the square goes over into the line."""
 
-    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
         """With d brought between ±δ as c: `c · (d − c / 2)`, and the gradient is `c / size`."""
-        difference = np.subtract(outputs, targets, out=run.empty(outputs.shape))
-        near = np.clip(difference, -self.delta, self.delta, out=run.empty(outputs.shape))
-        difference -= np.multiply(near, 0.5, out=run.empty(outputs.shape))
+        difference = np.subtract(outputs, targets, out=ctx.empty(outputs.shape))
+        near = np.clip(difference, -self.delta, self.delta, out=ctx.empty(outputs.shape))
+        difference -= np.multiply(near, 0.5, out=ctx.empty(outputs.shape))
         value = np.dot(near.reshape(-1), difference.reshape(-1)) / near.size
         return value, lambda: np.divide(near, near.size, out=near), lambda: near * difference
 
@@ -160,12 +160,12 @@ class LogCosh(OfNumbers):
 
     type: Literal["log_cosh"] = "log_cosh"
 
-    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
         """It is `|d| + log(1 + e^−2|d|) − log 2`, which cannot overflow; the gradient is `tanh(d) / size`."""
-        difference = np.subtract(outputs, targets, out=run.empty(outputs.shape))
-        far = np.abs(difference, out=run.empty(outputs.shape))
+        difference = np.subtract(outputs, targets, out=ctx.empty(outputs.shape))
+        far = np.abs(difference, out=ctx.empty(outputs.shape))
         far *= 2
-        rest = softplus(np.negative(far, out=far), run.empty(far.shape), run.empty(far.shape))
+        rest = softplus(np.negative(far, out=far), ctx.empty(far.shape), ctx.empty(far.shape))
         value = _mean(rest)
         value -= np.add.reduce(far, axis=None) / (2 * far.size) + math.log(2)
 
@@ -184,10 +184,10 @@ class Quantile(OfNumbers):
     quantile: Annotated[float, Gt(0), Lt(1)] = 0.5
     """The share; 0.5 asks for the median."""
 
-    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
         """`q · (target − output)` if above 0, else `(q − 1) · (target − output)`: gradients `−q` and `1 − q`."""
-        difference = np.subtract(outputs, targets, out=run.empty(outputs.shape))
-        slope: Array = run.empty(outputs.shape)
+        difference = np.subtract(outputs, targets, out=ctx.empty(outputs.shape))
+        slope: Array = ctx.empty(outputs.shape)
         slope.fill(-self.quantile)
         np.copyto(slope, 1 - self.quantile, where=difference > 0)
         value = np.dot(difference.reshape(-1), slope.reshape(-1)) / slope.size
@@ -207,9 +207,9 @@ class Poisson(OfNumbers):
             return Misfit("poisson needs targets of at least 0: use mean_squared_error", output=False)
         return OfNumbers.misfit(self, targets, output)
 
-    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
         """The gradient is `(e^output − target) / size`."""
-        means = np.exp(outputs, out=run.empty(outputs.shape))
+        means = np.exp(outputs, out=ctx.empty(outputs.shape))
         value = (np.add.reduce(means, axis=None) - np.dot(targets.reshape(-1), outputs.reshape(-1))) / means.size
 
         def backward() -> Array:
@@ -244,22 +244,22 @@ class GaussianNegativeLogLikelihood(OfNumbers):
             return None
         return Misfit(f"emits {output}, and needs a mean and a variance for each target: make it {wanted}")
 
-    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
         """Targets `(batch, …, k)`, outputs `(batch, …, 2·k)`.
 
         With `r = (m − target) / v`: `∂m = r / size`, `∂v = (1 / v − r²) / (2 · size)`, `∂z = ∂v · sigmoid(z)`.
         """
         half = outputs.shape[-1] // 2
         means, z = outputs[..., :half], outputs[..., half:]
-        variance = softplus(z, run.empty(z.shape), run.empty(z.shape))
+        variance = softplus(z, ctx.empty(z.shape), ctx.empty(z.shape))
         variance += self.epsilon
-        off = np.subtract(means, targets, out=run.empty(z.shape))
-        ratio = np.divide(off, variance, out=run.empty(z.shape))
-        logs = np.log(variance, out=run.empty(z.shape))
+        off = np.subtract(means, targets, out=ctx.empty(z.shape))
+        ratio = np.divide(off, variance, out=ctx.empty(z.shape))
+        logs = np.log(variance, out=ctx.empty(z.shape))
         value = (np.add.reduce(logs, axis=None) + np.dot(off.reshape(-1), ratio.reshape(-1))) / (2 * z.size)
 
         def backward() -> Array:
-            gradient: Any = run.empty(outputs.shape)
+            gradient: Any = ctx.empty(outputs.shape)
             np.copyto(gradient[..., :half], ratio)
             np.multiply(ratio, ratio, out=ratio)
             np.divide(1, variance, out=variance)
@@ -293,13 +293,13 @@ class CosineSimilarity(OfNumbers):
             )
         return OfNumbers.misfit(self, targets, output)
 
-    def compare(self, outputs: Array, targets: Array, run: Run) -> Compared:
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
         """With both brought to length 1 as ô and t̂: `−ô · t̂`, and the gradient is `(ô · (ô · t̂) − t̂) / |output|`."""
         length = np.sqrt(np.maximum(np.square(outputs).sum(axis=-1, keepdims=True), 1e-12))
-        along = np.divide(outputs, length, out=run.empty(outputs.shape))
+        along = np.divide(outputs, length, out=ctx.empty(outputs.shape))
         wanted = np.square(targets).sum(axis=-1, keepdims=True)
-        aim = np.divide(targets, np.sqrt(np.maximum(wanted, 1e-12)), out=run.empty(outputs.shape))
-        product = np.multiply(along, aim, out=run.empty(outputs.shape)).sum(axis=-1, keepdims=True)
+        aim = np.divide(targets, np.sqrt(np.maximum(wanted, 1e-12)), out=ctx.empty(outputs.shape))
+        product = np.multiply(along, aim, out=ctx.empty(outputs.shape)).sum(axis=-1, keepdims=True)
 
         def backward() -> Array:
             np.multiply(along, product, out=along)

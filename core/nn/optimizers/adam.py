@@ -14,7 +14,7 @@ from annotated_types import Ge, Gt, Lt
 from core.nn.arrays import Array
 from core.nn.optimizers.slots import Slots, blocks, decay, each_weight
 from core.nn.schedules import ConstantRate, Schedule
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,7 +35,7 @@ class Adam:
         """Both moments, without their constant factors (1 − β): two passes fewer over the memory."""
         return {"mean": 0.0, "square": 0.0}
 
-    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`m ← β₁·m + g`, `v ← β₂·v + g²`, `w ← w − α · m̂ / (√v̂ + ε)`.
 
         With m and v stored so, `m̂ = m · (1 − β₁) / (1 − β₁ᵗ)` and `v̂ = v · (1 − β₂) / (1 − β₂ᵗ)`: both factors and
@@ -44,7 +44,7 @@ class Adam:
         root = math.sqrt((1 - self.beta_2) / (1 - self.beta_2 ** (step + 1)))
         rate *= (1 - self.beta_1) / (1 - self.beta_1 ** (step + 1)) / root
         epsilon = self.epsilon / root
-        for scratch, w, g, mean, square in blocks(run, weights, gradient, slots["mean"], slots["square"]):
+        for scratch, w, g, mean, square in blocks(ctx, weights, gradient, slots["mean"], slots["square"]):
             np.multiply(mean, self.beta_1, out=mean)
             np.add(mean, g, out=mean)
             np.multiply(g, g, out=scratch)
@@ -77,11 +77,11 @@ class AdamW:
         """Both moments, stored as Adam's."""
         return {"mean": 0.0, "square": 0.0}
 
-    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`w ← w − η · λ · w`, then Adam's step."""
         decay(weights, rate * self.weight_decay)
         adam = Adam(beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon)
-        adam.update(weights, gradient, slots, step, rate, run)
+        adam.update(weights, gradient, slots, step, rate, ctx)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,12 +102,12 @@ class AmsGrad:
         """Both moments, stored as Adam's, and the largest second one."""
         return {"mean": 0.0, "square": 0.0, "largest": 0.0}
 
-    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """Adam's step with `v ← max(v so far)`."""
         root = math.sqrt((1 - self.beta_2) / (1 - self.beta_2 ** (step + 1)))
         rate *= (1 - self.beta_1) / (1 - self.beta_1 ** (step + 1)) / root
         vectors = (slots["mean"], slots["square"], slots["largest"])
-        for scratch, w, g, mean, square, largest in blocks(run, weights, gradient, *vectors):
+        for scratch, w, g, mean, square, largest in blocks(ctx, weights, gradient, *vectors):
             _remember(mean, square, g, self.beta_1, self.beta_2, scratch)
             np.maximum(largest, square, out=largest)
             _step(w, mean, largest, rate, self.epsilon / root, scratch)
@@ -131,10 +131,10 @@ class Adamax:
         """The mean gradient, stored as Adam's, and the largest."""
         return {"mean": 0.0, "largest": 0.0}
 
-    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`m ← β₁·m + g`, `u ← max(β₂·u, |g| + ε)`, `w ← w − η · m̂ / u`."""
         rate *= (1 - self.beta_1) / (1 - self.beta_1 ** (step + 1))
-        for scratch, w, g, mean, largest in blocks(run, weights, gradient, slots["mean"], slots["largest"]):
+        for scratch, w, g, mean, largest in blocks(ctx, weights, gradient, slots["mean"], slots["largest"]):
             mean *= self.beta_1
             mean += g
             np.abs(g, out=scratch)
@@ -164,16 +164,16 @@ class Nadam:
         """Both moments, stored as Adam's."""
         return {"mean": 0.0, "square": 0.0}
 
-    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`w ← w − η · (μₜ₊₁·m / (1 − Πμ to t + 1) + (1 − μₜ)·g / (1 − Πμ to t)) / (√v̂ + ε)`, m with its (1 − β₁)."""
         root = math.sqrt((1 - self.beta_2) / (1 - self.beta_2 ** (step + 1)))
         now, after = _momentum(self.beta_1, step + 1), _momentum(self.beta_1, step + 2)
         so_far, and_after = _momenta(self.beta_1, step + 1), _momenta(self.beta_1, step + 2)
         of_mean = after * (1 - self.beta_1) / (1 - and_after) / root * rate
         of_gradient = (1 - now) / (1 - so_far) / root * rate
-        spare = run.empty(weights.shape)
+        spare = ctx.empty(weights.shape)
         vectors = (slots["mean"], slots["square"], spare)
-        for scratch, w, g, mean, square, along in blocks(run, weights, gradient, *vectors):
+        for scratch, w, g, mean, square, along in blocks(ctx, weights, gradient, *vectors):
             _remember(mean, square, g, self.beta_1, self.beta_2, scratch)
             np.multiply(mean, of_mean, out=along)
             np.multiply(g, of_gradient, out=scratch)
@@ -209,7 +209,7 @@ class RAdam:
         """Both moments, stored as Adam's."""
         return {"mean": 0.0, "square": 0.0}
 
-    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """Momentum alone while the variance of `1 / √v` is not known (`ρ ≤ 5`), then Adam's step, scaled by r."""
         t = step + 1
         rate *= (1 - self.beta_1) / (1 - self.beta_1**t)
@@ -219,7 +219,7 @@ class RAdam:
         if known > 5:
             trust = (known - 4) * (known - 2) * most / ((most - 4) * (most - 2) * known)
             rate *= math.sqrt(trust * (1 - self.beta_2**t)) / root
-        for scratch, w, g, mean, square in blocks(run, weights, gradient, slots["mean"], slots["square"]):
+        for scratch, w, g, mean, square in blocks(ctx, weights, gradient, slots["mean"], slots["square"]):
             _remember(mean, square, g, self.beta_1, self.beta_2, scratch)
             if known > 5:
                 _step(w, mean, square, rate, self.epsilon / root, scratch)
@@ -248,19 +248,19 @@ class Lamb:
         """Both moments, stored as Adam's."""
         return {"mean": 0.0, "square": 0.0}
 
-    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`r = m̂ / (√v̂ + ε) + λ·w`, `w ← w − η · r · |w| / |r|`; a length of 0 counts as no scale."""
         root = math.sqrt((1 - self.beta_2) / (1 - self.beta_2 ** (step + 1)))
         of_mean = (1 - self.beta_1) / (1 - self.beta_1 ** (step + 1)) / root
-        along: Array = np.asarray(run.empty(weights.shape))
+        along: Array = np.asarray(ctx.empty(weights.shape))
         along.fill(0)
-        for scratch, r, g, mean, square in blocks(run, along, gradient, slots["mean"], slots["square"]):
+        for scratch, r, g, mean, square in blocks(ctx, along, gradient, slots["mean"], slots["square"]):
             _remember(mean, square, g, self.beta_1, self.beta_2, scratch)
             _step(r, mean, square, -of_mean, self.epsilon / root, scratch)
-        for scratch, r, w in blocks(run, along, weights):
+        for scratch, r, w in blocks(ctx, along, weights):
             np.multiply(w, self.weight_decay, out=scratch)
             r += scratch
-        for w, r in each_weight(run, weights, along):
+        for w, r in each_weight(ctx, weights, along):
             long, wide = float(np.linalg.norm(w)), float(np.linalg.norm(r))
             r *= rate * (long / wide if long and wide else 1.0)
             w -= r

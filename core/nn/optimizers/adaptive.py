@@ -9,7 +9,7 @@ from annotated_types import Ge, Gt, Lt
 from core.nn.arrays import Array
 from core.nn.optimizers.slots import Slots, blocks
 from core.nn.schedules import ConstantRate, Schedule
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,9 +28,9 @@ class Adagrad:
         """The sums of squared gradients."""
         return {"squares": self.initial_accumulator_value}
 
-    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`s ← s + g²`, `w ← w − η · g / √(s + ε)`."""
-        for scratch, w, g, squares in blocks(run, weights, gradient, slots["squares"]):
+        for scratch, w, g, squares in blocks(ctx, weights, gradient, slots["squares"]):
             np.multiply(g, g, out=scratch)
             squares += scratch
             np.add(squares, self.epsilon, out=scratch)
@@ -56,11 +56,11 @@ class Adadelta:
         """The mean squares of the gradients and of the steps."""
         return {"square": 0.0, "step_square": 0.0}
 
-    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`s ← ρ·s + (1 − ρ)·g²`, `δ = g · √(u + ε) / √(s + ε)`, `u ← ρ·u + (1 − ρ)·δ²`, `w ← w − η · δ`."""
-        spare = run.empty(weights.shape)
+        spare = ctx.empty(weights.shape)
         vectors = (slots["square"], slots["step_square"], spare)
-        for scratch, w, g, square, step_square, delta in blocks(run, weights, gradient, *vectors):
+        for scratch, w, g, square, step_square, delta in blocks(ctx, weights, gradient, *vectors):
             _average_square(square, g, self.rho, scratch)
             np.add(step_square, self.epsilon, out=delta)
             np.add(square, self.epsilon, out=scratch)
@@ -93,11 +93,11 @@ class RmsProp:
         centre = {"mean": 0.0} if self.centered else {}
         return {"square": 0.0} | centre | ({"velocity": 0.0} if self.momentum else {})
 
-    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`s ← ρ·s + (1 − ρ)·g²`, `v ← μ·v + g / (√s + ε)`, `w ← w − η · v`; centred: `√(s − m²)` instead of `√s`."""
         mean, velocity = slots.get("mean", weights), slots.get("velocity", weights)
         vectors = (slots["square"], mean, velocity)
-        for scratch, w, g, square, centre, v in blocks(run, weights, gradient, *vectors):
+        for scratch, w, g, square, centre, v in blocks(ctx, weights, gradient, *vectors):
             _average_square(square, g, self.rho, scratch)
             if self.centered:
                 np.multiply(g, 1 - self.rho, out=scratch)

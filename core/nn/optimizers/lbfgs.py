@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Le
 from core.nn.arrays import Array, size
 from core.nn.optimizers.slots import Slot, Slots, Starts
 from core.nn.schedules import ConstantRate, Schedule
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 DESCENT = 1e-4
 """What share of the slope's promise the loss has to keep (Nocedal & Wright 2006, c₁)."""
@@ -47,9 +47,9 @@ class Lbfgs:
         one, each = Slot(0.0, lambda _: 1), Slot(0.0, lambda _: self.history_size)
         return {"last": 0.0, "step": 0.0, "steps": history, "changes": history, "products": each, "pairs": one}
 
-    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`w ← w + t · d`, `d = −H · g`, H from the last pairs of `s = t · d` and `y = g − g before`."""
-        start, along, spare = (run.empty(weights.shape) for _ in range(3))
+        start, along, spare = (ctx.empty(weights.shape) for _ in range(3))
         if step:
             self._remember(gradient, slots, spare)
         self._direct(along, gradient, slots, spare)
@@ -65,13 +65,13 @@ class Lbfgs:
 
         def look(length: float) -> Point:
             move(length)
-            loss = run.again()
+            loss = ctx.again()
             return Point(length, loss, float(np.dot(gradient, along)))
 
         try:
             if slope <= -self.tolerance_change:
                 shortest = self.tolerance_change / widest
-                length = strong_wolfe(look, Point(0.0, run.loss, slope), first, shortest)
+                length = strong_wolfe(look, Point(0.0, ctx.loss, slope), first, shortest)
         finally:
             move(length)
 
@@ -115,10 +115,10 @@ class Point(NamedTuple):
     slope: float
 
 
-Look = Callable[[float], Point]
+StepInspection = Callable[[float], Point]
 
 
-def strong_wolfe(look: Look, start: Point, first: float, shortest: float) -> float:
+def strong_wolfe(look: StepInspection, start: Point, first: float, shortest: float) -> float:
     """A length that meets both conditions, or the best that was seen (Nocedal & Wright 2006, alg. 3.5).
 
     The lengths grow until they are known to bracket one; a bracket shorter than `shortest` is not cut any more.
@@ -136,7 +136,7 @@ def strong_wolfe(look: Look, start: Point, first: float, shortest: float) -> flo
     return min(start, point, key=lambda one: one.loss).length
 
 
-def _zoom(look: Look, start: Point, ends: tuple[Point, Point], looks: int, shortest: float) -> float:
+def _zoom(look: StepInspection, start: Point, ends: tuple[Point, Point], looks: int, shortest: float) -> float:
     """Cut the bracket at the least of a cubic, off its ends where that gets nowhere (alg. 3.6)."""
     low, high = sorted(ends, key=lambda one: one.loss)
     stuck = False

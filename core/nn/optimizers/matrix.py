@@ -12,7 +12,7 @@ from core.nn.arrays import Array, Shape, size
 from core.nn.optimizers.adam import Adam
 from core.nn.optimizers.slots import Slot, Slots, Starts, each_weight
 from core.nn.schedules import ConstantRate, Schedule
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,14 +38,14 @@ class Muon:
         """The mean gradient of the matrices, and Adam's moments of the others: Adam's names for both."""
         return Adam().slots()
 
-    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`m ← μ·m + (1 − μ)·g`, `w ← w − η · √max(1, units / inputs) · orthogonal(μ·m + (1 − μ)·g)`."""
         others = Adam()
-        spare = run.empty((5, max((size(shape) for shape in run.shapes if len(shape) == 2), default=0)))
-        for w, g, mean, square in each_weight(run, weights, gradient, slots["mean"], slots["square"]):
+        spare = ctx.empty((5, max((size(shape) for shape in ctx.shapes if len(shape) == 2), default=0)))
+        for w, g, mean, square in each_weight(ctx, weights, gradient, slots["mean"], slots["square"]):
             if w.ndim != 2:
                 flat = {"mean": mean.reshape(-1), "square": square.reshape(-1)}
-                others.update(w.reshape(-1), g.reshape(-1), flat, step, rate, run)
+                others.update(w.reshape(-1), g.reshape(-1), flat, step, rate, ctx)
                 continue
             along, scratch = (_shaped(part, w.shape) for part in spare[:2])
             np.multiply(g, 1 - self.momentum, out=scratch)
@@ -105,18 +105,18 @@ class Adafactor:
         """The mean squares of the rows and the columns of matrices, and of each number of vectors."""
         return {"rows": Slot(0.0, _of_rows), "columns": Slot(0.0, _of_columns), "square": Slot(0.0, _of_vectors)}
 
-    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`w ← w − max(ε₂, rms(w)) · ρ · u / max(1, rms(u) / d)`, `u = g / √v`, `v = rows · columns / mean(rows)`.
 
         The means of squares are mixed with those of `g²` by the share `t^decay`; `ρ = min(η, 1 / √t)`.
         """
         rate = min(rate, 1 / math.sqrt(step + 1)) if self.relative_step else rate
         share = (step + 1) ** self.beta_2_decay
-        shapes = run.shapes or (weights.shape,)
-        spare = run.empty((max(map(size, shapes)),))
-        means = run.empty((max(max(_of_rows([shape]), _of_columns([shape])) for shape in shapes),))
+        shapes = ctx.shapes or (weights.shape,)
+        spare = ctx.empty((max(map(size, shapes)),))
+        means = ctx.empty((max(max(_of_rows([shape]), _of_columns([shape])) for shape in shapes),))
         rows, columns, squares = (_Pieces(slots[name]) for name in ("rows", "columns", "square"))
-        for w, g in each_weight(run, weights, gradient):
+        for w, g in each_weight(ctx, weights, gradient):
             u = _shaped(spare, w.shape)
             np.multiply(g, g, out=u)
             if w.ndim < 2:

@@ -9,7 +9,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from core.nn.arrays import Array
 from core.nn.optimizers.slots import Slots, blocks, descend
 from core.nn.schedules import ConstantRate, Schedule
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,9 +24,9 @@ class GradientDescent:
         """Nothing is remembered."""
         return {}
 
-    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """One step at `rate`; all vectors have the weights' length."""
-        descend(weights, gradient, rate, run)
+        descend(weights, gradient, rate, ctx)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,14 +47,14 @@ class StochasticGradientDescent:
         """The velocity, where there is momentum."""
         return {"velocity": 0.0} if self.momentum else {}
 
-    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`v ← μ·v − η·g`, `w ← w + v`; with Nesterov `w ← w + μ·v − η·g`."""
         if not self.momentum:
-            descend(weights, gradient, rate, run)
+            descend(weights, gradient, rate, ctx)
             return
         if step:
             rate *= 1 - self.dampening
-        for scratch, w, g, velocity in blocks(run, weights, gradient, slots["velocity"]):
+        for scratch, w, g, velocity in blocks(ctx, weights, gradient, slots["velocity"]):
             np.multiply(g, rate, out=scratch)
             velocity *= self.momentum
             velocity -= scratch
@@ -82,10 +82,10 @@ class Lion:
         """The momentum."""
         return {"mean": 0.0}
 
-    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`w ← w − η · sign(β₁·m + (1 − β₁)·g)`, then `m ← β₂·m + (1 − β₂)·g`."""
-        spare = run.empty(weights.shape)
-        for scratch, w, g, mean, along in blocks(run, weights, gradient, slots["mean"], spare):
+        spare = ctx.empty(weights.shape)
+        for scratch, w, g, mean, along in blocks(ctx, weights, gradient, slots["mean"], spare):
             np.multiply(mean, self.beta_1, out=along)
             np.multiply(g, 1 - self.beta_1, out=scratch)
             along += scratch
@@ -120,11 +120,11 @@ class Rprop:
         """The last gradient, and each weight's step in learning rates."""
         return {"last": 0.0, "factor": 1.0}
 
-    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`f ← f · η⁺` or `f · η⁻` by the sign of `g · last`, then `w ← w − η · f · sign(g)`."""
-        spare = run.empty(weights.shape, np.bool_)
+        spare = ctx.empty(weights.shape, np.bool_)
         vectors = (slots["last"], slots["factor"], spare)
-        for scratch, w, g, last, factor, changed in blocks(run, weights, gradient, *vectors):
+        for scratch, w, g, last, factor, changed in blocks(ctx, weights, gradient, *vectors):
             np.multiply(np.sign(g, out=scratch), np.sign(last, out=last), out=last)
             np.multiply(factor, self.eta_plus, out=factor, where=np.greater(last, 0, out=changed))
             np.multiply(factor, self.eta_minus, out=factor, where=np.less(last, 0, out=changed))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from core.nn.arrays import Array, Shape, size
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 Slots: TypeAlias = Mapping[str, Array]
 """What an optimizer remembers from step to step: vectors by name, of the weights' length unless it says otherwise."""
@@ -60,13 +60,13 @@ def flush(slots: Slots) -> None:
         np.subtract(slot, DIED_AWAY, out=slot)
 
 
-def blocks(run: Run, weights: Array, *vectors: Array) -> Iterable[tuple[Array, ...]]:
+def blocks(ctx: PassContext, weights: Array, *vectors: Array) -> Iterable[tuple[Array, ...]]:
     """The vectors cut into blocks, each with a piece of scratch of its length in front.
 
     The scratch is asked for at once. An optimizer around another asks before that one does, which may do so at some
     steps only: the arena hands out by order.
     """
-    spare = run.empty((min(BLOCK, len(weights)),))
+    spare = ctx.empty((min(BLOCK, len(weights)),))
     return [(spare, weights, *vectors)] if len(weights) <= BLOCK else _blocks(spare, weights, *vectors)
 
 
@@ -77,9 +77,9 @@ def _blocks(spare: Array, weights: Array, *vectors: Array) -> Iterator[tuple[Arr
         yield spare[: len(piece)], piece, *(vector[block] for vector in vectors)
 
 
-def descend(weights: Array, gradient: Array, rate: float, run: Run) -> None:
+def descend(weights: Array, gradient: Array, rate: float, ctx: PassContext) -> None:
     """`w ← w − η · g`."""
-    for scratch, w, g in blocks(run, weights, gradient):
+    for scratch, w, g in blocks(ctx, weights, gradient):
         np.multiply(g, rate, out=scratch)
         np.subtract(w, scratch, out=w)
 
@@ -89,10 +89,10 @@ def decay(weights: Array, share: float) -> None:
     np.multiply(weights, 1 - share, out=weights)
 
 
-def each_weight(run: Run, *vectors: Array) -> Iterator[tuple[Any, ...]]:
+def each_weight(ctx: PassContext, *vectors: Array) -> Iterator[tuple[Any, ...]]:
     """The vectors cut into the weights of the network, each in its shape; whole where the run knows no shapes."""
     start = 0
-    for shape in run.shapes or (vectors[0].shape,):
+    for shape in ctx.shapes or (vectors[0].shape,):
         end = start + size(shape)
         yield tuple(vector[start:end].reshape(shape) for vector in vectors)
         start = end

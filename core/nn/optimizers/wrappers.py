@@ -23,7 +23,7 @@ from core.nn.optimizers.matrix import Matrices
 from core.nn.optimizers.sgd import Descent
 from core.nn.optimizers.slots import Slot, Slots, Starts, blocks, decay, each_weight
 from core.nn.schedules import Schedule
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 from core.nn.tagged_union import Tagged
 
 Place: TypeAlias = tuple[str | int, ...]
@@ -48,12 +48,12 @@ class ClipByNorm:
         """The inner optimizer's."""
         return self.optimizer.slots()
 
-    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`g ← g · min(1, max_norm / |g|)`, then the inner step."""
         norm = math.sqrt(np.dot(gradient, gradient))
         if norm > self.max_norm:
             gradient *= self.max_norm / norm
-        self.optimizer.update(weights, gradient, slots, step, rate, run)
+        self.optimizer.update(weights, gradient, slots, step, rate, ctx)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,13 +75,13 @@ class ClipByWeightNorm:
         """The inner optimizer's."""
         return self.optimizer.slots()
 
-    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`g ← g · min(1, max_norm / |g|)` for each weight, then the inner step."""
-        for (g,) in each_weight(run, gradient):
+        for (g,) in each_weight(ctx, gradient):
             norm = float(np.linalg.norm(g))
             if norm > self.max_norm:
                 g *= self.max_norm / norm
-        self.optimizer.update(weights, gradient, slots, step, rate, run)
+        self.optimizer.update(weights, gradient, slots, step, rate, ctx)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,10 +103,10 @@ class ClipByValue:
         """The inner optimizer's."""
         return self.optimizer.slots()
 
-    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`g ← min(max(g, −c), c)`, then the inner step."""
         np.clip(gradient, -self.clip_value, self.clip_value, out=gradient)
-        self.optimizer.update(weights, gradient, slots, step, rate, run)
+        self.optimizer.update(weights, gradient, slots, step, rate, ctx)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,13 +130,13 @@ class GradientNoise:
         """The inner optimizer's."""
         return self.optimizer.slots()
 
-    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`g ← g + N(0, η / (1 + t)^γ)`, then the inner step; without a source of chance the inner step alone."""
-        if run.rng is not None:
-            noise = run.rng.standard_normal(out=run.empty(gradient.shape), dtype=gradient.dtype.type)
+        if ctx.rng is not None:
+            noise = ctx.rng.standard_normal(out=ctx.empty(gradient.shape), dtype=gradient.dtype.type)
             noise *= math.sqrt(self.eta / (1 + step) ** self.gamma)
             gradient += noise
-        self.optimizer.update(weights, gradient, slots, step, rate, run)
+        self.optimizer.update(weights, gradient, slots, step, rate, ctx)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -160,15 +160,15 @@ class WeightDecay:
         """The inner optimizer's."""
         return self.optimizer.slots()
 
-    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`w ← w − η · λ · w`, then the inner step."""
         if self.weights is None:
             decay(weights, rate * self.weight_decay)
         else:
-            chosen = factors(tuple((pattern, 1.0) for pattern in self.weights), run.names, 0.0)
-            for (w,), of_these in zip(each_weight(run, weights), chosen, strict=True):
+            chosen = factors(tuple((pattern, 1.0) for pattern in self.weights), ctx.names, 0.0)
+            for (w,), of_these in zip(each_weight(ctx, weights), chosen, strict=True):
                 decay(w, rate * self.weight_decay * of_these)
-        self.optimizer.update(weights, gradient, slots, step, rate, run)
+        self.optimizer.update(weights, gradient, slots, step, rate, ctx)
 
     def patterns(self) -> Iterator[tuple[Place, str]]:
         """Its patterns, each with its place in it."""
@@ -197,13 +197,13 @@ class LearningRateMultipliers:
         """The inner optimizer's."""
         return self.optimizer.slots()
 
-    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`w ← w + m · Δw`, where Δw is the inner step."""
-        before = run.empty(weights.shape)
+        before = ctx.empty(weights.shape)
         np.copyto(before, weights)
-        self.optimizer.update(weights, gradient, slots, step, rate, run)
-        chosen = factors(tuple(self.multipliers.items()), run.names, 1.0)
-        for (w, b), multiplier in zip(each_weight(run, weights, before), chosen, strict=True):
+        self.optimizer.update(weights, gradient, slots, step, rate, ctx)
+        chosen = factors(tuple(self.multipliers.items()), ctx.names, 1.0)
+        for (w, b), multiplier in zip(each_weight(ctx, weights, before), chosen, strict=True):
             if multiplier != 1:
                 np.subtract(w, b, out=w)
                 np.multiply(w, multiplier, out=w)
@@ -233,7 +233,7 @@ class GradientAccumulation:
         """The sum of the gradients so far, and what the inner optimizer remembers."""
         return _around({"sum": 0.0}, self.optimizer)
 
-    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`s ← s + g`; at every `steps`-th batch the inner step with `s / steps`, and s begins anew."""
         total = slots["sum"]
         total += gradient
@@ -241,7 +241,7 @@ class GradientAccumulation:
             return
         np.divide(total, self.steps, out=gradient)
         total.fill(0)
-        self.optimizer.update(weights, gradient, _inner(slots), step // self.steps, rate, run)
+        self.optimizer.update(weights, gradient, _inner(slots), step // self.steps, rate, ctx)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -265,13 +265,13 @@ class ExponentialMovingAverage:
         """The mean, and what the inner optimizer remembers."""
         return _around({"average": 0.0}, self.optimizer)
 
-    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """The inner step, then `a ← μ·a + (1 − μ)·w`; the mean begins at the first weights."""
         average = slots["average"]
-        pieces = blocks(run, weights, average)
+        pieces = blocks(ctx, weights, average)
         if step == 0:
             np.copyto(average, weights)
-        self.optimizer.update(weights, gradient, _inner(slots), step, rate, run)
+        self.optimizer.update(weights, gradient, _inner(slots), step, rate, ctx)
         for scratch, w, a in pieces:
             np.multiply(w, 1 - self.momentum, out=scratch)
             a *= self.momentum
@@ -301,13 +301,13 @@ class Lookahead:
         """The slow weights, and what the inner optimizer remembers."""
         return _around({"slow": 0.0}, self.optimizer)
 
-    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """The inner step; at every `sync_period`-th `s ← s + α · (w − s)` and `w ← s`."""
         slow = slots["slow"]
-        pieces = blocks(run, weights, slow)
+        pieces = blocks(ctx, weights, slow)
         if step == 0:
             np.copyto(slow, weights)
-        self.optimizer.update(weights, gradient, _inner(slots), step, rate, run)
+        self.optimizer.update(weights, gradient, _inner(slots), step, rate, ctx)
         if (step + 1) % self.sync_period:
             return
         for scratch, w, s in pieces:
@@ -341,18 +341,18 @@ class SharpnessAware:
         """The inner optimizer's."""
         return self.optimizer.slots()
 
-    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, run: Run) -> None:
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`g ← ∂L(w + ρ · g / |g|)`, then the inner step from w; a gradient of 0 leads nowhere."""
-        kept = run.empty(weights.shape)
+        kept = ctx.empty(weights.shape)
         np.copyto(kept, weights)
         norm = math.sqrt(np.dot(gradient, gradient))
         gradient *= self.rho / (norm or 1.0)
         weights += gradient
         try:
-            run.again()
+            ctx.again()
         finally:
             np.copyto(weights, kept)
-        self.optimizer.update(weights, gradient, slots, step, rate, run)
+        self.optimizer.update(weights, gradient, slots, step, rate, ctx)
 
 
 def passes(optimizer: Optimizer) -> int:

@@ -98,7 +98,7 @@ class Arena:
         return sum(one.nbytes for one in (*small, *self._memory))
 
 
-class Run:
+class PassContext:
     """One pass through a network: where its arrays come from, whether it learns, and its source of chance.
 
     One that is not `training` keeps nothing for a backward pass, and has none.
@@ -170,6 +170,6 @@ class Run:
             self.mask = None
 
 
-def inference(dtype: DTypeLike = np.float32) -> Run:
+def inference(dtype: DTypeLike = np.float32) -> PassContext:
     """A pass that only predicts, with memory of its own: any number of threads may have one each."""
-    return Run(Arena(dtype, SMALL_ONCE), training=False)
+    return PassContext(Arena(dtype, SMALL_ONCE), training=False)

@@ -8,7 +8,7 @@ from core.nn.execution.sharding import Shards
 from core.nn.losses import Loss
 from core.nn.network import Network
 from core.nn.plan import Views
-from core.nn.step.context import Run
+from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +19,12 @@ class Passes:
     loss: Loss
     shards: Shards | None = None
 
-    def __call__(self, x: Array, targets: Any, views: Views, run: Run) -> tuple[Array, Any]:
+    def __call__(self, x: Array, targets: Any, views: Views, ctx: PassContext) -> tuple[Array, Any]:
         """The outputs, and the loss, a number or an array of no axes; the gradient is where the views have it."""
         if self.shards is None or len(x) < self.shards.count:
-            outputs, backward = self.network.forward(x, views, run)
+            outputs, backward = self.network.forward(x, views, ctx)
         else:
-            outputs, backward = self.shards.forward(x, run)
-        loss, gradient_of_loss = self.loss.forward(outputs, targets, run)
+            outputs, backward = self.shards.forward(x, ctx)
+        loss, gradient_of_loss = self.loss.forward(outputs, targets, ctx)
         backward(gradient_of_loss())
         return outputs, loss

@@ -7,13 +7,13 @@ import numpy as np
 
 from core.nn.arrays import Array
 from core.nn.plan import Views
-from core.nn.step.context import Arena, Run
+from core.nn.step.context import Arena, PassContext
 from core.nn.step.passes import Passes
 from core.nn.step.state import State
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class Reevaluation:
     """A pass through the network that can be made any number of times, with an arena of its own; without penalties.
 
     `draws` is the state of the source of chance before the first pass: each has the same draws, and leaves the source
@@ -26,16 +26,16 @@ class Again:
     x: Array
     targets: Any
     arena: Arena
-    run: Run
+    ctx: PassContext
     draws: Any
 
     def __call__(self) -> float:
         """The loss; the gradient is in the vector that the views write to."""
         self.arena.rewind()
         statistics = self.state.statistics
-        measured = self.run.empty(statistics.shape)
+        measured = self.ctx.empty(statistics.shape)
         np.copyto(measured, statistics)
         self.state.rng.bit_generator.state = self.draws
-        _, loss = self.passes(self.x, self.targets, self.views, self.run)
+        _, loss = self.passes(self.x, self.targets, self.views, self.ctx)
         np.copyto(statistics, measured)
         return float(loss)

@@ -13,7 +13,7 @@ import numpy as np
 
 from core.nn.arrays import Array
 from core.nn.execution.processes import shared
-from core.nn.execution.replay import Repeated
+from core.nn.execution.replay import Replayer
 from core.nn.execution.sharding import Shards, shards_worth
 from core.nn.insight.step_inspection import first_nonfinite, look, measures
 from core.nn.losses import Loss
@@ -22,9 +22,9 @@ from core.nn.metrics.classification import ConfusionMatrix
 from core.nn.network import Network
 from core.nn.optimizers.slots import FLUSH_STEPS, flush
 from core.nn.optimizers.wrappers import Optimizer, passes
-from core.nn.step.context import Arena, Run, inference
+from core.nn.step.context import Arena, PassContext, inference
 from core.nn.step.passes import Passes
-from core.nn.step.reevaluation import Again
+from core.nn.step.reevaluation import Reevaluation
 from core.nn.step.state import Best, State
 from core.nn.training.bucketing import Buckets
 from core.nn.training.data import Data
@@ -66,7 +66,7 @@ class Learner:
         self.gradient: Array = np.zeros(state.weights.shape, state.weights.dtype)  # no memory before it is written
         self.shards = self._new_shards(min(training.batch_size, self.rows), threads)
         self.views = network.views(state.weights, state.statistics, self.gradient)
-        self.passes = Repeated(Passes(network, loss, self.shards), self.views, record=self.shards is None)
+        self.passes = Replayer(Passes(network, loss, self.shards), self.views, record=self.shards is None)
         self.penalized = network.penalized(state.weights, self.gradient)
         self.penalties = Arena(state.weights.dtype)
         """Of the regularizers: an optimizer may ask for the loss more often in one step than in another."""
@@ -78,8 +78,8 @@ class Learner:
         self.statistics_before = state.statistics.copy()
         bucketed = training.bucket_by_length and data.lengths is not None
         self.buckets = Buckets(network, data.lengths, labels=loss.predicts == "labels") if bucketed else None
-        self.arenas: dict[tuple[int, int], tuple[Arena, Run]] = {}
-        self.arenas_again: dict[Run, tuple[Arena, Run]] = {}
+        self.arenas: dict[tuple[int, int], tuple[Arena, PassContext]] = {}
+        self.arenas_again: dict[PassContext, tuple[Arena, PassContext]] = {}
 
     def _new_shards(self, batch: int, threads: int) -> Shards | None:
         """Where they are worth it.
@@ -113,16 +113,16 @@ class Learner:
     def _step(self) -> Step:
         """The four lines of backpropagation, and the bookkeeping around them."""
         state = self.state
-        arena, run, x, targets = self._next_batch()
+        arena, ctx, x, targets = self._next_batch()
         rate = state.rate_factor * self.optimizer.learning_rate.at(state.step, self.steps)
         if self.again:
-            self._prepare_again(x, targets, run)
+            self._prepare_again(x, targets, ctx)
 
-        outputs, lost = self.passes(run, x, targets)
-        loss = run.loss = self._checked(float(lost), x)
-        self.optimizer.update(state.weights, self.gradient, state.slots, state.step, rate, run)
+        outputs, lost = self.passes(ctx, x, targets)
+        loss = ctx.loss = self._checked(float(lost), x)
+        self.optimizer.update(state.weights, self.gradient, state.slots, state.step, rate, ctx)
 
-        if self.network.measured:
+        if self.network.statistics_size:
             np.copyto(self.statistics_before, state.statistics)
         for weights, kept in self.frozen:  # an optimizer may change weights without a gradient, such as by decay
             np.copyto(weights, kept)
@@ -133,7 +133,7 @@ class Learner:
         if state.step % FLUSH_STEPS == 0:
             flush(state.slots)
         state.position += len(x)
-        self._measure(state.sums, loss, outputs, targets, run)
+        self._measure(state.sums, loss, outputs, targets, ctx)
         arena.rewind()
         return Step(state.step, state.epoch + 1, loss, rate)
 
@@ -172,26 +172,26 @@ class Learner:
             look(self.network, self.loss, self.optimizer, state, self.x[rows], self.targets[rows], rate=rate)
         )
 
-    def _next_batch(self) -> tuple[Arena, Run, Array, Any]:
+    def _next_batch(self) -> tuple[Arena, PassContext, Array, Any]:
         state, buckets = self.state, self.buckets
         start, end = state.position, min(state.position + self.training.batch_size, self.rows)
         if self.training.shuffle and start == 0:
             state.order = self._order()
         turn: Any = state.order[start:end] if self.training.shuffle else slice(start, end)
         width = buckets.width(turn) if buckets else 0
-        arena, run = self.arenas.get((end - start, width)) or self._new_arena(end - start, width)
+        arena, ctx = self.arenas.get((end - start, width)) or self._new_arena(end - start, width)
         if self.sample_weight is not None:
-            run.sample_weight = self.sample_weight[turn]
+            ctx.sample_weight = self.sample_weight[turn]
         if self.training.shuffle:
-            x = np.take(self.x, turn, axis=0, out=run.empty((len(turn), *self.x.shape[1:])), mode="clip")
-            y = np.take(self.y, turn, axis=0, out=run.empty((len(turn), *self.y.shape[1:]), self.y.dtype), mode="clip")
+            x = np.take(self.x, turn, axis=0, out=ctx.empty((len(turn), *self.x.shape[1:])), mode="clip")
+            y = np.take(self.y, turn, axis=0, out=ctx.empty((len(turn), *self.y.shape[1:]), self.y.dtype), mode="clip")
         else:
             x, y = self.x[turn], self.y[turn]
         if buckets:
-            x, y = buckets.cut(x, y, width, run.empty)
+            x, y = buckets.cut(x, y, width, ctx.empty)
         if self.training.mixup:
-            x, y = self.training.mixup.mix(x, y, self.network.output_shape, run, self.state.rng)
-        return arena, run, x, y
+            x, y = self.training.mixup.mix(x, y, self.network.output_shape, ctx, self.state.rng)
+        return arena, ctx, x, y
 
     def _order(self) -> Any:
         """The rows of an epoch in the order of their turn."""
@@ -199,13 +199,13 @@ class Learner:
         order = rng.permutation(self.rows)
         return self.buckets.order(order, self.training.batch_size, rng) if self.buckets else order
 
-    def _new_arena(self, rows: int, width: int) -> tuple[Arena, Run]:
+    def _new_arena(self, rows: int, width: int) -> tuple[Arena, PassContext]:
         return self.arenas.setdefault((rows, width), self._an_arena())
 
-    def _an_arena(self) -> tuple[Arena, Run]:
+    def _an_arena(self) -> tuple[Arena, PassContext]:
         arena = Arena(self.state.weights.dtype)
         shapes, names = self.network.shapes, self.names
-        return arena, Run(arena, training=True, rng=self.state.rng, shapes=shapes, names=names)
+        return arena, PassContext(arena, training=True, rng=self.state.rng, shapes=shapes, names=names)
 
     def _checked(self, loss: float, x: Array) -> float:
         """The loss with its penalties, if it and the gradient are finite."""
@@ -220,14 +220,14 @@ class Learner:
             raise self._diverged(x, loss)
         return loss
 
-    def _prepare_again(self, x: Array, targets: Any, run: Run) -> None:
+    def _prepare_again(self, x: Array, targets: Any, ctx: PassContext) -> None:
         """Give the optimizer more passes on the batch than the first, each as sound as that."""
         state = self.state
         draws = state.rng.bit_generator.state
-        arena, own = self.arenas_again.get(run) or self.arenas_again.setdefault(run, self._an_arena())
-        own.sample_weight = run.sample_weight
-        again = Again(Passes(self.network, self.loss), self.views, state, x, targets, arena, own, draws)
-        run.again = lambda: self._checked(again(), x)
+        arena, own = self.arenas_again.get(ctx) or self.arenas_again.setdefault(ctx, self._an_arena())
+        own.sample_weight = ctx.sample_weight
+        again = Reevaluation(Passes(self.network, self.loss), self.views, state, x, targets, arena, own, draws)
+        ctx.again = lambda: self._checked(again(), x)
 
     def _diverged(self, x: Array, loss: float) -> Diverged:
         """What went wrong with the batch `x`, in which layer and for which rows."""
@@ -241,12 +241,12 @@ class Learner:
         rows = tuple(int(turn[state.position + row]) for row in found.rows)
         return Diverged(state.step + 1, state.epoch + 1, where, loss, path=found.path, rows=rows)
 
-    def _measure(self, sums: dict[str, Sums], loss: float, outputs: Array, targets: Any, run: Run) -> None:
+    def _measure(self, sums: dict[str, Sums], loss: float, outputs: Array, targets: Any, ctx: PassContext) -> None:
         """Gather a batch's loss, by what its rows or steps weigh together, and its metrics."""
         if not sums:
             sums["loss"] = nothing(1)
             sums |= {metric.type: nothing(metric.width) for metric in self.metrics}
-        weights = run.weights
+        weights = ctx.weights
         if weights is None:
             sums["loss"][0] += loss * len(outputs)
         else:
@@ -254,18 +254,18 @@ class Learner:
             sums["loss"][0] += loss * total
             sums.setdefault("weight", nothing(1))[0] += total
         if self.metrics:
-            self._add_metrics(sums, outputs, targets, run)
+            self._add_metrics(sums, outputs, targets, ctx)
 
-    def _add_metrics(self, sums: dict[str, Sums], outputs: Array, targets: Any, run: Run) -> None:
+    def _add_metrics(self, sums: dict[str, Sums], outputs: Array, targets: Any, ctx: PassContext) -> None:
         """Numbers and labels as they are predicted, of classes the logits.
 
         Of numbers and classes only the steps that are there; labels are those of whole sequences. Where each output is
         a yes or a no, it is a row of its own.
         """
         predicts = self.loss.predicts
-        answers = outputs if predicts == "classes" else self.loss.link(outputs, run.mask)
-        if run.mask is not None and predicts != "labels":
-            answers, targets = answers[run.mask], targets[run.mask]
+        answers = outputs if predicts == "classes" else self.loss.link(outputs, ctx.mask)
+        if ctx.mask is not None and predicts != "labels":
+            answers, targets = answers[ctx.mask], targets[ctx.mask]
         elif predicts == "classes" and outputs.ndim > 2:
             steps = outputs.ndim - 1
             answers, targets = (part.reshape(-1, *part.shape[steps:]) for part in (answers, targets))
@@ -291,15 +291,15 @@ class Learner:
         state = self.state
         sums: dict[str, Sums] = {}
         views = self.network.views(state.weights, state.statistics)
-        portion = self.network.portion
+        portion = self.network.prediction_batch
         for start in range(0, len(x), portion):
             part = slice(start, start + portion)
-            run = inference(state.weights.dtype)
-            run.sample_weight = None if self.sample_weight_validation is None else self.sample_weight_validation[part]
-            outputs, _ = self.network.forward(x[part], views, run)
+            ctx = inference(state.weights.dtype)
+            ctx.sample_weight = None if self.sample_weight_validation is None else self.sample_weight_validation[part]
+            outputs, _ = self.network.forward(x[part], views, ctx)
             targets: Any = self.y_validation
-            loss, _ = self.loss.forward(outputs, targets[part], run)
-            self._measure(sums, float(loss), outputs, targets[part], run)
+            loss, _ = self.loss.forward(outputs, targets[part], ctx)
+            self._measure(sums, float(loss), outputs, targets[part], ctx)
         return sums
 
     def _keep_best(self, metrics: dict[str, float]) -> None:

@@ -15,7 +15,7 @@ from harness.chaos.proxy import State
 from harness.chaos.rounds import Round, send
 
 
-def ring(times: int, r: Round) -> None:
+def notify(times: int, r: Round) -> None:
     r.post()
     app = celery_app(r.place.settings.model_copy(update={"broker_url": r.place.broker_url}))
     for _ in range(times):
@@ -129,8 +129,8 @@ def _post_soon(r: Round) -> None:
 
 FAULTS: Mapping[str, Fault] = MappingProxyType(
     {
-        "bell-twice": Fault("the bell once more", partial(ring, 1)),
-        "bell-often": Fault("ten more bells", partial(ring, 10)),
+        "bell-twice": Fault("the bell once more", partial(notify, 1)),
+        "bell-often": Fault("ten more bells", partial(notify, 10)),
         "bell-late": Fault("the bell redelivered while its job trains", ring_late, BEHIND),
         "bell-none": Fault("no bell at all", no_bell),
         "redis-restart": Fault("Redis restarted", partial(server_ends, "redis", signal.SIGTERM), BEHIND),

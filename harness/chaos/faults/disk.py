@@ -61,7 +61,7 @@ def damaged(harm: Callable[[Path], None], r: Round) -> None:
     job = r.until(lambda job: job.status is Status.PAUSED, "it is paused")
     if job.status is not Status.PAUSED:
         return
-    with r.sessions.read() as s:
+    with r.database.read() as s:
         saved = checkpoints.latest(s, r.job_id)
     if saved is not None:
         harm(r.place.settings.data_dir / "blobs" / saved.sha256)

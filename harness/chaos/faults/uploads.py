@@ -46,7 +46,7 @@ def learn_uploaded(r: Round) -> None:
     first = httpx.post(f"{r.place.url}/v1/jobs", json=spec, timeout=30).json()["id"]
     r.job_id = first
     r.until(lambda _: False, "it ends")
-    r.expected = the_end(r.sessions, first)
+    r.expected = the_end(r.database, first)
     if r.expected.status != "succeeded":
         r.lies.append(f"what was uploaded after the fault could not be learned: {r.expected.code}")
     r.post(spec)

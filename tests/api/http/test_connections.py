@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 
 from core.store import events, leases
-from core.store.database import open_sessions
+from core.store.database import open_database
 from core.store.events import MetricRow
-from core.store.guards import hold_of
+from core.store.guards import token_of
 from harness.processes import Processes, processes
 from tests.api.conftest import LINE
 
@@ -54,13 +54,13 @@ def test_a_listener_that_reads_no_more_is_let_go(tmp_path: Path) -> None:
 
 def fill(running: Processes, count: int) -> None:
     """Write so many rows of the job that waits, as its worker would."""
-    sessions = open_sessions(running.settings.database)
-    with sessions.begin() as s:
+    database = open_database(running.settings.resolved_database_url)
+    with database.begin() as s:
         claimed = leases.claim(s, "someone", 60.0)
         assert claimed is not None
         rows = [MetricRow(n + 1, 1, "train", "loss", 1.0) for n in range(count)]
-        events.append(s, leases.guard(s, hold_of(claimed), lease_seconds=60.0, events=count, recorded=count), rows)
-    sessions.close()
+        events.append(s, leases.guard(s, token_of(claimed), lease_seconds=60.0, events=count, recorded=count), rows)
+    database.close()
 
 
 def listeners(running: Processes) -> float:

@@ -10,7 +10,7 @@ from core.blobs.folder import YOUNG
 from core.models.checkpoint import decode
 from core.store import checkpoints, events, garbage
 from tests.api.conftest import LINE, Api
-from worker.run.run import Run
+from worker.run.run import JobRun
 
 STATEFUL: dict[str, Any] = {
     "data": {"type": "builtin", "name": "spirals", "rows": 90, "validation": {"fraction": 0.25}},
@@ -36,7 +36,7 @@ def lasting(epochs: int, base: dict[str, Any] = STATEFUL, **rules: Any) -> dict[
 
 def rows(api: Api, job: dict[str, Any], after: int = 0) -> list[Any]:
     """The training's own rows, of the steps after one."""
-    with api.services.sessions.read() as s:
+    with api.services.database.read() as s:
         return [row for row in events.stored_rows(s, job["id"], 0, 100_000) if row.step > after]
 
 
@@ -88,9 +88,9 @@ def test_a_new_job_stands_where_the_old_one_ended(api: Api) -> None:
 
 def test_a_job_cancelled_in_mid_epoch_goes_on_exactly(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = api.trained(**lasting(8))
-    watch = Run._watch
+    watch = JobRun._watch
 
-    def watched(self: Run, item: Any) -> Any:
+    def watched(self: JobRun, item: Any) -> Any:
         if item is not None and item.step == 13:
             api.client.post("/v1/jobs/latest/cancel")
             self._writer.write()
@@ -99,7 +99,7 @@ def test_a_job_cancelled_in_mid_epoch_goes_on_exactly(api: Api, monkeypatch: pyt
         return ending
 
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "_watch", watched)
+        patch.setattr(JobRun, "_watch", watched)
         stopped = api.trained(**lasting(8))
     assert (stopped["status"], stopped["progress"]["step"], stopped["progress"]["epoch"]) == ("cancelled", 13, 3)
     done = more(api, stopped)
@@ -188,7 +188,7 @@ def frozen(spec: dict[str, Any], *layers: int) -> dict[str, Any]:
 
 def weights_of(api: Api, job: dict[str, Any], which: Any = "last") -> Any:
     """The weights and statistics that a job ended with."""
-    with api.services.sessions.read() as s:
+    with api.services.database.read() as s:
         found = checkpoints.latest(s, job["id"])
     assert found is not None
     weights, statistics = decode(api.services.blobs.read(found.sha256)).learnt(which)
@@ -227,7 +227,7 @@ def test_a_source_may_be_deleted_while_a_job_waits_to_start_from_it(api: Api) ->
     for path in api.services.blobs.root.iterdir():
         stamp = path.stat().st_mtime_ns - int(1e9 * (YOUNG + 1))
         os.utime(path, ns=(stamp, stamp))
-    garbage.collect(api.services.sessions, api.services.blobs)
+    garbage.collect(api.services.database, api.services.blobs)
     api.train()
     assert api.job(warm["id"])["weights_sha256"] == calm["weights_sha256"]
     assert api.job(on["id"])["progress"]["epoch"] == 33
@@ -235,7 +235,7 @@ def test_a_source_may_be_deleted_while_a_job_waits_to_start_from_it(api: Api) ->
 
 def test_a_damaged_source_fails_the_job_and_says_so(api: Api) -> None:
     first = api.trained(**STATEFUL)
-    with api.services.sessions.read() as s:
+    with api.services.database.read() as s:
         found = checkpoints.latest(s, first["id"])
     on = api.client.post(f"/v1/jobs/{first['id']}/continue", json={"epochs": 3}).json()
     warm = api.post(**STATEFUL, start_from={"job": first["id"]})

@@ -40,7 +40,7 @@ def in_state(api: Api, status: Status) -> str:
             return str(api.trained(**({} if status is Status.SUCCEEDED else {"optimizer": DIVERGING}))["id"])
     job_id = str(api.post(priority=10)["id"])
     if status in ACTIVE:
-        with api.services.sessions.begin() as s:
+        with api.services.database.begin() as s:
             claimed = leases.claim(s, "w", 3600.0)
         assert claimed is not None
         assert claimed.id == job_id
@@ -80,7 +80,7 @@ def test_every_wish_in_every_state(api: Api, status: Status, wish: str) -> None:
     said = [(one["status"], one["actor"]) for one in after["transitions"][len(before["transitions"]) :]]
     assert said == ([] if granted == status else [(granted, "client")])
     if "keep" in wish and granted != status:
-        with api.services.sessions.read() as s:
+        with api.services.database.read() as s:
             assert jobs.get(s, job_id).keep == wish.rsplit(maxsplit=1)[-1]
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import delete, text, update
 from api.routes.events import encode
 from core.store import events, leases, tables
 from core.store.events import LogRow, MetricRow
-from core.store.guards import hold_of
+from core.store.guards import token_of
 from tests.api.conftest import Api
 
 
@@ -74,7 +74,7 @@ MANY = text(
 
 def test_a_chart_of_a_long_story_takes_little_memory(api: Api, client: TestClient) -> None:
     job = running_with(api, [])
-    with api.services.sessions.begin() as s:
+    with api.services.database.begin() as s:
         s.execute(MANY, {"job": job, "rows": ROWS})
         s.execute(update(tables.Job).where(tables.Job.id == job).values(last_seq=ROWS + 2))
     tracemalloc.start()
@@ -83,7 +83,7 @@ def test_a_chart_of_a_long_story_takes_little_memory(api: Api, client: TestClien
     tracemalloc.stop()
     assert (len(rows), rows[0]["seq"], rows[-1]["seq"]) == (100, 3, ROWS + 2)
     assert peak < 12e6
-    with api.services.sessions.begin() as s:
+    with api.services.database.begin() as s:
         s.execute(delete(tables.Event).where(tables.Event.job_id == job))
 
 
@@ -97,11 +97,11 @@ def test_what_is_not_finite_has_a_word(api: Api, client: TestClient) -> None:
 def running_with(api: Api, rows: list[MetricRow], logs: tuple[LogRow, ...] = ()) -> str:
     """A job that some worker holds and has written these rows of."""
     posted = str(api.post()["id"])
-    with api.services.sessions.begin() as s:
+    with api.services.database.begin() as s:
         while (job := leases.claim(s, "someone", 30.0)) is not None and job.id != posted:
             pass
         assert job is not None
-        guarded = leases.guard(s, hold_of(job), lease_seconds=30.0, events=len(rows) + len(logs), recorded=len(rows))
+        guarded = leases.guard(s, token_of(job), lease_seconds=30.0, events=len(rows) + len(logs), recorded=len(rows))
         events.append(s, guarded, rows, logs=logs)
     return posted
 
@@ -143,7 +143,7 @@ def test_a_browser_that_has_it_all_is_told_not_to_come_back(client: TestClient, 
 
 def test_remarks_are_told(api: Api, client: TestClient) -> None:
     job = running_with(api, [], logs=(LogRow("careful", data={"code": "not_reproduced"}),))
-    with api.services.sessions.read() as s:
+    with api.services.database.read() as s:
         rows = [json.loads(encode(row).line) for row in events.after(s, job, 0)]
     (remark,) = [row for row in rows if row["event"] == "log"]
     assert (remark["message"], remark["code"]) == ("careful", "not_reproduced")

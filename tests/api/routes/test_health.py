@@ -15,7 +15,7 @@ from structlog.testing import LogCapture
 
 from api.app import create_app
 from api.http import middleware
-from api.services.lease_collector import sweep
+from api.services.lease_collector import collect
 from core.settings import Settings
 from core.store import leases
 from core.store.errors import WrongRevision
@@ -48,7 +48,7 @@ def test_without_its_broker_it_is_ready_and_says_so(start: Any) -> None:
 
 def test_at_another_migration_it_is_not_ready_and_does_not_start(start: Any) -> None:
     api = start()
-    with api.services.sessions.begin() as s:
+    with api.services.database.begin() as s:
         s.execute(text("UPDATE alembic_version SET version_num = 'other'"))
     ready = api.client.get("/health/ready")
     assert ready.status_code == 503
@@ -117,26 +117,26 @@ def test_every_answer_is_guarded(client: TestClient, path: str) -> None:
 
 def test_the_sweep_takes_jobs_back_and_rings(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     job = api.post()["id"]
-    sessions = api.services.sessions
-    with sessions.begin() as s:
+    database = api.services.database
+    with database.begin() as s:
         while (claimed := leases.claim(s, "gone", 60.0)) is not None and claimed.id != job:
             pass
-    with sessions.begin() as s:
-        s.execute(text("UPDATE jobs SET lease_until = 0, rung_at = NULL WHERE id = :id"), {"id": job})
+    with database.begin() as s:
+        s.execute(text("UPDATE jobs SET lease_until = 0, notified_at = NULL WHERE id = :id"), {"id": job})
     rung: list[bool] = []
 
-    class Bell:
-        def ring(self) -> bool:
+    class Notifier:
+        def notify(self) -> bool:
             rung.append(True)
             return True
 
-    sweep(sessions, Bell())  # type: ignore[arg-type]
+    collect(database, Notifier())  # type: ignore[arg-type]
     assert api.job(job)["status"] == "queued"
     assert rung == [True]
-    with sessions.begin() as s:
+    with database.begin() as s:
         s.execute(text("UPDATE jobs SET due_at = 0 WHERE id = :id"), {"id": job})
     for _ in range(3):  # it rings once for a job that nobody rang for, and not again so soon
-        sweep(sessions, Bell())  # type: ignore[arg-type]
+        collect(database, Notifier())  # type: ignore[arg-type]
     assert rung == [True, True]
     assert [one["status"] for one in api.job(job)["transitions"]] == ["queued", "running", "queued"]
 

@@ -92,7 +92,7 @@ def test_an_answer_is_of_one_moment(api: Api, client: TestClient, monkeypatch: p
 
     def looked(s: Session, job_id: str) -> tuple[tables.Job, str]:
         found = look(s, job_id)
-        with api.services.sessions.begin() as another:
+        with api.services.database.begin() as another:
             jobs.pause(another, job_id)
         return found
 

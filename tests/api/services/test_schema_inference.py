@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from api.services.schema_inference import Inspections, TooManyUploads, UnreadableFile, inspect_apart
+from api.services.schema_inference import SchemaInference, TooManyUploads, UnreadableFile, inspect_apart
 from core.data.errors import InvalidFile
 from core.data.readers.csv import Csv
 from core.data.readers.formats import FORMATS, inspect
@@ -117,10 +117,10 @@ def test_the_child_has_no_variables_of_ours_and_may_write_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the child is run with is looked at by a program in its place."""
-    (tmp_path / "core" / "data").mkdir(parents=True)
+    (tmp_path / "core" / "data" / "readers").mkdir(parents=True)
     program = "import json, os, sys; sys.stdin.read(); print(json.dumps({'invalid': json.dumps(dict(os.environ))}))"
-    (tmp_path / "core" / "data" / "inspection.py").write_text(program)
-    for package in ("core", "core/data"):
+    (tmp_path / "core" / "data" / "readers" / "infer_schema.py").write_text(program)
+    for package in ("core", "core/data", "core/data/readers"):
         (tmp_path / package / "__init__.py").touch()
     monkeypatch.setattr("api.services.schema_inference.CODE", tmp_path)
     monkeypatch.setenv("CHAINRULE_DATABASE_URL", "postgresql://someone:secret@127.0.0.1/x")
@@ -158,14 +158,14 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 
 def test_beyond_the_queue_one_is_told_to_come_again(slow: threading.Event) -> None:
     async def many() -> list[Any]:
-        inspections = Inspections(BOUNDS, at_once=2, waiting=3)
-        asked = [asyncio.create_task(inspections.inspect(Path("f"), Csv(), None, Limits())) for _ in range(8)]
+        schema_inference = SchemaInference(BOUNDS, at_once=2, waiting=3)
+        asked = [asyncio.create_task(schema_inference.inspect(Path("f"), Csv(), None, Limits())) for _ in range(8)]
         while not all(task.done() for task in asked[5:]):
             await asyncio.sleep(0)
         assert not any(task.done() for task in asked[:5])
         slow.set()
         first = await asyncio.gather(*asked, return_exceptions=True)
-        return [*first, await inspections.inspect(Path("f"), Csv(), None, Limits())]
+        return [*first, await schema_inference.inspect(Path("f"), Csv(), None, Limits())]
 
     answers = asyncio.run(many())
     assert [isinstance(answer, TooManyUploads) for answer in answers] == [False] * 5 + [True] * 3 + [False]
@@ -173,7 +173,7 @@ def test_beyond_the_queue_one_is_told_to_come_again(slow: threading.Event) -> No
 
 def test_too_many_uploads_are_a_429_that_says_when(start: Callable[..., Api], monkeypatch: pytest.MonkeyPatch) -> None:
     api = start()
-    monkeypatch.setattr(api.services.inspections, "_most", 0)
+    monkeypatch.setattr(api.services.schema_inference, "_most", 0)
     answer = api.client.post("/v1/datasets", content=b"a\n1\n", headers=CSV)
     assert (answer.status_code, answer.json()["code"]) == (429, "too_many_uploads")
     assert int(answer.headers["retry-after"]) > 0

@@ -22,7 +22,7 @@ from core.jobs.states import Status, StopReason
 from core.settings import Settings
 from core.store import events, leases
 from core.store.events import MetricRow
-from core.store.guards import Hold, hold_of
+from core.store.guards import FencingToken, token_of
 from core.store.migrate import upgrade
 from tests.api.conftest import LINE, quiet
 
@@ -40,11 +40,11 @@ class Service:
     def running(self) -> "Running":
         """A job that some worker holds."""
         job = httpx.post(f"{self.url}/v1/jobs", json=LINE).raise_for_status().json()["id"]
-        with self.services.sessions.begin() as s:
+        with self.services.database.begin() as s:
             while (claimed := leases.claim(s, "someone", 60.0)) is not None and claimed.id != job:
                 pass
             assert claimed is not None
-            return Running(self, job, hold_of(claimed))
+            return Running(self, job, token_of(claimed))
 
     def stream(self, job: str, after: int = 0) -> Iterator[dict[str, Any]]:
         """The job's rows, as they come."""
@@ -65,24 +65,24 @@ class Running:
 
     service: Service
     id: str
-    hold: Hold
+    token: FencingToken
     step: int = 0
 
     def write(self, count: int) -> None:
         """Write so many rows of loss."""
         rows = [MetricRow(self.step + n + 1, 1, "train", "loss", 1.0) for n in range(count)]
-        with self.service.services.sessions.begin() as s:
-            guarded = leases.guard(s, self.hold, lease_seconds=60.0, events=count, recorded=count)
+        with self.service.services.database.begin() as s:
+            guarded = leases.guard(s, self.token, lease_seconds=60.0, events=count, recorded=count)
             events.append(s, guarded, rows)
-        self.hold, self.step = guarded.hold, self.step + count
+        self.token, self.step = guarded.token, self.step + count
 
     def end(self) -> None:
         """Succeed."""
-        with self.service.services.sessions.begin() as s:
-            guarded = leases.guard(s, self.hold, lease_seconds=60.0)
+        with self.service.services.database.begin() as s:
+            guarded = leases.guard(s, self.token, lease_seconds=60.0)
             leases.leave(
                 s,
-                guarded.hold,
+                guarded.token,
                 Status.SUCCEEDED,
                 message="done",
                 actor="someone",
@@ -94,7 +94,7 @@ class Running:
 def served(settings: Settings) -> Iterator[Service]:
     """The real server, in a thread."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    upgrade(settings.database)
+    upgrade(settings.resolved_database_url)
     app = create_app(settings)
     config = uvicorn.Config(app, port=0, log_config=None, ws="none", http="h11", timeout_graceful_shutdown=5)
     server = Server(config, app)

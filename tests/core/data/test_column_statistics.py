@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from core.data.column_statistics import Moments, Tally, Wholes, floats, in_order
+from core.data.column_statistics import ColumnStatistics, IntegerCounts, Moments, floats, in_order
 from core.data.schema import Limits
 
 
@@ -35,7 +35,7 @@ def test_moments_far_from_zero_keep_their_deviation() -> None:
 
 
 def test_whole_numbers_are_counted_while_they_are_few() -> None:
-    wholes = Wholes(3)
+    wholes = IntegerCounts(3)
     wholes.add(np.array([2.0, 0.0]))
     wholes.add(np.array([2.0]))
     assert wholes.fields() == {"classes": (("0", 1), ("2", 2)), "distinct": 2}
@@ -45,7 +45,7 @@ def test_whole_numbers_are_counted_while_they_are_few() -> None:
 
 
 def test_broken_numbers_are_no_classes() -> None:
-    wholes = Wholes(3)
+    wholes = IntegerCounts(3)
     wholes.add(np.array([0.5]))
     assert wholes.fields() == {"classes": (), "distinct": None}
 
@@ -65,31 +65,31 @@ GUESSES = [
 
 @pytest.mark.parametrize(("cells", "kind"), GUESSES)
 def test_the_type_of_a_column_is_guessed(cells: list[str], kind: str) -> None:
-    tally = Tally("a", None, Limits(), 1000)
-    tally.add(cells)
-    assert tally.column().type == kind
+    statistics = ColumnStatistics("a", None, Limits(), 1000)
+    statistics.add(cells)
+    assert statistics.column().type == kind
 
 
 def test_what_looked_like_numbers_may_turn_out_as_categories() -> None:
-    tally = Tally("a", None, Limits(), 1000)
-    tally.add(["1", "2"] * 10)
-    tally.add(["two", "1"])
-    column = tally.column()
+    statistics = ColumnStatistics("a", None, Limits(), 1000)
+    statistics.add(["1", "2"] * 10)
+    statistics.add(["two", "1"])
+    column = statistics.column()
     assert column.type == "category"
     assert column.classes == (("1", 11), ("2", 10), ("two", 1))
 
 
 def test_more_different_values_than_are_counted_are_text() -> None:
-    tally = Tally("a", None, Limits(), 3)
-    tally.add(["a", "b", "c", "d"] * 10)
-    assert tally.column().type == "text"
-    assert tally.column().distinct is None
+    statistics = ColumnStatistics("a", None, Limits(), 3)
+    statistics.add(["a", "b", "c", "d"] * 10)
+    assert statistics.column().type == "text"
+    assert statistics.column().distinct is None
 
 
 def test_whole_numbers_keep_counts_by_their_plain_spelling() -> None:
-    tally = Tally("a", None, Limits(), 1000)
-    tally.add(["10", "2", "2.0", "02"])
-    assert tally.column().classes == (("2", 3), ("10", 1))
+    statistics = ColumnStatistics("a", None, Limits(), 1000)
+    statistics.add(["10", "2", "2.0", "02"])
+    assert statistics.column().classes == (("2", 3), ("10", 1))
 
 
 def test_classes_that_are_numbers_stand_in_their_order() -> None:

@@ -19,7 +19,7 @@ from core.data.features import (
 )
 
 TABLE = TableFeatures(
-    rules=(
+    encoders=(
         Standardize(column="age", mean=30.0, std=10.0, imputed=30.0, marked=True),
         OneHot(column="city/a", categories=("Bergen", "Oslo"), unseen=("Bergen",), marked=True),
         Standardize(column="n", mean=0.0, std=1.0, imputed=4.0, marked=False),
@@ -66,12 +66,12 @@ def test_each_record_has_its_own_warnings() -> None:
 
 
 def test_an_array_is_records_in_order() -> None:
-    table = TableFeatures(rules=(TABLE.rules[0], TABLE.rules[2]))
+    table = TableFeatures(encoders=(TABLE.encoders[0], TABLE.encoders[2]))
     assert table.encode(np.array([[40, 1], [np.nan, 2]])).x.tolist() == [[1, 0, 1], [0, 1, 2]]
 
 
 def test_scaling_never_overflows() -> None:
-    narrow = TableFeatures(rules=(Standardize(column="a", mean=0.0, std=1e-300, imputed=0.0, marked=False),))
+    narrow = TableFeatures(encoders=(Standardize(column="a", mean=0.0, std=1e-300, imputed=0.0, marked=False),))
     assert np.isfinite(narrow.encode([{"a": 1e38}]).x).all()
 
 
@@ -87,7 +87,7 @@ def test_training_rows_are_written_as_records_are() -> None:
 
 
 def test_blocks_are_seamless() -> None:
-    table = TableFeatures(rules=(TABLE.rules[2],))
+    table = TableFeatures(encoders=(TABLE.encoders[2],))
     values = np.arange(20_000.0)
     np.testing.assert_array_equal(table.transform({"n": values}, np.arange(20_000))[:, 0], values)
 

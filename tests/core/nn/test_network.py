@@ -24,7 +24,7 @@ from core.nn.losses.regression import MeanSquaredError
 from core.nn.network import ROOM, Network
 from core.nn.plan import ShapeMismatch
 from core.nn.predictor import Predictor
-from core.nn.step.context import Arena, Run
+from core.nn.step.context import Arena, PassContext
 from tests.core.nn.cases import LAYERS, LayerCase, sequential
 
 
@@ -62,7 +62,7 @@ def a_step_of(case: LayerCase, rows: int) -> tuple[Network, Arena, Any]:
     weights, statistics = network.initialize(rng)
     views = network.views(weights, statistics, np.zeros_like(weights), input_gradient=True)
     arena = Arena()
-    run = Run(arena, training=True, rng=rng)
+    run = PassContext(arena, training=True, rng=rng)
     x = case.inputs(rows, rng).astype(np.float32)
     slope = np.ones((rows, *case.output_shape), np.float32)
 
@@ -83,7 +83,7 @@ WIDE = [LayerCase(layer(units=200), (4, 3), (200,)) for layer in (SimpleRnn, Lst
 def test_a_layer_takes_the_memory_that_is_planned(case: LayerCase, rows: int) -> None:
     network, arena, step = a_step_of(case, rows)
     step()
-    of_rows = 4 * rows * sum(plan.floats for plan in network.plan.every())
+    of_rows = 4 * rows * sum(plan.activation_size for plan in network.plan.every())
     assert arena.nbytes <= of_rows + 4 * sum(plan.scratch for plan in network.plan.every())
     assert arena.nbytes >= of_rows / 6 or not arena.nbytes
 
@@ -141,7 +141,7 @@ def test_any_net_runs_as_planned(architecture: Sequential, rows: int) -> None:
         arena.rewind()
         gradient = np.zeros_like(weights)
         views = network.views(weights, statistics.copy(), gradient, input_gradient=input_gradient)
-        run = Run(arena, training=True, rng=np.random.default_rng(1))
+        run = PassContext(arena, training=True, rng=np.random.default_rng(1))
         outputs, backward = network.forward(x, views, run)
         assert outputs.shape == (rows, *network.output_shape)
         _, gradient_of_loss = MeanSquaredError().forward(outputs, np.zeros_like(outputs), run)
@@ -166,7 +166,7 @@ def test_a_batch_split_in_two_gives_the_gradient_of_the_whole(rows: int, cut: in
 
     def gradient_of(part: slice) -> Any:
         gradient = np.zeros_like(weights)
-        run = Run(Arena(np.float64), training=True)
+        run = PassContext(Arena(np.float64), training=True)
         outputs, backward = network.forward(x[part], network.views(weights, statistics, gradient), run)
         backward(MeanSquaredError().forward(outputs, y[part], run)[1]())
         return gradient
@@ -181,7 +181,7 @@ def test_a_prediction_does_not_depend_on_how_rows_are_batched() -> None:
     weights, statistics = network.initialize(np.random.default_rng(0))
     x = np.random.default_rng(1).standard_normal((50, 3)).astype(np.float32)
     whole = Predictor(network, weights, statistics).outputs(x)
-    network.portion = 7
+    network.prediction_batch = 7
     np.testing.assert_allclose(Predictor(network, weights, statistics).outputs(x), whole, rtol=1e-5)
     assert Predictor(network, weights, statistics).outputs(x[:0]).shape == (0, 2)
 
@@ -195,7 +195,7 @@ def test_a_prediction_takes_little_memory_however_many_rows_there_are() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 4 * (ROOM + sum(plan.scratch for plan in network.plan.every()))
-    assert network.portion < 300
+    assert network.prediction_batch < 300
 
 
 MISMATCHES: list[tuple[Sequential, tuple[int, ...], tuple[Any, ...], str]] = [

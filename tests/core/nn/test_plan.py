@@ -24,7 +24,7 @@ from core.nn.layers.reshaping import Flatten, RepeatVector, Reshape
 from core.nn.layers.resizing import UpSampling1D
 from core.nn.network import Network
 from core.nn.plan import ShapeMismatch
-from core.nn.step.context import Arena, Run
+from core.nn.step.context import Arena, PassContext
 from tests.core.nn.random_specs import specs
 from tests.core.nn.unguarded import no_refusals
 
@@ -59,7 +59,7 @@ def step(network: Network, rows: int) -> None:
     weights, statistics = network.initialize(rng)
     gradient = np.zeros_like(weights)
     views = network.views(weights, statistics, gradient, input_gradient=True)
-    run = Run(Arena(), training=True, rng=rng, shapes=network.shapes)
+    run = PassContext(Arena(), training=True, rng=rng, shapes=network.shapes)
     x = np.zeros((rows, *network.input_shape), np.float32)  # zeros are numbers to all layers, an embedding's words too
     with np.errstate(all="ignore"):
         outputs, backward = network.forward(x, views, run)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from kombu import Connection
 
-from core.queue.notifier import QUEUE, TASK, Bell, celery_app
+from core.queue.notifier import QUEUE, TASK, Notifier, celery_app
 from core.settings import Settings
 from harness.backends import redis_database
 
@@ -41,9 +41,9 @@ def a_closed_port() -> Iterator[str]:
 
 def test_a_ring_lies_in_the_folder_without_content(tmp_path: Path) -> None:
     chosen = settings(tmp_path)
-    bell = Bell(chosen)
-    assert bell.ring()
-    bell.close(SOON)
+    notifier = Notifier(chosen)
+    assert notifier.notify()
+    notifier.close(SOON)
     (message,) = (tmp_path / "broker" / "queue").iterdir()
     assert '"body": "W1tdLCB7fS' in message.read_text()  # base64 of [[], {}, …: no arguments
     assert bells(chosen) == [TASK]
@@ -51,63 +51,63 @@ def test_a_ring_lies_in_the_folder_without_content(tmp_path: Path) -> None:
 
 def test_each_ring_is_a_bell(tmp_path: Path) -> None:
     chosen = settings(tmp_path)
-    bell = Bell(chosen)
+    notifier = Notifier(chosen)
     for _ in range(3):
-        bell.ring()
-    bell.close(SOON)
+        notifier.notify()
+    notifier.close(SOON)
     assert bells(chosen) == [TASK] * 3
 
 
 def test_redis_is_rung_and_reached(tmp_path: Path) -> None:
     with redis_database() as url:
         chosen = settings(tmp_path, url)
-        bell = Bell(chosen)
-        assert bell.reachable(SOON)
-        assert bell.ring()
-        bell.close(SOON)
+        notifier = Notifier(chosen)
+        assert notifier.reachable(SOON)
+        assert notifier.notify()
+        notifier.close(SOON)
         assert bells(chosen) == [TASK]
 
 
 @pytest.mark.parametrize("broker", [a_closed_port, a_port_that_says_nothing], ids=["closed", "silent"])
 def test_a_broker_that_is_away_costs_nothing(tmp_path: Path, broker: object) -> None:
     with broker() as url:  # type: ignore[operator]  # one of the two above
-        bell = Bell(settings(tmp_path, url), patience=0.2)
+        notifier = Notifier(settings(tmp_path, url), patience=0.2)
         began = time.monotonic()
         for _ in range(1000):
-            bell.ring()
+            notifier.notify()
         assert time.monotonic() - began < 0.1 * 1000 * 0.2  # nowhere near one patience for each
-        assert not bell.reachable(SOON)
-        assert not bell.ring()
-        bell.close(SOON)
+        assert not notifier.reachable(SOON)
+        assert not notifier.notify()
+        notifier.close(SOON)
 
 
 def test_reachable_answers_in_its_time_even_if_the_broker_does_not(tmp_path: Path) -> None:
     with a_port_that_says_nothing() as url:
-        bell = Bell(settings(tmp_path, url), patience=SOON)
+        notifier = Notifier(settings(tmp_path, url), patience=SOON)
         began = time.monotonic()
-        assert not bell.reachable(0.1)
+        assert not notifier.reachable(0.1)
         assert time.monotonic() - began < SOON
-        bell.close(0.0)
+        notifier.close(0.0)
 
 
 def test_what_was_owed_is_rung_when_the_broker_is_back(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
     chosen = settings(folder)
-    bell = Bell(chosen, patience=0.05)
+    notifier = Notifier(chosen, patience=0.05)
     queue = folder / "broker" / "queue"
     queue.rmdir()
     queue.touch()
-    bell.ring()
-    assert not bell.reachable(SOON)
+    notifier.notify()
+    assert not notifier.reachable(SOON)
     queue.unlink()
     until = time.monotonic() + SOON
     while not (queue.is_dir() and list(queue.iterdir())):
         assert time.monotonic() < until
         time.sleep(0.01)
-    assert bell.reachable(SOON)
-    assert bell.ring()
-    bell.close(SOON)
+    assert notifier.reachable(SOON)
+    assert notifier.notify()
+    notifier.close(SOON)
 
 
 def test_one_connection_serves_many_rings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,9 +119,9 @@ def test_one_connection_serves_many_rings(tmp_path: Path, monkeypatch: pytest.Mo
         return establish(self)
 
     monkeypatch.setattr(Connection, "_establish_connection", counted)
-    bell = Bell(settings(tmp_path))
+    notifier = Notifier(settings(tmp_path))
     for _ in range(20):
-        bell.ring()
-        assert bell.reachable(SOON)
-    bell.close(SOON)
+        notifier.notify()
+        assert notifier.reachable(SOON)
+    notifier.close(SOON)
     assert len(opened) == 1

@@ -9,14 +9,14 @@ from sqlalchemy import func, select
 from core.jobs.states import Status
 from core.store import jobs, leases
 from core.store.admission import admit
-from core.store.database import Sessions
+from core.store.database import Database
 from core.store.errors import TooManyJobs
 from core.store.tables import Job
 from tests.builders import LEASE, a_job
 
 
-def test_the_one_too_many_is_refused(sessions: Sessions) -> None:
-    with sessions.begin() as s:
+def test_the_one_too_many_is_refused(database: Database) -> None:
+    with database.begin() as s:
         for _ in range(3):
             admit(s, 3)
             a_job(s)
@@ -24,8 +24,8 @@ def test_the_one_too_many_is_refused(sessions: Sessions) -> None:
             admit(s, 3)
 
 
-def test_only_those_that_wait_count(sessions: Sessions) -> None:
-    with sessions.begin() as s:
+def test_only_those_that_wait_count(database: Database) -> None:
+    with database.begin() as s:
         for _ in range(3):
             a_job(s)
         claimed = leases.claim(s, "w1", LEASE)
@@ -35,21 +35,21 @@ def test_only_those_that_wait_count(sessions: Sessions) -> None:
         admit(s, 3)
 
 
-def test_each_owner_has_a_queue(sessions: Sessions) -> None:
-    with sessions.begin() as s:
+def test_each_owner_has_a_queue(database: Database) -> None:
+    with database.begin() as s:
         a_job(s, owner="ann")
         admit(s, 1, owner="bob")
         with pytest.raises(TooManyJobs):
             admit(s, 1, owner="ann")
 
 
-def test_of_many_at_once_no_more_than_the_places_get_in(sessions: Sessions) -> None:
+def test_of_many_at_once_no_more_than_the_places_get_in(database: Database) -> None:
     together = threading.Barrier(8)
 
     def post() -> bool:
         together.wait(20)
         try:
-            with sessions.begin() as s:
+            with database.begin() as s:
                 admit(s, 5)
                 a_job(s)
         except TooManyJobs:
@@ -58,6 +58,6 @@ def test_of_many_at_once_no_more_than_the_places_get_in(sessions: Sessions) -> N
 
     with ThreadPoolExecutor(8) as pool:
         let_in = sum(pool.map(lambda _: post(), range(8)))
-    with sessions.read() as s:
+    with database.read() as s:
         waiting = s.scalar(select(func.count()).where(Job.status == Status.QUEUED))
     assert let_in == waiting == 5

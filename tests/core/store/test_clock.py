@@ -3,18 +3,18 @@
 import time
 
 from core.store.clock import SECOND, microseconds, read_clock
-from core.store.database import Sessions
+from core.store.database import Database
 
 
-def test_the_clock_shows_the_time(sessions: Sessions) -> None:
+def test_the_clock_shows_the_time(database: Database) -> None:
     before = time.time()
-    with sessions.read() as s:
+    with database.read() as s:
         shown = read_clock(s) / SECOND
     assert before - 1 < shown < time.time() + 1
 
 
-def test_the_clock_goes_on_within_a_transaction(sessions: Sessions) -> None:
-    with sessions.begin() as s:
+def test_the_clock_goes_on_within_a_transaction(database: Database) -> None:
+    with database.begin() as s:
         begun = read_clock(s)
         deadline = time.monotonic() + 5
         while read_clock(s) == begun:

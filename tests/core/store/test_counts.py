@@ -5,35 +5,35 @@ from sqlalchemy import update
 from core.jobs.states import Status
 from core.store import counts, jobs
 from core.store.clock import SECOND, read_clock
-from core.store.counts import Tally
-from core.store.database import Sessions
+from core.store.counts import TrainingTotals
+from core.store.database import Database
 from core.store.tables import Job
-from tests.builders import a_hold, a_job
+from tests.builders import a_claim, a_job
 
 
-def test_workers_add_up(sessions: Sessions) -> None:
-    with sessions.begin() as s:
-        assert counts.total(s) == Tally(0, 0, 0.0)
+def test_workers_add_up(database: Database) -> None:
+    with database.begin() as s:
+        assert counts.total(s) == TrainingTotals(0, 0, 0.0)
         counts.add(s, "a", steps=1, samples=10, train_seconds=0.5)
         counts.add(s, "b", steps=2, samples=20, train_seconds=0.25)
         counts.add(s, "a", steps=4, samples=40, train_seconds=1.0)
-        assert counts.total(s) == Tally(7, 70, 1.75)
+        assert counts.total(s) == TrainingTotals(7, 70, 1.75)
 
 
-def test_every_state_is_counted(sessions: Sessions) -> None:
-    with sessions.begin() as s:
+def test_every_state_is_counted(database: Database) -> None:
+    with database.begin() as s:
         a_job(s)
         a_job(s)
         jobs.pause(s, a_job(s).id)
-        a_hold(s)
+        a_claim(s)
         found = counts.by_status(s)
     assert found == dict.fromkeys(Status, 0) | {Status.QUEUED: 2, Status.PAUSED: 1, Status.RUNNING: 1}
 
 
-def test_the_queue_is_what_is_due(sessions: Sessions) -> None:
-    with sessions.begin() as s:
+def test_the_queue_is_what_is_due(database: Database) -> None:
+    with database.begin() as s:
         a_job(s)
         later = a_job(s)
         s.execute(update(Job).where(Job.id == later.id).values(due_at=read_clock(s) + 60 * SECOND))
-        a_hold(s)
+        a_claim(s)
         assert counts.queue_depth(s) == 1

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from core.store import database as doors
 from core.store import jobs
-from core.store.database import Sessions, dumps, open_sessions
+from core.store.database import Database, dumps, open_database
 from core.store.errors import NetworkFileSystem
 from tests.builders import a_job
 from tests.core.store.test_leases import together
@@ -17,44 +17,44 @@ POSTGRES = {"lock_timeout": "5s", "statement_timeout": "30s", "idle_in_transacti
 
 
 def test_sqlite_is_set_up(sqlite_url: str) -> None:
-    sessions = open_sessions(sqlite_url)
-    with sessions.read() as s:
+    database = open_database(sqlite_url)
+    with database.read() as s:
         assert {name: s.execute(text(f"PRAGMA {name}")).scalar() for name in SQLITE} == SQLITE
-    sessions.close()
+    database.close()
 
 
 def test_postgres_is_set_up(postgres_url: str) -> None:
-    sessions = open_sessions(postgres_url)
-    with sessions.read() as s:
+    database = open_database(postgres_url)
+    with database.read() as s:
         assert {name: s.execute(text(f"SHOW {name}")).scalar() for name in POSTGRES} == POSTGRES
-    sessions.close()
+    database.close()
 
 
-def test_a_reader_waits_for_no_writer_and_sees_what_was_committed(sessions: Sessions) -> None:
-    with sessions.begin() as writing:
+def test_a_reader_waits_for_no_writer_and_sees_what_was_committed(database: Database) -> None:
+    with database.begin() as writing:
         job_id = a_job(writing).id
-        with sessions.read() as reading:
+        with database.read() as reading:
             assert not jobs.exists(reading, job_id)
-    with sessions.read() as reading:
+    with database.read() as reading:
         assert jobs.exists(reading, job_id)
 
 
-def test_a_writer_waits_for_no_reader(sessions: Sessions) -> None:
-    with sessions.read() as reading:
+def test_a_writer_waits_for_no_reader(database: Database) -> None:
+    with database.read() as reading:
         assert jobs.page(reading) == ([], None)
-        with sessions.begin() as writing:
+        with database.begin() as writing:
             a_job(writing)
 
 
-def test_writers_that_looked_before_do_not_fail(sessions: Sessions) -> None:
+def test_writers_that_looked_before_do_not_fail(database: Database) -> None:
     def look_and_write() -> None:
         for _ in range(5):
-            with sessions.begin() as s:
+            with database.begin() as s:
                 jobs.page(s)
                 a_job(s)
 
     together(*[look_and_write] * 4)
-    with sessions.read() as s:
+    with database.read() as s:
         assert len(jobs.page(s, limit=100)[0]) == 20
 
 
@@ -65,13 +65,13 @@ def test_sqlite_on_a_network_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(doors, "MOUNTS", mounts)
     (tmp_path / "far away").mkdir()
     with pytest.raises(NetworkFileSystem, match=rf"network file system \({kind}\)"):
-        open_sessions(f"sqlite:///{tmp_path}/far away/chainrule.db")
-    open_sessions(f"sqlite:///{tmp_path}/near.db").close()
+        open_database(f"sqlite:///{tmp_path}/far away/chainrule.db")
+    open_database(f"sqlite:///{tmp_path}/near.db").close()
 
 
 def test_where_mounts_are_not_told_nothing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doors, "MOUNTS", tmp_path / "none")
-    open_sessions(f"sqlite:///{tmp_path}/near.db").close()
+    open_database(f"sqlite:///{tmp_path}/near.db").close()
 
 
 def test_json_has_words_for_what_is_not_finite() -> None:

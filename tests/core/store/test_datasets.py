@@ -6,32 +6,32 @@ import pytest
 
 from core.jobs.states import Status
 from core.store import datasets, jobs, leases
-from core.store.database import Sessions
+from core.store.database import Database
 from core.store.errors import DatasetInUse, NoSuchDataset
-from tests.builders import a_dataset, a_guard, a_hold, a_job, sha
+from tests.builders import a_claim, a_dataset, a_guard, a_job, sha
 
 
-def test_the_same_bytes_are_the_first_dataset(sessions: Sessions) -> None:
+def test_the_same_bytes_are_the_first_dataset(database: Database) -> None:
     given = {"format": "csv", "sha256": sha("a"), "fingerprint": sha("f"), "bytes": 3, "rows": 1}
     given |= {"columns": {"columns": ["x"]}}
-    with sessions.begin() as s:
+    with database.begin() as s:
         first, made = datasets.insert(s, name="one", **given)  # type: ignore[arg-type]
         again, made_again = datasets.insert(s, name="two", **given)  # type: ignore[arg-type]
     assert (made, made_again) == (True, False)
     assert again.id == first.id
-    with sessions.read() as s:
+    with database.read() as s:
         stored = datasets.get(s, first.id)
         assert (stored.name, stored.columns) == ("one", {"columns": ["x"]})
 
 
-def test_the_same_bytes_read_otherwise_are_another_dataset(sessions: Sessions) -> None:
-    with sessions.begin() as s:
+def test_the_same_bytes_read_otherwise_are_another_dataset(database: Database) -> None:
+    with database.begin() as s:
         one, other = (a_dataset(s, fingerprint=sha(letter)) for letter in "fg")
     assert one.id != other.id
 
 
-def test_pages_are_newest_first(sessions: Sessions) -> None:
-    with sessions.begin() as s:
+def test_pages_are_newest_first(database: Database) -> None:
+    with database.begin() as s:
         made = [a_dataset(s, sha256=sha(letter)).id for letter in "abc"]
         first, cursor = datasets.page(s, limit=2)
         rest, end = datasets.page(s, limit=2, cursor=cursor)
@@ -39,12 +39,12 @@ def test_pages_are_newest_first(sessions: Sessions) -> None:
     assert end is None
 
 
-def test_a_dataset_stays_while_a_job_needs_it(sessions: Sessions) -> None:
-    with sessions.begin() as s:
+def test_a_dataset_stays_while_a_job_needs_it(database: Database) -> None:
+    with database.begin() as s:
         dataset = a_dataset(s)
         waiting = a_job(s, dataset_id=dataset.id)
-        ran = a_hold(s, dataset_id=dataset.id)
-        leases.leave(s, a_guard(s, ran).hold, Status.SUCCEEDED, message="done", actor="w1")
+        ran = a_claim(s, dataset_id=dataset.id)
+        leases.leave(s, a_guard(s, ran).token, Status.SUCCEEDED, message="done", actor="w1")
         with pytest.raises(DatasetInUse, match=f"{dataset.id} is needed by job {waiting.id}"):
             datasets.delete(s, dataset.id)
         jobs.cancel(s, waiting.id)
@@ -55,8 +55,8 @@ def test_a_dataset_stays_while_a_job_needs_it(sessions: Sessions) -> None:
             datasets.delete(s, dataset.id)
 
 
-def test_a_dataset_cannot_go_while_a_job_that_names_it_is_being_made(sessions: Sessions) -> None:
-    with sessions.begin() as s:
+def test_a_dataset_cannot_go_while_a_job_that_names_it_is_being_made(database: Database) -> None:
+    with database.begin() as s:
         dataset_id = a_dataset(s).id
     deleting = threading.Event()
     outcome: list[object] = []
@@ -64,14 +64,14 @@ def test_a_dataset_cannot_go_while_a_job_that_names_it_is_being_made(sessions: S
     def delete() -> None:
         deleting.set()
         try:
-            with sessions.begin() as s:
+            with database.begin() as s:
                 datasets.delete(s, dataset_id)
             outcome.append("deleted")
         except DatasetInUse as error:
             outcome.append(error)
 
     thread = threading.Thread(target=delete)
-    with sessions.begin() as s:
+    with database.begin() as s:
         a_job(s, dataset_id=dataset_id)
         thread.start()
         deleting.wait()

@@ -8,34 +8,34 @@ from sqlalchemy.orm import Session
 
 from core.jobs.states import Status, StopReason
 from core.store import doctor, events, jobs, leases
-from core.store.database import Sessions
+from core.store.database import Database
 from core.store.events import LogRow
 from core.store.tables import Checkpoint, Dataset, Event, Job, Spec, Transition
-from tests.builders import a_checkpoint, a_dataset, a_guard, a_hold, a_job, a_row
+from tests.builders import a_checkpoint, a_claim, a_dataset, a_guard, a_job, a_row
 
 
 @pytest.fixture
-def job(sessions: Sessions) -> str:
+def job(database: Database) -> str:
     """A job with rows and a checkpoint that has ended well, beside jobs in other states."""
-    with sessions.begin() as s:
-        hold = a_hold(s)
-        guarded = a_guard(s, hold, events=3, recorded=2)
+    with database.begin() as s:
+        token = a_claim(s)
+        guarded = a_guard(s, token, events=3, recorded=2)
         events.append(s, guarded, [a_row(), a_row(step=2)], logs=[LogRow("a remark")])
-        a_checkpoint(s, guarded.hold)
+        a_checkpoint(s, guarded.token)
         done = StopReason.EPOCHS_COMPLETED
-        leases.leave(s, guarded.hold, Status.SUCCEEDED, message="done", actor="w1", stop_reason=done)
-        a_hold(s)
-        jobs.pause(s, a_hold(s).job_id)
+        leases.leave(s, guarded.token, Status.SUCCEEDED, message="done", actor="w1", stop_reason=done)
+        a_claim(s)
+        jobs.pause(s, a_claim(s).job_id)
         jobs.cancel(s, a_job(s).id)
         jobs.pause(s, a_job(s).id)
         a_job(s, dataset_id=a_dataset(s).id)
-        return hold.job_id
+        return token.job_id
 
 
-def test_nothing_is_wrong_with_what_is_whole(sessions: Sessions, job: str) -> None:
-    with sessions.read() as s:
+def test_nothing_is_wrong_with_what_is_whole(database: Database, job: str) -> None:
+    with database.read() as s:
         assert list(doctor.contradictions(s)) == []
-    assert doctor.damage(sessions) == []
+    assert doctor.damage(database) == []
 
 
 Damage = Callable[[Session, str], object]
@@ -76,39 +76,39 @@ DAMAGES: list[tuple[str, Damage, str]] = [
 
 
 @pytest.mark.parametrize(("what", "damage", "words"), DAMAGES, ids=[row[0] for row in DAMAGES])
-def test_each_contradiction_is_found(sessions: Sessions, job: str, what: str, damage: Damage, words: str) -> None:
-    with sessions() as s:
+def test_each_contradiction_is_found(database: Database, job: str, what: str, damage: Damage, words: str) -> None:
+    with database() as s:
         damage(s, job)
         found = [str(finding) for finding in doctor.contradictions(s)]
         s.rollback()
     assert any(words in line for line in found), found
 
 
-def test_every_check_has_a_damage_that_it_finds(sessions: Sessions, job: str) -> None:
+def test_every_check_has_a_damage_that_it_finds(database: Database, job: str) -> None:
     found: set[str] = set()
     for _, damage, _ in DAMAGES:
-        with sessions() as s:
+        with database() as s:
             damage(s, job)
             found |= {check.what for check in doctor.CHECKS if s.execute(check.faults()).first()}
             s.rollback()
     assert found == {check.what for check in doctor.CHECKS}
 
 
-def test_many_faults_of_a_kind_are_counted(sessions: Sessions) -> None:
-    with sessions.begin() as s:
+def test_many_faults_of_a_kind_are_counted(database: Database) -> None:
+    with database.begin() as s:
         for _ in range(doctor.SHOWN + 5):
             a_job(s)
         s.execute(delete(Spec))
-    with sessions.read() as s:
+    with database.read() as s:
         found = [str(finding) for finding in doctor.contradictions(s)]
     assert len(found) == doctor.SHOWN + 1
     assert "and 5 more" in found[-1]
 
 
-def test_a_reference_that_leads_nowhere_is_found(sessions: Sessions, job: str) -> None:
-    if sessions.engine.dialect.name != "sqlite":
+def test_a_reference_that_leads_nowhere_is_found(database: Database, job: str) -> None:
+    if database.engine.dialect.name != "sqlite":
         return
-    with sessions.engine.connect() as connection:
+    with database.engine.connect() as connection:
         raw = connection.connection
         raw.rollback()
         cursor = raw.cursor()
@@ -116,5 +116,5 @@ def test_a_reference_that_leads_nowhere_is_found(sessions: Sessions, job: str) -
         cursor.execute("UPDATE specs SET job_id = 'job_gone' WHERE job_id = ?", (job,))
         cursor.execute("PRAGMA foreign_keys = ON")
         connection.detach()
-    found = [finding.what for finding in doctor.damage(sessions)]
+    found = [finding.what for finding in doctor.damage(database)]
     assert any("table specs has a row" in line for line in found), found

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from core.jobs.states import Status
 from core.store import events, jobs
-from core.store.database import Sessions
+from core.store.database import Database
 from core.store.events import LogRow, MetricRow
-from core.store.guards import Guarded, Hold
-from tests.builders import a_guard, a_hold, a_job, a_row
+from core.store.guards import FencingToken, GuardedWrite
+from tests.builders import a_claim, a_guard, a_job, a_row
 from tests.conftest import empty
 
 ROWS = [
@@ -25,27 +25,27 @@ ROWS = [
 
 
 def write(
-    sessions: Sessions,
-    hold: Hold,
+    database: Database,
+    token: FencingToken,
     rows: Sequence[MetricRow],
     logs: Sequence[LogRow] = (),
-) -> Guarded:
-    with sessions.begin() as s:
-        guarded = a_guard(s, hold, events=len(rows) + len(logs), recorded=len(rows))
+) -> GuardedWrite:
+    with database.begin() as s:
+        guarded = a_guard(s, token, events=len(rows) + len(logs), recorded=len(rows))
         events.append(s, guarded, rows, logs)
     return guarded
 
 
 @pytest.fixture
-def hold(sessions: Sessions) -> Hold:
-    with sessions.begin() as s:
-        return a_hold(s)
+def token(database: Database) -> FencingToken:
+    with database.begin() as s:
+        return a_claim(s)
 
 
-def test_rows_are_numbered_on_and_stamped_by_the_database(sessions: Sessions, hold: Hold) -> None:
-    guarded = write(sessions, hold, ROWS, [LogRow("hm", 3, 1, {"a": 1})])
-    with sessions.read() as s:
-        read = events.after(s, hold.job_id, 2)
+def test_rows_are_numbered_on_and_stamped_by_the_database(database: Database, token: FencingToken) -> None:
+    guarded = write(database, token, ROWS, [LogRow("hm", 3, 1, {"a": 1})])
+    with database.read() as s:
+        read = events.after(s, token.job_id, 2)
     assert [row.seq for row in read] == [3, 4, 5, 6, 7]
     assert {row.at for row in read} == {guarded.at}
     assert [row.kind for row in read] == ["metric"] * 4 + ["log"]
@@ -59,47 +59,49 @@ def test_rows_are_numbered_on_and_stamped_by_the_database(sessions: Sessions, ho
     assert (read[4].step, read[4].epoch, read[4].data) == (3, 1, {"message": "hm", "a": 1})
 
 
-def test_only_the_trainings_own_rows_are_recorded(sessions: Sessions, hold: Hold) -> None:
+def test_only_the_trainings_own_rows_are_recorded(database: Database, token: FencingToken) -> None:
     logs = [LogRow("hm")]
-    first = write(sessions, hold, ROWS[:1], logs)
-    write(sessions, first.hold, ROWS[2:], logs)
-    with sessions.read() as s:
-        assert events.stored_rows(s, hold.job_id, 0, 100) == [ROWS[0], *ROWS[2:]]
-        assert events.stored_rows(s, hold.job_id, 1, 1) == [ROWS[2]]
-        assert events.stored_rows(s, hold.job_id, 3, 1) == []
-        assert jobs.get(s, hold.job_id).recorded == 3
+    first = write(database, token, ROWS[:1], logs)
+    write(database, first.token, ROWS[2:], logs)
+    with database.read() as s:
+        assert events.stored_rows(s, token.job_id, 0, 100) == [ROWS[0], *ROWS[2:]]
+        assert events.stored_rows(s, token.job_id, 1, 1) == [ROWS[2]]
+        assert events.stored_rows(s, token.job_id, 3, 1) == []
+        assert jobs.get(s, token.job_id).recorded == 3
 
 
 @pytest.mark.parametrize(("events_", "recorded"), [(1, 1), (2, 1), (3, 2), (2, 3)])
-def test_rows_that_were_not_guarded_are_refused(sessions: Sessions, hold: Hold, events_: int, recorded: int) -> None:
-    with sessions.begin() as s:
-        guarded = a_guard(s, hold, events=events_, recorded=recorded)
+def test_rows_that_were_not_guarded_are_refused(
+    database: Database, token: FencingToken, events_: int, recorded: int
+) -> None:
+    with database.begin() as s:
+        guarded = a_guard(s, token, events=events_, recorded=recorded)
         with pytest.raises(ValueError, match="were guarded, not 2, 2"):
             events.append(s, guarded, ROWS[:2])
 
 
-def test_nothing_to_append_is_nothing(sessions: Sessions, hold: Hold) -> None:
-    guarded = write(sessions, hold, [])
+def test_nothing_to_append_is_nothing(database: Database, token: FencingToken) -> None:
+    guarded = write(database, token, [])
     assert guarded.last_seq == 2
 
 
-def test_a_reader_goes_on_where_it_stopped(sessions: Sessions, hold: Hold) -> None:
-    write(sessions, hold, ROWS)
+def test_a_reader_goes_on_where_it_stopped(database: Database, token: FencingToken) -> None:
+    write(database, token, ROWS)
     read: list[int] = []
-    with sessions.read() as s:
-        while rows := events.after(s, hold.job_id, read[-1] if read else 0, limit=2):
+    with database.read() as s:
+        while rows := events.after(s, token.job_id, read[-1] if read else 0, limit=2):
             read += [row.seq for row in rows]
         assert read == [1, 2, 3, 4, 5, 6]
-        assert [row.seq for row in events.after(s, hold.job_id, 0, kinds=["status"])] == [1, 2]
+        assert [row.seq for row in events.after(s, token.job_id, 0, kinds=["status"])] == [1, 2]
         assert events.after(s, "job_gone", 0) == []
 
 
-def test_metrics_are_found_by_name_and_split(sessions: Sessions, hold: Hold) -> None:
-    write(sessions, hold, ROWS)
-    with sessions.read() as s:
+def test_metrics_are_found_by_name_and_split(database: Database, token: FencingToken) -> None:
+    write(database, token, ROWS)
+    with database.read() as s:
 
         def numbers(**asked: object) -> list[int]:
-            return [row.seq for row in events.metrics(s, hold.job_id, **asked)]  # type: ignore[arg-type]
+            return [row.seq for row in events.metrics(s, token.job_id, **asked)]  # type: ignore[arg-type]
 
         assert numbers() == [3, 4, 5, 6]
         assert numbers(after=4) == [5, 6]
@@ -108,17 +110,17 @@ def test_metrics_are_found_by_name_and_split(sessions: Sessions, hold: Hold) -> 
         assert numbers(split="validation") == [5]
         assert numbers(name="loss", split="validation") == []
         which: dict[str, Any] = {"after": 0, "until": 5, "name": "loss", "split": "train"}
-        assert [row.seq for rows in events.portions(s, hold.job_id, **which) for row in rows] == [3, 4]
-        assert events.lengths(s, hold.job_id, **which) == {("loss", "train"): 2}
-        assert [row.seq for row in events.numbered(s, hold.job_id, [3, 4, 6, 999])] == [3, 4, 6]
+        assert [row.seq for rows in events.portions(s, token.job_id, **which) for row in rows] == [3, 4]
+        assert events.lengths(s, token.job_id, **which) == {("loss", "train"): 2}
+        assert [row.seq for row in events.numbered(s, token.job_id, [3, 4, 6, 999])] == [3, 4, 6]
 
 
-def test_heads_tell_of_the_jobs_there_are(sessions: Sessions, hold: Hold) -> None:
-    with sessions.begin() as s:
+def test_heads_tell_of_the_jobs_there_are(database: Database, token: FencingToken) -> None:
+    with database.begin() as s:
         other = a_job(s).id
-    with sessions.read() as s:
-        heads = events.heads(s, [hold.job_id, other, "job_gone"])
-        assert heads == {hold.job_id: (2, Status.RUNNING), other: (1, Status.QUEUED)}
+    with database.read() as s:
+        heads = events.heads(s, [token.job_id, other, "job_gone"])
+        assert heads == {token.job_id: (2, Status.RUNNING), other: (1, Status.QUEUED)}
         assert events.heads(s, []) == {}
         assert len(events.heads(s, [other, *(f"job_{n}" for n in range(2_000))])) == 1
 
@@ -136,16 +138,16 @@ A_ROW = st.builds(
 
 @given(st.lists(st.lists(A_ROW, max_size=8), max_size=4))
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_every_number_survives_to_the_bit(sessions: Sessions, batches: list[list[MetricRow]]) -> None:
-    empty(sessions)
-    with sessions.begin() as s:
-        hold = a_hold(s)
-    at = hold
+def test_every_number_survives_to_the_bit(database: Database, batches: list[list[MetricRow]]) -> None:
+    empty(database)
+    with database.begin() as s:
+        token = a_claim(s)
+    at = token
     for batch in batches:
-        at = write(sessions, at, batch).hold
-    with sessions.read() as s:
-        stored = events.stored_rows(s, hold.job_id, 0, 1_000)
-        assert [row.seq for row in events.after(s, hold.job_id, 0)] == list(range(1, 3 + len(stored)))
+        at = write(database, at, batch).token
+    with database.read() as s:
+        stored = events.stored_rows(s, token.job_id, 0, 1_000)
+        assert [row.seq for row in events.after(s, token.job_id, 0)] == list(range(1, 3 + len(stored)))
     assert [comparable(row) for row in stored] == [comparable(row) for batch in batches for row in batch]
 
 

@@ -15,8 +15,8 @@ from core.blobs import bucket
 from core.blobs.bucket import Bucket, connect
 from core.blobs.folder import YOUNG, Blobs
 from core.store import datasets, garbage
-from core.store.database import Sessions
-from tests.builders import a_checkpoint, a_dataset, a_guard, a_hold
+from core.store.database import Database
+from tests.builders import a_checkpoint, a_claim, a_dataset, a_guard
 from tests.conftest import empty
 
 CONTENTS = [b"a", b"b", b"c"]
@@ -46,24 +46,24 @@ def age(blobs: Blobs) -> None:
 
 
 @STORES
-def test_only_what_is_old_and_has_no_row_goes(sessions: Sessions, place: Place, tmp_path: Path) -> None:
+def test_only_what_is_old_and_has_no_row_goes(database: Database, place: Place, tmp_path: Path) -> None:
     blobs = place(tmp_path)
     named_by_a_dataset, named_by_a_checkpoint, garbage_ = [blobs.put(content) for content in CONTENTS]
     age(blobs)
     young = blobs.put(b"young")
-    with sessions.begin() as s:
+    with database.begin() as s:
         a_dataset(s, sha256=named_by_a_dataset)
-        a_checkpoint(s, a_guard(s, a_hold(s)).hold, sha256=named_by_a_checkpoint)
-    assert garbage.collect(sessions, blobs) == [garbage_]
-    assert garbage.collect(sessions, blobs) == []
+        a_checkpoint(s, a_guard(s, a_claim(s)).token, sha256=named_by_a_checkpoint)
+    assert garbage.collect(database, blobs) == [garbage_]
+    assert garbage.collect(database, blobs) == []
     assert sorted(blobs.read(name) for name in (named_by_a_dataset, named_by_a_checkpoint, young))
 
 
 class World:
     """Writers and deleters, each of whose steps may be its last; time passes between them."""
 
-    def __init__(self, sessions: Sessions, blobs: Blobs) -> None:
-        self.sessions, self.blobs = sessions, blobs
+    def __init__(self, database: Database, blobs: Blobs) -> None:
+        self.database, self.blobs = database, blobs
         self.writers: dict[int, Iterator[None]] = {}
         self.rows: dict[int, str] = {}
 
@@ -80,7 +80,7 @@ class World:
     def _write(self, which: int) -> Iterator[None]:
         sha256 = self.blobs.put(CONTENTS[which])
         yield  # for as long as the database is away
-        with self.sessions.begin() as s:
+        with self.database.begin() as s:
             self.blobs.keep(sha256, CONTENTS[which])
             dataset = a_dataset(s, sha256=sha256)
         self.rows[which] = dataset.id
@@ -92,7 +92,7 @@ class World:
     def delete(self, which: int) -> None:
         """The row goes."""
         if (dataset_id := self.rows.pop(which, None)) is not None:
-            with self.sessions.begin() as s:
+            with self.database.begin() as s:
                 datasets.delete(s, dataset_id)
 
     def wait(self, _which: int) -> None:
@@ -145,18 +145,18 @@ PUT_ANEW_AND_AGED = [
 @given(rounds=st.lists(st.tuples(ACTIONS, ACTIONS), min_size=1, max_size=4))
 @example(rounds=[([], PUT_ANEW_AND_AGED)])
 def test_whatever_happens_between_a_row_has_its_file(
-    sessions: Sessions, place: Place, rounds: Any, tmp_path_factory: Any
+    database: Database, place: Place, rounds: Any, tmp_path_factory: Any
 ) -> None:
-    empty(sessions)
+    empty(database)
     blobs = place(tmp_path_factory.mktemp("blobs"))
-    world = World(sessions, blobs)
+    world = World(database, blobs)
     for before, between in rounds:
         for action in before:
             world.act(action)
-        garbage.collect(sessions, interrupted(world, list(between)))
+        garbage.collect(database, interrupted(world, list(between)))
         for which in world.rows:
             assert blobs.verify(NAMES[which]) == len(CONTENTS[which])
     world.writers.clear()
     world.wait(0)
-    garbage.collect(sessions, blobs)
+    garbage.collect(database, blobs)
     assert sorted(blobs.old()) == sorted(NAMES[which] for which in world.rows)

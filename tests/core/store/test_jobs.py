@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 from core.jobs.states import TERMINAL, Keep, Request, Status, StopReason
 from core.store import checkpoints, events, jobs, leases
 from core.store.clock import read_clock
-from core.store.database import Sessions
+from core.store.database import Database
 from core.store.errors import BadCursor, NoSuchDataset, NoSuchJob, WrongState
 from core.store.pagination import page_of
 from core.store.tables import Base, Job
-from tests.builders import LEASE, a_checkpoint, a_dataset, a_guard, a_hold, a_job
+from tests.builders import LEASE, a_checkpoint, a_claim, a_dataset, a_guard, a_job
 
 MISSING = "job_00000000000000000000000000"
 
@@ -25,25 +25,25 @@ def in_status(s: Session, status: Status) -> str:
     """A job that got to `status` by the ways that there are."""
     if status == Status.QUEUED:
         return a_job(s).id
-    hold = a_hold(s)
+    token = a_claim(s)
     asked: dict[Status, Callable[[], object]] = {
-        Status.PAUSING: lambda: jobs.pause(s, hold.job_id),
-        Status.PAUSED: lambda: jobs.pause(s, hold.job_id),
-        Status.CANCELLING: lambda: jobs.cancel(s, hold.job_id),
-        Status.CANCELLED: lambda: jobs.cancel(s, hold.job_id),
+        Status.PAUSING: lambda: jobs.pause(s, token.job_id),
+        Status.PAUSED: lambda: jobs.pause(s, token.job_id),
+        Status.CANCELLING: lambda: jobs.cancel(s, token.job_id),
+        Status.CANCELLED: lambda: jobs.cancel(s, token.job_id),
     }
     asked.get(status, lambda: None)()
     if status in TERMINAL | {Status.PAUSED}:
-        leases.leave(s, a_guard(s, hold).hold, status, message="so", actor="w1")
-    assert jobs.get(s, hold.job_id).status == status
-    return hold.job_id
+        leases.leave(s, a_guard(s, token).token, status, message="so", actor="w1")
+    assert jobs.get(s, token.job_id).status == status
+    return token.job_id
 
 
-def test_a_new_job_is_queued_due_and_told_of(sessions: Sessions) -> None:
-    with sessions.begin() as s:
+def test_a_new_job_is_queued_due_and_told_of(database: Database) -> None:
+    with database.begin() as s:
         before = read_clock(s)
         job = a_job(s, spec='{"x": 1}', metadata={"lesson": "1"}, epochs=3, steps=30, threads=2, priority=5)
-    with sessions.read() as s:
+    with database.read() as s:
         stored = jobs.get(s, job.id)
         assert stored.status is Status.QUEUED
         assert (stored.labels, stored.epochs, stored.steps, stored.threads) == ({"lesson": "1"}, 3, 30, 2)
@@ -56,21 +56,21 @@ def test_a_new_job_is_queued_due_and_told_of(sessions: Sessions) -> None:
         assert told.data == {"status": "queued", "actor": "client", "message": "accepted"}
 
 
-def test_a_transaction_that_fails_leaves_no_job(sessions: Sessions) -> None:
+def test_a_transaction_that_fails_leaves_no_job(database: Database) -> None:
     def fail() -> None:
-        with sessions.begin() as s:
+        with database.begin() as s:
             a_job(s)
             raise RuntimeError("the power went")
 
     with pytest.raises(RuntimeError):
         fail()
-    with sessions.read() as s:
+    with database.read() as s:
         assert jobs.page(s) == ([], None)
 
 
-def test_a_missing_job_is_said(sessions: Sessions) -> None:
+def test_a_missing_job_is_said(database: Database) -> None:
     for ask in (jobs.get, jobs.spec, jobs.cancel, jobs.pause, jobs.resume, jobs.delete):
-        with sessions.begin() as s, pytest.raises(NoSuchJob, match=f"no job {MISSING}"):
+        with database.begin() as s, pytest.raises(NoSuchJob, match=f"no job {MISSING}"):
             ask(s, MISSING)
 
 
@@ -101,9 +101,9 @@ WISHES: dict[str, tuple[Callable[[Session, str], Job], dict[Status, Status]]] = 
 
 @pytest.mark.parametrize("status", Status)
 @pytest.mark.parametrize("wish", WISHES)
-def test_a_wish_is_granted_where_the_state_allows_it(sessions: Sessions, wish: str, status: Status) -> None:
+def test_a_wish_is_granted_where_the_state_allows_it(database: Database, wish: str, status: Status) -> None:
     ask, granted = WISHES[wish]
-    with sessions.begin() as s:
+    with database.begin() as s:
         job_id = in_status(s, status)
         told = len(jobs.transitions(s, job_id))
         if status not in granted:
@@ -117,8 +117,8 @@ def test_a_wish_is_granted_where_the_state_allows_it(sessions: Sessions, wish: s
 
 
 @pytest.mark.parametrize("status", Status)
-def test_only_an_ended_job_is_deleted(sessions: Sessions, status: Status) -> None:
-    with sessions.begin() as s:
+def test_only_an_ended_job_is_deleted(database: Database, status: Status) -> None:
+    with database.begin() as s:
         job_id = in_status(s, status)
         if status in TERMINAL:
             jobs.delete(s, job_id)
@@ -129,15 +129,15 @@ def test_only_an_ended_job_is_deleted(sessions: Sessions, status: Status) -> Non
             assert jobs.exists(s, job_id)
 
 
-def test_a_deleted_job_leaves_no_row_anywhere(sessions: Sessions) -> None:
-    with sessions.begin() as s:
-        hold = a_hold(s, metadata={"a": "b"})
-        guarded = a_guard(s, hold)
-        a_checkpoint(s, guarded.hold)
-        leases.leave(s, guarded.hold, Status.SUCCEEDED, message="done", actor="w1")
-    with sessions.begin() as s:
-        jobs.delete(s, hold.job_id)
-    with sessions.read() as s:
+def test_a_deleted_job_leaves_no_row_anywhere(database: Database) -> None:
+    with database.begin() as s:
+        token = a_claim(s, metadata={"a": "b"})
+        guarded = a_guard(s, token)
+        a_checkpoint(s, guarded.token)
+        leases.leave(s, guarded.token, Status.SUCCEEDED, message="done", actor="w1")
+    with database.begin() as s:
+        jobs.delete(s, token.job_id)
+    with database.read() as s:
         counts = {
             table.name: s.scalar(select(func.count()).select_from(table)) for table in Base.metadata.sorted_tables
         }
@@ -146,69 +146,69 @@ def test_a_deleted_job_leaves_no_row_anywhere(sessions: Sessions) -> None:
 
 @pytest.mark.parametrize("status", [Status.QUEUED, Status.PAUSED])
 @pytest.mark.parametrize("keep", Keep)
-def test_a_waiting_job_that_is_cancelled_keeps_what_is_asked(sessions: Sessions, status: Status, keep: Keep) -> None:
-    with sessions.begin() as s:
-        guarded = a_guard(s, a_hold(s))
-        a_checkpoint(s, guarded.hold)
+def test_a_waiting_job_that_is_cancelled_keeps_what_is_asked(database: Database, status: Status, keep: Keep) -> None:
+    with database.begin() as s:
+        guarded = a_guard(s, a_claim(s))
+        a_checkpoint(s, guarded.token)
         if status is Status.PAUSED:
-            jobs.pause(s, guarded.hold.job_id)
-        leases.leave(s, guarded.hold, status, message="later", actor="w1")
-        job = jobs.cancel(s, guarded.hold.job_id, keep)
+            jobs.pause(s, guarded.token.job_id)
+        leases.leave(s, guarded.token, status, message="later", actor="w1")
+        job = jobs.cancel(s, guarded.token.job_id, keep)
         assert len(checkpoints.of_job(s, job.id)) == (keep is not Keep.NONE)
         assert (job.checkpoint_id is None, job.weights_sha256 is None) == (keep is Keep.NONE,) * 2
 
 
-def test_a_running_job_hears_what_is_asked(sessions: Sessions) -> None:
-    with sessions.begin() as s:
-        hold = a_hold(s)
-        assert jobs.pause(s, hold.job_id).request is Request.PAUSE
-        job = jobs.cancel(s, hold.job_id, Keep.NONE, actor="ann")
+def test_a_running_job_hears_what_is_asked(database: Database) -> None:
+    with database.begin() as s:
+        token = a_claim(s)
+        assert jobs.pause(s, token.job_id).request is Request.PAUSE
+        job = jobs.cancel(s, token.job_id, Keep.NONE, actor="ann")
         assert (job.request, job.keep, job.stop_reason) == (Request.CANCEL, Keep.NONE, None)
-        assert jobs.transitions(s, hold.job_id)[-1].actor == "ann"
+        assert jobs.transitions(s, token.job_id)[-1].actor == "ann"
 
 
-def test_a_waiting_job_is_cancelled_at_once(sessions: Sessions) -> None:
-    with sessions.begin() as s:
+def test_a_waiting_job_is_cancelled_at_once(database: Database) -> None:
+    with database.begin() as s:
         job = jobs.cancel(s, a_job(s).id, Keep.BEST)
         assert (job.status, job.keep, job.stop_reason) == (Status.CANCELLED, Keep.BEST, StopReason.CANCELLED)
         assert job.ended_at is not None
 
 
-def test_the_first_cancel_decides_what_is_kept(sessions: Sessions) -> None:
-    with sessions.begin() as s:
+def test_the_first_cancel_decides_what_is_kept(database: Database) -> None:
+    with database.begin() as s:
         job_id = in_status(s, Status.CANCELLING)
         assert jobs.cancel(s, job_id, Keep.NONE).keep is Keep.LAST
 
 
-def test_a_resumed_job_is_due_at_once(sessions: Sessions) -> None:
-    with sessions.begin() as s:
+def test_a_resumed_job_is_due_at_once(database: Database) -> None:
+    with database.begin() as s:
         job_id = in_status(s, Status.PAUSED)
-        s.execute(update(Job).where(Job.id == job_id).values(due_at=0, rung_at=1))
+        s.execute(update(Job).where(Job.id == job_id).values(due_at=0, notified_at=1))
         job = jobs.resume(s, job_id)
-        assert (job.worker, job.lease_until, job.request, job.rung_at) == (None, None, None, None)
+        assert (job.worker, job.lease_until, job.request, job.notified_at) == (None, None, None, None)
         assert 0 < job.due_at <= read_clock(s)
         claimed = leases.claim(s, "w2", LEASE)
         assert claimed is not None
         assert claimed.id == job_id
 
 
-def test_a_job_holds_on_to_its_dataset(sessions: Sessions) -> None:
-    with sessions.begin() as s:
+def test_a_job_holds_on_to_its_dataset(database: Database) -> None:
+    with database.begin() as s:
         dataset = a_dataset(s)
         assert a_job(s, dataset_id=dataset.id).dataset_id == dataset.id
         with pytest.raises(NoSuchDataset, match="no dataset ds_gone"):
             a_job(s, dataset_id="ds_gone")
 
 
-def test_pages_join_to_the_whole_newest_first(sessions: Sessions) -> None:
-    with sessions.begin() as s:
+def test_pages_join_to_the_whole_newest_first(database: Database) -> None:
+    with database.begin() as s:
         made = [a_job(s).id for _ in range(7)]
     for limit in (1, 2, 3, 7, 100):
-        assert walk(sessions, limit) == made[::-1]
+        assert walk(database, limit) == made[::-1]
 
 
-def test_pages_are_stable_under_inserts(sessions: Sessions) -> None:
-    with sessions.begin() as s:
+def test_pages_are_stable_under_inserts(database: Database) -> None:
+    with database.begin() as s:
         made = [a_job(s).id for _ in range(5)]
         first, cursor = jobs.page(s, limit=2)
         a_job(s)
@@ -217,8 +217,8 @@ def test_pages_are_stable_under_inserts(sessions: Sessions) -> None:
     assert end is None
 
 
-def test_jobs_are_found_by_status_name_and_metadata(sessions: Sessions) -> None:
-    with sessions.begin() as s:
+def test_jobs_are_found_by_status_name_and_metadata(database: Database) -> None:
+    with database.begin() as s:
         odd = a_job(s, name="odd", metadata={"a": "1", 'quo"te': "2"})
         even = a_job(s, name="even", metadata={"a": "1"})
         jobs.cancel(s, even.id)
@@ -236,8 +236,8 @@ def test_jobs_are_found_by_status_name_and_metadata(sessions: Sessions) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "!!", "am9i", "zz zz", "é", "am9iXzAw" * 9])
-def test_a_cursor_from_elsewhere_is_refused(sessions: Sessions, cursor: str) -> None:
-    with sessions.read() as s, pytest.raises(BadCursor, match="begin again"):
+def test_a_cursor_from_elsewhere_is_refused(database: Database, cursor: str) -> None:
+    with database.read() as s, pytest.raises(BadCursor, match="begin again"):
         jobs.page(s, cursor=cursor)
 
 
@@ -247,12 +247,12 @@ def test_no_text_is_a_cursor(text: str) -> None:
         page_of(Session(), select(Job), Job.id, "job", 1, text)
 
 
-def test_many_wishes_at_once_change_a_job_once(sessions: Sessions) -> None:
-    with sessions.begin() as s:
-        job_id = a_hold(s).job_id
+def test_many_wishes_at_once_change_a_job_once(database: Database) -> None:
+    with database.begin() as s:
+        job_id = a_claim(s).job_id
 
     def cancel() -> None:
-        with sessions.begin() as s:
+        with database.begin() as s:
             jobs.cancel(s, job_id)
 
     threads = [threading.Thread(target=cancel) for _ in range(8)]
@@ -260,16 +260,16 @@ def test_many_wishes_at_once_change_a_job_once(sessions: Sessions) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    with sessions.read() as s:
+    with database.read() as s:
         told = [t.status for t in jobs.transitions(s, job_id)]
     assert told == [Status.QUEUED, Status.RUNNING, Status.CANCELLING]
 
 
-def walk(sessions: Sessions, limit: int) -> list[str]:
+def walk(database: Database, limit: int) -> list[str]:
     found: list[str] = []
     cursor = None
     while True:
-        with sessions.read() as s:
+        with database.read() as s:
             page, cursor = jobs.page(s, limit=limit, cursor=cursor)
         found += [job.id for job in page]
         if cursor is None:

@@ -10,38 +10,38 @@ from sqlalchemy import update
 from core.jobs.states import ACTIVE, TRANSITIONS, Keep, Request, Status, StopReason
 from core.store import events, jobs, leases
 from core.store.clock import SECOND, read_clock
-from core.store.database import Sessions
+from core.store.database import Database
 from core.store.errors import Fenced, WrongState
-from core.store.guards import Hold, hold_of
+from core.store.guards import FencingToken, token_of
 from core.store.leases import Room
 from core.store.tables import Job
-from tests.builders import LEASE, a_checkpoint, a_guard, a_hold, a_job, lapse
+from tests.builders import LEASE, a_checkpoint, a_claim, a_guard, a_job, lapse
 
 
-def test_a_claim_holds_the_job_for_a_lease(sessions: Sessions) -> None:
-    with sessions.begin() as s:
+def test_a_claim_holds_the_job_for_a_lease(database: Database) -> None:
+    with database.begin() as s:
         job = a_job(s)
         before = read_clock(s)
         claimed = leases.claim(s, "w1", 30.0)
         after = read_clock(s)
     assert claimed is not None
     assert (claimed.id, claimed.status, claimed.worker) == (job.id, Status.RUNNING, "w1")
-    assert hold_of(claimed) == Hold(job.id, 1, 0)
+    assert token_of(claimed) == FencingToken(job.id, 1, 0)
     assert claimed.lease_until is not None
     assert before + 30 * SECOND <= claimed.lease_until <= after + 30 * SECOND
     assert claimed.started_at is not None
 
 
-def test_where_nothing_is_due_there_is_nothing_to_claim(sessions: Sessions) -> None:
-    with sessions.begin() as s:
+def test_where_nothing_is_due_there_is_nothing_to_claim(database: Database) -> None:
+    with database.begin() as s:
         assert leases.claim(s, "w1", LEASE) is None
         later = a_job(s)
         s.execute(update(Job).where(Job.id == later.id).values(due_at=read_clock(s) + 60 * SECOND))
         assert leases.claim(s, "w1", LEASE) is None
 
 
-def test_claims_go_by_priority_then_fairly_then_by_age(sessions: Sessions) -> None:
-    with sessions.begin() as s:
+def test_claims_go_by_priority_then_fairly_then_by_age(database: Database) -> None:
+    with database.begin() as s:
         old, older = a_job(s, owner="ann"), a_job(s, owner="ann")
         other, urgent = a_job(s, owner="bob"), a_job(s, owner="ann", priority=1)
         for age, job in enumerate((other, old, older, urgent)):  # the oldest has the lowest
@@ -53,18 +53,18 @@ def test_claims_go_by_priority_then_fairly_then_by_age(sessions: Sessions) -> No
 # a worker's memory
 
 
-def test_what_does_not_fit_now_is_left_and_the_next_smaller_taken(sessions: Sessions) -> None:
+def test_what_does_not_fit_now_is_left_and_the_next_smaller_taken(database: Database) -> None:
     room = Room("here:", total=100, available=50)
-    with sessions.begin() as s:
+    with database.begin() as s:
         large, fits, unknown = a_job(s, bytes=51, priority=2), a_job(s, bytes=50, priority=1), a_job(s, bytes=None)
         order = [claimed.id for claimed in (leases.claim(s, f"here:{n}", LEASE, room) for n in range(3)) if claimed]
         assert order == [fits.id, unknown.id]
         assert leases.claim(s, "there:1", LEASE, Room("there:", 100, 51)).id == large.id  # type: ignore[union-attr]
 
 
-def test_what_a_machine_trains_already_leaves_less_room(sessions: Sessions) -> None:
+def test_what_a_machine_trains_already_leaves_less_room(database: Database) -> None:
     room = Room("here:", total=100, available=100)  # as when what was claimed has not begun to use it
-    with sessions.begin() as s:
+    with database.begin() as s:
         for size in (60, 60, 40):
             a_job(s, bytes=size)
         sizes = [claimed.bytes for claimed in (leases.claim(s, f"here:{n}", LEASE, room) for n in range(3)) if claimed]
@@ -72,20 +72,20 @@ def test_what_a_machine_trains_already_leaves_less_room(sessions: Sessions) -> N
         assert leases.claim(s, "there:1", LEASE, room._replace(machine="there:")) is not None
 
 
-def test_of_a_job_too_large_for_the_machine_it_is_said_once(sessions: Sessions) -> None:
+def test_of_a_job_too_large_for_the_machine_it_is_said_once(database: Database) -> None:
     room = Room("here:", total=2**30, available=0)
-    with sessions.begin() as s:
+    with database.begin() as s:
         large, small = a_job(s, bytes=3 * 2**30), a_job(s, bytes=2**30)
         leases.remark_misfits(s, room)
         assert len(jobs.transitions(s, large.id)) == 1, "a larger worker may come yet"
         s.execute(update(Job).values(due_at=1))
 
     def remark() -> None:
-        with sessions.begin() as s:
+        with database.begin() as s:
             leases.remark_misfits(s, room)
 
     together(*[remark] * 4)
-    with sessions.begin() as s:
+    with database.begin() as s:
         _, said = jobs.transitions(s, large.id)
         assert said.message == "needs 3.0 GiB by its estimate, and a worker has 1.0 GiB: waits for more"
         assert (said.status, said.seq, jobs.get(s, large.id).last_seq) == (Status.QUEUED, 2, 2)
@@ -93,24 +93,24 @@ def test_of_a_job_too_large_for_the_machine_it_is_said_once(sessions: Sessions) 
         assert len(jobs.transitions(s, small.id)) == 1
 
 
-def test_the_second_run_keeps_when_the_first_began(sessions: Sessions) -> None:
-    with sessions.begin() as s:
-        hold = a_hold(s)
-        started = jobs.get(s, hold.job_id).started_at
-        leases.leave(s, a_guard(s, hold).hold, Status.QUEUED, message="yield", actor="w1")
+def test_the_second_run_keeps_when_the_first_began(database: Database) -> None:
+    with database.begin() as s:
+        token = a_claim(s)
+        started = jobs.get(s, token.job_id).started_at
+        leases.leave(s, a_guard(s, token).token, Status.QUEUED, message="yield", actor="w1")
         again = leases.claim(s, "w2", LEASE)
         assert again is not None
         assert (again.started_at, again.fence, again.writes) == (started, 2, 0)
 
 
-def test_many_claimers_never_take_the_same(sessions: Sessions) -> None:
-    with sessions.begin() as s:
+def test_many_claimers_never_take_the_same(database: Database) -> None:
+    with database.begin() as s:
         made = {a_job(s).id for _ in range(12)}
     taken: list[str] = []
 
     def claim_all(worker: str) -> None:
         while True:
-            with sessions.begin() as s:
+            with database.begin() as s:
                 job = leases.claim(s, worker, LEASE)
             if job is None:
                 return
@@ -120,69 +120,69 @@ def test_many_claimers_never_take_the_same(sessions: Sessions) -> None:
     assert sorted(taken) == sorted(made)
 
 
-def test_a_guard_allots_numbers_renews_and_sets(sessions: Sessions) -> None:
-    with sessions.begin() as s:
-        hold = a_hold(s)
-        lapse(s, hold.job_id)
-        guarded = leases.guard(s, hold, lease_seconds=30.0, events=3, recorded=2, step=7, latest={"loss": 0.5})
-        assert guarded.hold == Hold(hold.job_id, 1, 1)
+def test_a_guard_allots_numbers_renews_and_sets(database: Database) -> None:
+    with database.begin() as s:
+        token = a_claim(s)
+        lapse(s, token.job_id)
+        guarded = leases.guard(s, token, lease_seconds=30.0, events=3, recorded=2, step=7, latest={"loss": 0.5})
+        assert guarded.token == FencingToken(token.job_id, 1, 1)
         assert (guarded.last_seq, guarded.recorded, guarded.events, guarded.rows) == (5, 2, 3, 2)
         assert (guarded.status, guarded.request, guarded.keep) == (Status.RUNNING, None, None)
-        job = jobs.get(s, hold.job_id)
+        job = jobs.get(s, token.job_id)
         assert (job.step, job.latest, job.heartbeat_at) == (7, {"loss": 0.5}, guarded.at)
         assert job.lease_until is not None
         assert abs(job.lease_until - guarded.at - 30 * SECOND) < SECOND / 10
         assert abs(guarded.at - read_clock(s)) < 5 * SECOND
 
 
-def test_a_guard_hears_what_a_client_asked_and_is_not_fenced_by_it(sessions: Sessions) -> None:
-    with sessions.begin() as s:
-        hold = a_hold(s)
-        jobs.cancel(s, hold.job_id, Keep.BEST)
-        guarded = a_guard(s, hold)
+def test_a_guard_hears_what_a_client_asked_and_is_not_fenced_by_it(database: Database) -> None:
+    with database.begin() as s:
+        token = a_claim(s)
+        jobs.cancel(s, token.job_id, Keep.BEST)
+        guarded = a_guard(s, token)
         assert (guarded.status, guarded.request, guarded.keep) == (Status.CANCELLING, Request.CANCEL, Keep.BEST)
 
 
-def test_numbers_that_are_not_finite_stand_as_words(sessions: Sessions) -> None:
-    with sessions.begin() as s:
-        hold = a_hold(s)
-        a_guard(s, hold, latest={"loss": float("nan"), "a": [float("inf"), -1.5]}, best={"value": float("-inf")})
-    with sessions.read() as s:
-        job = jobs.get(s, hold.job_id)
+def test_numbers_that_are_not_finite_stand_as_words(database: Database) -> None:
+    with database.begin() as s:
+        token = a_claim(s)
+        a_guard(s, token, latest={"loss": float("nan"), "a": [float("inf"), -1.5]}, best={"value": float("-inf")})
+    with database.read() as s:
+        job = jobs.get(s, token.job_id)
         assert (job.latest, job.best) == ({"loss": "nan", "a": ["inf", -1.5]}, {"value": "-inf"})
 
 
-def take_away(sessions: Sessions, hold: Hold) -> None:
-    with sessions.begin() as s:
-        assert leases.hand_back(s, hold.job_id, hold.fence, message="gone")
+def take_away(database: Database, token: FencingToken) -> None:
+    with database.begin() as s:
+        assert leases.hand_back(s, token.job_id, token.fence, message="gone")
 
 
-def take_and_claim(sessions: Sessions, hold: Hold) -> None:
-    take_away(sessions, hold)
-    with sessions.begin() as s:
+def take_and_claim(database: Database, token: FencingToken) -> None:
+    take_away(database, token)
+    with database.begin() as s:
         assert leases.claim(s, "w2", LEASE)
 
 
-def write_once_more(sessions: Sessions, hold: Hold) -> None:
-    with sessions.begin() as s:
-        a_guard(s, hold)
+def write_once_more(database: Database, token: FencingToken) -> None:
+    with database.begin() as s:
+        a_guard(s, token)
 
 
-def end(sessions: Sessions, hold: Hold) -> None:
-    with sessions.begin() as s:
-        leases.leave(s, a_guard(s, hold).hold, Status.SUCCEEDED, message="done", actor="w1")
+def end(database: Database, token: FencingToken) -> None:
+    with database.begin() as s:
+        leases.leave(s, a_guard(s, token).token, Status.SUCCEEDED, message="done", actor="w1")
 
 
-def delete(sessions: Sessions, hold: Hold) -> None:
-    end(sessions, hold)
-    with sessions.begin() as s:
-        jobs.delete(s, hold.job_id)
+def delete(database: Database, token: FencingToken) -> None:
+    end(database, token)
+    with database.begin() as s:
+        jobs.delete(s, token.job_id)
 
 
-WRITES: dict[str, Callable[[Any, Hold], object]] = {
+WRITES: dict[str, Callable[[Any, FencingToken], object]] = {
     "guard": a_guard,
-    "note": lambda s, hold: leases.note(s, hold, "hm", "w1"),
-    "leave": lambda s, hold: leases.leave(s, hold, Status.SUCCEEDED, message="done", actor="w1"),
+    "note": lambda s, token: leases.note(s, token, "hm", "w1"),
+    "leave": lambda s, token: leases.leave(s, token, Status.SUCCEEDED, message="done", actor="w1"),
     "checkpoint": a_checkpoint,
 }
 
@@ -190,99 +190,99 @@ WRITES: dict[str, Callable[[Any, Hold], object]] = {
 @pytest.mark.parametrize("lose", [take_away, take_and_claim, write_once_more, end, delete])
 @pytest.mark.parametrize("write", WRITES)
 def test_who_lost_the_job_writes_nothing(
-    sessions: Sessions, lose: Callable[[Sessions, Hold], None], write: str
+    database: Database, lose: Callable[[Database, FencingToken], None], write: str
 ) -> None:
-    with sessions.begin() as s:
-        hold = a_hold(s)
-    lose(sessions, hold)
-    before = everything(sessions, hold.job_id)
-    with sessions.begin() as s, pytest.raises(Fenced, match="stop, write nothing"):
-        WRITES[write](s, hold)
-    assert everything(sessions, hold.job_id) == before
+    with database.begin() as s:
+        token = a_claim(s)
+    lose(database, token)
+    before = everything(database, token.job_id)
+    with database.begin() as s, pytest.raises(Fenced, match="stop, write nothing"):
+        WRITES[write](s, token)
+    assert everything(database, token.job_id) == before
 
 
 @pytest.mark.parametrize("lose", [take_away, take_and_claim, end, delete])
-def test_who_lost_the_job_renews_nothing(sessions: Sessions, lose: Callable[[Sessions, Hold], None]) -> None:
-    with sessions.begin() as s:
-        hold = a_hold(s)
-    lose(sessions, hold)
-    with sessions.begin() as s, pytest.raises(Fenced):
-        leases.renew(s, hold, LEASE)
+def test_who_lost_the_job_renews_nothing(database: Database, lose: Callable[[Database, FencingToken], None]) -> None:
+    with database.begin() as s:
+        token = a_claim(s)
+    lose(database, token)
+    with database.begin() as s, pytest.raises(Fenced):
+        leases.renew(s, token, LEASE)
 
 
-def test_a_heartbeat_moves_the_lease_and_nothing_else(sessions: Sessions) -> None:
-    with sessions.begin() as s:
-        hold = a_hold(s)
-        lapse(s, hold.job_id)
-        assert leases.renew(s, hold, LEASE) is None
-        assert leases.sweep(s) == []
-        jobs.pause(s, hold.job_id)
-        assert leases.renew(s, hold, LEASE) is Request.PAUSE
-        assert a_guard(s, hold).hold.writes == 1
+def test_a_heartbeat_moves_the_lease_and_nothing_else(database: Database) -> None:
+    with database.begin() as s:
+        token = a_claim(s)
+        lapse(s, token.job_id)
+        assert leases.renew(s, token, LEASE) is None
+        assert leases.requeue_expired(s) == []
+        jobs.pause(s, token.job_id)
+        assert leases.renew(s, token, LEASE) is Request.PAUSE
+        assert a_guard(s, token).token.writes == 1
 
 
-def test_a_lost_answer_is_settled(sessions: Sessions) -> None:
-    with sessions.begin() as s:
-        hold = a_hold(s)
-        assert leases.settle(s, hold) is None
-        following = a_guard(s, hold).hold
-        assert leases.settle(s, hold) == following
+def test_a_lost_answer_is_settled(database: Database) -> None:
+    with database.begin() as s:
+        token = a_claim(s)
+        assert leases.settle(s, token) is None
+        following = a_guard(s, token).token
+        assert leases.settle(s, token) == following
         assert leases.settle(s, following) is None
-        last = a_guard(s, following).hold
+        last = a_guard(s, following).token
         with pytest.raises(Fenced):
-            leases.settle(s, hold)
+            leases.settle(s, token)
         leases.leave(s, last, Status.SUCCEEDED, message="done", actor="w1")
         assert leases.settle(s, following) == last
         with pytest.raises(Fenced):
             leases.settle(s, last)
 
 
-def test_what_was_taken_away_is_not_settled(sessions: Sessions) -> None:
-    with sessions.begin() as s:
-        hold = a_hold(s)
-        a_guard(s, hold)
-    take_away(sessions, hold)
-    with sessions.read() as s, pytest.raises(Fenced):
-        leases.settle(s, hold)
+def test_what_was_taken_away_is_not_settled(database: Database) -> None:
+    with database.begin() as s:
+        token = a_claim(s)
+        a_guard(s, token)
+    take_away(database, token)
+    with database.read() as s, pytest.raises(Fenced):
+        leases.settle(s, token)
 
 
 @pytest.mark.parametrize("target", Status)
 @pytest.mark.parametrize("status", sorted(ACTIVE))
-def test_a_worker_leaves_only_by_the_ways_there_are(sessions: Sessions, status: Status, target: Status) -> None:
-    with sessions.begin() as s:
-        hold = a_hold(s)
+def test_a_worker_leaves_only_by_the_ways_there_are(database: Database, status: Status, target: Status) -> None:
+    with database.begin() as s:
+        token = a_claim(s)
         if status != Status.RUNNING:
-            (jobs.pause if status == Status.PAUSING else jobs.cancel)(s, hold.job_id)
-        guarded = a_guard(s, hold)
+            (jobs.pause if status == Status.PAUSING else jobs.cancel)(s, token.job_id)
+        guarded = a_guard(s, token)
         if target in TRANSITIONS[status] - ACTIVE:
-            job = leases.leave(s, guarded.hold, target, message="so", actor="w1")
+            job = leases.leave(s, guarded.token, target, message="so", actor="w1")
             assert (job.status, job.worker, job.lease_until, job.request) == (target, None, None, None)
-            assert jobs.transitions(s, hold.job_id)[-1].message == "so"
+            assert jobs.transitions(s, token.job_id)[-1].message == "so"
         else:
             with pytest.raises(WrongState, match=f"is {status} and cannot be {target}"):
-                leases.leave(s, guarded.hold, target, message="so", actor="w1")
+                leases.leave(s, guarded.token, target, message="so", actor="w1")
 
 
-def test_an_end_keeps_its_reason_and_its_error(sessions: Sessions) -> None:
-    with sessions.begin() as s:
-        guarded = a_guard(s, a_hold(s))
+def test_an_end_keeps_its_reason_and_its_error(database: Database) -> None:
+    with database.begin() as s:
+        guarded = a_guard(s, a_claim(s))
         error = {"code": "diverged", "step": 3}
         reason = StopReason.DIVERGED
-        leases.leave(s, guarded.hold, Status.FAILED, message="no", actor="w1", stop_reason=reason, error=error)
-    with sessions.read() as s:
-        job = jobs.get(s, guarded.hold.job_id)
+        leases.leave(s, guarded.token, Status.FAILED, message="no", actor="w1", stop_reason=reason, error=error)
+    with database.read() as s:
+        job = jobs.get(s, guarded.token.job_id)
         assert (job.stop_reason, job.error) == (reason, error)
         assert job.ended_at is not None
         told = events.after(s, job.id, job.last_seq - 1)[-1].data
         assert told == {"status": "failed", "actor": "w1", "message": "no", "stop_reason": "diverged", "error": error}
 
 
-def test_a_note_is_told_without_a_change(sessions: Sessions) -> None:
-    with sessions.begin() as s:
-        guarded = a_guard(s, a_hold(s))
-        leases.note(s, guarded.hold, "other BLAS", "w1")
-        leases.note(s, guarded.hold, "really", "w1")
-        told = jobs.transitions(s, guarded.hold.job_id)
+def test_a_note_is_told_without_a_change(database: Database) -> None:
+    with database.begin() as s:
+        guarded = a_guard(s, a_claim(s))
+        leases.note(s, guarded.token, "other BLAS", "w1")
+        leases.note(s, guarded.token, "really", "w1")
+        told = jobs.transitions(s, guarded.token.job_id)
         assert [(t.status, t.message) for t in told[-2:]] == [
             (Status.RUNNING, "other BLAS"),
             (Status.RUNNING, "really"),
@@ -294,165 +294,165 @@ def test_a_note_is_told_without_a_change(sessions: Sessions) -> None:
     [(None, Status.QUEUED), (jobs.pause, Status.PAUSED), (jobs.cancel, Status.CANCELLED)],
 )
 def test_a_lost_workers_job_goes_on_as_was_asked(
-    sessions: Sessions, ask: Callable[..., Job] | None, status: Status
+    database: Database, ask: Callable[..., Job] | None, status: Status
 ) -> None:
-    with sessions.begin() as s:
-        hold = a_hold(s, worker="w7")
+    with database.begin() as s:
+        token = a_claim(s, worker="w7")
         if ask:
-            ask(s, hold.job_id)
-        assert leases.sweep(s) == []
-        lapse(s, hold.job_id)
-        (job,) = leases.sweep(s)
+            ask(s, token.job_id)
+        assert leases.requeue_expired(s) == []
+        lapse(s, token.job_id)
+        (job,) = leases.requeue_expired(s)
         assert (job.status, job.fence, job.worker, job.request) == (status, 2, None, None)
-        assert "w7" in jobs.transitions(s, hold.job_id)[-1].message
-        assert leases.sweep(s) == []
+        assert "w7" in jobs.transitions(s, token.job_id)[-1].message
+        assert leases.requeue_expired(s) == []
 
 
-def test_a_cancelled_job_says_so_when_its_worker_is_lost(sessions: Sessions) -> None:
-    with sessions.begin() as s:
-        hold = a_hold(s)
-        jobs.cancel(s, hold.job_id, Keep.BEST)
-        job = leases.hand_back(s, hold.job_id, hold.fence, message="died")
+def test_a_cancelled_job_says_so_when_its_worker_is_lost(database: Database) -> None:
+    with database.begin() as s:
+        token = a_claim(s)
+        jobs.cancel(s, token.job_id, Keep.BEST)
+        job = leases.hand_back(s, token.job_id, token.fence, message="died")
         assert job is not None
         assert (job.stop_reason, job.keep) == (StopReason.CANCELLED, Keep.BEST)
 
 
-def test_only_who_holds_the_job_loses_it(sessions: Sessions) -> None:
-    with sessions.begin() as s:
-        hold = a_hold(s)
-        assert leases.hand_back(s, hold.job_id, hold.fence + 1, message="no") is None
+def test_only_who_holds_the_job_loses_it(database: Database) -> None:
+    with database.begin() as s:
+        token = a_claim(s)
+        assert leases.hand_back(s, token.job_id, token.fence + 1, message="no") is None
         assert leases.hand_back(s, "job_gone", 1, message="no") is None
-        assert leases.hand_back(s, hold.job_id, hold.fence, message="died")
-        assert leases.hand_back(s, hold.job_id, hold.fence, message="died") is None
-        assert leases.hand_back(s, hold.job_id, hold.fence + 1, message="it waits") is None
+        assert leases.hand_back(s, token.job_id, token.fence, message="died")
+        assert leases.hand_back(s, token.job_id, token.fence, message="died") is None
+        assert leases.hand_back(s, token.job_id, token.fence + 1, message="it waits") is None
 
 
-def test_the_third_loss_without_progress_is_the_last(sessions: Sessions) -> None:
-    with sessions.begin() as s:
+def test_the_third_loss_without_progress_is_the_last(database: Database) -> None:
+    with database.begin() as s:
         job_id = a_job(s).id
-        for death in range(1, leases.DEATHS + 1):
+        for death in range(1, leases.MAX_LOST_WORKERS + 1):
             claimed = leases.claim(s, f"w{death}", LEASE)
             assert claimed is not None
             job = leases.hand_back(s, job_id, claimed.fence, message="killed by 9", detail={"signal": 9})
             assert job is not None
-            assert job.deaths == death
-            assert (job.status == Status.FAILED) == (death == leases.DEATHS)
+            assert job.lost_workers == death
+            assert (job.status == Status.FAILED) == (death == leases.MAX_LOST_WORKERS)
         job = jobs.get(s, job_id)
         assert job.error is not None
         assert (job.error["code"], job.error["signal"]) == ("worker_lost", 9)
         assert "killed by 9" in job.error["message"]
 
 
-def test_progress_forgets_the_lost(sessions: Sessions) -> None:
-    with sessions.begin() as s:
+def test_progress_forgets_the_lost(database: Database) -> None:
+    with database.begin() as s:
         job_id = a_job(s).id
-        for round_ in range(2 * leases.DEATHS):
+        for round_ in range(2 * leases.MAX_LOST_WORKERS):
             claimed = leases.claim(s, "w", LEASE)
             assert claimed is not None
-            a_checkpoint(s, a_guard(s, hold_of(claimed)).hold, step=round_ + 1)
+            a_checkpoint(s, a_guard(s, token_of(claimed)).token, step=round_ + 1)
             job = leases.hand_back(s, job_id, claimed.fence, message="killed")
             assert job is not None
-            assert (job.status, job.deaths) == (Status.QUEUED, 1)
+            assert (job.status, job.lost_workers) == (Status.QUEUED, 1)
 
 
-def test_the_same_checkpoint_again_is_no_progress(sessions: Sessions) -> None:
-    with sessions.begin() as s:
+def test_the_same_checkpoint_again_is_no_progress(database: Database) -> None:
+    with database.begin() as s:
         job_id = a_job(s).id
         seen = []
-        for _ in range(leases.DEATHS):
+        for _ in range(leases.MAX_LOST_WORKERS):
             claimed = leases.claim(s, "w", LEASE)
             assert claimed is not None
-            a_checkpoint(s, a_guard(s, hold_of(claimed)).hold, step=0)
+            a_checkpoint(s, a_guard(s, token_of(claimed)).token, step=0)
             job = leases.hand_back(s, job_id, claimed.fence, message="killed")
             assert job is not None
             seen.append(job.status)
     assert seen == [Status.QUEUED, Status.QUEUED, Status.FAILED]
 
 
-def test_many_sweepers_take_a_job_away_once(sessions: Sessions) -> None:
-    with sessions.begin() as s:
-        holds = [a_hold(s) for _ in range(6)]
-        for hold in holds:
-            lapse(s, hold.job_id)
+def test_many_sweepers_take_a_job_away_once(database: Database) -> None:
+    with database.begin() as s:
+        holds = [a_claim(s) for _ in range(6)]
+        for token in holds:
+            lapse(s, token.job_id)
     taken: list[str] = []
 
-    def sweep() -> None:
-        with sessions.begin() as s:
-            swept = [job.id for job in leases.sweep(s)]
+    def requeue_expired() -> None:
+        with database.begin() as s:
+            swept = [job.id for job in leases.requeue_expired(s)]
         taken.extend(swept)
 
-    together(*[sweep] * 4)
-    assert sorted(taken) == sorted(hold.job_id for hold in holds)
-    with sessions.read() as s:
-        assert {jobs.get(s, hold.job_id).fence for hold in holds} == {2}
+    together(*[requeue_expired] * 4)
+    assert sorted(taken) == sorted(token.job_id for token in holds)
+    with database.read() as s:
+        assert {jobs.get(s, token.job_id).fence for token in holds} == {2}
 
 
-def test_a_clock_that_was_set_back_keeps_no_job_waiting(sessions: Sessions) -> None:
-    with sessions.begin() as s:
+def test_a_clock_that_was_set_back_keeps_no_job_waiting(database: Database) -> None:
+    with database.begin() as s:
         job, hour = a_job(s), read_clock(s) + 3600 * SECOND
-        s.execute(update(Job).where(Job.id == job.id).values(due_at=hour, rung_at=hour))
-        assert leases.ring_due(s, 5.0)
-        assert not leases.ring_due(s, 5.0), "it was rung just now"
+        s.execute(update(Job).where(Job.id == job.id).values(due_at=hour, notified_at=hour))
+        assert leases.notification_due(s, 5.0)
+        assert not leases.notification_due(s, 5.0), "it was rung just now"
         claimed = leases.claim(s, "w1", LEASE)
         assert claimed is not None
-        assert leases.sweep(s) == []
+        assert leases.requeue_expired(s) == []
         s.execute(update(Job).where(Job.id == job.id).values(heartbeat_at=hour, lease_until=hour + LEASE * SECOND))
-        assert [swept.id for swept in leases.sweep(s)] == [job.id]
+        assert [swept.id for swept in leases.requeue_expired(s)] == [job.id]
 
 
-def test_one_of_many_rings_for_a_job_that_waits(sessions: Sessions) -> None:
-    with sessions.begin() as s:
-        assert not leases.ring_due(s, 0.0)
+def test_one_of_many_rings_for_a_job_that_waits(database: Database) -> None:
+    with database.begin() as s:
+        assert not leases.notification_due(s, 0.0)
         job = a_job(s)
-        assert not leases.ring_due(s, 5.0), "it has hardly waited"
+        assert not leases.notification_due(s, 5.0), "it has hardly waited"
         s.execute(update(Job).where(Job.id == job.id).values(due_at=1))
     answers: list[bool] = []
 
     def ask() -> None:
-        with sessions.begin() as s:
-            answer = leases.ring_due(s, 60.0)
+        with database.begin() as s:
+            answer = leases.notification_due(s, 60.0)
         answers.append(answer)
 
     together(*[ask] * 6)
     assert sorted(answers) == [False] * 5 + [True]
-    with sessions.begin() as s:
-        s.execute(update(Job).where(Job.id == job.id).values(rung_at=1))
-        assert leases.ring_due(s, 60.0), "the bell was lost"
+    with database.begin() as s:
+        s.execute(update(Job).where(Job.id == job.id).values(notified_at=1))
+        assert leases.notification_due(s, 60.0), "the bell was lost"
 
 
-def test_nobody_rings_for_a_job_that_runs(sessions: Sessions) -> None:
-    with sessions.begin() as s:
-        a_hold(s)
-        assert not leases.ring_due(s, 0.0)
+def test_nobody_rings_for_a_job_that_runs(database: Database) -> None:
+    with database.begin() as s:
+        a_claim(s)
+        assert not leases.notification_due(s, 0.0)
 
 
-def test_a_parent_finds_its_childrens_jobs(sessions: Sessions) -> None:
-    with sessions.begin() as s:
-        mine, other = a_hold(s, worker="host:1:7"), a_hold(s, worker="host:10:7")
-        assert [job.id for job in leases.held_by(s, "host:1:")] == [mine.job_id]
-        assert [job.id for job in leases.held_by(s, "%")] == []
-        assert {job.id for job in leases.held_by(s, "host")} == {mine.job_id, other.job_id}
+def test_a_parent_finds_its_childrens_jobs(database: Database) -> None:
+    with database.begin() as s:
+        mine, other = a_claim(s, worker="host:1:7"), a_claim(s, worker="host:10:7")
+        assert [job.id for job in leases.claimed_by(s, "host:1:")] == [mine.job_id]
+        assert [job.id for job in leases.claimed_by(s, "%")] == []
+        assert {job.id for job in leases.claimed_by(s, "host")} == {mine.job_id, other.job_id}
 
 
-def test_a_shutdown_asks_its_own_jobs_to_yield(sessions: Sessions) -> None:
-    with sessions.begin() as s:
-        mine, asked, other = a_hold(s, worker="a:1"), a_hold(s, worker="a:2"), a_hold(s, worker="b:1")
+def test_a_shutdown_asks_its_own_jobs_to_yield(database: Database) -> None:
+    with database.begin() as s:
+        mine, asked, other = a_claim(s, worker="a:1"), a_claim(s, worker="a:2"), a_claim(s, worker="b:1")
         jobs.cancel(s, asked.job_id)
         assert leases.ask_to_yield(s, "a:") == [mine.job_id]
-        wanted = [a_guard(s, hold).request for hold in (mine, asked, other)]
+        wanted = [a_guard(s, token).request for token in (mine, asked, other)]
         assert wanted == [Request.YIELD, Request.CANCEL, None]
 
 
-def test_a_yield_costs_no_life(sessions: Sessions) -> None:
-    with sessions.begin() as s:
-        hold = a_hold(s)
+def test_a_yield_costs_no_life(database: Database) -> None:
+    with database.begin() as s:
+        token = a_claim(s)
         leases.ask_to_yield(s, "w1")
-        job = leases.leave(s, a_guard(s, hold).hold, Status.QUEUED, message="yield", actor="w1")
-        assert (job.deaths, job.request) == (0, None)
+        job = leases.leave(s, a_guard(s, token).token, Status.QUEUED, message="yield", actor="w1")
+        assert (job.lost_workers, job.request) == (0, None)
 
 
-def everything(sessions: Sessions, job_id: str) -> Any:
-    with sessions.read() as s:
+def everything(database: Database, job_id: str) -> Any:
+    with database.read() as s:
         job = s.get(Job, job_id)
         columns = None if job is None else {c.key: getattr(job, c.key) for c in Job.__mapper__.column_attrs}
         return columns, events.after(s, job_id, 0), [t.message for t in jobs.transitions(s, job_id)]

@@ -17,10 +17,10 @@ from sqlalchemy.orm import Session
 
 from core.jobs.states import ACTIVE, TERMINAL, TRANSITIONS, Request, Status
 from core.store import events, jobs, leases
-from core.store.database import Sessions
+from core.store.database import Database
 from core.store.errors import Fenced, WrongState
 from core.store.events import LogRow, MetricRow
-from core.store.guards import Guarded, Hold, hold_of
+from core.store.guards import FencingToken, GuardedWrite, token_of
 from core.store.tables import Job
 from tests.builders import LEASE, a_checkpoint, a_guard, a_job, lapse
 from tests.conftest import empty
@@ -50,7 +50,7 @@ class Known:
     writes: int = 0
     rows: int = 0
     saved: int = 0
-    deaths: int = 0
+    lost_workers: int = 0
     told: list[Status] = field(default_factory=lambda: [Status.QUEUED])
 
 
@@ -58,7 +58,7 @@ class Known:
 class Worker:
     """What one worker believes, rightly or not; `unsure` that its last commit happened, which wrote so many rows."""
 
-    hold: Hold
+    token: FencingToken
     rows: int
     unsure: int | None = None
 
@@ -106,7 +106,7 @@ def action(
 class Protocol(RuleBasedStateMachine):
     """Jobs, clients and workers."""
 
-    sessions: Sessions
+    database: Database
 
     @rule(data=st.data())
     def something_happens(self, data: st.DataObject) -> None:
@@ -117,7 +117,7 @@ class Protocol(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        empty(self.sessions)
+        empty(self.database)
         self.known: dict[str, Known] = {}
         self.workers: list[Worker] = []
         self.read: dict[str, tuple[int, int]] = {}
@@ -131,7 +131,7 @@ class Protocol(RuleBasedStateMachine):
         priority=st.integers(0, 1),
     )
     def post(self, owner: str, priority: int) -> None:
-        with self.sessions.begin() as s:
+        with self.database.begin() as s:
             job = a_job(s, owner=owner, priority=priority)
         self.known[job.id] = Known(job.id, owner, priority)
 
@@ -141,7 +141,7 @@ class Protocol(RuleBasedStateMachine):
         known = self.any_job(index)
         target = granted.get(known.status)
         try:
-            with self.sessions.begin() as s:
+            with self.database.begin() as s:
                 ask(s, known.id)
         except WrongState:
             assert target is None
@@ -154,7 +154,7 @@ class Protocol(RuleBasedStateMachine):
     def delete(self, index: int) -> None:
         known = self.any_job(index)
         try:
-            with self.sessions.begin() as s:
+            with self.database.begin() as s:
                 jobs.delete(s, known.id)
         except WrongState:
             assert known.status not in TERMINAL
@@ -176,7 +176,7 @@ class Protocol(RuleBasedStateMachine):
         assert job.id == expected.id
         self.move(expected, Status.RUNNING, fence=expected.fence + 1, writes=0)
         if answer == "arrives":  # else nobody knows that the job is held, until its lease runs out
-            self.workers.append(Worker(hold_of(job), job.recorded))
+            self.workers.append(Worker(token_of(job), job.recorded))
 
     @action(
         lambda self: self.workers,
@@ -189,20 +189,20 @@ class Protocol(RuleBasedStateMachine):
     def write(self, index: int, rows: int, logs: int, save: bool, answer: str) -> None:
         worker = self.any_worker(index)
 
-        def work(s: Session) -> Guarded:
+        def work(s: Session) -> GuardedWrite:
             numbers = range(worker.rows, worker.rows + rows)
             stream = [MetricRow(n, 1, "train", "loss", float(n)) for n in numbers]
-            guarded = a_guard(s, worker.hold, events=rows + logs, recorded=rows, step=worker.rows + rows)
+            guarded = a_guard(s, worker.token, events=rows + logs, recorded=rows, step=worker.rows + rows)
             events.append(s, guarded, stream, logs=[LogRow("hm")] * logs)
             if save:
-                a_checkpoint(s, guarded.hold, step=worker.rows + rows)
+                a_checkpoint(s, guarded.token, step=worker.rows + rows)
             return guarded
 
         def happened(known: Known) -> None:
             known.writes += 1
             known.rows += rows
             if save and known.rows > known.saved:
-                known.saved, known.deaths = known.rows, 0
+                known.saved, known.lost_workers = known.rows, 0
 
         self.attempt(worker, work, happened, rows, answer)
 
@@ -211,11 +211,11 @@ class Protocol(RuleBasedStateMachine):
         worker = self.any_worker(index)
         chosen: list[Status] = []
 
-        def work(s: Session) -> Guarded:
-            guarded = a_guard(s, worker.hold)
+        def work(s: Session) -> GuardedWrite:
+            guarded = a_guard(s, worker.token)
             ends = ENDS[guarded.request]
             chosen.append(ends[choice % len(ends)])
-            leases.leave(s, guarded.hold, chosen[0], message="left", actor="w")
+            leases.leave(s, guarded.token, chosen[0], message="left", actor="w")
             return guarded
 
         def happened(known: Known) -> None:
@@ -228,31 +228,31 @@ class Protocol(RuleBasedStateMachine):
     def settle(self, index: int) -> None:
         unsure = [worker for worker in self.workers if worker.unsure is not None]
         worker = unsure[index % len(unsure)]
-        known = self.known.get(worker.hold.job_id)
-        lost = known is None or known.fence != worker.hold.fence
+        known = self.known.get(worker.token.job_id)
+        lost = known is None or known.fence != worker.token.fence
         try:
-            with self.sessions.read() as s:
-                following = leases.settle(s, worker.hold)
+            with self.database.read() as s:
+                following = leases.settle(s, worker.token)
         except Fenced:
             assert lost
             self.workers.remove(worker)
             return
         assert known is not None
         assert not lost
-        assert known.writes == worker.hold.writes + (following is not None)
+        assert known.writes == worker.token.writes + (following is not None)
         if following is not None:
             assert worker.unsure is not None
-            worker.hold, worker.rows = following, worker.rows + worker.unsure
+            worker.token, worker.rows = following, worker.rows + worker.unsure
         worker.unsure = None
 
     @action(lambda self: self.workers, index=INDEX)
     def heartbeat(self, index: int) -> None:
         worker = self.any_worker(index)
-        known = self.known.get(worker.hold.job_id)
-        mine = known is not None and known.fence == worker.hold.fence and known.status in ACTIVE
+        known = self.known.get(worker.token.job_id)
+        mine = known is not None and known.fence == worker.token.fence and known.status in ACTIVE
         try:
-            with self.sessions.begin() as s:
-                leases.renew(s, worker.hold, LEASE)
+            with self.database.begin() as s:
+                leases.renew(s, worker.token, LEASE)
         except Fenced:
             assert not mine
             self.workers.remove(worker)
@@ -261,7 +261,7 @@ class Protocol(RuleBasedStateMachine):
 
     @action(always)
     def shut_down(self) -> None:
-        with self.sessions.begin() as s:
+        with self.database.begin() as s:
             asked = leases.ask_to_yield(s, "w")
         assert all(self.known[job_id].status == Status.RUNNING for job_id in asked)
 
@@ -271,10 +271,10 @@ class Protocol(RuleBasedStateMachine):
     def leases_run_out(self, chosen: set[int]) -> None:
         held = self.held()
         lapsed = {held[index % len(held)].id for index in chosen}
-        with self.sessions.begin() as s:
+        with self.database.begin() as s:
             for job_id in lapsed:
                 lapse(s, job_id)
-            swept = {job.id for job in leases.sweep(s)}
+            swept = {job.id for job in leases.requeue_expired(s)}
         assert swept == lapsed
         for job_id in lapsed:
             self.lose(self.known[job_id])
@@ -282,23 +282,23 @@ class Protocol(RuleBasedStateMachine):
     @action(lambda self: self.known, index=INDEX, behind=st.integers(0, 1))
     def a_parent_sees_a_child_die(self, index: int, behind: int) -> None:
         known = self.any_job(index)
-        with self.sessions.begin() as s:
+        with self.database.begin() as s:
             job = leases.hand_back(s, known.id, known.fence - behind, message="killed")
         assert (job is not None) == (behind == 0 and known.status in ACTIVE)
         if job is not None:
             self.lose(known)
 
     @action(always)
-    def ring(self) -> None:
+    def notify(self) -> None:
         due = any(known.status == Status.QUEUED for known in self.known.values())
-        with self.sessions.begin() as s:
-            assert leases.ring_due(s, 0.0) == due
+        with self.database.begin() as s:
+            assert leases.notification_due(s, 0.0) == due
 
     # What is always true
 
     @invariant()
     def the_database_tells_what_is_true(self) -> None:
-        with self.sessions.read() as s:
+        with self.database.read() as s:
             rows = {job.id: job for job in s.scalars(select(Job))}
             assert rows.keys() == self.known.keys()
             for job_id, known in self.known.items():
@@ -311,8 +311,8 @@ class Protocol(RuleBasedStateMachine):
         self.the_database_tells_what_is_true()
 
     def check(self, job: Job, known: Known) -> None:
-        told = (job.status, job.fence, job.writes, job.recorded, job.deaths)
-        assert told == (known.status, known.fence, known.writes, known.rows, known.deaths)
+        told = (job.status, job.fence, job.writes, job.recorded, job.lost_workers)
+        assert told == (known.status, known.fence, known.writes, known.rows, known.lost_workers)
         assert (job.worker is None) == (job.lease_until is None) == (known.status not in ACTIVE)
         assert (job.ended_at is not None) == (known.status in TERMINAL)
 
@@ -335,15 +335,15 @@ class Protocol(RuleBasedStateMachine):
     def attempt(
         self,
         worker: Worker,
-        work: Callable[[Session], Guarded],
+        work: Callable[[Session], GuardedWrite],
         happened: Callable[[Known], None],
         rows: int,
         answer: str,
     ) -> None:
         """A guarded transaction of a worker, who may have lost the job and whose commit's answer may be lost."""
-        known = self.known.get(worker.hold.job_id)
+        known = self.known.get(worker.token.job_id)
         mine = known is not None and known.status in ACTIVE
-        mine = mine and known is not None and (known.fence, known.writes) == (worker.hold.fence, worker.hold.writes)
+        mine = mine and known is not None and (known.fence, known.writes) == (worker.token.fence, worker.token.writes)
         try:
             with self.committing(answer) as s:
                 guarded = work(s)
@@ -356,7 +356,7 @@ class Protocol(RuleBasedStateMachine):
         if answer != "never sent":
             happened(known)
         if answer == "arrives":
-            worker.hold, worker.rows, worker.unsure = guarded.hold, worker.rows + rows, None
+            worker.token, worker.rows, worker.unsure = guarded.token, worker.rows + rows, None
         else:
             worker.unsure = rows
 
@@ -364,7 +364,7 @@ class Protocol(RuleBasedStateMachine):
     def committing(self, answer: str) -> Any:
         """A transaction that happens, unless its commit was never sent."""
         try:
-            with self.sessions.begin() as s:
+            with self.database.begin() as s:
                 yield s
                 if answer == "never sent":
                     raise CommitLost
@@ -373,10 +373,10 @@ class Protocol(RuleBasedStateMachine):
 
     def lose(self, known: Known) -> None:
         target = LOST[known.status]
-        deaths = known.deaths + 1
-        if target == Status.QUEUED and deaths >= leases.DEATHS:
+        lost_workers = known.lost_workers + 1
+        if target == Status.QUEUED and lost_workers >= leases.MAX_LOST_WORKERS:
             target = Status.FAILED
-        self.move(known, target, fence=known.fence + 1, deaths=deaths)
+        self.move(known, target, fence=known.fence + 1, lost_workers=lost_workers)
 
     def move(self, known: Known, target: Status, **changes: Any) -> None:
         self.known[known.id] = replace(known, status=target, told=[*known.told, target], **changes)
@@ -402,8 +402,8 @@ class Protocol(RuleBasedStateMachine):
         return self.workers[index % len(self.workers)]
 
 
-def test_no_order_of_events_breaks_a_promise(sessions: Sessions) -> None:
-    machine = type("Protocol", (Protocol,), {"sessions": sessions})
+def test_no_order_of_events_breaks_a_promise(database: Database) -> None:
+    machine = type("Protocol", (Protocol,), {"database": database})
     short = settings.get_current_profile_name() == "default"
     bounds = settings(max_examples=12, stateful_step_count=30) if short else settings()
     # Left to itself Hypothesis ends many runs early.

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from core.data.encoders.encoder import (
+    ENCODERS,
     MISSING_CODE,
-    RULES,
     UNKNOWN_CODE,
+    Encoder,
     OneHot,
-    Rule,
     Standardize,
     WrongValue,
     fit,
@@ -59,10 +59,12 @@ def test_the_width_is_known_before(column: Column) -> None:
 
 
 def test_every_rule_has_its_word() -> None:
-    assert {word: rule.__dataclass_fields__["type"].default for word, rule in RULES.items()} == {w: w for w in RULES}
+    assert {word: rule.__dataclass_fields__["type"].default for word, rule in ENCODERS.items()} == {
+        w: w for w in ENCODERS
+    }
 
 
-VALUES: list[tuple[Rule, Any, float, str | None]] = [
+VALUES: list[tuple[Encoder, Any, float, str | None]] = [
     (a_number(), 3, 3.0, None),
     (a_number(), " 3.5 ", 3.5, None),
     (a_number(), None, np.nan, "age is missing: the mean 2 stands in"),
@@ -80,13 +82,13 @@ VALUES: list[tuple[Rule, Any, float, str | None]] = [
 
 
 @pytest.mark.parametrize(("rule", "value", "parsed", "warning"), VALUES)
-def test_a_value_is_read_as_in_the_dataset(rule: Rule, value: Any, parsed: float, warning: str | None) -> None:
+def test_a_value_is_read_as_in_the_dataset(rule: Encoder, value: Any, parsed: float, warning: str | None) -> None:
     found = rule.parse(value)
     np.testing.assert_equal(found[0], parsed)
     assert found[1] == warning
 
 
-WRONG: list[tuple[Rule, Any, str]] = [
+WRONG: list[tuple[Encoder, Any, str]] = [
     (a_number(), "old", 'is "old" where a number belongs'),
     (a_number(), True, "where a number belongs"),
     (a_number(), [1], "where a number belongs"),
@@ -98,6 +100,6 @@ WRONG: list[tuple[Rule, Any, str]] = [
 
 
 @pytest.mark.parametrize(("rule", "value", "message"), WRONG)
-def test_a_wrong_value_is_refused(rule: Rule, value: Any, message: str) -> None:
+def test_a_wrong_value_is_refused(rule: Encoder, value: Any, message: str) -> None:
     with pytest.raises(WrongValue, match=message):
         rule.parse(value)

@@ -151,7 +151,7 @@ def test_limits_are_kept(path: Path, limits: Limits, message: str) -> None:
         csv_schema(path, ONE, limits=limits)
 
 
-class Watched(io.BufferedReader):
+class TracedArray(io.BufferedReader):
     """A file that knows how far it was read."""
 
     taken = 0
@@ -166,7 +166,7 @@ class Watched(io.BufferedReader):
 def test_a_gigabyte_in_one_cell_is_not_read(path: Path, opening: bytes) -> None:
     path.write_bytes(opening + b"x" * 100)
     os.truncate(path, 2**30)  # sparse: takes no room on the disk
-    with Watched(io.FileIO(path)) as watched:
+    with TracedArray(io.FileIO(path)) as watched:
         with pytest.raises(InvalidFile, match="longer than"):
             Csv(delimiter=",", header=True).summed_up(watched, {}, Limits())
         assert watched.taken < 5 * 2**20

@@ -14,8 +14,8 @@ from pydantic import TypeAdapter
 from core.nn.activations import Activation, Relu
 from core.nn.arrays import Array
 from core.nn.execution import replay
-from core.nn.execution.replay import Recorder, Recording, Repeated
-from core.nn.execution.traced_arrays import Watched, watched
+from core.nn.execution.replay import Recorder, Recording, Replayer
+from core.nn.execution.traced_arrays import TracedArray, watched
 from core.nn.layers.activation import ActivationLayer
 from core.nn.layers.composite import Residual, Sequential
 from core.nn.layers.dense import Dense
@@ -31,7 +31,7 @@ from core.nn.network import Network
 from core.nn.optimizers.wrappers import Optimizer
 from core.nn.plan import Views
 from core.nn.predictor import Predictor
-from core.nn.step.context import Arena, Run
+from core.nn.step.context import Arena, PassContext
 from core.nn.training.options import Training
 from tests.core.nn.cases import ACTIVATIONS, LAYERS, LOSSES, OPTIMIZERS, LayerCase, LossCase, sequential
 from tests.core.nn.insight.test_gradient_check import some_targets
@@ -64,16 +64,16 @@ class Passes:
         gradient = np.zeros_like(weights)
         views = self.network.views(weights, statistics, gradient, input_gradient=True)
         arena = Arena()
-        run = Run(arena, training=True, rng=np.random.default_rng(1), shapes=self.network.shapes)
-        self.played = Repeated(self.through, views, record=self.repeated)
+        run = PassContext(arena, training=True, rng=np.random.default_rng(1), shapes=self.network.shapes)
+        self.played = Replayer(self.through, views, record=self.repeated)
         for x in batches:
             arena.rewind()
             read = [*self.played(run, x), gradient, statistics, run.mask, run.weights, arena.turn]
-            assert not any(isinstance(array, Watched) for array in read)
+            assert not any(isinstance(array, TracedArray) for array in read)
             yield [np.array(array).tobytes() for array in read]
             weights += np.float32(0.01) * np.sin(np.arange(len(weights), dtype=np.float32))
 
-    def through(self, x: Array, views: Views, run: Run) -> tuple[Array, Array]:
+    def through(self, x: Array, views: Views, run: PassContext) -> tuple[Array, Array]:
         """The outputs, and the gradient with regard to the input."""
         outputs, backward = self.network.forward(x, views, run)
         return outputs, backward(np.cos(outputs, out=run.empty(outputs.shape)))
@@ -86,7 +86,7 @@ def is_played(network: Network, batches: list[Array]) -> bool:
     return ready(recorded.played)
 
 
-def ready(repeated: Repeated) -> bool:
+def ready(repeated: Replayer) -> bool:
     """Whether what was recorded can be played."""
     [recorded] = repeated.recordings.values()
     return recorded.ready
@@ -97,7 +97,7 @@ def draws(network: Network, x: Array) -> bool:
     rng = np.random.default_rng(1)
     before = rng.bit_generator.state
     weights, statistics = network.initialize(np.random.default_rng(0))
-    network.forward(x, network.views(weights, statistics), Run(Arena(), training=True, rng=rng))
+    network.forward(x, network.views(weights, statistics), PassContext(Arena(), training=True, rng=rng))
     return rng.bit_generator.state != before
 
 
@@ -162,20 +162,20 @@ def test_a_loss_that_is_played(case: LossCase) -> None:
         for _ in range(5)
     ]
 
-    def compare(outputs: Array, targets: Any, views: Views, run: Run) -> tuple[Any, Array]:
+    def compare(outputs: Array, targets: Any, views: Views, run: PassContext) -> tuple[Any, Array]:
         value, backward = case.loss.forward(outputs, targets, run)
         return value, backward()
 
-    def losses(repeated: Repeated) -> Iterator[tuple[float, bytes]]:
+    def losses(repeated: Replayer) -> Iterator[tuple[float, bytes]]:
         arena = Arena()
-        run = Run(arena, training=True)
+        run = PassContext(arena, training=True)
         for outputs, targets in batches:
             arena.rewind()
             value, slope = repeated(run, outputs, targets)
             yield float(value), slope.tobytes()
 
-    played = Repeated(compare, NOTHING)
-    assert list(losses(played)) == list(losses(Repeated(compare, NOTHING, record=False)))
+    played = Replayer(compare, NOTHING)
+    assert list(losses(played)) == list(losses(Replayer(compare, NOTHING, record=False)))
     if case.loss in {MeanSquaredError(), MeanAbsoluteError(), Huber(), BinaryCrossEntropy(), CrossEntropy()}:
         assert ready(played)
 
@@ -194,7 +194,7 @@ def test_a_training_is_the_same(optimizer: Optimizer, *, shuffle: bool, monkeypa
     played.run()
     assert data.x.tobytes() == before
     assert next(plays) == 11  # of 15 steps, all but the first two of each size of batch
-    monkeypatch.setattr(Repeated, "__call__", lambda self, run, *inputs: self._passes(*inputs, self._views, run))
+    monkeypatch.setattr(Replayer, "__call__", lambda self, run, *inputs: self._passes(*inputs, self._views, run))
     made = ATraining(data, net, optimizer=optimizer, training=training)
     made.run()
     assert played.weights.tobytes() == made.weights.tobytes()
@@ -206,9 +206,9 @@ def test_rows_that_count_differently_are_not_played() -> None:
     network = Network(NET, (3,))
     weights, statistics = network.initialize(rng)
     views = network.views(weights, statistics, np.zeros_like(weights))
-    run = Run(Arena(), training=True)
+    run = PassContext(Arena(), training=True)
     run.sample_weight = np.ones(4, np.float32)
-    repeated = Repeated(Passes(network, repeated=True).through, views)
+    repeated = Replayer(Passes(network, repeated=True).through, views)
     for _ in range(2):
         repeated(run, rows(4))
         run.arena.rewind()
@@ -221,9 +221,9 @@ def test_a_large_batch_is_played_only_where_it_is_in_the_same_memory_each_time()
     views = network.views(weights, statistics, np.zeros_like(weights))
     count = 1 + replay.MOST_COPIED // 12
 
-    def steps(inputs: Callable[[Run], Array]) -> Repeated:
-        run = Run(Arena(), training=True)
-        repeated = Repeated(Passes(network, repeated=True).through, views)
+    def steps(inputs: Callable[[PassContext], Array]) -> Replayer:
+        run = PassContext(Arena(), training=True)
+        repeated = Replayer(Passes(network, repeated=True).through, views)
         for _ in range(3):
             repeated(run, inputs(run))
             run.arena.rewind()
@@ -247,14 +247,14 @@ def test_an_error_in_the_middle_leaves_nothing_half_recorded() -> None:
     weights, statistics = network.initialize(np.random.default_rng(0))
     fails = iter([False, True, False, False, False])
 
-    def outputs(x: Array, views: Views, run: Run) -> Array:
+    def outputs(x: Array, views: Views, run: PassContext) -> Array:
         y, _ = network.forward(x, views, run)
         if next(fails, False):
             raise KeyboardInterrupt
         return y
 
-    repeated = Repeated(outputs, network.views(weights, statistics))
-    run = Run(Arena(), training=False)
+    repeated = Replayer(outputs, network.views(weights, statistics))
+    run = PassContext(Arena(), training=False)
     empty = run.empty
     repeated(run, rows(4))
     run.arena.rewind()

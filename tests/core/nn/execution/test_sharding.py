@@ -27,7 +27,7 @@ from core.nn.network import Network
 from core.nn.optimizers.adam import Adam
 from core.nn.optimizers.sgd import GradientDescent
 from core.nn.optimizers.wrappers import Optimizer, SharpnessAware
-from core.nn.step.context import Arena, Run
+from core.nn.step.context import Arena, PassContext
 from core.nn.training.mixup import Mixup
 from core.nn.training.options import Training
 from harness.processes import forked_by
@@ -60,7 +60,7 @@ def passes(architecture: Sequential, x: Array, shards: int, drawn: int = 0) -> t
     gradient = np.zeros_like(weights)
     rng = np.random.default_rng(1)
     rng.random(drawn, np.float32)
-    run = Run(Arena(x.dtype), training=True, rng=rng)
+    run = PassContext(Arena(x.dtype), training=True, rng=rng)
     if shards == 1:
         outputs, backward = network.forward(x, network.views(weights, statistics, gradient), run)
     else:
@@ -89,7 +89,7 @@ def test_shards_give_what_the_whole_gives(case: LayerCase) -> None:
 
 @pytest.mark.parametrize("case", DIVISIBLE, ids=lambda case: case.layer.type)
 def test_what_is_divided_does_not_measure(case: LayerCase) -> None:
-    assert Network(sequential(case.layer), case.input_shape).measured == 0
+    assert Network(sequential(case.layer), case.input_shape).statistics_size == 0
 
 
 @pytest.mark.parametrize("rows", [5, 6])

@@ -9,7 +9,7 @@ import pytest
 from core.nn.activations import Relu
 from core.nn.constraints import MaxNorm
 from core.nn.initializers import Constant
-from core.nn.insight.step_inspection import Look, Summary, look, measures
+from core.nn.insight.step_inspection import StepInspection, Summary, look, measures
 from core.nn.layers.composite import Sequential
 from core.nn.layers.dense import Dense
 from core.nn.layers.dropout import Dropout
@@ -41,7 +41,7 @@ def a_training(architecture: Sequential = DEEP) -> ATraining:
     return made
 
 
-def a_look(made: ATraining, x: Any = None, *, arrays: bool = False) -> Look:
+def a_look(made: ATraining, x: Any = None, *, arrays: bool = False) -> StepInspection:
     """At the next step of this training."""
     assert made.state is not None
     x = made.data.x if x is None else x
@@ -56,8 +56,8 @@ def test_a_look_tells_of_the_step_that_comes_and_leaves_the_training_as_it_was()
     assert seen.loss == one.loss == other.loss
     assert looked_into.weights.tobytes() == left_alone.weights.tobytes()
     moved = looked_into.weights - before
-    views = looked_into.network.views(before, np.empty(looked_into.network.measured, np.float32))
-    steps = looked_into.network.views(moved, np.empty(looked_into.network.measured, np.float32))
+    views = looked_into.network.views(before, np.empty(looked_into.network.statistics_size, np.float32))
+    steps = looked_into.network.views(moved, np.empty(looked_into.network.statistics_size, np.float32))
     first = seen.layers[0]
     for name, told in first.weights.items():
         assert np.array_equal(first.arrays[f"weights.{name}"], views.parts[0].weights[name])
@@ -73,7 +73,10 @@ def test_a_look_takes_as_many_passes_as_the_step() -> None:
     seen = a_look(made)
     made.run(1)
     penalized, moved = (
-        made.network.views(vector, np.empty(made.network.measured, np.float32)).parts[1].parts[0].weights["kernel"]
+        made.network.views(vector, np.empty(made.network.statistics_size, np.float32))
+        .parts[1]
+        .parts[0]
+        .weights["kernel"]
         for vector in (before, made.weights - before)
     )
     expected = np.linalg.norm(moved) / np.linalg.norm(penalized)

@@ -9,7 +9,7 @@ from core.nn.arrays import Array
 from core.nn.layers.attention import MultiHeadAttention
 from core.nn.network import Network
 from core.nn.plan import ShapeMismatch
-from core.nn.step.context import Arena, Run
+from core.nn.step.context import Arena, PassContext
 from tests.core.nn.cases import sequential
 
 STEPS, FEATURES = 6, 4
@@ -19,7 +19,7 @@ def attended(layer: MultiHeadAttention, x: Array, mask: Any = None) -> Array:
     """What the layer emits for `x`, with the same weights at each call."""
     network = Network(sequential(layer), x.shape[1:])
     weights, statistics = network.initialize(np.random.default_rng(3), np.float64)
-    run = Run(Arena(np.float64), training=False)
+    run = PassContext(Arena(np.float64), training=False)
     run.mask = mask
     view = network.views(weights, statistics).parts[0]
     return layer.forward(x, view, run)[0]
@@ -83,9 +83,9 @@ def test_heads_with_one_source_are_those_with_equal_ones() -> None:
     views_of_own = Network(sequential(own), x.shape[1:]).views(
         np.concatenate([twice.ravel(), views.weights["output_kernel"].ravel()]), statistics
     )
-    run = Run(Arena(np.float64), training=False)
+    run = PassContext(Arena(np.float64), training=False)
     expected = own.forward(x, views_of_own.parts[0], run)[0]
-    np.testing.assert_allclose(shared.forward(x, views, Run(Arena(np.float64), training=False))[0], expected)
+    np.testing.assert_allclose(shared.forward(x, views, PassContext(Arena(np.float64), training=False))[0], expected)
 
 
 @pytest.mark.parametrize(

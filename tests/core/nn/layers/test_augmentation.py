@@ -20,7 +20,7 @@ from core.nn.layers.augmentation import (
     TimeMask,
 )
 from core.nn.plan import Views
-from core.nn.step.context import Arena, Run
+from core.nn.step.context import Arena, PassContext
 from core.nn.tagged_union import members
 from tests.core.nn.cases import LAYERS, LayerCase
 
@@ -31,7 +31,7 @@ SEEN = Views({}, {}, {}, parts=(), learns=False, input_gradient=True, trainable=
 
 
 def passed(layer: Augmentation, x: Array, *, training: bool = True) -> tuple[Array, Backward]:
-    return layer.forward(x, SEEN, Run(Arena(x.dtype), training=training, rng=np.random.default_rng(5)))
+    return layer.forward(x, SEEN, PassContext(Arena(x.dtype), training=training, rng=np.random.default_rng(5)))
 
 
 def varied(layer: Augmentation, x: Array, *, training: bool = True) -> Array:

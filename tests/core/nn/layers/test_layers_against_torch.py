@@ -26,7 +26,7 @@ from core.nn.layers.reshaping import Permute
 from core.nn.layers.resizing import Cropping1D, Cropping2D, UpSampling1D, UpSampling2D, ZeroPadding1D, ZeroPadding2D
 from core.nn.layers.transposed import Conv1DTranspose, Conv2DTranspose
 from core.nn.network import Network
-from core.nn.step.context import Arena, Run
+from core.nn.step.context import Arena, PassContext
 from tests.core.nn.cases import sequential
 
 
@@ -211,7 +211,7 @@ def test_a_layer_computes_what_torchs_does(torch: Any, case: Case) -> None:
     gradient: Array = np.zeros_like(weights)
     views = network.views(weights, statistics, gradient, input_gradient=True)
     x = rng.standard_normal((3, *case.input_shape))
-    ours, backward = network.forward(x, views, Run(Arena(np.float64), training=True))
+    ours, backward = network.forward(x, views, PassContext(Arena(np.float64), training=True))
 
     own = views.parts[0]
     named = {name: torch.tensor(array, requires_grad=True) for name, array in own.weights.items()}

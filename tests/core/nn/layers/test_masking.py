@@ -14,7 +14,7 @@ from core.nn.layers.reshaping import Flatten, Permute, Reshape
 from core.nn.layers.resizing import Cropping1D
 from core.nn.network import Network
 from core.nn.plan import Plan, Views
-from core.nn.step.context import Run, inference
+from core.nn.step.context import PassContext, inference
 from tests.core.nn.cases import sequential
 
 MASK = np.array([[True, True, True, True], [True, True, False, False]])
@@ -31,7 +31,7 @@ class Marker(NamedTuple):
         """No weights."""
         return Plan(shape)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, run: PassContext) -> tuple[Array, Backward]:
         """What comes in."""
         self.seen.append(run.mask)
         if self.sets is not None:

@@ -24,7 +24,7 @@ from core.nn.optimizers.adam import Adam
 from core.nn.plan import Plan, Views
 from core.nn.predictor import Predictor
 from core.nn.schedules import ConstantRate
-from core.nn.step.context import Arena, Run
+from core.nn.step.context import Arena, PassContext
 from core.nn.training.options import Step, Training
 from tests.core.nn.cases import sequential
 from tests.core.nn.training.test_learner import through_json
@@ -43,7 +43,7 @@ class Masked(NamedTuple):
         """No weights."""
         return Plan(shape)
 
-    def forward(self, x: Array, views: Views, run: Run) -> tuple[Array, Backward]:
+    def forward(self, x: Array, views: Views, run: PassContext) -> tuple[Array, Backward]:
         """What comes in."""
         run.mask = self.mask
         return x, lambda d_y: d_y
@@ -97,7 +97,7 @@ class Ours:
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         """As the network's."""
-        return self.network.forward(x, self.views, Run(Arena(np.float64), training=True))
+        return self.network.forward(x, self.views, PassContext(Arena(np.float64), training=True))
 
 
 @pytest.mark.parametrize("lengths", [None, (6, 3, 1, 5, 2)], ids=["whole", "masked"])
@@ -194,7 +194,7 @@ def test_both_ways_along_a_palindrome_are_alike(merge: Any) -> None:
 def test_masking_takes_steps_of_nothing_but_its_value() -> None:
     x = np.array([[[7, 7], [7, 1], [0, 0]]], np.float32)
     network = Network(sequential(Masking(mask_value=7)), (3, 2))
-    run = Run(Arena(), training=False)
+    run = PassContext(Arena(), training=False)
     y, _ = network.forward(x, network.views(*network.initialize(np.random.default_rng(0))), run)
     assert run.mask is not None
     assert run.mask.tolist() == [[False, True, True]]

@@ -12,7 +12,7 @@ from core.nn.losses.contrastive import Contrastive, OfAnyPair, Triplet
 from core.nn.optimizers.adam import Adam
 from core.nn.predictor import Predictor
 from core.nn.schedules import ConstantRate
-from core.nn.step.context import Arena, Run
+from core.nn.step.context import Arena, PassContext
 from core.nn.training.options import Training
 from tests.core.nn.cases import sequential
 from tests.core.nn.trainings import ATraining, Rows, peaks
@@ -20,8 +20,8 @@ from tests.core.nn.trainings import ATraining, Rows, peaks
 PAIRS: list[OfAnyPair] = [Contrastive(), Triplet()]
 
 
-def a_run(sample_weight: Any = None) -> Run:
-    run = Run(Arena(np.float64), training=True)
+def a_run(sample_weight: Any = None) -> PassContext:
+    run = PassContext(Arena(np.float64), training=True)
     run.sample_weight = sample_weight
     run.weigh()
     return run
@@ -82,7 +82,7 @@ def test_rows_at_one_place_have_no_direction(loss: OfAnyPair) -> None:
 def test_a_batch_takes_the_memory_that_is_said_and_a_second_one_little(loss: OfAnyPair) -> None:
     rng = np.random.default_rng(5)
     outputs, classes = rng.standard_normal((512, 40)).astype(np.float32), rng.integers(0, 9, 512)
-    held = peaks(lambda arena: loss.forward(outputs, classes, Run(arena, training=True))[1]())
+    held = peaks(lambda arena: loss.forward(outputs, classes, PassContext(arena, training=True))[1]())
     said = loss.scratch_bytes(512, (40,), Targets(classes=9))
     assert said / 1.3 < held[0] < said
     assert held[2] < said / 20  # a few numbers of each row, and what NumPy takes to cast

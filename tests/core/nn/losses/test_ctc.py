@@ -16,7 +16,7 @@ from core.nn.losses.ctc import Ctc, NoAlignment
 from core.nn.metrics.sequences import EditDistance, distances
 from core.nn.optimizers.adam import Adam
 from core.nn.schedules import ConstantRate
-from core.nn.step.context import Arena, Run
+from core.nn.step.context import Arena, PassContext
 from core.nn.training.options import Epoch, Training
 from tests.core.nn.cases import sequential
 from tests.core.nn.losses.test_sample_weights import a_run
@@ -25,7 +25,7 @@ from tests.core.nn.trainings import ATraining, Rows, peaks
 CTC = Ctc()
 
 
-def lost(outputs: Any, labels: Any, run: Run, loss: Ctc = CTC) -> tuple[float, Any]:
+def lost(outputs: Any, labels: Any, run: PassContext, loss: Ctc = CTC) -> tuple[float, Any]:
     """The value and its gradient."""
     value, backward = loss.forward(outputs, loss.encode(np.asarray(labels), outputs.shape[1:]), run)
     return value, backward().copy()
@@ -110,7 +110,7 @@ def test_a_batch_takes_the_memory_that_is_said_and_a_second_one_none(steps: int,
     rng = np.random.default_rng(5)
     outputs = rng.standard_normal((128, steps, classes)).astype(np.float32)
     labels: Any = rng.integers(1, classes, (128, most))
-    held = peaks(lambda arena: CTC.forward(outputs, labels, Run(arena, training=True))[1]())
+    held = peaks(lambda arena: CTC.forward(outputs, labels, PassContext(arena, training=True))[1]())
     said = CTC.scratch_bytes(128, (steps, classes), Targets(shape=(most,)))
     assert said / 1.6 < held[0] < said
     assert held[2] < said / 10  # a few numbers of each step
@@ -179,7 +179,7 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_rows() -> None:
     training = a_speech()
     assert training.state is not None
     assert training.data.x_validation is not None
-    run = Run(Arena(), training=False)
+    run = PassContext(Arena(), training=False)
     outputs, _ = training.network.forward(
         training.data.x_validation, training.network.views(training.weights, training.state.statistics), run
     )

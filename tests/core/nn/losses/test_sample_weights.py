@@ -7,7 +7,7 @@ import pytest
 
 from core.nn.arrays import Array
 from core.nn.losses.regression import MeanSquaredError
-from core.nn.step.context import Arena, Run
+from core.nn.step.context import Arena, PassContext
 from tests.core.nn.cases import LOSSES, LossCase
 from tests.core.nn.insight.test_gradient_check import some_targets
 
@@ -15,15 +15,15 @@ TIMES = np.array([2, 0, 1, 3])
 """How often each of four rows comes."""
 
 
-def a_run(mask: Any = None, sample_weight: Any = None) -> Run:
+def a_run(mask: Any = None, sample_weight: Any = None) -> PassContext:
     """A run in float64 that knows this of its rows."""
-    run = Run(Arena(np.float64), training=True)
+    run = PassContext(Arena(np.float64), training=True)
     run.mask, run.sample_weight = mask, sample_weight
     run.weigh()
     return run
 
 
-def lost(case: LossCase, outputs: Array, targets: Any, run: Run) -> tuple[float, Array]:
+def lost(case: LossCase, outputs: Array, targets: Any, run: PassContext) -> tuple[float, Array]:
     """The loss and its gradient."""
     value, backward = case.loss.forward(outputs, targets, run)
     return value, backward().copy()

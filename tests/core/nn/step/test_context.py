@@ -13,7 +13,7 @@ from core.nn.layers.dense import Dense
 from core.nn.network import Network
 from core.nn.optimizers.wrappers import Optimizer
 from core.nn.step import context
-from core.nn.step.context import Arena, Run
+from core.nn.step.context import Arena, PassContext
 from core.nn.training.options import Training
 from tests.core.nn.cases import LAYERS, OPTIMIZERS, LayerCase, sequential
 from tests.core.nn.test_nets import MIXER, RESNET, UNET
@@ -78,7 +78,7 @@ def steps(network: Network, own: Arena, batches: list[Array]) -> Iterator[bytes]
     weights, statistics = network.initialize(np.random.default_rng(0))
     gradient = np.zeros_like(weights)
     views = network.views(weights, statistics, gradient, input_gradient=True)
-    run = Run(own, training=True, rng=np.random.default_rng(1), shapes=network.shapes)
+    run = PassContext(own, training=True, rng=np.random.default_rng(1), shapes=network.shapes)
     for x in batches:
         own.rewind()
         outputs, backward = network.forward(x, views, run)
@@ -107,7 +107,7 @@ def test_a_layer_keeps_its_input_only_if_it_goes_back_by_it(case: LayerCase) -> 
     views = network.views(weights, statistics, np.zeros_like(weights), input_gradient=True)
     x = case.inputs(3, np.random.default_rng(1)).astype(np.float32)
     kept = weakref.ref(x)
-    run = Run(Arena(), training=True, rng=np.random.default_rng(2), shapes=network.shapes)
+    run = PassContext(Arena(), training=True, rng=np.random.default_rng(2), shapes=network.shapes)
     y, backward = case.layer.forward(x[:], views.parts[0], run)
     del x, y
     assert kept() is None or case.layer.type in GO_BACK_BY_THEIR_INPUT
@@ -120,7 +120,7 @@ def test_the_gradient_of_an_input_takes_its_place() -> None:
     own = Arena()
     x = np.ones((context.SMALL, 64), np.float32)
     views = network.views(weights, statistics, np.zeros_like(weights))
-    outputs, backward = network.forward(x, views, Run(own, training=True))
+    outputs, backward = network.forward(x, views, PassContext(own, training=True))
     before = own.nbytes
     backward(outputs)
     assert own.nbytes == before
@@ -165,5 +165,5 @@ def test_a_prediction_keeps_nothing_for_a_backward_pass() -> None:
     weights, statistics = network.initialize(np.random.default_rng(0))
     x = np.ones((50, 400), np.float32)
     own = Arena()
-    network.forward(x, network.views(weights, statistics), Run(own, training=False))
+    network.forward(x, network.views(weights, statistics), PassContext(own, training=False))
     assert own.nbytes <= 2 * x.nbytes

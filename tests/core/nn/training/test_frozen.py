@@ -105,7 +105,7 @@ def test_every_layer_with_weights_can_be_frozen() -> None:
     """A layer that cannot be would learn in silence where a client asks for it inside of a frozen one."""
     for case in LAYERS:
         plan = case.layer.plan(case.input_shape)
-        if plan.parameters or plan.measured:
+        if plan.parameters or plan.statistics_size:
             assert "trainable" in {field.name for field in fields(case.layer)}, case.layer.type
             layer: Any = case.layer
             frozen = replace(layer, trainable=False).plan(case.input_shape)

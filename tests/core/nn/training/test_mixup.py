@@ -11,16 +11,16 @@ from core.nn.losses.categorical import CrossEntropy
 from core.nn.losses.regression import MeanSquaredError
 from core.nn.optimizers.adam import Adam
 from core.nn.schedules import ConstantRate
-from core.nn.step.context import Arena, Run
+from core.nn.step.context import Arena, PassContext
 from core.nn.training.mixup import Mixup, mixed_bytes
 from core.nn.training.options import Epoch, Training
 from tests.core.nn.cases import sequential
 from tests.core.nn.trainings import ATraining, Rows, classes
 
 
-def a_run(sample_weight: Any = None) -> Run:
+def a_run(sample_weight: Any = None) -> PassContext:
     """A run in float64."""
-    run = Run(Arena(np.float64), training=True)
+    run = PassContext(Arena(np.float64), training=True)
     run.sample_weight = sample_weight
     return run
 
@@ -115,7 +115,7 @@ def test_mixing_allocates_no_arrays_after_the_second_step(shuffle: bool) -> None
 
 @pytest.mark.parametrize("shape", [(40,), (4, 10)])
 def test_mixing_takes_the_memory_that_is_said(shape: tuple[int, ...]) -> None:
-    run = Run(arena := Arena(), training=True)
+    run = PassContext(arena := Arena(), training=True)
     run.sample_weight = np.ones(64, np.float32)
     output: tuple[int, ...] = (*shape[:-1], 9)
     numbers: Any = np.zeros((64, *shape[:-1]), int)
