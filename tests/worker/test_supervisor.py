@@ -9,9 +9,9 @@ import os, sys, threading
 from pathlib import Path
 from core.queue.notifier import Notifier
 from core.settings import Settings
-from worker.pool import Deaths
-from worker.liveness import Pulse
-from worker.supervisor import Sweep
+from worker.pool import LostChildren
+from worker.liveness import LivenessFile
+from worker.supervisor import Supervisor
 
 folder = Path(sys.argv[1])
 speaking, enough, forked = threading.Event(), threading.Event(), threading.Event()
@@ -25,9 +25,9 @@ def fork():
     os.waitpid(child, 0)
     forked.set()
 
-Bell._send = speak
-sweep = Sweep(Settings(data_dir=folder), "here", Deaths(), Pulse(folder / "workers"))
-sweep._bell.notify()
+Notifier._send = speak
+supervisor = Supervisor(Settings(data_dir=folder), "here", LostChildren(), LivenessFile(folder / "workers"))
+supervisor._notifier.notify()
 assert speaking.wait(60)
 threading.Thread(target=fork).start()
 print("beside it" if forked.wait(0.5) else "not beside it")
