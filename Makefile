@@ -45,7 +45,7 @@ bench: $(EVERYTHING)  ## this core and this service beside others, in one run
 	@# By its own choice of kernels, as in a container, whatever this shell says of OpenBLAS.
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python -m benchmarks
 
-chaos: $(EVERYTHING)  ## hurt the service in every way there is; docs/chaos.md has what came of it
+chaos: $(EVERYTHING)  ## inject every fault into real processes; writes docs/reliability.md
 	$(BIN)/python -m harness.chaos
 
 soak: $(EVERYTHING)  ## ten minutes of many clients and killed workers; CHAINRULE_SOAK_SECONDS and others change it

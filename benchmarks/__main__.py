@@ -1,4 +1,4 @@
-"""`python -m benchmarks [name …]`: measure what is named, or all of it into `benchmarks/results.md`."""
+"""`python -m benchmarks [name …]`: measure what is named, or all of it into `docs/benchmarks.md`."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -24,8 +24,9 @@ from benchmarks import (
 from benchmarks.machine import busy, described
 from benchmarks.outcome import Missing, Outcome
 from benchmarks.tasks import curves, digits, language, numbers, scripts, speech, tabular
+from harness.pages import replace_section
 
-RESULTS = Path(__file__).parent / "results.md"
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 SPEED = (steps, cost, forward, classifier, startup, running, latency, prediction, memory, peak, listeners, stored)
 """`stored` last, since it writes a million rows: after it listeners on SQLite heard within 1.6 s, without it 0.25."""
 TASKS = (digits, tabular, curves, scripts, speech, numbers, language)
@@ -54,7 +55,7 @@ def main(names: list[str]) -> int:
             outcomes.append(Outcome(f"{name}: skipped", str(missing)))
             console.print(str(missing), markup=False)
     if not names:
-        RESULTS.write_text(_table(machine, outcomes), encoding="utf-8")
+        replace_section(PAGE, "bench", _table(machine, outcomes))
     return int(lacking)
 
 
@@ -63,8 +64,6 @@ def _table(machine: list[tuple[str, str]], outcomes: list[Outcome]) -> str:
     facts = [f"- {what}: {which}" for what, which in machine]
     return "\n".join(
         [
-            "# What `make bench` measured",
-            "",
             *facts,
             "",
             "| what | must | measured | met |",

@@ -73,7 +73,9 @@ def restore(settings: Settings, folder: Path) -> None:
 def _embedded(settings: Settings) -> Path:
     url = make_url(settings.resolved_database_url)
     if url.get_backend_name() != "sqlite" or not url.database:
-        raise CannotBackUp("this is for the embedded database; docs/backup.md says how it is done with PostgreSQL")
+        raise CannotBackUp(
+            "this is for the embedded database; docs/guides/backup.md says how it is done with PostgreSQL"
+        )
     return Path(url.database)
 
 

@@ -1,8 +1,8 @@
 """`python -m harness.chaos`: inject every kind of fault, print a table of results, and say how to repeat each round.
 
-CHAINRULE_CHAOS_ROUNDS says how often each fault comes (20), CHAINRULE_CHAOS_SEED from which number all moments are
-drawn. Faults can be named; without names all of them run, and the table is written to docs/chaos.md. Ctrl-C ends the
-run after the rounds that are under way.
+CHAINRULE_CHAOS_ROUNDS is the number of rounds per fault (20), CHAINRULE_CHAOS_SEED the seed of all random moments. Name
+faults to run only those; without names all run, and the table is written to docs/reliability.md. Ctrl-C ends the run
+after the rounds in progress.
 """
 
 # ruff: noqa: T201 - it reports to a terminal

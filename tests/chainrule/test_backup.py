@@ -234,7 +234,7 @@ def test_neither_writes_over_anything(api: Api, tmp_path: Path) -> None:
     assert "is no whole backup" in invoke("restore", str(full), data_dir=tmp_path / "new").output
     assert "there is no database" in invoke("backup", str(tmp_path / "c"), data_dir=tmp_path / "new").output
     postgres = "postgresql://nobody@127.0.0.1:1/nothing"
-    assert "docs/backup.md" in invoke("backup", str(tmp_path / "c"), data_dir=data, database_url=postgres).output
+    assert "docs/guides/backup.md" in invoke("backup", str(tmp_path / "c"), data_dir=data, database_url=postgres).output
     shutil.rmtree(tmp_path / "b")
 
 

@@ -1,0 +1,63 @@
+"""The documentation: links lead somewhere, pages are short, the README leads to every page."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness.processes import ROOT
+
+MAX_README_LINES = 120
+MAX_PAGE_LINES = 300
+GENERATED = ("docs/reference/", "docs/members.md")
+LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
+FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+
+
+def tracked(*patterns: str) -> list[str]:
+    """Return the tracked files that match, as paths from the root."""
+    listed = subprocess.run(["git", "ls-files", "--", *patterns], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [name for name in listed.stdout.splitlines() if "/vendor/" not in name and (ROOT / name).exists()]
+
+
+PAGES = tracked("*.md")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_to_files_and_headings(page: str) -> None:
+    text = FENCED.sub("", (ROOT / page).read_text(encoding="utf-8"))
+    for found in LINK.finditer(text):
+        target, _, heading = (found[1] or found[2]).partition("#")
+        if re.match(r"[a-z]+:", target):
+            continue
+        file = (ROOT / page).parent / target if target else ROOT / page
+        assert file.exists(), f"{page} links to {target}, which does not exist"
+        if heading:
+            assert heading in anchors(file), f"{page} links to #{heading}, which {file.name} does not have"
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub derives them."""
+    headings = re.findall(r"^#+ (.*)$", FENCED.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if not page.startswith(GENERATED)])
+def test_pages_are_short(page: str) -> None:
+    lines = (ROOT / page).read_text(encoding="utf-8").count("\n")
+    assert lines <= (MAX_README_LINES if page == "README.md" else MAX_PAGE_LINES)
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    reached, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        reached.add(page)
+        for found in LINK.finditer(FENCED.sub("", page.read_text(encoding="utf-8"))):
+            target = (page.parent / (found[1] or found[2]).partition("#")[0]).resolve()
+            pages = sorted(target.glob("*.md")) if target.is_dir() else [target]
+            waiting += [
+                one for one in pages if one.suffix == ".md" and one.exists() and one not in {*reached, *waiting}
+            ]
+    assert {ROOT / page for page in PAGES if page.startswith("docs/")} <= reached
