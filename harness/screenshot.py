@@ -1,4 +1,4 @@
-"""`python -m harness.screenshot docs/dashboard.png`: take the README's picture of the dashboard, from a real service."""
+"""`python -m harness.screenshot docs/dashboard.png`: take the picture of the dashboard for the README."""
 
 import time
 from pathlib import Path
