@@ -1,7 +1,7 @@
 # One image for every process of the service: `chainrule api`, `chainrule worker`, `chainrule migrate`.
 
 FROM python:3.13-slim AS builder
-# The tool that reads the lock. It stays behind in this stage, as the build does.
+# The tool that reads the lock file. It stays in this stage, as the build does.
 ARG UV=0.13.9
 # Extras of pyproject.toml, such as `--extra bucket` for CHAINRULE_BLOBS_URL.
 ARG EXTRAS=
@@ -9,7 +9,7 @@ RUN python3 -m pip install --no-cache-dir "uv==${UV}"
 ENV UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
 WORKDIR /src
 COPY pyproject.toml requirements.lock ./
-# Byte code is made here because the service's root file system is read-only. NumPy's tests are a tenth of what is added.
+# Compile bytecode here, since the service's root file system is read-only. NumPy's tests are a tenth of the image layer.
 RUN --mount=type=cache,target=/root/.cache/uv \
     python3 -m venv --without-pip /opt/chainrule \
     && uv pip install --python /opt/chainrule --compile-bytecode --require-hashes -c requirements.lock -r pyproject.toml ${EXTRAS} \
@@ -21,7 +21,7 @@ RUN uv build --python /opt/build --no-build-isolation --wheel --out-dir /tmp/whe
     && uv pip install --python /opt/chainrule --compile-bytecode --no-deps --no-index /tmp/wheel/*.whl
 
 FROM python:3.13-slim
-# The volumes take the owner of the folders that they are mounted on when they are first used.
+# At first use a volume takes the owner of the folder that it is mounted on.
 RUN install -d -m 0750 -o 10001 -g 10001 /var/lib/chainrule /run/secrets
 COPY --from=builder /opt/chainrule /opt/chainrule
 ENV PATH=/opt/chainrule/bin:$PATH \

@@ -1,4 +1,4 @@
-# What people and machines run. Everything is installed into .venv from requirements.lock, hashes checked, once per lock.
+# Entry points for people and CI. Everything is installed into .venv from requirements.lock with hashes, once per lock file.
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,31 +8,35 @@ INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python -
 RUNTIME := $(VENV)/.runtime
 EVERYTHING := $(VENV)/.everything
 
-# Each process would compile our own modules anew where Python is told to write no bytecode.
+# Without this, each process would compile our modules again where Python may write no bytecode.
 COMPILE := $(BIN)/python -m compileall -q core api worker chainrule migrations
-# Several at a time, since many wait for processes; a second BLAS thread in each would spin through the others' turns.
+# Four at a time, since many tests wait for processes; one BLAS thread each, since idle BLAS threads spin.
 TESTS := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
 	--numprocesses 4 --dist loadscope --no-loadscope-reorder
 
-.PHONY: up demo test model check bench chaos soak docs lock clean
+.DEFAULT_GOAL := help
+.PHONY: help up demo test model check bench chaos soak docs lock clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 up: $(RUNTIME)  ## start the service on this machine; Ctrl-C ends it
 	@$(COMPILE)
 	@exec $(BIN)/python -m chainrule up
 
-demo: $(EVERYTHING)  ## learn y = 2x and handwritten digits, and look on
+demo: $(EVERYTHING)  ## train y = 2x and handwritten digits in the terminal
 	@exec $(BIN)/python -m chainrule demo
 
 test: $(EVERYTHING)  ## all tests; Postgres and Redis too where they answer
 	@$(COMPILE)
 	$(TESTS)
 
-# or ci: 300 runs, since the long form takes a slow machine more than seven minutes
+# PROFILE=ci runs 300 examples; the long form takes a slow machine more than seven minutes.
 PROFILE ?= long
-model: $(EVERYTHING)  ## the model of a job's life in its long form: 2,000 runs of 50 steps on each database
+model: $(EVERYTHING)  ## model-based test of the job protocol, long form: 2,000 runs of 50 steps per database
 	$(BIN)/python -m pytest --numprocesses 2 --hypothesis-profile=$(PROFILE) tests/core/store/test_protocol.py
 
-check: $(EVERYTHING)  ## everything that has to be green
+check: $(EVERYTHING)  ## the whole gate: format, lint, types, contracts, tests
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
@@ -41,27 +45,27 @@ check: $(EVERYTHING)  ## everything that has to be green
 	@$(COMPILE)
 	$(TESTS)
 
-bench: $(EVERYTHING)  ## this core and this service beside others, in one run
-	@# By its own choice of kernels, as in a container, whatever this shell says of OpenBLAS.
+bench: $(EVERYTHING)  ## measure core and service beside others, in one run; writes docs/benchmarks.md
+	@# Let OpenBLAS choose its kernels, as in a container, even if this shell sets them.
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python -m benchmarks
 
 chaos: $(EVERYTHING)  ## inject every fault into real processes; writes docs/reliability.md
 	$(BIN)/python -m harness.chaos
 
-soak: $(EVERYTHING)  ## ten minutes of many clients and killed workers; CHAINRULE_SOAK_SECONDS and others change it
+soak: $(EVERYTHING)  ## ten minutes of many clients and killed workers; CHAINRULE_SOAK_… variables change it
 	$(BIN)/python -m harness.soak
 
-docs: $(EVERYTHING)  ## write the page of all members anew, from the code
+docs: $(EVERYTHING)  ## write the reference pages from the code
 	$(BIN)/python -m core.reference > docs/members.md.new
 	mv docs/members.md.new docs/members.md
 
-lock: $(UV)  ## find the newest versions that fit pyproject.toml
+lock: $(UV)  ## update requirements.lock to the newest versions that fit pyproject.toml
 	$(UV) pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--no-annotate --no-header --all-extras --group build --group dev pyproject.toml --output-file $(VENV)/lock
 	{ head -n 1 requirements.lock; cat $(VENV)/lock; } > $(VENV)/requirements.lock
 	mv $(VENV)/requirements.lock requirements.lock
 
-clean:  ## remove what make made, but no data
+clean:  ## remove build products, but no data
 	rm -rf $(VENV) .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
 
 $(RUNTIME): requirements.lock pyproject.toml | $(UV)
