@@ -284,7 +284,7 @@ def _no_mixture(spec: JobSpec, loss: Loss) -> Iterator[tuple[str, str]]:
 def _every(layer: Layer) -> Iterator[Layer]:
     """A layer and all that it holds."""
     yield layer
-    for _, part in getattr(layer, "inside", list)():
+    for _, part in getattr(layer, "children", list)():
         yield from _every(part)
 
 
@@ -318,7 +318,7 @@ def _wrong_metrics(
 
 
 def _layers(layer: Layer, plan: Plan, pointer: str) -> Iterator[LayerEstimate]:
-    for (path, part), inner in zip(getattr(layer, "inside", list)(), plan.parts, strict=False):
+    for (path, part), inner in zip(getattr(layer, "children", list)(), plan.parts, strict=False):
         place = "/".join([pointer, *map(str, path)])
         yield LayerEstimate(place, part.type, inner.output_shape, inner.parameters)
         yield from _layers(part, inner, place)

@@ -151,7 +151,7 @@ def layer_parts(layer: Any, parts: Sequence[Part]) -> Iterator[tuple[tuple[str |
 
     A layer that is repeated stands at one place and has several parts.
     """
-    inside = list(getattr(layer, "inside", list)())
+    children = list(getattr(layer, "children", list)())
     for position, part in enumerate(parts):
-        place, inner = inside[min(position, len(inside) - 1)]
-        yield place, inner, part
+        place, child = children[min(position, len(children) - 1)]
+        yield place, child, part

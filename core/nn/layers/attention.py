@@ -34,7 +34,7 @@ class MultiHeadAttention:
     """How long a head's questions and keys are: d."""
     value_dim: Annotated[int, Ge(1), Le(MOST)] | None = None
     """How long its answers are; left out: as its keys."""
-    num_key_value_heads: Annotated[int, Ge(1), Le(MOST)] | None = None
+    num_kv_heads: Annotated[int, Ge(1), Le(MOST)] | None = None
     """How many keys and values a step has, shared by as many heads each (Ainslie et al. 2023); left out: one a head."""
     causal: bool = False
     """Let no step see a later one."""
@@ -64,7 +64,7 @@ class MultiHeadAttention:
     @property
     def sources(self) -> int:
         """How many heads keys and values have."""
-        return self.num_key_value_heads or self.num_heads
+        return self.num_kv_heads or self.num_heads
 
     @property
     def widths(self) -> tuple[int, int, int]:
@@ -104,7 +104,7 @@ class MultiHeadAttention:
         if len(shape) != 2:
             raise ShapeMismatch(f"needs (steps, features), and gets {shape}: put a reshape before it")
         if self.num_heads % self.sources:
-            heads = f"{self.num_heads} heads, and {self.sources} num_key_value_heads"
+            heads = f"{self.num_heads} heads, and {self.sources} num_kv_heads"
             raise ShapeMismatch(f"has {heads}: let the one be a multiple of the other")
         if self.rotary and self.key_dim % 2:
             raise ShapeMismatch(f"has a key_dim of {self.key_dim}, and turns pairs of numbers: let it be even")

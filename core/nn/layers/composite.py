@@ -46,7 +46,7 @@ class Sequential:
     trainable: bool = True
     """Whether anything in it learns; if not, all of it is as if it were not trainable itself."""
 
-    def inside(self) -> Iterator[tuple[Path, Layer]]:
+    def children(self) -> Iterator[tuple[Path, Layer]]:
         """The layers, each with its place in the spec."""
         return ((("layers", position), layer) for position, layer in enumerate(self.layers))
 
@@ -85,7 +85,7 @@ class Residual:
     trainable: bool = True
     """Whether anything in it learns; if not, all of it is as if it were not trainable itself."""
 
-    def inside(self) -> Iterator[tuple[Path, Layer]]:
+    def children(self) -> Iterator[tuple[Path, Layer]]:
         """Its layer and its projection, each with its place in the spec."""
         yield ("layer",), self.layer
         if self.projection is not None:
@@ -93,7 +93,7 @@ class Residual:
 
     def plan(self, shape: Shape) -> Plan:
         """Both parts' plans, which have to emit the same shape."""
-        parts = tuple(_planned(layer, shape, "its layer", *path) for path, layer in self.inside())
+        parts = tuple(_planned(layer, shape, "its layer", *path) for path, layer in self.children())
         output, beside = parts[0].output_shape, parts[1].output_shape if self.projection else shape
         if output != beside:
             raise ShapeMismatch(f"gets {beside} to add to {output}: add a projection that emits the same shape")
@@ -104,7 +104,7 @@ class Residual:
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`∂x` is the sum of what comes back through f and past it."""
-        branches = [layer for _, layer in self.inside()]
+        branches = [layer for _, layer in self.children()]
         outputs, backwards = _abreast(branches, x, views, ctx)
         y: Array = ctx.empty(outputs[0].shape)
         np.add(outputs[0], outputs[1] if self.projection else x, out=y)
@@ -135,7 +135,7 @@ class Parallel:
     trainable: bool = True
     """Whether anything in it learns; if not, all of it is as if it were not trainable itself."""
 
-    def inside(self) -> Iterator[tuple[Path, Layer]]:
+    def children(self) -> Iterator[tuple[Path, Layer]]:
         """The branches, each with its place in the spec."""
         return ((("branches", position), branch) for position, branch in enumerate(self.branches))
 
@@ -143,7 +143,7 @@ class Parallel:
         """Each branch's plan; outputs have to be of one shape, up to the last axis where they are concatenated."""
         if self.merge == "gate" and len(self.branches) not in {2, 3}:
             raise ShapeMismatch(f"gets {len(self.branches)} branches to gate: give it one or two, and the gate")
-        parts = tuple(_few(_planned(layer, shape, f"branch {path[-1]}", *path) for path, layer in self.inside()))
+        parts = tuple(_few(_planned(layer, shape, f"branch {path[-1]}", *path) for path, layer in self.children()))
         shapes = [part.output_shape for part in parts]
         if self.merge == "concatenate":
             if len({one[:-1] for one in shapes}) > 1 or not all(shapes):
@@ -185,14 +185,14 @@ class Mixture:
     trainable: bool = True
     """Whether anything in it learns; if not, all of it is as if it were not trainable itself."""
 
-    def inside(self) -> Iterator[tuple[Path, Layer]]:
+    def children(self) -> Iterator[tuple[Path, Layer]]:
         """The gate and the branches, each with its place in the spec."""
         yield ("gate",), self.gate
         yield from ((("branches", position), branch) for position, branch in enumerate(self.branches))
 
     def plan(self, shape: Shape) -> Plan:
         """The plans of the gate and of the branches."""
-        gate, *parts = _few(_planned(layer, shape, f"its {path[0]}", *path) for path, layer in self.inside())
+        gate, *parts = _few(_planned(layer, shape, f"its {path[0]}", *path) for path, layer in self.children())
         shapes = {part.output_shape for part in parts}
         if len(shapes) > 1:
             raise ShapeMismatch(f"gets {sorted(shapes)} to mix: let all branches emit the same shape")
@@ -252,7 +252,7 @@ class Repeat:
     trainable: bool = True
     """Whether anything in it learns; if not, all of it is as if it were not trainable itself."""
 
-    def inside(self) -> Iterator[tuple[Path, Layer]]:
+    def children(self) -> Iterator[tuple[Path, Layer]]:
         """The copies, all at one place in the spec."""
         return ((("layer",), self.layer) for _ in range(1 if self.shared else self.n))
 
@@ -316,7 +316,7 @@ class TimeDistributed:
     trainable: bool = True
     """Whether anything in it learns; if not, all of it is as if it were not trainable itself."""
 
-    def inside(self) -> Iterator[tuple[Path, Layer]]:
+    def children(self) -> Iterator[tuple[Path, Layer]]:
         """The layer, with its place in the spec."""
         yield ("layer",), self.layer
 
@@ -358,7 +358,7 @@ class Bidirectional:
     trainable: bool = True
     """Whether anything in it learns; if not, all of it is as if it were not trainable itself."""
 
-    def inside(self) -> Iterator[tuple[Path, Layer]]:
+    def children(self) -> Iterator[tuple[Path, Layer]]:
         """Both copies, at one place in the spec."""
         return ((("layer",), self.layer) for _ in range(2))
 

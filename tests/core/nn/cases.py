@@ -222,7 +222,7 @@ LAYERS: list[LayerCase] = [
     ),
     LayerCase(
         attention.MultiHeadAttention(
-            num_heads=4, num_key_value_heads=2, key_dim=4, rotary=True, kernel_regularizer=L2, bias_regularizer=L2
+            num_heads=4, num_kv_heads=2, key_dim=4, rotary=True, kernel_regularizer=L2, bias_regularizer=L2
         ),
         (3, 5),
         (3, 5),

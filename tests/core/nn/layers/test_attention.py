@@ -72,7 +72,7 @@ def test_turned_questions_know_the_distance_alone() -> None:
 
 
 def test_heads_with_one_source_are_those_with_equal_ones() -> None:
-    shared = MultiHeadAttention(num_heads=2, key_dim=3, num_key_value_heads=1, use_bias=False)
+    shared = MultiHeadAttention(num_heads=2, key_dim=3, num_kv_heads=1, use_bias=False)
     x = some()
     network = Network(sequential(shared), x.shape[1:])
     weights, statistics = network.initialize(np.random.default_rng(3), np.float64)
@@ -92,7 +92,7 @@ def test_heads_with_one_source_are_those_with_equal_ones() -> None:
     ("layer", "shape", "remedy"),
     [
         (MultiHeadAttention(num_heads=2, key_dim=3), (4,), "put a reshape before it"),
-        (MultiHeadAttention(num_heads=3, key_dim=2, num_key_value_heads=2), (4, 5), "multiple"),
+        (MultiHeadAttention(num_heads=3, key_dim=2, num_kv_heads=2), (4, 5), "multiple"),
         (MultiHeadAttention(num_heads=2, key_dim=3, rotary=True), (4, 5), "even"),
     ],
 )
