@@ -1,4 +1,4 @@
-"""What is measured: this core beside others, on the same work in one run."""
+"""Benchmarks: the core and the service beside others, on the same work, in one run."""
 
 from core.blas import set_up
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [name …]`: measure what is named, or all of it into `docs/benchmarks.md`."""
+"""`python -m benchmarks [name …]`: run the named benchmarks, or all of them and write `docs/benchmarks.md`."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -28,7 +28,7 @@ from harness.pages import replace_section
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 SPEED = (steps, cost, forward, classifier, startup, running, latency, prediction, memory, peak, listeners, stored)
-"""`stored` last, since it writes a million rows: after it listeners on SQLite heard within 1.6 s, without it 0.25."""
+"""`stored` runs last, since it writes a million rows: listeners on SQLite were 1.6 s late after it, 0.25 s without it."""
 TASKS = (digits, tabular, curves, scripts, speech, numbers, language)
 MEASURES: Mapping[str, Callable[[], Iterator[Outcome]]] = MappingProxyType(
     {module.__name__.rpartition(".")[2]: module.measure for module in (*SPEED, *TASKS)}
@@ -37,7 +37,7 @@ MET = {True: "yes", False: "**missed**", None: ""}
 
 
 def main(names: list[str]) -> int:
-    """Measure; returns the exit code: 2 for a name that is none, 1 where something required is missing."""
+    """Run benchmarks; return the exit code: 2 for an unknown name, 1 if something required is missing."""
     if unknown := set(names) - set(MEASURES):
         print(f"benchmarks: no {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}", file=sys.stderr)
         return 2

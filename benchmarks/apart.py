@@ -1,6 +1,6 @@
-"""A contestant in a process of its own, so that the idle threads of one library do not spin against the other's.
+"""Run a contestant in a process of its own, so that idle threads of one library do not take cores from the other.
 
-OpenBLAS and OpenMP threads wait busily for some milliseconds; in one process each would be measured beside the other's.
+OpenBLAS and OpenMP threads spin for some milliseconds before they sleep.
 """
 
 import multiprocessing
@@ -13,12 +13,12 @@ from threadpoolctl import threadpool_limits
 from benchmarks.rounds import Contestant
 
 Make = Callable[[], Contestant]
-"""Makes the contestant in the process where it runs: a function of a module, with its arguments bound."""
+"""Creates the contestant in its process: a module's function with bound arguments (it is pickled)."""
 
 
 @contextmanager
 def apart(make: Make, threads: int) -> Iterator[Contestant]:
-    """The contestant that `make` makes, ready; the process ends with the block."""
+    """Yield the contestant that `make` creates; its process ends with the block."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_serve, args=(there, make, threads), daemon=True)

@@ -1,4 +1,4 @@
-"""Handwritten digits: the core beside scikit-learn's MLPClassifier, same net, epochs, batches and optimizer."""
+"""Handwritten digits: the core beside scikit-learn's MLPClassifier, same network, epochs, batches and optimizer."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ ROUNDS = 7
 
 @dataclass(frozen=True)
 class Digits:
-    """8 × 8 pixels from 0 to 1, float32 as both sides like it, and which digit each row shows."""
+    """Return pixels `(rows, 64)` in [0, 1], float32, and the digits `(rows,)`."""
 
     x: Any
     y: Any
@@ -42,7 +42,7 @@ class Digits:
 
 
 def measure() -> Iterator[Outcome]:
-    """One line: how many times as fast, and how many of the held-out rows each gets right."""
+    """Yield the speed ratio, with the accuracy of both on held-out rows."""
     try:
         datasets, networks = import_module("sklearn.datasets"), import_module("sklearn.neural_network")
     except ImportError as error:
@@ -60,7 +60,7 @@ def measure() -> Iterator[Outcome]:
 
 
 def ours(rows: Digits, test: Digits, seed: int) -> float:
-    """Trains, and returns the share of the test's rows that are right."""
+    """Train and return the accuracy on the test rows."""
     architecture = Sequential(layers=(Dense(units=UNITS, activation=Relu()), Dense(units=10)))
     network, optimizer = Network(architecture, (64,)), Adam(learning_rate=ConstantRate(learning_rate=RATE))
     state = start(network, optimizer, seed)
@@ -72,7 +72,7 @@ def ours(rows: Digits, test: Digits, seed: int) -> float:
 
 
 def theirs(networks: Any, rows: Digits, test: Digits, seed: int) -> float:
-    """The same with scikit-learn; no rule ends it before its last epoch, and nothing is penalised."""
+    """Do the same with scikit-learn, without early stopping and without penalties."""
     net = networks.MLPClassifier(
         (UNITS,),
         alpha=0.0,
@@ -83,7 +83,7 @@ def theirs(networks: Any, rows: Digits, test: Digits, seed: int) -> float:
         random_state=seed,
     )
     with catch_warnings():
-        simplefilter("ignore")  # it says that it has not converged
+        simplefilter("ignore")  # it warns that it has not converged
         net.fit(rows.x, rows.y)
     return float(net.score(test.x, test.y))
 

@@ -1,7 +1,7 @@
-"""What a step costs as a net grows deeper, wider, or is given more rows at once: ours, PyTorch's, and the machine's.
+"""Time of a training step by depth, width and batch size: ours, PyTorch's, and the machine's bound.
 
-The bound is that of the step's own operations at the rate at which this machine multiplies large matrices. The picture
-goes to `docs/cost.svg`.
+The bound is the step's number of operations at the rate of large matrix products on this machine. The picture goes to
+`docs/cost.svg`.
 """
 
 import math
@@ -37,11 +37,11 @@ SERIES: Mapping[str, Mapping[int, Net]] = {
     },
     "rows of a batch": {rows: Net((INPUTS, UNITS, UNITS, CLASSES), rows, 4 * rows, "adam") for rows in (1, 8, 64, 512)},
 }
-"""What grows: nets of two hidden layers of 128 relu units and batches of 64, but for that."""
+"""The three series. Apart from what grows: two hidden layers of 128 relu units, batches of 64."""
 
 
 def measure() -> Iterator[Outcome]:
-    """A line for each net, and the picture of all."""
+    """Yield a line per network; draw the picture of all."""
     rate = _multiplied()
     yield information("matrices of 1024 × 1024 multiplied, two threads", rate / 1e9, "GFLOP/s")
     panels = []
@@ -58,7 +58,7 @@ def measure() -> Iterator[Outcome]:
 
 
 def _steps(net: Net) -> dict[str, float]:
-    """Seconds a step, the median of the rounds; without PyTorch only ours."""
+    """Return seconds per step, the median of the rounds; without PyTorch only ours."""
     sides: dict[str, Any] = {"Chainrule": partial(ours, net)}
     if find_spec("torch"):
         sides["PyTorch"] = partial(theirs, net, "fused")
@@ -73,7 +73,7 @@ def _operations(net: Net) -> int:
 
 
 def _multiplied() -> float:
-    """Floating-point operations a second, the best of some."""
+    """Return floating-point operations per second of a large product, the best of several."""
     size = 1024
     a, b, out = np.random.default_rng(0).standard_normal((3, size, size), np.float32)
     best = np.inf

@@ -1,6 +1,7 @@
-"""Draws the loss of y = 2x as a running service stored it: the picture in the README.
+"""Draw the loss of y = 2x as a running service stored it: the picture in the quickstart.
 
-`python -m benchmarks.draw_loss http://127.0.0.1:8000 docs/loss.svg` posts the job, waits for its end, writes the file.
+`python -m benchmarks.draw_loss http://127.0.0.1:8000 docs/loss.svg` posts the job, waits for its end and writes the
+file.
 """
 
 import math
@@ -37,7 +38,7 @@ def main(
 
 
 def train(client: httpx.Client) -> list[Point]:
-    """(step, loss) of every step, once the job has ended."""
+    """Train and return `(step, loss)` of every step."""
     posted = client.post("/v1/jobs", json=SPEC).raise_for_status()
     job = f"/v1/jobs/{posted.json()['id']}"
     deadline = time.monotonic() + DEADLINE_SECONDS
@@ -50,7 +51,7 @@ def train(client: httpx.Client) -> list[Point]:
 
 
 def draw(rows: Sequence[Point]) -> str:
-    """Both panels as SVG."""
+    """Return both panels as SVG."""
     last, most = rows[-1][0], max(loss for _, loss in rows)
     least = math.floor(math.log10(min(loss for _, loss in rows if loss > 0)))
     top = math.ceil(most / 10) * 10

@@ -1,4 +1,4 @@
-"""The forward pass alone, of a single row, beside PyTorch's in inference mode: what one prediction takes."""
+"""Forward pass of a single row, beside PyTorch in inference mode."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -23,7 +23,7 @@ MUST = {LINE: 10.0, LITTLE: 10.0, LENET: 3.0}
 
 
 def measure() -> Iterator[Outcome]:
-    """A line for each net."""
+    """Yield a line per network."""
     if find_spec("torch") is None:
         raise Missing("torch", "No module named 'torch'")
     for net, least in MUST.items():
@@ -36,7 +36,7 @@ def measure() -> Iterator[Outcome]:
 
 
 def ours(net: Net) -> Contestant:
-    """The core's."""
+    """Return our contestant."""
     spec, resolved, data = planned(net)
     state = start(resolved.network, spec.optimizer, seed=0)
     predictor, row = Predictor(resolved.network, state.weights, state.statistics), np.ascontiguousarray(data.x[:1])
@@ -49,7 +49,7 @@ def ours(net: Net) -> Contestant:
 
 
 def theirs(net: Net) -> Contestant:
-    """PyTorch's."""
+    """Return PyTorch's contestant."""
     torch: Any = import_module("torch")
     torch.set_num_threads(THREADS)
     model, row = model_of(torch, net).eval(), torch.from_numpy(net.samples()[0][:1]).float()

@@ -1,4 +1,4 @@
-"""How soon a job that was posted is seen to learn, and how soon it is done: y = 2x, 100 steps, over HTTP."""
+"""Latency from POST to the first metric row and to the job's end: y = 2x, 100 steps, over HTTP."""
 
 import time
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ from benchmarks.service import Client, postgres, redis_database, service, until
 
 TIMES = 30
 PAUSE = 0.003
-"""Seconds between two questions of the client."""
+"""Seconds between two requests of the polling client."""
 
 
 class Times(NamedTuple):
-    """Milliseconds from before the POST is sent."""
+    """Milliseconds since the POST was sent."""
 
     answered: float
     first_row: float
@@ -24,7 +24,7 @@ class Times(NamedTuple):
 
 
 def measure() -> Iterator[Outcome]:
-    """On Postgres and Redis, then embedded."""
+    """Measure on Postgres and Redis, then embedded."""
     yield from _embedded()
     yield from _networked()
 
@@ -49,7 +49,7 @@ def _embedded() -> Iterator[Outcome]:
 
 
 def _posted(client: Client) -> list[Times]:
-    _post(client)  # the first one starts threads and connections
+    _post(client)  # the first request starts threads and connections
     return [_post(client) for _ in range(TIMES)]
 
 

@@ -1,7 +1,7 @@
-"""A thousand who watch one job while it trains: what they cost the API, and how late they hear of a row.
+"""A thousand event streams of one training job: their cost for the API and their delay.
 
-They are raw sockets in a process of their own. When a row was committed is seen from a third place: by asking the
-database itself, every few milliseconds, for the number of the job's last event.
+The clients are raw sockets in a process of their own. A third process polls the database every few milliseconds for the
+number of the job's last event, which gives the commit times.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from core.store.tables import Job
 LISTENERS = 1000
 SECONDS = 20.0
 LOOK_SECONDS = 0.002
-"""Between two looks at what is committed: a delay is told too short by no more than that and the look itself."""
+"""Seconds between two polls of the database; measured delays are too short by at most this and one poll."""
 SEQ = re.compile(rb'"seq":(\d+),')
 JOB: dict[str, Any] = {
     "name": "watched",
@@ -39,7 +39,7 @@ JOB: dict[str, Any] = {
 
 
 def measure() -> Iterator[Outcome]:
-    """SQLite, then Postgres and Redis."""
+    """Measure on SQLite, then on Postgres and Redis."""
     with service() as embedded:
         yield from _watched("SQLite", embedded)
     with ExitStack() as stack:
@@ -48,7 +48,7 @@ def measure() -> Iterator[Outcome]:
 
 
 class Committed(threading.Thread):
-    """Notes when each event of a job could first be read, for as long as the block lasts."""
+    """Records when each event of a job became readable, while the block lasts."""
 
     def __init__(self, database: Database, job_id: str) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class Committed(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        """Look until the block ends."""
+        """Poll until the block ends."""
         with self._database.ask() as connection:
             while not self._over.wait(LOOK_SECONDS):
                 number = int(connection.scalars(self._last).one())
@@ -78,7 +78,7 @@ class Committed(threading.Thread):
                     self._times.append(time.time())
 
     def at(self, number: int) -> float:
-        """When this event was first seen, in seconds since 1970; one that never was is an `IndexError`."""
+        """Return when this event was first seen, in seconds since 1970; `IndexError` if it never was."""
         return self._times[bisect_left(self._numbers, number)]
 
 
@@ -91,7 +91,7 @@ def _watched(name: str, one: Service) -> Iterator[Outcome]:
             [sys.executable, "-m", "benchmarks.listeners", str(one.port), job_id], cwd=ROOT, stdout=subprocess.PIPE
         )
         assert crowd.stdout is not None
-        crowd.stdout.readline()  # all of them listen
+        crowd.stdout.readline()  # all clients are connected
         began, used = time.perf_counter(), _figure(one, "process_cpu_seconds_total")
         told, _ = crowd.communicate(timeout=10 * SECONDS)
         cores = (_figure(one, "process_cpu_seconds_total") - used) / (time.perf_counter() - began)
@@ -105,14 +105,14 @@ def _watched(name: str, one: Service) -> Iterator[Outcome]:
 
 
 def _figure(one: Service, name: str) -> float:
-    """One of the API's figures for Prometheus; by a new connection, since the API closes one that is idle."""
+    """Return one of the API's Prometheus values, over a new connection, since the API closes idle ones."""
     with one.client() as client:
         lines = client.raw("GET", "/metrics").decode().splitlines()
     return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name} "))
 
 
 async def _crowd(port: int, job_id: str) -> list[tuple[int, float]]:
-    """The first event of each piece that came, and when (seconds since 1970): of the events since all were there."""
+    """Return the first event of each received chunk and its time in seconds since 1970, once all are connected."""
     came: list[tuple[int, float]] = []
     request = f"GET /v1/jobs/{job_id}/events?after={_last(port, job_id)} HTTP/1.1\r\nHost: benchmark\r\n\r\n".encode()
     heard: set[int] = set()
@@ -137,7 +137,7 @@ async def _crowd(port: int, job_id: str) -> list[tuple[int, float]]:
 
 
 def _last(port: int, job_id: str) -> int:
-    """The number of the job's last row of metrics."""
+    """Return the number of the job's last metric row."""
     with contextlib.closing(Client(port)) as client:
         return int(client.get(f"/v1/jobs/{job_id}/metrics?points=4")["items"][-1]["seq"])
 

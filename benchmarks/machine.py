@@ -1,4 +1,4 @@
-"""The machine that the figures are from, and how busy others kept it."""
+"""The machine that the figures come from, and its load."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_info
 
 
 def described() -> list[tuple[str, str]]:
-    """(what, which) of everything that the figures depend on."""
+    """Return `(name, value)` of everything that the figures depend on."""
     return [
         ("Date", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"),
         ("CPU", f"{_line_of('/proc/cpuinfo', 'model name')}, {len(os.sched_getaffinity(0))} cores"),
@@ -26,7 +26,7 @@ def described() -> list[tuple[str, str]]:
 
 
 def busy(seconds: float = 0.5) -> float:
-    """The share of all cores (0 to 1) that is in use while this process waits for so long."""
+    """Return the share of all cores (0 to 1) that others use while this process waits."""
     idle_before, all_before = _ticks()
     time.sleep(seconds)
     idle, total = _ticks()

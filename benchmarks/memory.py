@@ -1,4 +1,4 @@
-"""The resident memory of the process that trains y = 2x: the worker's child, as the kernel counts it."""
+"""Resident memory of the process that trains y = 2x (the worker's child), as the kernel counts it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from benchmarks.service import service
 
 
 def measure() -> Iterator[Outcome]:
-    """One line, on the embedded service."""
+    """Measure on the embedded service."""
     with service() as embedded, embedded.client() as client:
         job_id = client.post("/v1/jobs", STRAIGHT_LINE)["id"]
         client.until_status(job_id, "succeeded")

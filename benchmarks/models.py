@@ -1,4 +1,4 @@
-"""The nets that are measured, as PyTorch has them: the same layers, of the same sizes."""
+"""The measured networks in PyTorch: the same layers in the same sizes."""
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
@@ -9,7 +9,7 @@ from benchmarks.nets import Convolutional, Net, Recurrent, Transformer
 
 
 def model_of(torch: Any, net: Net) -> Any:
-    """The module that a net is."""
+    """Return the network as a PyTorch module."""
     return MODELS[type(net)](torch, net)
 
 
@@ -43,7 +43,7 @@ def _recurrent(torch: Any, net: Recurrent) -> Any:
     inputs, units, classes = net.widths
 
     class Last(torch.nn.Module):  # type: ignore[misc]  # torch is whatever is installed
-        """What the last step emits, and a dense layer."""
+        """A recurrent layer, then a dense layer on the last step's output."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -60,7 +60,7 @@ def _transformer(torch: Any, net: Transformer) -> Any:
     tokens, width, _ = net.widths
 
     class Block(torch.nn.Module):  # type: ignore[misc]  # torch is whatever is installed
-        """Attention to what came before, and two dense layers."""
+        """Transformer block: causal self-attention and two dense layers, each normalized first."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -78,7 +78,7 @@ def _transformer(torch: Any, net: Transformer) -> Any:
             return x + self.wide(self.between(x))
 
     class Gpt(torch.nn.Module):  # type: ignore[misc]  # torch is whatever is installed
-        """Tokens and places, the blocks, and what comes next."""
+        """Token and position embeddings, the blocks, and a dense layer over the vocabulary."""
 
         def __init__(self) -> None:
             super().__init__()

@@ -1,4 +1,4 @@
-"""What a benchmark says: a figure beside what it must be. A figure that was missed stands there as missed."""
+"""A benchmark's outcome: a measured figure beside its bound. A missed figure is reported as missed."""
 
 import os
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from statistics import median
 
 
 class Missing(Exception):
-    """Something that a benchmark compares with, or runs on, is not here: its rows are skipped and say so."""
+    """A peer or server that a benchmark needs is not installed; its rows are skipped with this reason."""
 
     def __init__(self, name: str, reason: object) -> None:
         super().__init__(f"{name} is missing: {str(reason).strip().splitlines()[0]}")
@@ -16,7 +16,7 @@ class Missing(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """One line of the table. `met` is None for what has nothing to meet: information, or a row that was skipped."""
+    """One row of the table. `met` is None for information without a bound and for skipped rows."""
 
     what: str
     measured: str
@@ -25,32 +25,32 @@ class Outcome:
 
 
 def at_most(what: str, value: float, bound: float, unit: str, note: str = "") -> Outcome:
-    """A figure that must not be larger than `bound`."""
+    """Return a figure that must not exceed `bound`."""
     return Outcome(what, _told(value, unit, note), f"≤ {bound:g} {unit}", value <= bound)
 
 
 def at_least(what: str, value: float, bound: float, unit: str, note: str = "") -> Outcome:
-    """A figure that must not be smaller than `bound`."""
+    """Return a figure that must not fall below `bound`."""
     return Outcome(what, _told(value, unit, note), f"≥ {bound:g} {unit}".rstrip(), value >= bound)
 
 
 def information(what: str, value: float, unit: str, note: str = "") -> Outcome:
-    """A figure without a bound."""
+    """Return a figure without a bound."""
     return Outcome(what, _told(value, unit, note))
 
 
 def spread(values: Sequence[float]) -> str:
-    """Where the middle half of the values lies."""
+    """Return the range of the middle half of the values, as text."""
     return f"{percentile(values, 0.25):.2f}–{percentile(values, 0.75):.2f}"
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value under which this share (0 to 1) of the values lies."""
+    """Return the quantile of the values at `share` (0 to 1)."""
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
 def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> tuple[float, str]:
-    """The median of the rounds' ratios, and where the middle half of those lies."""
+    """Return the median of the rounds' ratios and the range of their middle half."""
     each = [above / below for above, below in zip(numerators, denominators, strict=True)]
     return median(each), spread(each)
 

@@ -1,11 +1,11 @@
-"""Curves as SVG: panels side by side, each with its axes and any number of curves."""
+"""Line charts as SVG: panels side by side, each with axes and curves."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-WIDTH, HEIGHT, GAP, MARGIN = 360, 240, 72, 56  # of one panel, between two, and around them
+WIDTH, HEIGHT, GAP, MARGIN = 360, 240, 72, 56  # panel width and height, gap between panels, outer margin
 STYLE = """
   text { font: 13px system-ui, sans-serif; fill: #75808a }
   .title { font-weight: 600; font-size: 15px }
@@ -16,7 +16,7 @@ STYLE = """
   text.first { fill: #0d9488; stroke: none }
   text.second { fill: #c2410c; stroke: none }
   text.third { fill: #75808a; stroke: none }
-"""  # colours that can be read on white and on black
+"""  # colours that are legible on white and on black
 CLASSES = ("first", "second", "third")
 
 Point: TypeAlias = tuple[float, float]
@@ -24,7 +24,7 @@ Point: TypeAlias = tuple[float, float]
 
 @dataclass(frozen=True)
 class Axis:
-    """From `low` to `high`, with marks at its ticks."""
+    """An axis from `low` to `high` with its ticks."""
 
     low: float
     high: float
@@ -32,14 +32,14 @@ class Axis:
     logarithmic: bool = False
 
     def share(self, value: float) -> float:
-        """How far along, from 0 to 1, a value stands."""
+        """Return a value's position along the axis, 0 to 1."""
         if self.logarithmic:
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
 
 
 def picture(label: str, panels: Sequence[str]) -> str:
-    """The panels as one SVG; the label is for whoever cannot see it."""
+    """Return the panels as one SVG; `label` is its accessible description."""
     width = len(panels) * WIDTH + 2 * MARGIN + (len(panels) - 1) * (MARGIN + GAP)
     placed = [
         f'<g transform="translate({MARGIN + place * (WIDTH + MARGIN + GAP)} {MARGIN})">{one}</g>\n'
@@ -52,7 +52,7 @@ def picture(label: str, panels: Sequence[str]) -> str:
 
 
 def panel(title: str, curves: Mapping[str, Sequence[Point]], across: Axis, up: Axis) -> str:
-    """At most three curves over a grid, named at their left ends where they have a name."""
+    """Return a panel of at most three curves over a grid, each labelled at its left end."""
 
     def x(value: float) -> float:
         return round(WIDTH * across.share(value), 1)
@@ -73,5 +73,5 @@ def panel(title: str, curves: Mapping[str, Sequence[Point]], across: Axis, up: A
 
 
 def short(value: float) -> str:
-    """`1e-7`, not `1e-07`."""
+    """Return `1e-7` rather than `1e-07`."""
     return f"{value:g}".replace("e-0", "e-")

@@ -1,4 +1,4 @@
-"""The memory of a training at its peak, weights and optimizer included, beside PyTorch's: what a process grows by."""
+"""Peak memory of a training, weights and optimizer included, beside PyTorch's: the growth of the process."""
 
 import gc
 import multiprocessing
@@ -25,11 +25,11 @@ from core.nn.training.learner import Learner
 STEPS = 3
 ROUNDS = 3
 ROOM = 1.0
-"""MB by which a reading may be off: the kernel counts pages, and an allocator takes them some at a time."""
+"""Uncertainty of a reading in MB: the kernel counts pages, and an allocator takes several at a time."""
 
 
 def measure() -> Iterator[Outcome]:
-    """A line for each net."""
+    """Yield a line per network."""
     if find_spec("torch") is None:
         raise Missing("torch", "No module named 'torch'")
     for net in MUST:
@@ -49,7 +49,7 @@ def _once(make: Callable[[Net], Contestant], library: str, net: Net) -> float:
 
 
 def ours(net: Net) -> Contestant:
-    """The core's steps on arrays, as PyTorch has them; a job's come out of JSON."""
+    """Return our contestant, which trains on arrays as PyTorch's does; a job's data come from JSON."""
     spec, resolved, _ = planned(replace(net, rows=2))
     rows = _rows(net)
     state = start(resolved.network, spec.optimizer, seed=0)
@@ -68,22 +68,22 @@ def _rows(net: Net) -> Rows:
 
 
 def grown(make: Callable[[Net], Contestant], library: str, net: Net) -> float:
-    """The MB by which this process grows until some steps are taken; what the library itself takes came before."""
+    """Return the MB by which this process grows during some steps, without what the library itself takes."""
     import_module(library)
     with threadpool_limits(THREADS, user_api="blas"):
-        make(LITTLE)(STEPS)  # what any first step makes: threads, kernels, caches
+        make(LITTLE)(STEPS)  # a first step creates threads, kernels and caches
         net.samples()
-        gc.collect()  # what they left in cycles is memory for what comes
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak begins anew
+        gc.collect()  # free reference cycles, so that their memory can be used again
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # reset the peak
         before = _megabytes("VmRSS")
-        contestant = make(net)  # by name, as its helpers end with it
+        contestant = make(net)  # keep a reference: its shard processes end with it
         contestant(STEPS)
         own = max(0.0, _megabytes("VmHWM") - before)
         return own + sum(_megabytes("Private_Dirty", f"{helper}/smaps_rollup") for helper in _helpers())
 
 
 def _helpers() -> list[str]:
-    """The processes that help this one. What is theirs alone stays theirs; what is in common is in this one's peak."""
+    """Return the ids of this process's shard processes. Memory that they share is already in this process's peak."""
     return [pid for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()]
 
 

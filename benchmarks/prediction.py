@@ -1,4 +1,4 @@
-"""A prediction of one row beside an empty route of the same app, by turns on the same connection."""
+"""Prediction of one row beside an empty route of the same app, in turns on one connection."""
 
 import time
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ WARM = 50
 
 
 def measure() -> Iterator[Outcome]:
-    """One line, on the embedded service."""
+    """Measure on the embedded service."""
     with service() as embedded, embedded.client() as client:
         job_id = client.post("/v1/jobs", STRAIGHT_LINE)["id"]
         client.until_status(job_id, "succeeded")

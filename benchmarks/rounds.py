@@ -1,23 +1,23 @@
-"""Contestants that do the same work in turns, so that whatever slows the machine down slows all of them down."""
+"""Alternate contestants that do the same work, so that changes of the machine's speed affect all of them."""
 
 import time
 from collections.abc import Callable, Mapping
 
 Contestant = Callable[[int], None]
-"""Takes so many steps."""
+"""Takes this many steps."""
 
 REST = 0.03
-"""Seconds before each turn: idle threads of the contestant before keep a core for some time (PyTorch's for 8 ms)."""
+"""Seconds before each turn: idle threads of the previous contestant keep a core (PyTorch's for 8 ms)."""
 
 
 def alternate(contestants: Mapping[str, Contestant], rounds: int, seconds: float) -> dict[str, list[float]]:
-    """Seconds a step of each contestant in each round; a round of one takes about `seconds`."""
+    """Return seconds per step of each contestant in each round; one turn takes about `seconds`."""
     steps = {name: _steps_in(contestant, seconds) for name, contestant in contestants.items()}
     measured: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, contestant in contestants.items():
             time.sleep(REST)
-            contestant(max(1, steps[name] // 20))  # its memory is in the caches, its threads are awake
+            contestant(max(1, steps[name] // 20))  # warm caches, awake threads
             measured[name].append(_timed(contestant, steps[name]) / steps[name])
     return measured
 

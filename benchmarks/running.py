@@ -1,4 +1,4 @@
-"""Steps per second of a job in a real worker, a loss row for every step, against the bare core in a loop, by turns."""
+"""Steps per second of a job in a real worker, with a loss row per step, beside the bare core in a loop."""
 
 import json
 import time
@@ -24,14 +24,14 @@ NETS = (LITTLE, SAME_STEPS, LINE)
 LEAST = 0.95
 ROUNDS = 9
 SECONDS = 1.0
-"""Of one round."""
+"""Seconds of one round."""
 WARM = 0.5
 LATE = 0.5
-"""Seconds by which the stored rows may fall behind the training in a round."""
+"""Seconds by which the stored rows may fall behind the training during a round."""
 
 
 def measure() -> Iterator[Outcome]:
-    """Each net on SQLite and on Postgres; 1 → 1 as information, since nothing is smaller."""
+    """Measure each network on SQLite and on Postgres; 1-1 has no bound, since no network is smaller."""
     with ExitStack() as stack:
         services = {"SQLite": stack.enter_context(service())}
         try:
@@ -60,7 +60,7 @@ def _compared(services: dict[str, Service]) -> Iterator[Outcome]:
 
 
 class Bare:
-    """`for _ in Learner(...).train()` in this process, with the threads that a job gets."""
+    """Run `Learner.train()` in this process, with a job's number of threads."""
 
     def __init__(self, net: Net) -> None:
         np.seterr(all="ignore")  # as in a worker
@@ -72,7 +72,7 @@ class Bare:
         self._portion = 32
 
     def steps_per_second(self, threads: int) -> float:
-        """Over a round, with nothing in the loop but the training."""
+        """Return steps per second of one round, with nothing in the loop but the training."""
         with threadpool_limits(threads, user_api="blas"):
             self._take(self._portion)
             before, began = self._state.step, time.perf_counter()
@@ -85,7 +85,7 @@ class Bare:
 
 
 def _of_a_job(one: Service, net: Net) -> tuple[float, int]:
-    """Steps per second between two writes of its row, once it runs steadily; and its threads."""
+    """Return steps per second between two writes of the job's row in steady state, and its threads."""
     with one.client() as client:
         job_id = client.post("/v1/jobs", net.spec())["id"]
     try:
@@ -102,13 +102,13 @@ def _of_a_job(one: Service, net: Net) -> tuple[float, int]:
         raise RuntimeError(f"{last.step} steps left only {last.recorded} rows")
     trained = last.runtime - first.runtime
     written = (last.heartbeat_at or 0) - (first.heartbeat_at or 0)
-    # Rows that fall ever further behind are not a row for every step: then the pace of the writes counts.
+    # If the stored rows fall behind, the rate of the writes counts.
     took = written if written - trained > LATE * 1e6 else trained
     return (last.step - first.step) / took * 1e6, last.threads
 
 
 def _next_write(one: Service, job_id: str) -> Job:
-    """The job's row as soon as the worker has written it once more."""
+    """Return the job's row after the worker's next write."""
     before = _row(one, job_id).writes
 
     def look() -> Job | None:

@@ -1,4 +1,4 @@
-"""A service of one's own for a benchmark: its processes, on a free port, and a database that is dropped afterwards."""
+"""A service for one benchmark: processes on a free port, and a database that is dropped afterwards."""
 
 import contextlib
 import http.client
@@ -28,30 +28,30 @@ ROOT = Path(__file__).parent.parent
 POSTGRES = os.environ.get("CHAINRULE_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
 REDIS = os.environ.get("CHAINRULE_TEST_REDIS", "redis://127.0.0.1:6379")
 CLAIM = "chainrule-tests"
-"""The key by which a Redis database is taken, the tests' own: so neither gets into the other's."""
+"""The key that marks a Redis database as taken; the tests use the same key."""
 PATIENCE = 60.0
-"""Seconds after which what should have happened has not."""
+"""Seconds until an expected event counts as missing."""
 GRACE = 30.0
 
 Answer = TypeVar("Answer")
 
 
 class Client:
-    """One connection to the service that is kept open, with no more between it and the socket than must be."""
+    """One open connection to the service, with as little as possible between it and the socket."""
 
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
 
     def get(self, path: str) -> Any:
-        """What JSON a GET answers."""
+        """Return the JSON answer of a GET."""
         return self._ask("GET", path, None)
 
     def post(self, path: str, body: Any) -> Any:
-        """What JSON a POST answers."""
+        """Return the JSON answer of a POST."""
         return self._ask("POST", path, json.dumps(body))
 
     def raw(self, method: str, path: str, body: bytes | None = None) -> bytes:
-        """The body of the answer, unread."""
+        """Return the answer's body as bytes."""
         self._connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
         answer = self._connection.getresponse()
         content = answer.read()
@@ -67,7 +67,7 @@ class Client:
         return json.loads(self.raw(method, path, body.encode() if body else None))
 
     def until_status(self, job_id: str, wanted: str, pause: float = 0.005) -> Any:
-        """The job, as soon as it has this status; another end is an error."""
+        """Return the job when it has this status; another terminal status is an error."""
 
         def look() -> Any:
             job = self.get(f"/v1/jobs/{job_id}")
@@ -80,21 +80,21 @@ class Client:
 
 @dataclass(frozen=True)
 class Service:
-    """What runs, and how to look into its store."""
+    """The running service and its database."""
 
     port: int
     database: Database
 
     @contextmanager
     def client(self) -> Iterator[Client]:
-        """A connection of one's own."""
+        """Yield a new connection."""
         with contextlib.closing(Client(self.port)) as client:
             yield client
 
 
 @contextmanager
 def service(database_url: str | None = None, broker: str | None = None, *, worker: bool = True) -> Iterator[Service]:
-    """`chainrule up`, or without a worker `chainrule api`, in a folder of its own; embedded where no URL is given."""
+    """Run `chainrule up`, or without a worker `chainrule api`, in a temporary folder; embedded without URLs."""
     with TemporaryDirectory(prefix="chainrule-bench-", ignore_cleanup_errors=True) as folder:
         port = free_port()
         variables = {
@@ -119,7 +119,7 @@ def service(database_url: str | None = None, broker: str | None = None, *, worke
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """The URL of an empty database, dropped afterwards."""
+    """Yield the URL of an empty database, dropped afterwards."""
     try:
         admin = psycopg.connect(POSTGRES, autocommit=True, connect_timeout=3)
     except psycopg.OperationalError as error:
@@ -135,7 +135,7 @@ def postgres() -> Iterator[str]:
 
 @contextmanager
 def redis_database() -> Iterator[str]:
-    """The URL of an empty Redis database that nobody else uses, flushed afterwards."""
+    """Yield the URL of an empty Redis database, reserved and flushed afterwards."""
     for number in range(15, 0, -1):
         url = f"{REDIS}/{number}"
         with redis.Redis.from_url(url, socket_connect_timeout=3) as client:
@@ -153,7 +153,7 @@ def redis_database() -> Iterator[str]:
 
 
 def until(look: Callable[[], Answer | None], what: str, pause: float = 0.02, patience: float = PATIENCE) -> Answer:
-    """What `look` answers, as soon as that is true."""
+    """Return the first true result of `look`."""
     deadline = time.monotonic() + patience
     while not (answer := look()):
         if time.monotonic() > deadline:
@@ -163,7 +163,7 @@ def until(look: Callable[[], Answer | None], what: str, pause: float = 0.02, pat
 
 
 def free_port() -> int:
-    """A port that nothing listened on just now."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -187,7 +187,7 @@ def _started(command: str, environment: Mapping[str, str], output: Any) -> subpr
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
-        start_new_session=True,  # a Ctrl-C reaches this process alone, which then ends them in order
+        start_new_session=True,  # Ctrl-C reaches only this process, which ends them in order
     )
 
 

@@ -1,4 +1,4 @@
-"""How soon a fresh Python process has taken its first training step: the core beside PyTorch."""
+"""Time of a fresh Python process to its first training step: the core beside PyTorch."""
 
 import subprocess
 import sys
@@ -39,7 +39,7 @@ TIMED = "import time; began = time.perf_counter(){}print(time.perf_counter() - b
 
 
 def measure() -> Iterator[Outcome]:
-    """Both as information, the imports included."""
+    """Measure both, imports included, without a bound."""
     yield information("import of the core to its first step", _milliseconds(OURS), "ms", f"median of {TIMES}")
     if not find_spec("torch"):
         raise Missing("torch", "No module named 'torch'")

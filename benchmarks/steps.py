@@ -1,4 +1,4 @@
-"""One training step of the core beside PyTorch's fastest, two threads each, on the same batches in the same order."""
+"""One training step beside PyTorch's fastest mode, two threads each, on the same batches in the same order."""
 
 import json
 from collections.abc import Iterator
@@ -49,18 +49,18 @@ MUST = {
 THREADS = 2
 ROUNDS = 31
 SECONDS = 0.06
-"""Of one round: many short ones, so that what else the machine does spoils few of them."""
+"""Seconds of one round: many short rounds, so that a disturbance affects few of them."""
 WAYS = {
     "eager": {"foreach": False, "fused": False},
     "foreach": {"foreach": True, "fused": False},
     "fused": {"foreach": False, "fused": True},
     "compiled": {"foreach": False, "fused": True},
 }
-"""How PyTorch can take a step: how its optimizer does, and whether `torch.compile` has compiled the net before."""
+"""PyTorch's modes: its optimizer's implementation, and `torch.compile`."""
 
 
 def measure() -> Iterator[Outcome]:
-    """A line for each net; without PyTorch only how long our step takes."""
+    """Yield a line per network; without PyTorch only our step time."""
     if not find_spec("torch"):
         for net in MUST:
             with apart(partial(ours, net), THREADS) as contestant:
@@ -75,7 +75,7 @@ def _beside(net: Net, least: float) -> Outcome:
     with ExitStack() as stack:
         contestants = {"ours": stack.enter_context(apart(partial(ours, net), THREADS))}
         for way in WAYS:
-            with suppress(EOFError):  # torch.compile wants a C++ compiler, which not every machine has
+            with suppress(EOFError):  # torch.compile needs a C++ compiler
                 contestants[way] = stack.enter_context(apart(partial(theirs, net, way), THREADS))
         measured = alternate(contestants, ROUNDS, SECONDS)
     own = measured.pop("ours")
@@ -88,7 +88,7 @@ def _beside(net: Net, least: float) -> Outcome:
 
 
 def ours(net: Net) -> Contestant:
-    """The core's step."""
+    """Return our contestant."""
     spec, resolved, data = planned(net)
     state = start(resolved.network, spec.optimizer, seed=0)
     learner = Learner(resolved.network, resolved.loss, spec.optimizer, resolved.training, data, state, threads=THREADS)
@@ -103,21 +103,21 @@ def ours(net: Net) -> Contestant:
 
 
 def planned(net: Net) -> tuple[JobSpec, Resolved, Prepared]:
-    """The net as a job's, ready to learn or to be asked."""
+    """Return the network as a job's: spec, resolved network and prepared data."""
     np.seterr(all="ignore")
     spec = JobSpec.model_validate_json(json.dumps(net.spec()))
     return spec, *made_ready(spec)
 
 
 def theirs(net: Net, way: str) -> Contestant:
-    """PyTorch's step, whose loss is asked for as ours is known."""
+    """Return PyTorch's contestant, which reads the loss after each step as ours does."""
     torch: Any = import_module("torch")
     torch.set_num_threads(THREADS)
     x, y = (torch.from_numpy(array) for array in net.samples())
     x, y = x if isinstance(net, Transformer) else x.float(), y if net.classes else y.float()
     model = model_of(torch, net)
     compare = torch.nn.CrossEntropyLoss() if net.classes else torch.nn.MSELoss()
-    if isinstance(net, Transformer):  # PyTorch has the classes second
+    if isinstance(net, Transformer):  # PyTorch expects the classes on the second axis
         compare = partial(_each_token, compare)
     optimizer = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[net.optimizer]
     optimizer = optimizer(model.parameters(), lr=net.rate, **WAYS[way])
@@ -138,7 +138,7 @@ def theirs(net: Net, way: str) -> Contestant:
             loss.item()
             place = end
 
-    run(2)  # to compile is no part of a step
+    run(2)  # compile before measuring
     return run
 
 

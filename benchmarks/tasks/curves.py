@@ -1,7 +1,7 @@
-"""Three small problems of long standing by L-BFGS on all rows at once, beside scikit-learn's MLP by its own L-BFGS.
+"""XOR, two spirals and the sine by L-BFGS on all rows at once, beside scikit-learn's MLP with its own L-BFGS.
 
-XOR; two spirals of three turns around each other, and the sine, both asked about between the rows that are learnt. Both
-sides have the same layers of tanh, and a score is the mean of those of five nets of different seeds.
+Spirals and sine are tested between the training rows. Both sides have the same tanh layers; a score is the mean over
+five seeds.
 """
 
 import warnings
@@ -18,15 +18,15 @@ from benchmarks.tasks.peers import sklearn
 NETS = 5
 STEPS = 300
 BIASES = {"type": "random_uniform", "minval": -0.5, "maxval": 0.5}
-"""Drawn, as scikit-learn's are: with biases of 0 a net is odd, and to the two spirals, which are too, it stays so."""
+"""Random biases, as in scikit-learn: with zero biases a tanh network is odd, and stays so on the spirals."""
 
 Drawn = tuple[Any, Any]
-"""Inputs `(rows, …)` and classes or numbers `(rows,)`."""
+"""Inputs `(rows, …)` and class ids or numbers `(rows,)`."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is learnt and what is asked, and the hidden units of the nets that do it."""
+    """Training rows, test rows, and the hidden units of the networks."""
 
     name: str
     learnt: Callable[[], Drawn]
@@ -40,7 +40,7 @@ def _xor() -> Drawn:
 
 
 def _spirals(shift: float) -> Drawn:
-    """97 points of each arm, as in Lang & Witbrock (1988); shifted along it by a part of the way to the next."""
+    """Return 97 points per arm (Lang & Witbrock 1988), shifted by `part` of the way to the next point."""
     along = (np.arange(97) + shift) * np.pi / 16
     radius = 6.5 * (104 - np.arange(97) - shift) / 104
     arm = np.stack([radius * np.sin(along), radius * np.cos(along)], axis=1) / 6.5
@@ -60,7 +60,7 @@ PROBLEMS = (
 
 
 def measure() -> Iterator[Outcome]:
-    """Of classes the share that is right, of numbers the root of the mean square error; not worse than the peer's."""
+    """Yield accuracy or root mean square error, bounded by the peer's."""
     peer = sklearn("neural_network")
     for problem in PROBLEMS:
         found = float(np.mean([_score(problem, _ours(problem, seed)) for seed in range(NETS)]))
@@ -101,6 +101,6 @@ def _theirs(peer: Any, problem: Problem, seed: int) -> Any:
         hidden_layer_sizes=problem.units, activation="tanh", solver="lbfgs", alpha=0, max_iter=STEPS, random_state=seed
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it says where it has not converged
+        warnings.simplefilter("ignore")  # it warns where it has not converged
         net.fit(*problem.learnt())
     return net.predict(problem.asked()[0])

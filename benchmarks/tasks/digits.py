@@ -1,4 +1,4 @@
-"""Handwritten digits of 8 × 8 pixels (scikit-learn's 1,797), by a convolutional net, in five folds."""
+"""Handwritten digits of 8 × 8 pixels (scikit-learn's 1,797) with a convolutional network, in five folds."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -33,7 +33,7 @@ RECIPE: dict[str, Any] = {
 
 
 def measure() -> Iterator[Outcome]:
-    """The share of all digits that the net which never saw them has right."""
+    """Yield the cross-validated accuracy."""
     x, y = sklearn("datasets").load_digits(return_X_y=True)
     x, y = (x / 16).astype(np.float32).reshape(-1, 8, 8, 1), y.astype(np.int64)
     right = 0.0

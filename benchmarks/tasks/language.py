@@ -1,7 +1,7 @@
 """The next character of a Python program, from the modules of the standard library: a GPT beside a 5-gram model.
 
-Both learn from the same files and are asked about others. The peer counts what followed the last four characters, and
-where it saw little it leans on what followed the last three, and so on (Witten & Bell 1991).
+Both train on the same files and are tested on others. The peer interpolates 5-gram counts with those of shorter
+contexts (Witten & Bell 1991).
 """
 
 import sysconfig
@@ -15,9 +15,9 @@ from benchmarks.outcome import Outcome, at_most
 from benchmarks.tasks.learning import Learnt, Rows, learn
 
 ASKED = 16
-"""Files that are never learnt from."""
+"""Files that are only tested on."""
 CHARACTERS = 96
-"""The end of a line, what ASCII prints, and one for all others."""
+"""Newline, the printable ASCII characters, and one for all others."""
 CONTEXT = 128
 WIDTH, HEADS, BLOCKS = 96, 4, 3
 BATCH = 16
@@ -80,7 +80,7 @@ RECIPE: dict[str, Any] = {
 
 
 def measure() -> Iterator[Outcome]:
-    """Bits for each character of files that were never seen."""
+    """Yield bits per character of the test files."""
     learnt, asked = _files()
     x, y = _windows(learnt)
     bits = _bits(learn(RECIPE, Rows(x, y), seed=0), *_windows(asked))
@@ -91,7 +91,7 @@ def measure() -> Iterator[Outcome]:
 
 
 def counted(learnt: Any, asked: Any, order: int) -> float:
-    """Bits for each character by an interpolated model of the last `order` - 1; both texts `(characters,)`."""
+    """Return bits per character of an interpolated n-gram model of this order; both texts `(characters,)`."""
     chance = np.full(len(asked), 1 / CHARACTERS)
     for length in range(1, order + 1):
         grams, counts = np.unique(_grams(learnt, length), return_counts=True)
@@ -107,7 +107,7 @@ def counted(learnt: Any, asked: Any, order: int) -> float:
 
 
 def _files() -> tuple[Any, Any]:
-    """What is learnt and what is asked about, as one row of characters each."""
+    """Return training and test text, one row of characters each."""
     files = sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py"))
     order = np.random.default_rng(0).permutation(len(files))
     texts = [_characters(files[place].read_text(encoding="utf-8")) for place in order]
@@ -115,13 +115,13 @@ def _files() -> tuple[Any, Any]:
 
 
 def _characters(text: str) -> Any:
-    """0 for the end of a line, 1 to 95 for what ASCII prints, and that of the question mark for anything else."""
+    """Return ids: 0 for newline, 1 to 95 for printable ASCII, the question mark's for all others."""
     codes = np.frombuffer(text.expandtabs().encode("ascii", "replace"), np.uint8).astype(np.int64)
     return np.where((codes >= 32) & (codes < 127), codes - 31, np.where(codes == 10, 0, ord("?") - 31))
 
 
 def _windows(text: Any) -> tuple[Any, Any]:
-    """`(windows, CONTEXT)` of characters, and of those that follow each."""
+    """Return `(windows, CONTEXT)` of characters and of the characters after each."""
     rows = (len(text) - 1) // CONTEXT
     x, y = text[: rows * CONTEXT], text[1 : rows * CONTEXT + 1]
     return x.reshape(rows, CONTEXT).astype(np.float32), y.reshape(rows, CONTEXT)
@@ -138,12 +138,12 @@ def _bits(learnt: Learnt, x: Any, y: Any) -> float:
 
 
 def _grams(text: Any, length: int) -> Any:
-    """A number for each character with the `length` - 1 before it, of which the beginning has none."""
+    """Return a number for each n-gram of this length that ends at each character."""
     padded = np.concatenate([np.zeros(length - 1, np.int64), text])
     return sum(padded[place : place + len(text)] * CHARACTERS ** (length - 1 - place) for place in range(length))
 
 
 def _found(numbers: Any, asked: Any) -> tuple[Any, Any]:
-    """Where in the ascending numbers each that is asked for is, and whether it is there."""
+    """Return the position of each searched number among the ascending ones, and whether it is present."""
     place = np.searchsorted(numbers, asked).clip(max=len(numbers) - 1)
     return place, numbers[place] == asked

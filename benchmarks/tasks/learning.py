@@ -1,4 +1,4 @@
-"""Real tasks are learnt by the core as a job would: the recipe is that of a job's spec, the rows are arrays."""
+"""Train on arrays with the parts of a job spec that say how to train."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ from core.nn.training.options import Training
 
 
 class Recipe(BaseModel):
-    """The parts of a job's spec that say how to learn."""
+    """The parts of a job spec that say how to train."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -31,7 +31,7 @@ class Recipe(BaseModel):
 
 @dataclass(frozen=True)
 class Rows:
-    """Inputs `(rows, …)` float32 and targets, numbers or class numbers."""
+    """Inputs `(rows, …)` in float32 and targets (numbers or class ids)."""
 
     x: Any
     y: Any
@@ -50,16 +50,16 @@ class Learnt:
     state: State
 
     def outputs(self, x: Any) -> Any:
-        """What it emits for rows `(rows, …)`."""
+        """Return the outputs for rows `(rows, …)`."""
         return Predictor(self.network, self.state.weights, self.state.statistics).outputs(x)
 
     def right(self, x: Any, y: Any) -> float:
-        """The share of the rows whose likeliest class is that of `y`, `(rows,)`."""
+        """Return the accuracy against class ids `y` `(rows,)`."""
         return float((self.outputs(x).argmax(axis=1) == y).mean())
 
 
 def learn(recipe: Mapping[str, Any], rows: Rows, seed: int) -> Learnt:
-    """Train to the end of the recipe."""
+    """Train to the end and return the trained network."""
     made = Recipe.model_validate_json(json.dumps(recipe))
     network = Network(made.architecture, rows.x.shape[1:])
     state = start(network, made.optimizer, seed)
@@ -70,7 +70,7 @@ def learn(recipe: Mapping[str, Any], rows: Rows, seed: int) -> Learnt:
 
 
 def folds(rows: int, count: int, seed: int) -> Iterator[tuple[Any, Any]]:
-    """Which rows to learn from and which to be asked about, for each of `count` equal parts in turn."""
+    """Yield training rows and test rows of each of `count` folds."""
     order = np.random.default_rng(seed).permutation(rows)
     parts = np.array_split(order, count)
     for turn, part in enumerate(parts):

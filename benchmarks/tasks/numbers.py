@@ -1,7 +1,7 @@
-"""Numbers read out digit by digit, learnt by CTC: nobody tells the net where in the sound a digit is.
+"""Spoken numbers, digit by digit, with CTC: the labels say nothing about where in the sound a digit is.
 
-The words are those of `speech`, said by one voice at one speed and pitch after each other, with pauses between, all
-under one noise; they are learnt from some voices and asked about in others.
+The words are those of `speech`, in one voice, speed and pitch per number, with pauses and noise. Training and test
+voices differ.
 """
 
 from collections.abc import Iterator
@@ -31,12 +31,12 @@ from core.nn.metrics.base import nothing
 from core.nn.metrics.sequences import EditDistance
 
 FEWEST, MOST = 2, 5
-"""Digits of a number."""
+"""Maximum number of digits."""
 WINDOWS = 352
 PAUSE = 0.15
-"""Seconds between two words, at most."""
+"""Maximum seconds between two words."""
 NUMBERS = 16
-"""Read out by each voice at each speed and pitch."""
+"""Numbers per voice, speed and pitch."""
 
 CONVOLVED = [
     {"type": "batch_normalization"},
@@ -65,11 +65,11 @@ RECIPE: dict[str, Any] = {
     },
     "training": {"epochs": 14, "batch_size": 32},
 }
-"""The last layer has one unit for the blank, and one for each digit."""
+"""Return the network; its last layer has one unit for the blank and one per digit."""
 
 
 def measure() -> Iterator[Outcome]:
-    """The character error rate in voices that were never heard."""
+    """Yield the character error rate on unseen voices."""
     rng = np.random.default_rng(0)
     x, y = _read_out(LEARNT, rng)
     asked, true = _read_out(UNHEARD, rng)
@@ -81,7 +81,7 @@ def measure() -> Iterator[Outcome]:
 
 
 def _read_out(voices: tuple[str, ...], rng: np.random.Generator) -> tuple[Any, Any]:
-    """`(numbers, windows, bands)`, and the digits of each by their labels from 1, `(numbers, MOST)`, 0 for none."""
+    """Return `(numbers, windows, bands)` and labels from 1 `(numbers, MOST)`, padded with 0."""
     speakers = [
         (f"{ACCENTS[turn % len(ACCENTS)]}+{voice}", speed, pitch)
         for turn, voice in enumerate(voices)
@@ -89,7 +89,7 @@ def _read_out(voices: tuple[str, ...], rng: np.random.Generator) -> tuple[Any, A
         for pitch in PITCHES
     ]
     sayings = [Saying(voice, digit, speed, pitch) for voice, speed, pitch in speakers for digit in range(len(DIGITS))]
-    with ThreadPoolExecutor(2) as pool:  # each waits for a process of its own
+    with ThreadPoolExecutor(2) as pool:  # each waits for its own process
         sounds = dict(zip(sayings, pool.map(sound, sayings), strict=True))
     count = NUMBERS * len(speakers)
     x, y = np.empty((count, WINDOWS, BANDS), np.float32), np.zeros((count, MOST), np.int64)
@@ -103,7 +103,7 @@ def _read_out(voices: tuple[str, ...], rng: np.random.Generator) -> tuple[Any, A
 
 
 def _joined(words: list[Any], rng: np.random.Generator) -> Any:
-    """One sound, in which a word ends where it falls silent: espeak goes on for up to half a second."""
+    """Return one sound; each word is cut where it falls silent, since espeak appends up to half a second."""
     words = [word[: np.flatnonzero(np.abs(word) > 0.01 * np.abs(word).max())[-1] + 1] for word in words]
     pauses = [np.zeros(rng.integers(int(PAUSE * RATE))) for _ in words]
     return np.concatenate([part for pair in zip(words, pauses, strict=True) for part in pair])

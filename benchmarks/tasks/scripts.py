@@ -1,7 +1,7 @@
-"""Which script a word is written in, by the names that Unicode gives its letters: alpha beta gamma are Greek.
+"""Classify the script of a word from the Unicode names of its letters: alpha beta gamma is Greek.
 
-A word is five to ten letters of one script, each told by what its name says after `LETTER` or `SYLLABLE`, so that
-the script itself is never named. The words that are asked about were never seen.
+A word is five to ten letters of one script, each represented by its Unicode name after `LETTER` or `SYLLABLE`, so that
+the script itself is not named. Test words are unseen.
 """
 
 import sys
@@ -17,7 +17,7 @@ from benchmarks.tasks.learning import Rows, learn
 SCRIPTS = ("ARABIC", "ARMENIAN", "CHEROKEE", "CYRILLIC", "DEVANAGARI", "ETHIOPIC", "GEORGIAN", "GOTHIC", "GREEK",
            "HANGUL", "HEBREW", "HIRAGANA", "LATIN", "MONGOLIAN", "TAMIL", "TIBETAN")  # fmt: skip
 LEARNT, ASKED = 600, 200
-"""Words of each script."""
+"""Words per script."""
 STEPS = 72
 RECIPE: dict[str, Any] = {
     "architecture": {
@@ -35,7 +35,7 @@ RECIPE: dict[str, Any] = {
 
 
 def measure() -> Iterator[Outcome]:
-    """The share of words whose script is right."""
+    """Yield the accuracy on unseen words."""
     rng = np.random.default_rng(0)
     learnt, asked = [], []
     for script in SCRIPTS:
@@ -49,7 +49,7 @@ def measure() -> Iterator[Outcome]:
 
 
 def _letters(script: str) -> list[str]:
-    """What the names of the script's letters say after `LETTER` or `SYLLABLE`, in small letters."""
+    """Return the names of the script's letters after `LETTER` or `SYLLABLE`, in lower case."""
     names = (unicodedata.name(chr(code), "") for code in range(sys.maxunicode + 1))
     told = (name.partition(f" {kind} ")[2] for name in names for kind in KINDS if name.startswith(script))
     return sorted({name.lower() for name in told if name.replace(" ", "").isalpha() and len(name) <= LONGEST})
@@ -57,11 +57,11 @@ def _letters(script: str) -> list[str]:
 
 KINDS = ("LETTER", "SYLLABLE")
 LONGEST = 12
-"""Letters of a name; longer ones are those of signs that few words have."""
+"""Maximum letters of a name; longer ones belong to rare signs."""
 
 
 def _words(letters: list[str], count: int, rng: np.random.Generator) -> Any:
-    """`(count, STEPS)`: 1 to 26 for a to z, 27 between two letters, 0 after the last."""
+    """Return ids `(count, STEPS)`: 1 to 26 for a to z, 27 between two letters, 0 as padding."""
     rows = np.zeros((count, STEPS), np.float32)
     for row in rows:
         word = " ".join(rng.choice(letters, rng.integers(5, 11)).tolist()).encode()[:STEPS]

@@ -1,7 +1,7 @@
-"""Spoken digits, synthesised by Debian's espeak-ng: learnt from some voices, asked about in others.
+"""Spoken digits, synthesized by Debian's espeak-ng; training and test voices differ.
 
-Each voice says each digit at several speeds and pitches, under noise. What the net gets is the log of the power in
-bands of the mel scale, window by window (Davis & Mermelstein 1980), less its mean.
+Each voice says each digit at several speeds and pitches, with noise. The input is the log mel spectrogram (Davis &
+Mermelstein 1980) minus its mean.
 """
 
 import subprocess
@@ -23,13 +23,13 @@ LEARNT = ("m1", "m2", "m3", "m4", "m5", "m6", "f1", "f2", "f3", "Andrea", "Denis
           "Mario", "Michael", "Tweaky", "adam", "anika", "antonio", "benjamin", "caleb", "david")  # fmt: skip
 UNHEARD = ("m7", "m8", "f4", "f5", "Alex", "Annie", "michel", "steph", "edward", "linda")
 SPEEDS, PITCHES = (130, 175, 230), (35, 60)
-"""Words a minute, and espeak's own scale from 0 to 99."""
+"""Words per minute, and pitch on espeak's scale from 0 to 99."""
 RATE = 22_050
 WINDOW, HOP, BANDS, WINDOWS = 512, 256, 32, 80
 NOISE = (5.0, 25.0)
-"""Decibels by which the voice is louder than the noise."""
+"""Signal-to-noise ratio in decibels."""
 TIMES = 3
-"""So often each word is learnt, each time under another noise."""
+"""How often each training word occurs, each time with other noise."""
 RECIPE: dict[str, Any] = {
     "architecture": {
         "layers": [
@@ -54,7 +54,7 @@ RECIPE: dict[str, Any] = {
 
 
 class Saying(NamedTuple):
-    """How a digit is said."""
+    """One way to say a digit."""
 
     voice: str
     digit: int
@@ -63,7 +63,7 @@ class Saying(NamedTuple):
 
 
 def measure() -> Iterator[Outcome]:
-    """The share of digits, in voices that were never heard, that are right."""
+    """Yield the accuracy on unseen voices."""
     rng = np.random.default_rng(0)
     x, y = _said(LEARNT, rng, TIMES)
     asked, true = _said(UNHEARD, rng, 1)
@@ -73,9 +73,9 @@ def measure() -> Iterator[Outcome]:
 
 
 def _said(voices: tuple[str, ...], rng: np.random.Generator, times: int) -> tuple[Any, Any]:
-    """`(words, windows, bands)`, each word under so many noises, and which digit each is.
+    """Return `(words, windows, bands)`, each word with `noises` different noises, and the digits.
 
-    Voices take turns in their accents.
+    Voices alternate between accents.
     """
     sayings = [
         Saying(f"{ACCENTS[turn % len(ACCENTS)]}+{voice}", digit, speed, pitch)
@@ -84,14 +84,14 @@ def _said(voices: tuple[str, ...], rng: np.random.Generator, times: int) -> tupl
         for speed in SPEEDS
         for pitch in PITCHES
     ]
-    with ThreadPoolExecutor(2) as pool:  # each waits for a process of its own
+    with ThreadPoolExecutor(2) as pool:  # each waits for its own process
         sounds = list(pool.map(sound, sayings))
     x = np.stack([log_mel(noisy(one, rng)) for _ in range(times) for one in sounds])
     return x, np.array([saying.digit for saying in sayings] * times)
 
 
 def sound(saying: Saying) -> Any:
-    """The wave, between -1 and 1, `RATE` numbers a second."""
+    """Return the waveform in [-1, 1], `RATE` samples per second."""
     program = [espeak(), "-v", saying.voice, "-s", str(saying.speed), "-p", str(saying.pitch), "--stdout"]
     said = subprocess.run([*program, DIGITS[saying.digit]], capture_output=True, check=True, timeout=60).stdout
     with wave.open(BytesIO(said)) as file:
@@ -100,14 +100,14 @@ def sound(saying: Saying) -> Any:
 
 
 def noisy(sound: Any, rng: np.random.Generator) -> Any:
-    """With white noise below it, and a pause before it of up to a tenth of a second."""
+    """Return the waveform with white noise, after a pause of up to a tenth of a second."""
     late = np.concatenate([np.zeros(rng.integers(RATE // 10)), sound])
     level = np.sqrt(np.mean(np.square(sound))) * 10 ** (-rng.uniform(*NOISE) / 20)
     return late + level * rng.standard_normal(len(late))
 
 
 def log_mel(sound: Any, count: int = WINDOWS) -> Any:
-    """`(count, bands)`: the log power of each band; what is too short is followed by the quietest of it."""
+    """Return the log power `(count, bands)`; a short sound is padded with its quietest window."""
     length = WINDOW + HOP * (count - 1)
     padded = np.zeros(max(length, len(sound)))
     padded[: len(sound)] = sound
@@ -118,7 +118,7 @@ def log_mel(sound: Any, count: int = WINDOWS) -> Any:
 
 
 def _bank() -> Any:
-    """`(frequencies, bands)`: overlapping triangles, equally wide on the mel scale, `2595 · log10(1 + f / 700)`."""
+    """Return the mel filter bank `(frequencies, bands)`: triangles of equal width on `2595 · log10(1 + f / 700)`."""
     highest = 2595 * np.log10(1 + RATE / 2 / 700)
     corners = 700 * (10 ** (np.linspace(0, highest, BANDS + 2) / 2595) - 1)
     frequencies = np.fft.rfftfreq(WINDOW, 1 / RATE)[:, None]

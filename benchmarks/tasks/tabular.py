@@ -1,7 +1,7 @@
 """Three small tables of scikit-learn (diabetes, wine, breast cancer), in five folds, beside its own MLP and boosting.
 
-Inputs are standardised by the rows that are learnt from. Each of ours and of scikit-learn's MLPs is the mean of five
-nets that differ in their seed, and so is the boosting: single nets differ by more than the two sides do.
+Inputs are standardized on the training rows. Each result is the mean over five seeds, since single networks differ by
+more than the two sides.
 """
 
 import warnings
@@ -21,7 +21,7 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class Table:
-    """A table, how its nets are made, and the share of it that an answer gets right."""
+    """A table, its network, and the score of a prediction."""
 
     name: str
     load: str
@@ -30,14 +30,14 @@ class Table:
     unit: str
 
     def score(self, answers: Any, y: Any) -> float:
-        """Of classes the share that is right, of numbers R²; both in per cent."""
+        """Return accuracy or R², in per cent."""
         if self.classes:
             return 100 * float((answers.argmax(axis=1) == y).mean())
         return 100 * (1 - float(np.square(answers[:, 0] - y).sum() / np.square(y - y.mean()).sum()))
 
 
 def recipe(outputs: int, loss: str, l2: float, units: int, epochs: int) -> dict[str, Any]:
-    """One hidden layer under a penalty on large weights."""
+    """Return a network of one hidden layer with an L2 penalty."""
     penalty = {"type": "l2", "l2": l2}
     hidden = {"type": "dense", "units": units, "activation": "relu", "kernel_regularizer": penalty}
     return {
@@ -56,7 +56,7 @@ TABLES = (
 
 
 def measure() -> Iterator[Outcome]:
-    """For each table our score, which must be that of scikit-learn's MLP, and its boosting's as information."""
+    """Yield our score per table, bounded by scikit-learn's MLP, with its boosting as information."""
     for table in TABLES:
         x, y = getattr(sklearn("datasets"), table.load)(return_X_y=True)
         scores = {name: _score(table, way, x, y) for name, way in WAYS.items()}
@@ -76,7 +76,7 @@ def _score(table: Table, way: Callable[..., Any], x: Any, y: Any) -> float:
 
 
 def _ours(table: Table, x: Any, y: Any, asked: Any, seed: int) -> Any:
-    """Probabilities of classes, or numbers; numbers are learnt standardised."""
+    """Return class probabilities, or numbers (trained standardized)."""
     if table.classes:
         outputs = learn(table.recipe, Rows(x.astype(np.float32), y.astype(np.int64)), seed).outputs(
             asked.astype(np.float32)
@@ -100,7 +100,7 @@ def _boosting(table: Table, x: Any, y: Any, asked: Any, seed: int) -> Any:
 def _fitted(table: Table, module: str, name: str, options: dict[str, Any], x: Any, y: Any, asked: Any) -> Any:
     peer = getattr(sklearn(module), name + ("Classifier" if table.classes else "Regressor"))(**options)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it says where it has not converged
+        warnings.simplefilter("ignore")  # it warns where it has not converged
         peer.fit(x, y)
     return peer.predict_proba(asked) if table.classes else peer.predict(asked).reshape(-1, 1)
 
