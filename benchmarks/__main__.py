@@ -28,7 +28,7 @@ from harness.pages import replace_section
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 SPEED = (steps, cost, forward, classifier, startup, running, latency, prediction, memory, peak, listeners, stored)
-"""`stored` runs last, since it writes a million rows: listeners on SQLite were 1.6 s late after it, 0.25 s without it."""
+"""`stored` runs last, as it writes a million rows: listeners on SQLite lag by 1.6 s after it, by 0.25 s without it."""
 TASKS = (digits, tabular, curves, scripts, speech, numbers, language)
 MEASURES: Mapping[str, Callable[[], Iterator[Outcome]]] = MappingProxyType(
     {module.__name__.rpartition(".")[2]: module.measure for module in (*SPEED, *TASKS)}
