@@ -56,8 +56,7 @@ soak: $(EVERYTHING)  ## ten minutes of many clients and killed workers; CHAINRUL
 	$(BIN)/python -m harness.soak
 
 docs: $(EVERYTHING)  ## write the reference pages from the code
-	$(BIN)/python -m core.reference > docs/members.md.new
-	mv docs/members.md.new docs/members.md
+	$(BIN)/python -m chainrule.reference docs/reference
 
 lock: $(UV)  ## update requirements.lock to the newest versions that fit pyproject.toml
 	$(UV) pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links \

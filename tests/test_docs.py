@@ -10,7 +10,7 @@ from harness.processes import ROOT
 
 MAX_README_LINES = 120
 MAX_PAGE_LINES = 300
-GENERATED = ("docs/reference/", "docs/members.md")
+GENERATED = "docs/reference/"
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 

@@ -3,10 +3,11 @@
 All of it is computed with integers from the spec and the data's signature: nothing is allocated.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import zip_longest
+from types import MappingProxyType
 from typing import Any
 
 from core.data.features import escaped
@@ -42,6 +43,16 @@ from core.nn.training.options import Training
 
 TABULATED = 100
 """Classes of which a job's row may hold a table."""
+
+
+INVALID_SPEC_CODES: Mapping[str, str] = MappingProxyType(
+    {
+        "invalid_spec": "The job cannot be trained as it stands",
+        "shape_mismatch": "A layer does not fit its input, or the output does not fit the loss or the target",
+        "limit_exceeded": "The job needs more than its limits or those of the service allow",
+    }
+)
+"""The codes of `InvalidSpec` and what each means."""
 
 
 class InvalidSpec(ValueError):
