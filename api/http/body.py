@@ -12,8 +12,9 @@ import pydantic_core
 from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
 
-from api.http.pointers import field_errors, pointer
+from api.http.pointers import field_errors
 from api.http.problems import InvalidBody, UnsupportedMediaType
+from core.json_pointer import pointer
 
 Model = TypeVar("Model", bound=BaseModel)
 

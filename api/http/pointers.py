@@ -9,15 +9,12 @@ from typing import Any
 import pydantic_core
 from pydantic import ValidationError
 
+from core.json_pointer import pointer
+
 Location = Sequence[str | int]
 
 _ABSENT = object()
 _FORMS = frozenset({"object", "name", "number"})  # the ways to write a member of a kind: core.nn.tagged_union.Tagged
-
-
-def pointer(*steps: str | int) -> str:
-    """The JSON pointer of these steps: `pointer("a/b", 0)` is `/a~1b/0`."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
 
 
 def field_errors(error: ValidationError, body: bytes) -> list[tuple[str, str]]:

@@ -19,11 +19,12 @@ from api.services.warm_start import known
 from core.data.errors import InvalidInstance
 from core.jobs.spec import JobSpec
 from core.jobs.states import Keep
+from core.json_pointer import pointer
 from core.models.checkpoint import Saved, decode
 from core.models.inspection import Bounds, check_into, look_into
 from core.nn.insight import step_inspection
 from core.nn.insight.gradient_check import LayerCheck
-from core.nn.insight.step_inspection import LayerInspection, Path
+from core.nn.insight.step_inspection import LayerInspection
 from core.store import checkpoints, jobs
 from core.store.errors import NoSuchJob
 from core.store.tables import Checkpoint, Job
@@ -210,14 +211,18 @@ def _newest(services: Services, found: list[Checkpoint]) -> tuple[Checkpoint, Sa
 def _view(checkpoint: Checkpoint, seen: step_inspection.StepInspection) -> dict[str, Any]:
     lost = {"loss": seen.loss} if math.isfinite(seen.loss) else {"loss": None, "nonfinite": str(seen.loss)}
     first = seen.first_nonfinite
-    where = first and {"pointer": _pointer(first.path), "type": first.type, "rows": first.nonfinite_rows}
+    where = first and {
+        "pointer": pointer("architecture", *first.path),
+        "type": first.type,
+        "rows": first.nonfinite_rows,
+    }
     layers = [_layer(layer) for layer in seen.layers]
     return {"step": checkpoint.step, "epoch": checkpoint.epoch, **lost, "first_nonfinite": where, "layers": layers}
 
 
 def _layer(layer: LayerInspection) -> dict[str, Any]:
     return {
-        "pointer": _pointer(layer.path),
+        "pointer": pointer("architecture", *layer.path),
         "type": layer.type,
         "output": asdict(layer.output),
         "gradient": layer.gradient and asdict(layer.gradient),
@@ -237,12 +242,8 @@ def _checked(layer: LayerCheck) -> dict[str, Any]:
         }
         for name, told in layer.weights.items()
     }
-    return {"pointer": _pointer(layer.path), "type": layer.type, "weights": weights}
+    return {"pointer": pointer("architecture", *layer.path), "type": layer.type, "weights": weights}
 
 
 def _finite(number: float) -> float | None:
     return number if math.isfinite(number) else None
-
-
-def _pointer(path: Path) -> str:
-    return "/".join(["/architecture", *map(str, path)])

@@ -17,6 +17,7 @@ from core.data.encoders.encoder import ENCODERS, MISSING_CODE, Encoder, OneHot, 
 from core.data.errors import InvalidInstance
 from core.data.nested_lists import NotNumbers, numbers
 from core.data.padding import filled, sequences
+from core.json_pointer import pointer
 
 BLOCK_ROWS = 8192
 
@@ -52,7 +53,7 @@ class ArrayFeatures:
         beyond = np.argwhere(~(np.abs(array) <= FLOAT32_MAX))
         if beyond.size:
             index, *path = map(int, beyond[0])
-            raise self._wrong(index, "".join(f"/{i}" for i in path), "is not a number that a float32 holds")
+            raise self._wrong(index, pointer(*path), "is not a number that a float32 holds")
         x = np.ascontiguousarray(array.reshape(len(array), *self.shape), dtype=np.float32)
         return Encoded(x, [[] for _ in range(len(x))])
 
@@ -73,7 +74,7 @@ class ArrayFeatures:
             try:
                 row = numbers([instance])
             except NotNumbers as error:
-                raise self._wrong(index, "".join(f"/{i}" for i in error.path[1:]), error.message) from None
+                raise self._wrong(index, pointer(*error.path[1:]), error.message) from None
             if not self._right(row):
                 raise self._wrong(index, "", f"has the shape {row.shape[1:]}" if row.ndim > 1 else "is a single number")
             rows.append(row.reshape(self.shape))
@@ -241,7 +242,7 @@ class TableFeatures:
                 return [instance[rule.column] for rule in self.encoders]
             except KeyError as error:
                 message = "is not there: give every column that the net learnt from (null where its value is missing)"
-                raise InvalidInstance(index, f"/instances/{index}/{escaped(error.args[0])}", message) from None
+                raise InvalidInstance(index, pointer("instances", index, error.args[0]), message) from None
         if isinstance(instance, list) and len(instance) == len(self.encoders):
             return instance
         found = f"a list of {len(instance)} values" if isinstance(instance, list) else "neither object nor list"
@@ -255,8 +256,8 @@ class TableFeatures:
             try:
                 found, warning = rule.parse(value)
             except WrongValue as error:
-                key = escaped(rule.column) if isinstance(instance, dict) else str(len(parsed))
-                raise InvalidInstance(index, f"/instances/{index}/{key}", str(error)) from None
+                key = rule.column if isinstance(instance, dict) else len(parsed)
+                raise InvalidInstance(index, pointer("instances", index, key), str(error)) from None
             parsed.append(found)
             if warning:
                 warnings.append(warning)
@@ -292,8 +293,3 @@ def features_from_json(json: dict[str, Any]) -> Features:
 
 def _tuples(json: dict[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in json.items()}
-
-
-def escaped(name: str) -> str:
-    """A name as a step of a JSON pointer (RFC 6901)."""
-    return name.replace("~", "~0").replace("/", "~1")

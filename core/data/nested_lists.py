@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from core.data.cells import FLOAT32_MAX
 from core.data.targets import Told
+from core.json_pointer import pointer
 
 MAX_DEPTH = 8
 """How deep lists may nest: rows and seven further axes."""
@@ -41,7 +42,7 @@ class NotNumbers(Exception):
     @property
     def pointer(self) -> str:
         """The path as the end of a JSON pointer."""
-        return "".join(f"/{index}" for index in self.path)
+        return pointer(*self.path)
 
 
 class Ragged(NotNumbers):

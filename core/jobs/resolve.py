@@ -10,11 +10,11 @@ from itertools import zip_longest
 from types import MappingProxyType
 from typing import Any
 
-from core.data.features import escaped
 from core.data.prepare import Prepared, Signature
 from core.data.sources.source import Inline
 from core.data.targets import Classes, Numbers
 from core.jobs.spec import JobLimits, JobSpec
+from core.json_pointer import pointer
 from core.nn.arrays import Shape
 from core.nn.execution.sharding import shard_bytes, shards_worth
 from core.nn.layers.activation import ActivationLayer
@@ -123,8 +123,7 @@ def resolve(spec: JobSpec, signature: Signature) -> Resolved:
     try:
         network = Network(spec.architecture, signature.input_shape)
     except ShapeMismatch as error:
-        pointer = "/".join(["/architecture", *map(str, error.path)])
-        raise InvalidSpec([(pointer, error.message)], "shape_mismatch") from None
+        raise InvalidSpec([(pointer("architecture", *error.path), error.message)], "shape_mismatch") from None
     loss = spec.loss or _loss_for(signature.target, network.output_shape)
     targets = _targets(signature.target)
     if targets.filled and loss.predicts != "labels":
@@ -305,8 +304,7 @@ def _patterns_of_nothing(spec: JobSpec, network: Network) -> Iterator[tuple[str,
     for place, pattern in patterns(spec.optimizer):
         if not any(fnmatchcase(name, pattern) for name in names):
             some = ", ".join(names[:20]) + (", …" if names[20:] else "")
-            steps = (escaped(str(step)) for step in place)
-            yield "/".join(["/optimizer", *steps]), f"fits none of the weights: there are {some}"
+            yield pointer("optimizer", *place), f"fits none of the weights: there are {some}"
 
 
 def _wrong_metrics(

@@ -8,6 +8,7 @@ from typing import Any
 from core.data.errors import InvalidData, InvalidFile
 from core.jobs.resolve import InvalidSpec
 from core.jobs.states import Request, Status, StopReason
+from core.json_pointer import pointer
 from core.nn.losses.ctc import NoAlignment
 from core.nn.training.options import Diverged
 from core.store.errors import NoSuchDataset
@@ -52,7 +53,7 @@ MOST_ROWS = 100
 def diverged(fact: Diverged) -> Outcome:
     """The numbers are not finite any more; the last good weights are kept."""
     told = {"code": "diverged", "message": str(fact), "step": fact.step, "epoch": fact.epoch, "layer": fact.where}
-    place = "/".join(["/architecture", *map(str, fact.path)]) if fact.path else None
+    place = pointer("architecture", *fact.path) if fact.path else None
     error = {**told, "pointer": place, "rows": list(fact.rows[:MOST_ROWS])}
     return Outcome(Status.FAILED, "diverged", StopReason.DIVERGED, error)
 

@@ -8,7 +8,7 @@ import pytest
 from annotated_types import Ge
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from api.http.pointers import field_errors, locate, pointer
+from api.http.pointers import field_errors, locate
 from core.nn.tagged_union import Tagged
 
 
@@ -71,10 +71,6 @@ def test_every_error_points_into_the_body(body: dict[str, Any], place: str, word
     ((found, message),) = field_errors(caught.value, sent)
     assert found == place
     assert words in message
-
-
-def test_steps_are_escaped() -> None:
-    assert pointer("a/b", 0, "~") == "/a~1b/0/~0"
 
 
 def test_a_body_that_could_not_be_read_has_no_places() -> None:

@@ -14,7 +14,6 @@ from core.data.features import (
     Features,
     SequenceFeatures,
     TableFeatures,
-    escaped,
     features_from_json,
 )
 
@@ -142,7 +141,3 @@ def test_a_wrong_array_is_named(instances: Any, index: int, path: str, message: 
     with pytest.raises(InvalidInstance, match=message) as caught:
         ArrayFeatures(shape=(2,)).encode(instances)
     assert (caught.value.index, caught.value.pointer) == (index, f"/instances/{index}{path}")
-
-
-def test_names_are_escaped_in_pointers() -> None:
-    assert escaped("a/b~c") == "a~1b~0c"
