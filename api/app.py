@@ -81,7 +81,7 @@ async def lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     require_head(database.engine)
     blobs, notifier = open_blobs(settings), Notifier(settings)
     hub = Hub(EventReader(database))
-    schema_inference = SchemaInference(Bounds(settings.inspect_seconds, settings.inspect_bytes))
+    schema_inference = SchemaInference(Bounds(settings.schema_seconds, settings.schema_memory_bytes))
     app.state.services = Services(settings, database, blobs, notifier, hub, ModelCache(blobs.read), schema_inference)
     collector = StoreCollector(database, lambda: hub.listeners)
     app.state.registry.register(collector)

@@ -1,8 +1,7 @@
-"""The strings under the fields of a class, which say what each field is for.
+"""Attribute docstrings: the strings below the fields of a class.
 
-They are read from the source when somebody asks for them. Pydantic can do it while it builds a model, but parses a
-class's whole file twice for each class: most of the time that a worker took to start, for words that only the docs page
-needs.
+They are parsed from the source on demand, since only the documentation needs them. Pydantic can read them while it
+builds a model, but it parses the whole file twice for each class, which was most of a worker's start-up time.
 """
 
 import ast
@@ -15,24 +14,24 @@ from types import MappingProxyType
 
 
 def attribute_docstrings(owner: type) -> Mapping[str, str]:
-    """The string under each field of a class of a module's top level, those that it inherits included."""
+    """Return the docstring of each field of a module-level class, inherited fields included."""
     found: dict[str, str] = {}
     for base in reversed(owner.__mro__[:-1]):
-        found |= _of_module(base.__module__).get(base.__name__, {})
+        found |= _module_docstrings(base.__module__).get(base.__name__, {})
     return found
 
 
 @cache
-def _of_module(name: str) -> Mapping[str, dict[str, str]]:
+def _module_docstrings(name: str) -> Mapping[str, dict[str, str]]:
     try:
         tree = ast.parse(inspect.getsource(sys.modules[name]))
-    except (OSError, TypeError):  # written in C, or gone
+    except (OSError, TypeError):  # a class written in C, or a file that has been removed
         return MappingProxyType({})
     classes = (node for node in tree.body if isinstance(node, ast.ClassDef))
-    return MappingProxyType({node.name: dict(_of_class(node)) for node in classes})
+    return MappingProxyType({node.name: dict(_class_docstrings(node)) for node in classes})
 
 
-def _of_class(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
+def _class_docstrings(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
     for field, below in pairwise(node.body):
         if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
             continue

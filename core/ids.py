@@ -1,4 +1,4 @@
-"""Names of things: a prefix and 26 characters that sort by time of making. Whoever makes one asks nobody."""
+"""Unique identifiers: a prefix and 26 characters that sort by creation time. Any process can make one on its own."""
 
 import os
 import re
@@ -14,23 +14,23 @@ _last = 0
 
 
 def new_id(prefix: str) -> str:
-    """A new name such as `job_01kb…`: 48 bits of milliseconds, then 80 random ones.
+    """Return a new id such as `job_01kb…`: 48 bits of milliseconds, then 80 random bits, as a ULID.
 
-    Those made by one process sort in the order of their making, within a millisecond and under a clock set back too.
+    The ids of one process increase strictly, also within a millisecond and when the clock is set back.
     """
     return f"{prefix}_{_base32(_next())}"
 
 
 def is_id(prefix: str, text: str) -> bool:
-    """Whether `text` could have been made by `new_id(prefix)`."""
+    """Return whether `text` has the form of an id from `new_id(prefix)`."""
     return re.fullmatch(rf"{re.escape(prefix)}_[0-7][{ALPHABET}]{{{LENGTH - 1}}}", text) is not None
 
 
 def _next() -> int:
-    global _last  # noqa: PLW0603 - the order of a process is a fact of the process
+    global _last  # noqa: PLW0603 - the order is one of the whole process
     with _lock:
         fresh = time.time_ns() // 1_000_000 << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
-        # A stride at random, so that processes forked from one another do not walk in step.
+        # The increment is random, so that processes forked from one another do not make the same ids.
         _last = fresh if fresh > _last else _last + 1 + secrets.randbits(32)
         return _last
 
@@ -39,10 +39,10 @@ def _base32(number: int) -> str:
     return "".join(ALPHABET[number >> 5 * place & 31] for place in reversed(range(LENGTH)))
 
 
-def _start_anew() -> None:
+def _reset_after_fork() -> None:
     global _lock, _last
-    # The fork may have copied a lock that some thread held.
+    # The fork may have copied the lock while another thread held it.
     _lock, _last = threading.Lock(), 0
 
 
-os.register_at_fork(after_in_child=_start_anew)
+os.register_at_fork(after_in_child=_reset_after_fork)

@@ -1,6 +1,6 @@
-"""What an operator may set, read once from the environment (`CHAINRULE_…`) or from files in `/run/secrets`.
+"""Settings, read once from the environment (`CHAINRULE_…`) or from files in `/run/secrets`.
 
-The table in the README is made from this class; an unknown variable or a wrong value is refused at the start.
+`docs/reference/settings.md` is generated from the class. An unknown variable or an invalid value is an error at start.
 """
 
 import os
@@ -17,9 +17,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from core.docstrings import attribute_docstrings
 
 PREFIX = "CHAINRULE_"
-SECRETS = Path("/run/secrets")
+SECRETS_DIR = Path("/run/secrets")
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-OTHERS = (
+OTHER_PREFIXES = (
     "CHAINRULE_REQUIRE",
     "CHAINRULE_TEST_",
     "CHAINRULE_CHAOS_",
@@ -27,9 +27,18 @@ OTHERS = (
     "CHAINRULE_BENCH_",
     "CHAINRULE_URL",
 )
-"""Read by the tests, the benchmarks and the command-line clients, never by the service: so not unknown either."""
+"""Variables of the tests, the benchmarks and the command-line clients, which the service ignores."""
 
-_BUCKET = re.compile(r"(s3|gs|az)://[^/]|file:///.")
+_BLOBS_URL = re.compile(r"(s3|gs|az)://[^/]|file:///.")
+
+_COMPUTED_DEFAULTS = {
+    "workers": "cores ÷ 2",
+    "threads": "cores ÷ workers",
+    "database_url": "SQLite",
+    "broker_url": "folders",
+    "blobs_url": "a folder",
+}
+"""Defaults that depend on the machine or on another setting, in words."""
 
 Positive = Annotated[int, Gt(0)]
 Seconds = Annotated[float, Gt(0), Le(86_400), Field(allow_inf_nan=False)]
@@ -44,7 +53,7 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """The settings of one process, frozen."""
+    """The settings of a process; frozen."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -55,85 +64,85 @@ class Settings(BaseSettings):
     )
 
     host: str = "127.0.0.1"
-    """Address the API listens on. Nothing but this machine can reach the default."""
+    """Address on which the API listens; the default is reachable from this machine only."""
     port: Annotated[int, Ge(0), Le(65_535)] = 8000
-    """Port the API listens on; 0 takes any that is free."""
+    """Port on which the API listens; 0 chooses a free one."""
     data_dir: Path = Path(".chainrule")
     """Folder of the embedded database, the embedded broker, checkpoints and datasets."""
     database_url: str | None = None
-    """`sqlite:///…` or `postgresql://…`; without it SQLite in the data folder."""
+    """`sqlite:///…` or `postgresql://…`; default: SQLite in the data folder."""
     blobs_url: str | None = None
-    """`s3://…`, `gs://…` or `az://…` for datasets and checkpoints; without it a folder in the data folder."""
+    """`s3://…`, `gs://…` or `az://…` for datasets and checkpoints; default: a folder in the data folder."""
     broker_url: str | None = None
-    """Celery's broker, such as `redis://…`; without it folders in the data folder."""
+    """Broker of Celery, such as `redis://…`; default: folders in the data folder."""
     workers: Positive = max(1, CORES // 2)
-    """Worker processes, each training one job at a time; by default one for two cores."""
+    """Worker processes; each trains one job at a time. Default: one for every two cores."""
     threads: Positive | None = None
-    """Threads of each new job: BLAS's, or processes that share a batch; by default the cores divided by the workers."""
+    """BLAS threads, or processes that share a batch, of each new job; default: cores divided by workers."""
     lease_seconds: Annotated[Seconds, Ge(1)] = 30.0
-    """How long a worker may be silent before its job is given to another."""
+    """Seconds without a heartbeat after which a job is given to another worker."""
     lease_check_seconds: Seconds = 2.0
-    """How often lost and waiting jobs are looked for."""
+    """Seconds between two checks for expired leases and queued jobs."""
     log_format: Literal["console", "json"] = "console"
-    """Log lines for people or for machines."""
+    """Format of log lines: for people or for machines."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least severe lines that are logged."""
+    """Lowest level that is logged."""
     max_body_bytes: Positive = 16 * 2**20
-    """Largest JSON body."""
+    """Maximum size of a JSON body."""
     max_upload_bytes: Positive = 2**30
-    """Largest dataset file."""
+    """Maximum size of a dataset file."""
     max_parameters: Positive = 50_000_000
-    """Most weights a net may have."""
+    """Maximum number of parameters of a network."""
     max_memory_bytes: Positive = 4 * 2**30
-    """Most memory a job may need by its estimate."""
+    """Maximum memory of a job, as estimated."""
     max_flops: Positive = 10**12
-    """Most floating-point operations a training step may need."""
+    """Maximum floating-point operations of a training step."""
     max_cells: Positive = 100_000_000
-    """Most rows × columns of a dataset."""
+    """Maximum rows × columns of a dataset."""
     client_seconds: Seconds = 30.0
-    """How long a client may take for its headers, and for its body beside a second for each half kilobyte."""
+    """Seconds that a client may take for its headers, and for its body plus one second per 512 bytes."""
     max_connections: Positive = 4096
-    """Most connections at a time, streams too; one more is answered 503."""
-    inspect_seconds: Seconds = 120.0
-    """Most seconds that reading an upload for the first time may take."""
-    inspect_bytes: Annotated[int, Ge(2**28)] = 2**30
-    """Most memory that it may take."""
+    """Maximum number of open connections, streams included; further ones get 503."""
+    schema_seconds: Seconds = 120.0
+    """Maximum seconds for inferring the schema of an upload."""
+    schema_memory_bytes: Annotated[int, Ge(2**28)] = 2**30
+    """Maximum memory for inferring the schema of an upload."""
     max_queued: Positive = 10_000
-    """Most jobs that may wait for a worker; beyond it a POST is answered 429."""
+    """Maximum number of queued jobs; further ones get 429."""
 
     @field_validator("database_url")
     @classmethod
-    def _known_database(cls, url: str | None) -> str | None:
+    def _known_database_url(cls, url: str | None) -> str | None:
         if url is None or url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
             return url
-        raise ValueError("begins with sqlite:/// or postgresql://")
+        raise ValueError("must begin with sqlite:/// or postgresql://")
 
     @field_validator("blobs_url")
     @classmethod
-    def _known_bucket(cls, url: str | None) -> str | None:
+    def _known_blobs_url(cls, url: str | None) -> str | None:
         if url is None:
             return url
-        if not _BUCKET.match(url):
-            raise ValueError("is an address such as s3://bucket/prefix, gs://…, az://… or file:///…")
+        if not _BLOBS_URL.match(url):
+            raise ValueError("must be a URL such as s3://bucket/prefix, gs://…, az://… or file:///…")
         if find_spec("obstore") is None:
-            raise ValueError("needs obstore: install chainrule[bucket]")
+            raise ValueError("needs the package obstore: install chainrule[bucket]")
         return url
 
     @field_validator("broker_url")
     @classmethod
-    def _url_of_broker(cls, url: str | None) -> str | None:
+    def _known_broker_url(cls, url: str | None) -> str | None:
         if url is None or "://" in url:
             return url
-        raise ValueError("is a URL such as redis://127.0.0.1:6379/0")
+        raise ValueError("must be a URL such as redis://127.0.0.1:6379/0")
 
     @property
     def resolved_database_url(self) -> str:
-        """The database's URL, given or by default."""
+        """The URL of the database, given or default."""
         return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'chainrule.db'}"
 
     @property
     def resolved_broker_url(self) -> str:
-        """The broker's URL, given or by default."""
+        """The URL of the broker, given or default."""
         return self.broker_url or "filesystem://"
 
     @property
@@ -143,23 +152,23 @@ class Settings(BaseSettings):
 
     @property
     def job_threads(self) -> int:
-        """Threads that a job pins when it is made."""
+        """The number of threads with which a new job is trained; it does not change afterwards."""
         return self.threads or max(1, CORES // self.workers)
 
     @classmethod
     def table(cls) -> list[tuple[str, str, str]]:
-        """(variable, default, meaning) of each setting, for the README."""
+        """Return (variable, default, meaning) of each setting, for the reference page."""
         meanings = attribute_docstrings(cls)
-        return [(variable(name), _shown(name, field.default), _line(meanings[name])) for name, field in _fields()]
+        return [(variable(name), _default(name, field.default), _one_line(meanings[name])) for name, field in _fields()]
 
 
-def read_settings(secrets: Path = SECRETS, **changes: Any) -> Settings:
-    """The settings of this process; `changes` (a command's options) go before the environment, that before secrets.
+def read_settings(secrets: Path = SECRETS_DIR, **changes: Any) -> Settings:
+    """Return the settings of this process: `changes` (options of a command), else the environment, else secret files.
 
     Raises
     ------
     SettingsError
-        an unknown variable, or a value that is none.
+        For an unknown variable or an invalid value.
     """
     _refuse_unknown(os.environ)
     sources: dict[str, Any] = {"_secrets_dir": secrets if secrets.is_dir() else None}
@@ -171,7 +180,7 @@ def read_settings(secrets: Path = SECRETS, **changes: Any) -> Settings:
 
 
 def variable(name: str) -> str:
-    """The environment variable of a field."""
+    """Return the environment variable of a field."""
     return PREFIX + name.upper()
 
 
@@ -182,22 +191,13 @@ def _fields() -> list[tuple[str, Any]]:
 def _refuse_unknown(environment: Mapping[str, str]) -> None:
     known = {variable(name) for name, _ in _fields()}
     for name in sorted(environment):
-        if name.startswith(PREFIX) and name not in known and not name.startswith(OTHERS):
-            raise SettingsError(name, "is no setting; the README lists them all")
+        if name.startswith(PREFIX) and name not in known and not name.startswith(OTHER_PREFIXES):
+            raise SettingsError(name, "is not a setting; docs/reference/settings.md lists all")
 
 
-COMPUTED = {
-    "workers": "cores ÷ 2",
-    "threads": "cores ÷ workers",
-    "database_url": "SQLite",
-    "broker_url": "folders",
-    "blobs_url": "a folder",
-}
+def _default(name: str, default: Any) -> str:
+    return _COMPUTED_DEFAULTS.get(name, str(default))
 
 
-def _shown(name: str, default: Any) -> str:
-    return COMPUTED.get(name, str(default))
-
-
-def _line(text: str) -> str:
+def _one_line(text: str) -> str:
     return " ".join(text.split())

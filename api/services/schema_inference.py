@@ -105,7 +105,7 @@ def inspect_apart(
     if "memory" in answer:
         raise UnreadableFile(
             f"reading the file takes more than {bounds.bytes:,} bytes of memory: send fewer columns or shorter rows, "
-            "or raise CHAINRULE_INSPECT_BYTES"
+            "or raise CHAINRULE_SCHEMA_MEMORY_BYTES"
         )
     return Schema.from_json(answer["schema"])
 
@@ -123,7 +123,7 @@ def _ask(asked: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
     if late.is_set() or child.returncode == -signal.SIGXCPU:
         raise UnreadableFile(
             f"reading the file takes longer than {bounds.seconds:g} s: send fewer rows or columns, "
-            "or raise CHAINRULE_INSPECT_SECONDS"
+            "or raise CHAINRULE_SCHEMA_SECONDS"
         )
     if child.returncode != 0:
         how = signal.Signals(-child.returncode).name if child.returncode < 0 else f"exit code {child.returncode}"

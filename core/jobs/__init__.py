@@ -1,1 +1,1 @@
-"""What a job is: its spec, its states and their transitions, and why it stopped."""
+"""Jobs: spec, states and transitions, validation, cost estimate, continuation."""

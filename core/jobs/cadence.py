@@ -1,6 +1,7 @@
-"""Which rows a training leaves: the one deterministic stream that a job is judged by.
+"""Selection of the metric rows that a training writes.
 
-Nothing here depends on a clock, so that a job that was interrupted leaves the same rows as one that was not.
+The selection is deterministic and does not depend on a clock, so an interrupted job writes the same rows as an
+uninterrupted one.
 """
 
 from collections.abc import Iterable
@@ -9,28 +10,33 @@ from typing import TypeAlias
 
 from core.nn.training.options import Epoch, Step, Training
 
-MOST = 10_000
-"""How many steps, and how many epochs, leave rows at most, unless the client says otherwise."""
+MAX_STEP_ROWS = 10_000
+"""Steps that write a row at most, unless the spec gives `log_every`."""
+MAX_EPOCHS_WITH_ROWS = 10_000
+"""Epochs that write rows at most."""
 
 
 Row: TypeAlias = tuple[int, int, str, str, float]
-"""One number: step, epoch, split, name, value. A plain tuple, since each step of a training may leave one."""
+"""A metric row: step, epoch, split, name, value. A plain tuple, since each step of a training may write one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
-    """Every how many steps, and epochs, a row is left; the first of each always leaves one."""
+    """How often rows are written: every n-th step and every n-th epoch, beginning with the first of each."""
 
     steps: int
     epochs: int
 
     @staticmethod
-    def of(training: Training, rows: int) -> "Cadence":
-        """The client's wish, or whatever leaves no more than `MOST` of each; `rows` are those trained on."""
-        return Cadence(training.log_every or -(-training.steps(rows) // MOST), -(-training.epochs // MOST))
+    def of(training: Training, train_rows: int) -> "Cadence":
+        """Return the cadence that the spec asks for, or the smallest that stays within the limits above."""
+        return Cadence(
+            training.log_every or -(-training.steps(train_rows) // MAX_STEP_ROWS),
+            -(-training.epochs // MAX_EPOCHS_WITH_ROWS),
+        )
 
     def rows(self, items: Iterable[Step | Epoch]) -> list[Row]:
-        """The rows of these steps and epochs, in their order."""
+        """Return the rows of these steps and epochs, in order. The last epoch always writes rows."""
         found: list[Row] = []
         every = self.steps
         for item in items:
@@ -39,12 +45,12 @@ class Cadence:
                 if (step - 1) % every == 0:
                     found.append((step, epoch, "train", "loss", loss))
             elif item.stop or (item.epoch - 1) % self.epochs == 0:
-                found += [(item.step, item.epoch, split, name, value) for split, name, value in _of_epoch(item)]
+                found += [(item.step, item.epoch, split, name, value) for split, name, value in _epoch_values(item)]
         return found
 
 
-def _of_epoch(epoch: Epoch) -> list[tuple[str, str, float]]:
-    """The epoch's mean training loss has a name of its own, since `loss` is that of each step."""
+def _epoch_values(epoch: Epoch) -> list[tuple[str, str, float]]:
+    """Return (split, name, value) of an epoch; its mean loss is `epoch_loss`, since `loss` is that of a step."""
     named = [
         ("validation" if name.startswith("val_") else "train", "epoch_loss" if name == "loss" else name, value)
         for name, value in epoch.metrics.items()

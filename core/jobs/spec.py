@@ -1,6 +1,6 @@
-"""What a client posts: what to learn from, with which net, and how.
+"""The job spec that a client posts: data, architecture, loss, optimizer, training.
 
-The fields are api.md's and the names Keras's; each part is the frozen dataclass that does the work.
+The names follow Keras. Each part is the frozen dataclass that does the work.
 """
 
 from dataclasses import dataclass
@@ -19,26 +19,26 @@ from core.nn.training.options import Training
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StartFrom:
-    """The weights and moving statistics of another job, to begin with; the optimizer begins anew."""
+    """Initial weights and moving statistics from another job (warm start); the optimizer state is new."""
 
     job: str
-    """The job's id, or `latest` for the newest. Its net must have the same weights."""
+    """The job's id, or `latest` for the newest. Its network must have weights of the same shapes."""
     checkpoint: Literal["best", "last"] | Annotated[int, Ge(0)] = "best"
-    """Which of its weights: those of the best epoch, the last, or those of a checkpoint, by its step."""
+    """Which weights: those of the best epoch, the last ones, or those of the checkpoint at this step."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobLimits:
-    """What this one job may take, where that is less than the service allows; for time there is `max_runtime`."""
+    """Limits of this job, below those of the service. For time there is `max_runtime`."""
 
     memory: Annotated[int, Ge(1)] | None = None
-    """Bytes by the estimate; a job that needs more is refused."""
+    """Bytes of memory, as estimated; a job that needs more is refused."""
     flops: Annotated[int, Ge(1)] | None = None
-    """Floating-point operations a step; a job that needs more is refused."""
+    """Floating-point operations per step; a job that needs more is refused."""
     rows: Annotated[int, Ge(1)] | None = None
-    """Metric rows; a job that would leave more ends as failed, with its weights kept."""
+    """Metric rows; a job that would write more fails, and its weights are kept."""
     checkpoints: Annotated[int, Ge(1), Le(2)] | None = None
-    """How many checkpoints are kept at a time; left out: two, so that one may be damaged."""
+    """Number of checkpoints kept; default: two, so that one may be damaged."""
 
 
 class JobSpec(BaseModel):
@@ -63,22 +63,22 @@ class JobSpec(BaseModel):
     )
 
     name: Annotated[str, Len(1, 200)] | None = None
-    """What people call it."""
+    """A name for people."""
     data: Data
-    """What to learn from."""
+    """The training data."""
     architecture: Sequential
-    """The net, from the input to the output."""
+    """The network, from input to output."""
     loss: Loss | None = None
-    """How wrong the net is; left out: mean squared error for numbers, cross-entropy for classes."""
+    """The loss; default: mean squared error for numbers, cross-entropy for classes."""
     optimizer: Optimizer = Adam()
-    """How the weights follow the gradient."""
+    """The optimizer."""
     training: Training = Training()
-    """How long, in which portions, and when to stop."""
+    """Epochs, batches and stop rules."""
     priority: Annotated[int, Ge(-10), Le(10)] = 0
-    """Among the jobs that wait, those with more are trained first."""
+    """Queued jobs of higher priority are trained first."""
     limits: JobLimits = JobLimits()
-    """What it may take at most."""
+    """Limits of this job."""
     start_from: StartFrom | None = None
-    """Begin with the weights of another job instead of drawing them."""
+    """Start with the weights of another job instead of random ones."""
     metadata: Annotated[dict[Annotated[str, Len(1, 64)], Annotated[str, MaxLen(512)]], MaxLen(16)] = {}
-    """Words of the client's own, by which jobs can be found again."""
+    """Key-value pairs of the client, by which jobs can be filtered."""

@@ -1,4 +1,4 @@
-"""The states of a job and the ways between them. One table says every change that is allowed."""
+"""The states of a job and the transitions between them, in one table."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 
 class Status(StrEnum):
-    """Where a job stands."""
+    """The status of a job."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -19,7 +19,7 @@ class Status(StrEnum):
 
 
 class StopReason(StrEnum):
-    """Why the training of an ended job stopped."""
+    """Why the training of a job stopped."""
 
     EPOCHS_COMPLETED = "epochs_completed"
     CONVERGED = "converged"
@@ -31,7 +31,7 @@ class StopReason(StrEnum):
 
 
 class Request(StrEnum):
-    """What a client (cancel, pause) or a shutdown (yield) wants of a running job."""
+    """A request to a running job, from a client (cancel, pause) or from a worker that shuts down (yield)."""
 
     CANCEL = "cancel"
     PAUSE = "pause"
@@ -39,7 +39,7 @@ class Request(StrEnum):
 
 
 class Keep(StrEnum):
-    """Which weights a cancelled job keeps to predict with."""
+    """Which weights of a cancelled job are kept for predictions."""
 
     BEST = "best"
     LAST = "last"
@@ -47,10 +47,10 @@ class Keep(StrEnum):
 
 
 ACTIVE = frozenset({Status.RUNNING, Status.PAUSING, Status.CANCELLING})
-"""A worker holds the job."""
+"""A worker has a lease on the job."""
 
 TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED})
-"""Nothing changes the job any more."""
+"""Final states."""
 
 TRANSITIONS: Mapping[Status, frozenset[Status]] = MappingProxyType(
     {
@@ -66,16 +66,16 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = MappingProxyType(
         Status.CANCELLED: frozenset(),
     },
 )
-"""From each status, those that may follow."""
+"""The statuses that may follow each status."""
 
 
 def sources(target: Status) -> frozenset[Status]:
-    """The states that a job may leave for `target`."""
+    """Return the statuses from which a job may go to `target`."""
     return frozenset(status for status, following in TRANSITIONS.items() if target in following)
 
 
 def mermaid() -> str:
-    """The table above as a Mermaid state diagram."""
-    changes = [f"{a} --> {b}" for a in Status for b in Status if b in TRANSITIONS[a]]
+    """Return the table as a Mermaid state diagram."""
+    transitions = [f"{a} --> {b}" for a in Status for b in Status if b in TRANSITIONS[a]]
     ends = [f"{status} --> [*]" for status in Status if status in TERMINAL]
-    return "\n    ".join(["stateDiagram-v2", f"[*] --> {Status.QUEUED}", *changes, *ends]) + "\n"
+    return "\n    ".join(["stateDiagram-v2", f"[*] --> {Status.QUEUED}", *transitions, *ends]) + "\n"

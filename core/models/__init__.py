@@ -1,1 +1,1 @@
-"""A trained network with its features: it answers raw records, and it can be kept as a file."""
+"""Trained models: a network with its features and target, and its checkpoint."""

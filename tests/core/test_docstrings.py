@@ -1,4 +1,4 @@
-"""What stands under a field is found, of every class on its way."""
+"""Attribute docstrings."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,7 +8,7 @@ from core.docstrings import attribute_docstrings
 
 @dataclass
 class Parent:
-    """The class's own words are not a field's."""
+    """A class docstring, which belongs to no field."""
 
     first: int = 0
     """One line."""
@@ -24,19 +24,19 @@ class Parent:
 class Child(Parent):
     first: int = 1
     second: int = 2
-    """Its own."""
+    """Of the child."""
 
     def method(self) -> None:
-        """No field."""
+        """A method docstring, which belongs to no field."""
 
 
-def test_the_string_under_a_field_is_its_own() -> None:
+def test_string_below_a_field_is_its_docstring() -> None:
     assert attribute_docstrings(Parent) == {"first": "One line.", "kind": "Several\n    lines."}
 
 
-def test_a_class_has_those_that_it_inherits() -> None:
-    assert attribute_docstrings(Child) == {**attribute_docstrings(Parent), "second": "Its own."}
+def test_inherited_fields_are_included() -> None:
+    assert attribute_docstrings(Child) == {**attribute_docstrings(Parent), "second": "Of the child."}
 
 
-def test_a_class_without_a_source_has_none() -> None:
+def test_class_without_source_has_no_docstrings() -> None:
     assert attribute_docstrings(int) == {}

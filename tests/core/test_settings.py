@@ -1,4 +1,4 @@
-"""Settings are read from the environment and from secret files, and nothing wrong among them is passed over."""
+"""Settings from the environment and from secret files."""
 
 from pathlib import Path
 
@@ -9,12 +9,12 @@ from core.settings import Settings, SettingsError, read_settings
 
 
 @pytest.fixture(autouse=True)
-def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [row[0] for row in Settings.table()]:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_defaults_suit_a_laptop() -> None:
+def test_defaults_run_on_one_machine() -> None:
     settings = read_settings()
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
     assert settings.resolved_database_url == f"sqlite:///{Path('.chainrule').absolute()}/chainrule.db"
@@ -23,7 +23,7 @@ def test_defaults_suit_a_laptop() -> None:
     assert settings.job_threads >= 1
 
 
-def test_the_environment_sets_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_sets_values(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAINRULE_PORT", "0")
     monkeypatch.setenv("CHAINRULE_WORKERS", "3")
     monkeypatch.setenv("CHAINRULE_DATABASE_URL", "postgresql://db/chainrule")
@@ -31,17 +31,17 @@ def test_the_environment_sets_them(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.port, settings.workers, settings.resolved_database_url) == (0, 3, "postgresql://db/chainrule")
 
 
-def test_a_commands_options_go_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_take_precedence_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAINRULE_PORT", "9000")
     assert read_settings(port=9001).port == 9001
 
 
-def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_variable_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAINRULE_DATABASE_URL", "")
     assert read_settings().database_url is None
 
 
-def test_secrets_come_from_files_and_after_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_takes_precedence_over_secret_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "chainrule_database_url").write_text("postgresql://secret/one\n")
     (tmp_path / "chainrule_broker_url").write_text("redis://secret\n")
     monkeypatch.setenv("CHAINRULE_BROKER_URL", "redis://open")
@@ -50,9 +50,9 @@ def test_secrets_come_from_files_and_after_the_environment(tmp_path: Path, monke
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "says"),
+    ("name", "value", "message"),
     [
-        ("CHAINRULE_PROT", "1", "is no setting"),
+        ("CHAINRULE_PROT", "1", "is not a setting"),
         ("CHAINRULE_PORT", "eighty", "valid integer"),
         ("CHAINRULE_PORT", "70000", "65535"),
         ("CHAINRULE_WORKERS", "0", "greater than 0"),
@@ -63,22 +63,24 @@ def test_secrets_come_from_files_and_after_the_environment(tmp_path: Path, monke
         ("CHAINRULE_BROKER_URL", "localhost", "redis://"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str) -> None:
+def test_invalid_variable_is_an_error_of_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
+) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as error:
         read_settings()
     assert str(error.value).startswith(f"{name}: ")
-    assert says in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["CHAINRULE_REQUIRE", "CHAINRULE_TEST_POSTGRES", "CHAINRULE_CHAOS_ROUNDS"])
-def test_what_tests_read_is_not_unknown(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_variables_of_the_tests_are_ignored(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "1")
     read_settings()
 
 
-def test_threads_are_shared_among_the_workers() -> None:
+def test_job_threads_default_to_cores_divided_by_workers() -> None:
     assert Settings(workers=10_000).job_threads == 1
     assert Settings(workers=1, threads=7).job_threads == 7
 
@@ -88,7 +90,7 @@ def test_settings_are_frozen() -> None:
         Settings().port = 1
 
 
-def test_every_setting_says_what_it_means() -> None:
+def test_table_has_every_setting_with_its_meaning() -> None:
     table = Settings.table()
     assert [row[0] for row in table] == [f"CHAINRULE_{name.upper()}" for name in Settings.model_fields]
     assert all(default and meaning.endswith(".") for _, default, meaning in table)

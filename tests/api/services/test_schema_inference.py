@@ -84,10 +84,10 @@ def test_a_reader_that_dies_is_a_422_and_leaves_nothing(start: Callable[..., Api
 
 
 def test_a_reader_without_end_is_a_422_and_leaves_nothing(start: Callable[..., Api]) -> None:
-    api = start(inspect_seconds=1)
+    api = start(schema_seconds=1)
     answer = api.client.post("/v1/datasets", content=LONG, headers=CSV)
     assert (answer.status_code, answer.json()["code"]) == (422, "unreadable_file")
-    assert "CHAINRULE_INSPECT_SECONDS" in answer.json()["detail"]
+    assert "CHAINRULE_SCHEMA_SECONDS" in answer.json()["detail"]
     assert left(api) == []
     assert children() == []
 
@@ -102,14 +102,14 @@ def test_a_reader_that_waits_for_ever_is_ended_by_the_clock(tmp_path: Path, monk
 
 
 def test_a_reader_without_enough_memory_is_a_422_and_leaves_nothing(start: Callable[..., Api]) -> None:
-    api = start(inspect_bytes=2**28)
+    api = start(schema_memory_bytes=2**28)
     hungry = b",".join(b"c%d" % n for n in range(300_000))
     api.services.settings.blob_dir.mkdir(parents=True, exist_ok=True)
     answer = api.client.post("/v1/datasets", content=(hungry + b"\n") * 1, headers=CSV)
     assert answer.status_code == 422
     path = api.services.settings.blob_dir / "file"
     path.write_bytes(b"\n".join([hungry] * 2))
-    with pytest.raises(UnreadableFile, match="CHAINRULE_INSPECT_BYTES"):
+    with pytest.raises(UnreadableFile, match="CHAINRULE_SCHEMA_MEMORY_BYTES"):
         inspect_apart(path, Csv(), None, Limits(columns=10**6, record_bytes=2**30), Bounds(60, 2**28))
 
 
