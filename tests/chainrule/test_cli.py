@@ -35,7 +35,9 @@ def test_migrate_makes_the_database_and_may_be_repeated(environment: dict[str, s
 def test_a_wrong_setting_is_one_line(environment: dict[str, str], command: str) -> None:
     said = CliRunner().invoke(app, [command, *ARGUMENTS.get(command, [])], env=environment | {"CHAINRULE_PROT": "8000"})
     assert said.exit_code == 1
-    assert said.stderr.splitlines() == ["chainrule: CHAINRULE_PROT: is not a setting; docs/reference/settings.md lists all"]
+    assert said.stderr.splitlines() == [
+        "chainrule: CHAINRULE_PROT: is not a setting; docs/reference/settings.md lists all"
+    ]
 
 
 def test_a_service_that_is_not_there_is_one_line(environment: dict[str, str]) -> None:
