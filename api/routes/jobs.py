@@ -27,7 +27,7 @@ from core.data.errors import InvalidData
 from core.data.prepare import signature
 from core.data.schema import Schema
 from core.data.sources.source import DatasetReference
-from core.jobs.continuation import Continuation, inexact, whole
+from core.jobs.continuation import Continuation, merge_training, why_inexact
 from core.jobs.resolve import Estimate, InvalidSpec, Limits, check
 from core.jobs.spec import JobSpec
 from core.jobs.states import Keep, Status
@@ -257,14 +257,17 @@ def continue_(services: Service, job_id: JobId, body: JsonBody, key: Key = None)
     digest = hashlib.sha256(f"continue {job_id} ".encode() + body).hexdigest()
     if key and (first := _first_answer(services, key, digest)):
         return first
-    wish = parse(Continuation, body)
+    continuation = parse(Continuation, body)
     with services.database.read() as s:
         before, posted = jobs.with_spec(s, known(s, job_id))
-        done = warm_start.done(before, warm_start.last_of(s, before))
-    old, text = JobSpec.model_validate_json(posted), json.dumps(whole(json.loads(posted), wish, done))
+        progress = warm_start.progress(before, warm_start.last_of(s, before))
+    old, text = (
+        JobSpec.model_validate_json(posted),
+        json.dumps(merge_training(json.loads(posted), continuation, progress)),
+    )
     spec = JobSpec.model_validate_json(text)
     estimate = _checked_whole(services, spec, before.threads)
-    reasons = inexact(old, spec, done, estimate.steps)
+    reasons = why_inexact(old, spec, progress, estimate.steps)
 
     def insert(s: Session) -> tables.Job:
         origin = continuing(before, warm_start.last_of(s, before), reasons)
@@ -274,7 +277,7 @@ def continue_(services: Service, job_id: JobId, body: JsonBody, key: Key = None)
 
 
 def _checked_whole(services: Services, spec: JobSpec, threads: int) -> Estimate:
-    """What the whole training costs; what is wrong with it is told by its place in the wish."""
+    """What the whole training costs; what is wrong with it is told by its place in the continuation."""
     try:
         return checked(services, spec.model_copy(update={"start_from": None}), threads)
     except InvalidSpec as error:

@@ -7,7 +7,7 @@ from api.schemas.examples import LATEST
 from core.blobs.folder import DamagedBlob, NoSuchBlob
 from core.data.prepare import Signature
 from core.ids import is_id
-from core.jobs.continuation import Done
+from core.jobs.continuation import TrainingProgress
 from core.jobs.resolve import InvalidSpec, require_weights_of, resolve
 from core.jobs.spec import JobSpec, StartFrom
 from core.jobs.states import TERMINAL, StopReason
@@ -59,10 +59,10 @@ def last_of(s: Session, job: Job) -> Checkpoint:
         raise WrongState(job.id, job.status, "continued: it has no checkpoint") from None
 
 
-def done(job: Job, checkpoint: Checkpoint) -> Done:
-    """Where the training of an ended job stands."""
+def progress(job: Job, checkpoint: Checkpoint) -> TrainingProgress:
+    """Return how far the training of an ended job has come."""
     best = job.best["step"] if job.best else None
-    return Done(checkpoint.epoch, checkpoint.step, job.steps or 0, job.runtime / 1e6, job.stop_reason, best)
+    return TrainingProgress(checkpoint.epoch, checkpoint.step, job.steps or 0, job.runtime / 1e6, job.stop_reason, best)
 
 
 def _model(services: Services, start: StartFrom) -> Model:

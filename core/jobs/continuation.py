@@ -1,6 +1,6 @@
-"""More of a training that has ended: the spec of the whole, and whether its numbers are those of one long training."""
+"""Continuing an ended training: the merged spec, and whether the result equals that of one long training."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -13,15 +13,15 @@ from core.jobs.spec import JobSpec
 from core.jobs.states import StopReason
 from core.nn.schedules import Schedule
 from core.nn.training.options import Training
-from core.nn.training.stopping import Convergence, EarlyStopping, TargetMetric, better
+from core.nn.training.stopping import Convergence, EarlyStopping, TargetMetric
 
-MOST_EPOCHS = 10_000_000
-PROBES = 1_000
-"""Steps at which a schedule is asked whether it depends on the number of steps."""
+MAX_EPOCHS = 10_000_000
+MAX_SCHEDULE_PROBES = 1_000
+"""Steps at which two schedules are compared, about."""
 
 
 class Continuation(BaseModel):
-    """How far to go on, and the rules that end it from there. A rule that is left out stays, null takes it away."""
+    """How far to continue, and the stop rules from there on. A rule that is left out stays; null removes it."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -31,122 +31,120 @@ class Continuation(BaseModel):
         json_schema_extra={"example": {"epochs": 50}},
     )
 
-    epochs: Annotated[int, Ge(1), Le(MOST_EPOCHS)] | None = None
-    """How many epochs more, after the last whole one; left out: as many as the job was to have."""
+    epochs: Annotated[int, Ge(1), Le(MAX_EPOCHS)] | None = None
+    """Epochs to add to the complete ones; default: those that the spec of the job has left."""
     early_stopping: EarlyStopping | None = None
-    """Stop when a metric gets no better."""
+    """Stop when a metric no longer improves."""
     target: TargetMetric | None = None
-    """Stop when a metric is good enough."""
+    """Stop when a metric reaches a value."""
     convergence: Convergence | None = None
-    """Stop when the loss stands still."""
+    """Stop when the loss no longer changes."""
     max_runtime: Annotated[float, Gt(0)] | None = None
-    """Stop after so many seconds of training, those of the job so far included."""
+    """Stop after this many seconds of training, counted from the start of the first job."""
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """Where the training stands that is to go on: what its last checkpoint holds, and how it came to that."""
+class TrainingProgress:
+    """How far the training to continue has come: its last checkpoint, and why it stopped."""
 
     epoch: int
     step: int
-    steps: int
-    """Those of the whole training, as it was planned."""
+    total_steps: int
+    """Steps of the whole training, as planned."""
     seconds: float
     stop_reason: StopReason | None
     best_step: int | None
 
 
-ENDED_BY: Mapping[StopReason, str] = MappingProxyType(
-    {
-        StopReason.EARLY_STOPPED: "early_stopping",
-        StopReason.TARGET_REACHED: "target",
-        StopReason.CONVERGED: "convergence",
-    }
+STOP_RULES: Mapping[str, type[EarlyStopping | TargetMetric | Convergence]] = MappingProxyType(
+    {"early_stopping": EarlyStopping, "target": TargetMetric, "convergence": Convergence}
 )
-"""The rule behind each reason that one has."""
+"""The stop rules that a continuation can change, by field. Each has `stop_reason` and `stops_no_earlier_than`."""
 
-BY_ITSELF = frozenset({StopReason.EPOCHS_COMPLETED, *ENDED_BY})
-"""Ends at which the best weights are restored, where that was asked for."""
+FIELD_OF_REASON: Mapping[StopReason, str] = MappingProxyType(
+    {StopReason(rule.stop_reason): field for field, rule in STOP_RULES.items()}
+)
+"""The field of the stop rule behind each reason."""
+
+RESTORES_BEST = frozenset({StopReason.EPOCHS_COMPLETED, *FIELD_OF_REASON})
+"""Stop reasons after which `restore_best_weights` restores the weights of the best epoch."""
 
 
-def whole(spec: Mapping[str, Any], wish: Continuation, done: Done) -> dict[str, Any]:
-    """The spec, as JSON, of the training as though all of it had been asked for at once.
+def merge_training(spec: Mapping[str, Any], continuation: Continuation, progress: TrainingProgress) -> dict[str, Any]:
+    """Return the spec, as JSON, of the whole training: the ended job's with the changes of the continuation.
 
-    Raises `InvalidSpec` with pointers into the wish where it would end before its first step.
+    Raises
+    ------
+    InvalidSpec
+        Where the continued training would stop before its first step, with pointers into the continuation.
     """
-    rules = wish.model_dump(mode="json", include=wish.model_fields_set - {"epochs"})
+    rules = continuation.model_dump(mode="json", include=continuation.model_fields_set - {"epochs"})
     training = {**spec.get("training", {}), **rules}
-    if wish.epochs is not None:
-        training["epochs"] = done.epoch + wish.epochs
-    whole_spec = {**spec, "training": training}
-    if errors := list(_ends_at_once(spec, whole_spec, done)):
+    if continuation.epochs is not None:
+        training["epochs"] = progress.epoch + continuation.epochs
+    if errors := list(_immediate_stops(spec.get("training", {}), training, progress)):
         raise InvalidSpec(errors)
-    return whole_spec
+    return {**spec, "training": training}
 
 
-def _ends_at_once(before: Mapping[str, Any], after: Mapping[str, Any], done: Done) -> Iterator[tuple[str, str]]:
-    epochs = after["training"].get("epochs", Training().epochs)
-    if epochs > MOST_EPOCHS:
-        yield "/epochs", f"makes {epochs:,} epochs in all, and {MOST_EPOCHS:,} are allowed: ask for fewer"
-    if epochs <= done.epoch:
-        yield "/epochs", f"all {done.epoch} epochs are done: say how many more"
-    rule = ENDED_BY.get(done.stop_reason) if done.stop_reason else None
-    if rule and after["training"].get(rule) and after["training"][rule] == before["training"].get(rule):
-        yield f"/{rule}", "this rule ended the job and would end it again: give another, or null for none"
-    most = after["training"].get("max_runtime")
-    if most is not None and most <= done.seconds:
-        yield "/max_runtime", f"the job has trained for {done.seconds:.3f} seconds already: give more, or null"
+def _immediate_stops(
+    before: Mapping[str, Any], after: Mapping[str, Any], progress: TrainingProgress
+) -> Iterator[tuple[str, str]]:
+    epochs = after.get("epochs", Training().epochs)
+    if epochs > MAX_EPOCHS:
+        yield "/epochs", f"makes {epochs:,} epochs in total, more than the {MAX_EPOCHS:,} allowed: use a smaller number"
+    if epochs <= progress.epoch:
+        yield "/epochs", f"all {progress.epoch} epochs are complete: give the number of epochs to add"
+    field = FIELD_OF_REASON.get(progress.stop_reason) if progress.stop_reason else None
+    if field and after.get(field) and after[field] == before.get(field):
+        yield f"/{field}", "this rule stopped the job and would stop it again: change it, or remove it with null"
+    max_runtime = after.get("max_runtime")
+    if max_runtime is not None and max_runtime <= progress.seconds:
+        message = f"the job has already trained for {progress.seconds:.3f} seconds: give more, or null for no limit"
+        yield "/max_runtime", message
 
 
-def inexact(before: JobSpec, after: JobSpec, done: Done, steps: int) -> list[str]:
-    """Why going on may not give the numbers of one training with the whole spec of `steps` steps; empty if it does."""
+def why_inexact(before: JobSpec, after: JobSpec, progress: TrainingProgress, total_steps: int) -> list[str]:
+    """Return why the continued training may differ from one training with the spec `after` of `total_steps` steps.
+
+    An empty list means that both are equal bit for bit.
+    """
     reasons = []
-    if _depends_on_the_end(before.optimizer.learning_rate, done, steps):
-        reasons.append(f"the learning rate depends on the number of steps, which was {done.steps} and is {steps}")
-    early = before.training.early_stopping
-    if early and early.restore_best_weights and done.stop_reason in BY_ITSELF and done.best_step != done.step:
-        reasons.append(f"the job ended with the weights of its best epoch, those of step {done.best_step}, restored")
-    if _best_by(before.training) != _best_by(after.training):
+    if _past_rates_differ(before.optimizer.learning_rate, progress, total_steps):
+        totals = f"which was {progress.total_steps} and is now {total_steps}"
+        reasons.append(f"the learning rate depends on the number of steps, {totals}")
+    if _best_weights_restored(before.training, progress):
+        reasons.append(f"the job ended with the weights of its best epoch, restored from step {progress.best_step}")
+    if _best_criterion(before.training) != _best_criterion(after.training):
         reasons.append("the best epoch so far was chosen by another monitor or min_delta")
     reasons += [
-        f"this {rule} did not watch the first {done.epoch} epochs, and might have ended them"
-        for rule, no_sooner in NO_SOONER.items()
-        if not _kept(getattr(before.training, rule), getattr(after.training, rule), no_sooner)
+        f"this {field} did not apply to the first {progress.epoch} epochs, and might have stopped them"
+        for field in STOP_RULES
+        if _might_have_stopped(getattr(before.training, field), getattr(after.training, field))
     ]
     return reasons
 
 
-def _depends_on_the_end(schedule: Schedule, done: Done, steps: int) -> bool:
-    """Whether any step that was taken would have had another rate."""
-    every = max(1, done.step // PROBES)
-    taken = {*range(0, done.step, every), max(0, done.step - 1)} if done.step else set()
-    return any(schedule.at(step, done.steps) != schedule.at(step, steps) for step in taken)
+def _past_rates_differ(schedule: Schedule, progress: TrainingProgress, total_steps: int) -> bool:
+    """Return whether a step already taken would have had another learning rate with the new number of steps."""
+    stride = max(1, progress.step // MAX_SCHEDULE_PROBES)
+    steps = {*range(0, progress.step, stride), max(0, progress.step - 1)} if progress.step else set()
+    return any(schedule.at(step, progress.total_steps) != schedule.at(step, total_steps) for step in steps)
 
 
-def _best_by(training: Training) -> tuple[str | None, float]:
+def _best_weights_restored(training: Training, progress: TrainingProgress) -> bool:
+    early = training.early_stopping
+    restores = early is not None and early.restore_best_weights and progress.stop_reason in RESTORES_BEST
+    return restores and progress.best_step != progress.step
+
+
+def _best_criterion(training: Training) -> tuple[str | None, float]:
     early = training.early_stopping
     return (early.monitor, early.min_delta) if early else (None, 0.0)
 
 
-def _kept(was: Any, now: Any, no_sooner: Callable[[Any, Any], bool]) -> bool:
-    return now is None or was == now or (was is not None and no_sooner(was, now))
-
-
-def _more_patient(was: EarlyStopping, now: EarlyStopping) -> bool:
-    return _best_by(Training(early_stopping=was)) == _best_by(Training(early_stopping=now)) and (
-        now.patience >= was.patience
-    )
-
-
-def _farther(was: TargetMetric, now: TargetMetric) -> bool:
-    return was.monitor == now.monitor and better(was.monitor, now.value, was.value)
-
-
-def _longer(was: Convergence, now: Convergence) -> bool:
-    return was.tolerance == now.tolerance and now.epochs >= was.epochs
-
-
-NO_SOONER: Mapping[str, Callable[[Any, Any], bool]] = MappingProxyType(
-    {"early_stopping": _more_patient, "target": _farther, "convergence": _longer}
-)
-"""For each rule, whether another would have ended nothing that the one before let pass."""
+def _might_have_stopped(before: Any, after: Any) -> bool:
+    """Return whether the rule `after` might have stopped epochs that `before`, or no rule, let pass."""
+    if after is None or after == before:
+        return False
+    return before is None or not after.stops_no_earlier_than(before)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from core.data.prepare import signature
-from core.jobs.continuation import Continuation, Done, whole
+from core.jobs.continuation import Continuation, TrainingProgress, merge_training
 from core.jobs.resolve import Limits, check
 from core.jobs.spec import JobSpec
 from core.settings import Settings
@@ -84,9 +84,9 @@ def more(database: Database, job_id: str, epochs: int) -> str:
     with database.begin() as s:
         job, text = jobs.with_spec(s, job_id)
         last = held_still(s, job.checkpoint_id or "")
-        done = Done(last.epoch, last.step, job.steps or 0, 0.0, job.stop_reason, None)
+        progress = TrainingProgress(last.epoch, last.step, job.steps or 0, 0.0, job.stop_reason, None)
         origin = continuing(job, last, [])
-    return post(database, whole(json.loads(text), Continuation(epochs=epochs), done), origin=origin)
+    return post(database, merge_training(json.loads(text), Continuation(epochs=epochs), progress), origin=origin)
 
 
 def post(database: Database, spec: dict[str, Any], *, threads: int = 1, **more: Any) -> str:

@@ -5,7 +5,7 @@ A rule looks at the metrics of each epoch; what it has to remember stands in the
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Lt
 
@@ -32,6 +32,7 @@ def better(name: str, value: float, than: float, by: float = 0.0) -> bool:
 class EarlyStopping:
     """Stop when a metric has not become better for some epochs (Prechelt 1998): a remedy against overfitting."""
 
+    stop_reason: ClassVar[StopReason] = "early_stopped"
     monitor: str | None = None
     """The metric; left out: `val_loss` where there is a validation split, else `loss`."""
     patience: Annotated[int, Ge(0)] = 0
@@ -40,6 +41,11 @@ class EarlyStopping:
     """By how much a value has to be better to count."""
     restore_best_weights: bool = False
     """End with the weights of the best epoch instead of the last."""
+
+    def stops_no_earlier_than(self, other: "EarlyStopping") -> bool:
+        """Return whether this rule stops no training that `other` lets continue."""
+        same_criterion = (self.monitor, self.min_delta) == (other.monitor, other.min_delta)
+        return same_criterion and self.patience >= other.patience
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,17 +73,27 @@ class ReduceLrOnPlateau:
 class TargetMetric:
     """Stop when a metric is as good as it needs to be."""
 
+    stop_reason: ClassVar[StopReason] = "target_reached"
     monitor: str
     """The metric."""
     value: float
     """What it has to reach."""
+
+    def stops_no_earlier_than(self, other: "TargetMetric") -> bool:
+        """Return whether this rule stops no training that `other` lets continue."""
+        return self.monitor == other.monitor and better(self.monitor, self.value, other.value)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Convergence:
     """Stop when the training loss stands still."""
 
+    stop_reason: ClassVar[StopReason] = "converged"
     tolerance: Annotated[float, Gt(0)] = 1e-4
     """The largest relative change from one epoch to the next that counts as standing still."""
     epochs: Annotated[int, Ge(1)] = 5
     """For how many epochs in a row."""
+
+    def stops_no_earlier_than(self, other: "Convergence") -> bool:
+        """Return whether this rule stops no training that `other` lets continue."""
+        return self.tolerance == other.tolerance and self.epochs >= other.epochs

@@ -1,11 +1,11 @@
-"""Whether a rule that is changed on the way could have ended what is behind, and what asks the schedule."""
+"""Continuing an ended training."""
 
 import json
 from typing import Any
 
 import pytest
 
-from core.jobs.continuation import Continuation, Done, inexact, whole
+from core.jobs.continuation import Continuation, TrainingProgress, merge_training, why_inexact
 from core.jobs.spec import JobSpec
 from core.jobs.states import StopReason
 
@@ -13,9 +13,11 @@ SPEC: dict[str, Any] = {
     "data": {"type": "inline", "x": [[1], [2]], "y": [1, 2]},
     "architecture": {"layers": [{"type": "dense", "units": 1}]},
 }
-DONE = Done(epoch=10, step=100, steps=100, seconds=1.0, stop_reason=StopReason.EPOCHS_COMPLETED, best_step=90)
+PROGRESS = TrainingProgress(
+    epoch=10, step=100, total_steps=100, seconds=1.0, stop_reason=StopReason.EPOCHS_COMPLETED, best_step=90
+)
 
-RULES: list[tuple[dict[str, Any], dict[str, Any], bool]] = [  # before, the wish, whether it is exact
+RULES: list[tuple[dict[str, Any], dict[str, Any], bool]] = [  # training before, continuation, whether exact
     ({}, {}, True),
     ({}, {"max_runtime": 9.0}, True),
     ({"early_stopping": {"patience": 3}}, {}, True),
@@ -36,15 +38,16 @@ RULES: list[tuple[dict[str, Any], dict[str, Any], bool]] = [  # before, the wish
 ]
 
 
-@pytest.mark.parametrize(("before", "wish", "exact"), RULES)
-def test_a_rule_that_could_have_ended_what_is_behind_is_not_exact(
-    before: dict[str, Any], wish: dict[str, Any], exact: bool
+@pytest.mark.parametrize(("before", "changes", "exact"), RULES)
+def test_rule_that_might_have_stopped_past_epochs_is_inexact(
+    before: dict[str, Any], changes: dict[str, Any], exact: bool
 ) -> None:
     spec = SPEC | {"training": {"epochs": 10, **before}}
-    after = whole(spec, Continuation.model_validate_json(json.dumps({"epochs": 5, **wish})), DONE)
+    continuation = Continuation.model_validate_json(json.dumps({"epochs": 5, **changes}))
+    after = merge_training(spec, continuation, PROGRESS)
     assert after["training"]["epochs"] == 15
     old, new = (JobSpec.model_validate_json(json.dumps(one)) for one in (spec, after))
-    assert bool(inexact(old, new, DONE, 150)) is not exact
+    assert bool(why_inexact(old, new, PROGRESS, 150)) is not exact
 
 
 SCHEDULES: list[tuple[Any, bool]] = [
@@ -58,6 +61,6 @@ SCHEDULES: list[tuple[Any, bool]] = [
 
 
 @pytest.mark.parametrize(("rate", "exact"), SCHEDULES)
-def test_a_schedule_is_asked_whether_it_depends_on_the_end(rate: Any, exact: bool) -> None:
+def test_schedule_that_depends_on_total_steps_is_inexact(rate: Any, exact: bool) -> None:
     spec = JobSpec.model_validate_json(json.dumps(SPEC | {"optimizer": {"type": "adam", "learning_rate": rate}}))
-    assert bool(inexact(spec, spec, DONE, 150)) is not exact
+    assert bool(why_inexact(spec, spec, PROGRESS, 150)) is not exact
