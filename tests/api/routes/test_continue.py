@@ -110,9 +110,17 @@ def test_a_job_cancelled_in_mid_epoch_goes_on_exactly(api: Api, monkeypatch: pyt
 EARLY = {"early_stopping": {"patience": 1, "restore_best_weights": True}}
 COSINE = {"optimizer": {"type": "adam", "learning_rate": {"type": "cosine", "initial_learning_rate": 0.1}}}
 INEXACT: list[tuple[dict[str, Any], dict[str, Any], str]] = [
-    (STATEFUL | COSINE, {"epochs": 5}, "the learning rate depends on the number of steps, which was 150 and is now 175"),
+    (
+        STATEFUL | COSINE,
+        {"epochs": 5},
+        "the learning rate depends on the number of steps, which was 150 and is now 175",
+    ),
     (lasting(300, **EARLY), {"early_stopping": None, "epochs": 5}, "weights of its best epoch"),
-    (STATEFUL, {"epochs": 5, "early_stopping": {"patience": 99}}, "early_stopping did not apply to the first 30 epochs"),
+    (
+        STATEFUL,
+        {"epochs": 5, "early_stopping": {"patience": 99}},
+        "early_stopping did not apply to the first 30 epochs",
+    ),
     (STATEFUL, {"epochs": 5, "early_stopping": {"patience": 99, "monitor": "loss"}}, "chosen by another monitor"),
 ]
 
