@@ -134,8 +134,8 @@ def test_what_is_not_exact_says_why(api: Api, spec: dict[str, Any], wish: dict[s
 
 
 REFUSED: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
-    ({}, {}, "/epochs", "say how many more"),
-    ({}, {"epochs": 10_000_000}, "/epochs", "ask for fewer"),
+    ({}, {}, "/epochs", "the number of epochs to add"),
+    ({}, {"epochs": 10_000_000}, "/epochs", "use a smaller number"),
     ({}, {"epochs": 0}, "/epochs", "at least 1"),
     ({}, {"seed": 1}, "/seed", "not a known field"),
     ({}, {"epochs": 1, "target": {"monitor": "f1", "value": 1}}, "/target/monitor", "choose one of"),
