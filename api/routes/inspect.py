@@ -20,8 +20,9 @@ from core.data.errors import InvalidInstance
 from core.jobs.spec import JobSpec
 from core.jobs.states import Keep
 from core.json_pointer import pointer
-from core.models.checkpoint import Saved, decode
-from core.models.inspection import Bounds, check_into, look_into
+from core.models.checkpoint import CheckpointData, decode
+from core.models.inspection import InspectionLimits, inspect_next_step
+from core.models.inspection import check_gradient as check_gradient_of
 from core.nn.insight import step_inspection
 from core.nn.insight.gradient_check import LayerCheck
 from core.nn.insight.step_inspection import LayerInspection
@@ -157,14 +158,14 @@ def inspect(services: Service, job_id: JobId, body: JsonBody) -> Response:
     """Take the step that would come after its newest checkpoint on these rows, aside, and tell what each layer does."""
     batch = parse(Batch, body)
     job, spec, checkpoint, saved = _trained(services, job_id)
-    seen = look_into(
+    seen = inspect_next_step(
         saved,
         spec.optimizer,
         job.steps or 0,
         batch.instances,
         batch.targets,
         arrays=batch.arrays,
-        bounds=Bounds(bytes=services.settings.max_memory_bytes),
+        limits=InspectionLimits(services.settings.max_memory_bytes),
     )
     return JsonResponse(_view(checkpoint, seen))
 
@@ -181,14 +182,14 @@ def check_gradient(services: Service, job_id: JobId, body: JsonBody) -> Response
     """
     rows = parse(Rows, body)
     _, _, checkpoint, saved = _trained(services, job_id)
-    found = check_into(saved, rows.instances, rows.targets, Bounds(bytes=services.settings.max_memory_bytes))
+    found = check_gradient_of(saved, rows.instances, rows.targets, InspectionLimits(services.settings.max_memory_bytes))
     layers = [_checked(layer) for layer in found]
     errors = [told["error"] for layer in layers for told in layer["weights"].values()]
     worst = None if None in errors else max(errors)
     return JsonResponse({"step": checkpoint.step, "epoch": checkpoint.epoch, "error": worst, "layers": layers})
 
 
-def _trained(services: Services, job_id: str) -> tuple[Job, JobSpec, Checkpoint, Saved]:
+def _trained(services: Services, job_id: str) -> tuple[Job, JobSpec, Checkpoint, CheckpointData]:
     """A job, what was posted, and its newest checkpoint."""
     with services.database.read() as s:
         job, posted = jobs.with_spec(s, known(s, job_id))
@@ -198,7 +199,7 @@ def _trained(services: Services, job_id: str) -> tuple[Job, JobSpec, Checkpoint,
     return job, JobSpec.model_validate_json(posted), *_newest(services, found)
 
 
-def _newest(services: Services, found: list[Checkpoint]) -> tuple[Checkpoint, Saved]:
+def _newest(services: Services, found: list[Checkpoint]) -> tuple[Checkpoint, CheckpointData]:
     """The newest that can be read: a training that goes on may just have given up another, or one is damaged."""
     for one in found[:-1]:
         try:

@@ -1,6 +1,6 @@
-"""A training at rest: all that it goes on from and all that a prediction needs, in one file.
+"""Checkpoint files: a training's state, and the model for predictions.
 
-The arrays are safetensors and the rest is JSON in its header, so that reading one can run no code.
+The arrays are safetensors; everything else is JSON in the header. Reading a file therefore runs no code.
 """
 
 from __future__ import annotations
@@ -20,56 +20,62 @@ from core.nn.arrays import Array
 from core.nn.step.state import State
 
 Which: TypeAlias = Literal["best", "last"]
-"""The weights of the best epoch, or the newest."""
+"""The weights of the best epoch, or the last ones."""
 
-FORMAT = "chainrule-checkpoint/1"
+FORMAT = "chainrule-checkpoint/2"
 
 
 class DamagedCheckpoint(ValueError):
-    """The bytes are no checkpoint of this service: take the one before."""
+    """The bytes are not a checkpoint of this service: use the checkpoint before it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
-    """What a checkpoint holds."""
+class CheckpointData:
+    """The content of a checkpoint file."""
 
     arrays: Mapping[str, Array]
     counters: Mapping[str, Any]
     model: Mapping[str, Any]
-    """What a prediction needs beside the weights, as `core.models.model` wrote it."""
-    notes: Mapping[str, Any]
-    """What the worker wrote beside it: rows emitted, seconds spent, the machine."""
+    """The description that `core.models.model.describe` returns: what a prediction needs besides the weights."""
+    run_info: Mapping[str, Any]
+    """What the worker adds: rows emitted, seconds of training, BLAS kernels."""
 
-    def learnt(self, which: Which) -> tuple[Array, Array]:
-        """Weights and moving statistics; before its first epoch ended, the best are the newest."""
+    def weights_and_statistics(self, which: Which) -> tuple[Array, Array]:
+        """Return the weights and moving statistics; before the end of the first epoch, `best` is `last`."""
         prefix = "best_" if which == "best" and self.counters["best"] else ""
         return self.arrays[f"{prefix}weights"], self.arrays[f"{prefix}statistics"]
 
     def state(self) -> State:
-        """The training's state, with arrays of its own."""
+        """Return the training's state, with its own copy of the arrays."""
         return State.restore(self.arrays, self.counters)
 
 
-def encode(state: State, model: Mapping[str, Any], notes: Mapping[str, Any]) -> bytes:
-    """The file's bytes; `model` and `notes` are JSON."""
-    header = {"format": FORMAT, "counters": state.counters(), "model": model, "notes": notes}
+def encode(state: State, model: Mapping[str, Any], run_info: Mapping[str, Any]) -> bytes:
+    """Return the bytes of the file; `model` and `run_info` are JSON."""
+    header = {"format": FORMAT, "counters": state.counters(), "model": model, "run_info": run_info}
     arrays = {name: np.ascontiguousarray(array) for name, array in state.arrays().items()}
     return save(arrays, {"chainrule": json.dumps(header, allow_nan=True)})
 
 
-def decode(data: bytes) -> Saved:
-    """What `encode` put in; anything else is a `DamagedCheckpoint`."""
+def decode(data: bytes) -> CheckpointData:
+    """Return the content of a file from `encode`.
+
+    Raises
+    ------
+    DamagedCheckpoint
+        For any other bytes.
+    """
     try:
         (length,) = struct.unpack("<Q", data[:8])
         header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["chainrule"])
         arrays = load(data)
         if header["format"] != FORMAT:
-            raise DamagedCheckpoint(f"the format is {header['format']!r:.50}, and {FORMAT} is known")
-        return Saved(arrays, header["counters"], header["model"], header["notes"])
+            raise DamagedCheckpoint(f"the format is {header['format']!r:.50}, but only {FORMAT} can be read")
+        return CheckpointData(arrays, header["counters"], header["model"], header["run_info"])
     except (KeyError, TypeError, ValueError, struct.error, SafetensorError) as error:
         raise DamagedCheckpoint(str(error)) from error
 
 
 def weights_sha256(state: State) -> str:
-    """The fingerprint of the weight vector: equal where two trainings are equal to the last bit."""
+    """Return the SHA-256 of the weight vector, which is equal where two trainings are equal bit for bit."""
     return hashlib.sha256(state.weights.tobytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""A look inside a training at rest, on rows that somebody brings: its next step, and whether its gradient is right."""
+"""Inspection of a checkpoint on rows from a client: the next training step, and a gradient check."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ import numpy as np
 from core.data.errors import InvalidInstance
 from core.data.target_values import targets_of
 from core.data.targets import Labels
-from core.models.checkpoint import Saved
+from core.models.checkpoint import CheckpointData
 from core.models.model import Model
 from core.nn.insight.gradient_check import LayerCheck, check_layers
 from core.nn.insight.step_inspection import StepInspection, look
@@ -20,56 +20,66 @@ from core.nn.losses.contrastive import OfPairs
 from core.nn.losses.ctc import Ctc, NoAlignment
 from core.nn.optimizers.wrappers import Optimizer
 
-VECTORS = 9
-"""Copies of the weights that a look holds at a time, at most: read, aside, before, gradient, scratch, moments, best."""
+MAX_WEIGHT_COPIES = 9
+"""Vectors of the weights' length in memory at a time: file, state, copy, gradient, scratch, moments, best weights."""
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """What a look may take at most."""
+class InspectionLimits:
+    """Limits of one inspection or gradient check."""
 
-    bytes: int
-    """Memory, by the net's plan."""
-    numbers: int = 1_000_000
-    """Numbers of all arrays that are asked for together."""
-    operations: int = 20_000_000_000
-    """Floating-point operations of a check, by the net's plan."""
+    memory_bytes: int
+    """Memory, estimated from the plan."""
+    array_numbers: int = 1_000_000
+    """Numbers in all arrays of a response together."""
+    flops: int = 20_000_000_000
+    """Floating-point operations of a gradient check, estimated from the plan."""
 
 
-def look_into(
-    saved: Saved,
+def inspect_next_step(
+    checkpoint: CheckpointData,
     optimizer: Optimizer,
-    steps: int,
+    total_steps: int,
     instances: Sequence[Any],
     targets: Sequence[Any],
     *,
     arrays: bool,
-    bounds: Bounds,
+    limits: InspectionLimits,
 ) -> StepInspection:
-    """What the next of `steps` steps would do, were these raw records and targets its batch; nothing is changed.
+    """Return what the next training step would do with these raw records and targets as its batch.
 
-    Raises `InvalidInstance` where a record or a target does not fit, or they are more than the bounds allow.
+    The checkpoint is not changed. `total_steps` are those of the whole training, for the learning rate.
+
+    Raises
+    ------
+    InvalidInstance
+        Where a record or a target does not fit the model, or a limit is exceeded.
     """
-    model = Model.of(saved, "last")
-    _within(model, len(instances), bounds, arrays=arrays)
+    model = Model.of(checkpoint, "last")
+    _check_size(model, len(instances), limits, arrays=arrays)
     x, y = _batch(model, instances, targets)
-    state = saved.state()
-    rate = state.rate_factor * optimizer.learning_rate.at(state.step, max(steps, state.step + 1))
-    with _fitting():
+    state = checkpoint.state()
+    rate = state.rate_factor * optimizer.learning_rate.at(state.step, max(total_steps, state.step + 1))
+    with _errors_of_the_batch():
         return look(model.network, model.loss, optimizer, state, x, y, rate=rate, arrays=arrays)
 
 
-def check_into(saved: Saved, instances: Sequence[Any], targets: Sequence[Any], bounds: Bounds) -> list[LayerCheck]:
-    """Hold the gradient of these raw records and targets against finite differences, at the weights as they stand.
+def check_gradient(
+    checkpoint: CheckpointData, instances: Sequence[Any], targets: Sequence[Any], limits: InspectionLimits
+) -> list[LayerCheck]:
+    """Compare the gradient on these raw records and targets with finite differences, at the last weights.
 
-    Raises `InvalidInstance` where a record or a target does not fit, or they are more than the bounds allow.
+    Raises
+    ------
+    InvalidInstance
+        Where a record or a target does not fit the model, or a limit is exceeded.
     """
-    model = Model.of(saved, "last")
-    _within(model, len(instances), bounds, arrays=False, width=8)
-    _soon(model, len(instances), bounds)
+    model = Model.of(checkpoint, "last")
+    _check_size(model, len(instances), limits, arrays=False, itemsize=8)
+    _check_flops(model, len(instances), limits)
     x, y = _batch(model, instances, targets)
-    weights, statistics = saved.learnt("last")
-    with _fitting(), np.errstate(all="ignore"):
+    weights, statistics = checkpoint.weights_and_statistics("last")
+    with _errors_of_the_batch(), np.errstate(all="ignore"):
         return check_layers(model.network, model.loss, x, y, weights, statistics)
 
 
@@ -81,8 +91,8 @@ def _batch(model: Model, instances: Sequence[Any], targets: Sequence[Any]) -> tu
 
 
 @contextmanager
-def _fitting() -> Iterator[None]:
-    """What a pass finds wrong with the batch is told of the batch."""
+def _errors_of_the_batch() -> Iterator[None]:
+    """Raise an error of a pass as an `InvalidInstance` that points into the batch."""
     try:
         yield
     except NoSuchEmbedding as error:
@@ -91,29 +101,31 @@ def _fitting() -> Iterator[None]:
         raise InvalidInstance(error.rows[0], f"/targets/{error.rows[0]}", str(error)) from None
 
 
-def _soon(model: Model, rows: int, bounds: Bounds) -> None:
+def _check_flops(model: Model, rows: int, limits: InspectionLimits) -> None:
     plans = list(model.network.plan.every())
     passes = 3 + 2 * sum(len(plan.weights) for plan in plans)
-    operations = passes * (rows * sum(plan.flops for plan in plans) + model.network.parameters)
-    if operations > bounds.operations:
-        message = f"takes about {operations:,} operations, and {bounds.operations:,} are allowed: give fewer rows"
+    flops = passes * (rows * sum(plan.flops for plan in plans) + model.network.parameters)
+    if flops > limits.flops:
+        message = f"takes about {flops:,} operations, and {limits.flops:,} are allowed: give fewer rows"
         raise InvalidInstance(0, "/instances", message)
 
 
-def _within(model: Model, rows: int, bounds: Bounds, *, arrays: bool, width: int = 4) -> None:
+def _check_size(model: Model, rows: int, limits: InspectionLimits, *, arrays: bool, itemsize: int = 4) -> None:
     parameters, plans = model.network.parameters, list(model.network.plan.every())
-    # The step's own arrays, and beside them a copy of each output and of its gradient.
-    floats = VECTORS * parameters + sum(3 * rows * plan.activation_size + plan.scratch for plan in plans)
-    if (wanted := width * floats + 2 * _scratch_bytes(model, rows)) > bounds.bytes:  # that of a second pass too
-        message = f"takes about {wanted:,} bytes for {rows} rows, and {bounds.bytes:,} are allowed: give fewer rows"
-        raise InvalidInstance(0, "/instances", message)
-    if arrays and 2 * parameters + rows * sum(plan.activation_size for plan in plans) > bounds.numbers:
-        message = f"would be more than {bounds.numbers:,} numbers: give fewer rows, or leave arrays out"
+    # The arrays of the step, and a copy of each output and of its gradient.
+    numbers = MAX_WEIGHT_COPIES * parameters + sum(3 * rows * plan.activation_size + plan.scratch for plan in plans)
+    # The scratch memory of the loss twice, since an optimizer may take a second pass.
+    needed = itemsize * numbers + 2 * _scratch_bytes(model, rows)
+    if needed > limits.memory_bytes:
+        message = f"takes about {needed:,} bytes for {rows} rows, and {limits.memory_bytes:,} are allowed"
+        raise InvalidInstance(0, "/instances", f"{message}: give fewer rows")
+    if arrays and 2 * parameters + rows * sum(plan.activation_size for plan in plans) > limits.array_numbers:
+        message = f"would be more than {limits.array_numbers:,} numbers: give fewer rows, or leave arrays out"
         raise InvalidInstance(0, "/arrays", message)
 
 
 def _scratch_bytes(model: Model, rows: int) -> int:
-    """The bytes in which a loss lays labels over steps or pairs the rows."""
+    """Return the bytes that the loss allocates for so many rows."""
     if not isinstance(model.loss, Ctc | OfPairs):
         return 0
     labels = model.target.most if isinstance(model.target, Labels) else 1

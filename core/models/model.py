@@ -1,6 +1,6 @@
-"""A trained network with everything fitted beside it: it takes raw records and answers in the target's own words.
+"""A trained model: a network with its fitted features and target. It predicts from raw records.
 
-It holds no state, so any number of threads may ask it at once.
+It is stateless, so any number of threads can share one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from core.data.errors import InvalidInstance
 from core.data.features import Features, features_from_json
 from core.data.targets import Target, target_from_json
-from core.models.checkpoint import Saved, Which
+from core.models.checkpoint import CheckpointData, Which
 from core.nn.layers.composite import Sequential
 from core.nn.layers.embedding import NoSuchEmbedding
 from core.nn.losses import Loss
@@ -26,7 +26,7 @@ _LOSS: TypeAdapter[Loss] = TypeAdapter(Loss)
 
 
 def describe(architecture: Sequential, loss: Loss, features: Features, target: Target) -> dict[str, Any]:
-    """What a prediction needs beside the weights, as JSON."""
+    """Return what a prediction needs besides the weights, as JSON."""
     return {
         "architecture": _ARCHITECTURE.dump_python(architecture, mode="json"),
         "loss": _LOSS.dump_python(loss, mode="json"),
@@ -37,37 +37,43 @@ def describe(architecture: Sequential, loss: Loss, features: Features, target: T
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A network that has learnt, and what turns records into its inputs and its outputs into answers."""
+    """A trained network, with the features that encode records and the target that decodes outputs."""
 
     predictor: Predictor
     loss: Loss
     features: Features
     target: Target
     nbytes: int
-    """The bytes of weights and statistics."""
+    """Size of weights and statistics in bytes."""
 
     @staticmethod
-    def of(saved: Saved, which: Which = "best") -> Model:
-        """The model that a checkpoint holds."""
-        described: Mapping[str, Any] = saved.model
-        features = features_from_json(described["features"])
-        weights, statistics = saved.learnt(which)
-        network = Network(_ARCHITECTURE.validate_python(described["architecture"]), features.input_shape)
+    def of(checkpoint: CheckpointData, which: Which = "best") -> Model:
+        """Return the model of a checkpoint."""
+        description: Mapping[str, Any] = checkpoint.model
+        features = features_from_json(description["features"])
+        weights, statistics = checkpoint.weights_and_statistics(which)
+        network = Network(_ARCHITECTURE.validate_python(description["architecture"]), features.input_shape)
         return Model(
             predictor=Predictor(network, weights, statistics),
-            loss=_LOSS.validate_python(described["loss"]),
+            loss=_LOSS.validate_python(description["loss"]),
             features=features,
-            target=target_from_json(described["target"]),
+            target=target_from_json(description["target"]),
             nbytes=weights.nbytes + statistics.nbytes,
         )
 
     @property
     def network(self) -> Network:
-        """Its network."""
+        """The network."""
         return self.predictor.network
 
     def predict(self, instances: Any) -> list[dict[str, Any]]:
-        """An answer, with its warnings, for each record; `InvalidInstance` where one does not fit."""
+        """Return a prediction with its warnings for each record.
+
+        Raises
+        ------
+        InvalidInstance
+            Where a record does not fit the features.
+        """
         x, warnings = self.features.encode(instances)
         try:
             outputs = self.predictor.answers(x, self.loss.link)

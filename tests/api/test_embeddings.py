@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from api.routes import inspect
-from core.models.inspection import Bounds
+from core.models.inspection import InspectionLimits
 from tests.api.conftest import Api
 
 NET = [{"type": "dense", "units": 16, "activation": "tanh"}, {"type": "dense", "units": 2}]
@@ -58,7 +58,7 @@ def test_what_makes_no_embeddings_is_refused(api: Api, change: dict[str, Any], p
 
 
 def test_a_look_at_pairs_takes_no_more_than_it_may(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspect, "Bounds", lambda **_: Bounds(bytes=500_000))
+    monkeypatch.setattr(inspect, "InspectionLimits", lambda _: InspectionLimits(500_000))
     job = api.trained(**spec([0, 1] * 10, loss="triplet"))
     few, many = (
         api.client.post(

@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from core.blobs.folder import Blobs, BlobsAway, DamagedBlob, NoSuchBlob
-from core.models.checkpoint import DamagedCheckpoint, Saved, decode, encode, weights_sha256
+from core.models.checkpoint import CheckpointData, DamagedCheckpoint, decode, encode, weights_sha256
 from core.nn.step.state import State
 from core.store import checkpoints, leases
 from core.store.checkpoints import CONTINUE, START
@@ -40,13 +40,13 @@ class DamagedOrigin(Exception):
 class Found:
     """A checkpoint to begin with, and why it was written."""
 
-    saved: Saved
+    saved: CheckpointData
     reason: str
 
     @property
     def emitted(self) -> int:
         """How many rows this job had emitted by then."""
-        return 0 if self.reason in {START, CONTINUE} else int(self.saved.notes["emitted"])
+        return 0 if self.reason in {START, CONTINUE} else int(self.saved.run_info["emitted"])
 
 
 class Checkpointer:
@@ -113,7 +113,7 @@ class Checkpointer:
         except (DamagedBlob, NoSuchBlob, DamagedCheckpoint) as error:
             raise DamagedOrigin(DamagedOrigin.__doc__) from error
 
-    def _read(self, row: Checkpoint) -> Saved:
+    def _read(self, row: Checkpoint) -> CheckpointData:
         return decode(self._writer.patiently(lambda: self._blobs.read(row.sha256)))
 
     def between(self, state: State, metrics: Mapping[str, Any], *, epoch_ended: bool) -> None:
@@ -192,9 +192,9 @@ class Checkpointer:
         self._writer.write(forget)
         return self._writer.patiently(lambda: self._newest(damaged.job_id))
 
-    def _compare_kernels(self, saved: Saved) -> None:
+    def _compare_kernels(self, saved: CheckpointData) -> None:
         """Say so where numbers may come out otherwise than on the machine that wrote the checkpoint."""
-        before = saved.notes.get("kernels")
+        before = saved.run_info.get("kernels")
         if before == self._kernels:
             return
         message = f"going on under another BLAS: {_words(self._kernels)} after {_words(before)}"

@@ -56,7 +56,7 @@ class PreparedJob:
         state = start(self.resolved.network, self.spec.optimizer, self.spec.training.seed)
         if found is not None:
             chosen = self.spec.start_from and self.spec.start_from.checkpoint
-            weights, statistics = found.saved.learnt("best" if chosen == "best" else "last")
+            weights, statistics = found.saved.weights_and_statistics("best" if chosen == "best" else "last")
             np.copyto(state.weights, weights)
             np.copyto(state.statistics, statistics)
         return state

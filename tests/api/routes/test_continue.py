@@ -199,7 +199,7 @@ def weights_of(api: Api, job: dict[str, Any], which: Any = "last") -> Any:
     with api.services.database.read() as s:
         found = checkpoints.latest(s, job["id"])
     assert found is not None
-    weights, statistics = decode(api.services.blobs.read(found.sha256)).learnt(which)
+    weights, statistics = decode(api.services.blobs.read(found.sha256)).weights_and_statistics(which)
     return weights.tolist(), statistics.tolist()
 
 

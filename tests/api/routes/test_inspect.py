@@ -6,7 +6,7 @@ import pytest
 
 from api.routes import inspect
 from core.models import inspection
-from core.models.inspection import Bounds
+from core.models.inspection import InspectionLimits
 from core.nn.losses.categorical import CrossEntropy as Softmaxed
 from tests.api.conftest import Api
 
@@ -127,8 +127,8 @@ def test_numbers_that_are_not_finite_have_no_slope(api: Api) -> None:
 
 
 def test_a_check_takes_no_more_than_it_may(api: Api, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for bounds in (Bounds(bytes=10), Bounds(bytes=2**30, operations=10)):
-        monkeypatch.setattr(inspect, "Bounds", lambda bounds=bounds, **_: bounds)
+    for limits in (InspectionLimits(10), InspectionLimits(2**30, flops=10)):
+        monkeypatch.setattr(inspect, "InspectionLimits", lambda _, limits=limits: limits)
         answer = api.client.post(f"/v1/jobs/{words}/check_gradient", json={"instances": [[0, 1]], "targets": ["cat"]})
         assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/instances")
 
@@ -154,12 +154,13 @@ def test_what_does_not_fit_is_refused_at_its_place(
 
 
 @pytest.mark.parametrize(
-    ("bounds", "pointer"), [(Bounds(bytes=10), "/instances"), (Bounds(bytes=2**30, numbers=10), "/arrays")]
+    ("limits", "pointer"),
+    [(InspectionLimits(10), "/instances"), (InspectionLimits(2**30, array_numbers=10), "/arrays")],
 )
 def test_a_look_takes_no_more_than_it_may(
-    api: Api, words: str, monkeypatch: pytest.MonkeyPatch, bounds: Bounds, pointer: str
+    api: Api, words: str, monkeypatch: pytest.MonkeyPatch, limits: InspectionLimits, pointer: str
 ) -> None:
-    monkeypatch.setattr(inspect, "Bounds", lambda **_: bounds)
+    monkeypatch.setattr(inspect, "InspectionLimits", lambda _: limits)
     monkeypatch.setattr(inspection, "look", None)  # nothing is begun
     body = {"instances": [[0, 1]], "targets": ["cat"], "arrays": True}
     answer = api.client.post(f"/v1/jobs/{words}/inspect", json=body)

@@ -1,4 +1,4 @@
-"""A checkpoint gives back what went in, and anything else is refused without running any code."""
+"""Checkpoint files and the models in them."""
 
 import numpy as np
 import pytest
@@ -19,34 +19,34 @@ from core.nn.training.learner import Learner
 from core.nn.training.options import Training
 from tests.core.nn.cases import sequential
 
-WORDS = Inline(x=[[0.0], [0.1], [1.0], [1.1]], y=["low", "low", "high", "high"])
+LOW_OR_HIGH = Inline(x=[[0.0], [0.1], [1.0], [1.1]], y=["low", "low", "high", "high"])
 
 
 def a_checkpoint(epochs: int = 60, items: int | None = None) -> bytes:
-    """What a training of two words leaves; after so many items, where it is cut short."""
-    prepared = prepare(WORDS, None, 0)
+    """Return a checkpoint of a two-class training, complete or after so many items."""
+    prepared = prepare(LOW_OR_HIGH, None, 0)
     architecture, loss = sequential(Dense(units=2)), CrossEntropy()
     optimizer = Adam()
     network = Network(architecture, prepared.x.shape[1:])
     state = start(network, optimizer, 0)
-    made = Learner(network, loss, optimizer, Training(epochs=epochs, metrics=()), prepared, state).train()
-    for turn, _ in enumerate(made):
+    training = Learner(network, loss, optimizer, Training(epochs=epochs, metrics=()), prepared, state).train()
+    for turn, _ in enumerate(training):
         if turn + 1 == items:
             break
-    described = describe(architecture, loss, prepared.features, prepared.target)
-    return encode(state, described, {"emitted": 7})
+    description = describe(architecture, loss, prepared.features, prepared.target)
+    return encode(state, description, {"emitted": 7})
 
 
-def test_a_state_comes_back_to_the_last_bit() -> None:
+def test_decode_restores_the_state_bit_for_bit() -> None:
     data = a_checkpoint(items=5)
-    saved = decode(data)
-    state = saved.state()
-    assert saved.notes == {"emitted": 7}
-    assert encode(state, saved.model, saved.notes) == data
+    checkpoint = decode(data)
+    state = checkpoint.state()
+    assert checkpoint.run_info == {"emitted": 7}
+    assert encode(state, checkpoint.model, checkpoint.run_info) == data
     assert len(weights_sha256(state)) == 64
 
 
-def test_a_model_answers_raw_records_in_the_targets_words() -> None:
+def test_model_predicts_labels_from_raw_records() -> None:
     model = Model.of(decode(a_checkpoint()), "last")
     answers = model.predict([[0.05], [1.05]])
     assert all(set(answer) == {"label", "probabilities", "warnings"} for answer in answers)
@@ -54,49 +54,49 @@ def test_a_model_answers_raw_records_in_the_targets_words() -> None:
     assert model.nbytes == 4 * 4
 
 
-def test_the_best_weights_and_the_last_are_different_models() -> None:
-    saved = decode(a_checkpoint())
-    worse = dict(saved.arrays) | {"best_weights": np.zeros(4, np.float32)}
-    changed = type(saved)(worse, saved.counters, saved.model, saved.notes)
+def test_best_and_last_weights_are_different_models() -> None:
+    checkpoint = decode(a_checkpoint())
+    worse = dict(checkpoint.arrays) | {"best_weights": np.zeros(4, np.float32)}
+    changed = type(checkpoint)(worse, checkpoint.counters, checkpoint.model, checkpoint.run_info)
     assert Model.of(changed, "best").predict([[9.0]])[0]["probabilities"]["low"] == pytest.approx(0.5)
-    assert Model.of(changed, "last").predict([[9.0]]) == Model.of(saved, "last").predict([[9.0]])
+    assert Model.of(changed, "last").predict([[9.0]]) == Model.of(checkpoint, "last").predict([[9.0]])
 
 
-def test_before_the_first_epoch_the_best_is_the_newest() -> None:
-    saved = decode(a_checkpoint(items=1))
-    assert Model.of(saved, "best").predict([[9.0]]) == Model.of(saved, "last").predict([[9.0]])
+def test_best_is_last_before_the_first_epoch_ends() -> None:
+    checkpoint = decode(a_checkpoint(items=1))
+    assert Model.of(checkpoint, "best").predict([[9.0]]) == Model.of(checkpoint, "last").predict([[9.0]])
 
 
-def test_numbers_are_answered_as_numbers() -> None:
+def test_model_predicts_numbers_for_numeric_targets() -> None:
     prepared = prepare(Inline(x=[[1], [2]], y=[[2], [4]]), None, 0)
     architecture = sequential(Dense(units=1, use_bias=False))
     state = start(Network(architecture, (1,)), Adam(), 0)
     state.weights[:] = 2
-    described = describe(architecture, MeanSquaredError(), prepared.features, prepared.target)
-    model = Model.of(decode(encode(state, described, {})))
+    description = describe(architecture, MeanSquaredError(), prepared.features, prepared.target)
+    model = Model.of(decode(encode(state, description, {})))
     assert model.predict([[6], 6]) == [{"value": 12.0, "warnings": []}] * 2
 
 
 @given(st.integers(0, 10**6), st.integers(0, 255))
-def test_damage_is_never_read_as_something_else(place: int, byte: int) -> None:
+def test_decode_rejects_a_changed_byte_of_the_header(position: int, byte: int) -> None:
     data = bytearray(a_checkpoint(items=3))
-    place %= len(data)
-    data[place] = byte
+    position %= len(data)
+    data[position] = byte
     try:
         decode(bytes(data))
     except DamagedCheckpoint:
         return
-    # A turned bit inside an array is what the sha256 of the file is for; the header is whole here.
+    # The header is intact. A changed bit inside an array is detected by the SHA-256 of the file.
     assert len(data) == len(a_checkpoint(items=3))
 
 
 @given(st.binary(max_size=200))
-def test_other_bytes_are_no_checkpoint(data: bytes) -> None:
+def test_decode_rejects_other_bytes(data: bytes) -> None:
     with pytest.raises(DamagedCheckpoint):
         decode(data)
 
 
 @pytest.mark.parametrize("cut", [0, 7, 8, 100, -1])
-def test_a_file_cut_short_is_no_checkpoint(cut: int) -> None:
+def test_decode_rejects_a_truncated_file(cut: int) -> None:
     with pytest.raises(DamagedCheckpoint):
         decode(a_checkpoint(items=3)[:cut])

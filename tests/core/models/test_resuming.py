@@ -1,4 +1,4 @@
-"""A training that is saved in mid-epoch and loaded goes on to the last bit, whatever its state is made of."""
+"""Resuming from a checkpoint within an epoch, for every kind of training state."""
 
 from typing import Any
 
@@ -31,14 +31,14 @@ from core.nn.training.stopping import Convergence, EarlyStopping, ReduceLrOnPlat
 from tests.core.nn.cases import CONSTRAINTS, LAYERS, METRICS, OPTIMIZERS, SCHEDULES, LayerCase, sequential
 from tests.core.nn.trainings import STATEFUL, WIDE, ATraining, Rows, classes
 
-HALF = 10
-"""The steps to either side of the cut, which is in the middle of the third epoch."""
-RULES: dict[str, Any] = {"epochs": 5, "batch_size": 8, "metrics": ()}
+CUT_AT_STEP = 10
+"""The step of the checkpoint, which is in the middle of the third epoch."""
+TRAINING: dict[str, Any] = {"epochs": 5, "batch_size": 8, "metrics": ()}
 ROWS = 30
 
 
-def of_layer(case: LayerCase) -> dict[str, Any]:
-    """The layer, and one that learns."""
+def layer_training(case: LayerCase) -> dict[str, Any]:
+    """Return the changes for the layer, followed by a dense layer."""
     rng = np.random.default_rng(0)
     x = case.inputs(ROWS, rng).astype(np.float32)
     y = rng.standard_normal((ROWS, *case.output_shape)).astype(np.float32)
@@ -46,82 +46,82 @@ def of_layer(case: LayerCase) -> dict[str, Any]:
     return {"data": Rows(x, y), "architecture": architecture, "loss": MeanSquaredError()}
 
 
-def of_lengths() -> dict[str, Any]:
-    """Sequences of words, some of them short, cut to the longest of a batch."""
+def bucketed_training() -> dict[str, Any]:
+    """Return the changes for sequences of different lengths, each batch cut to its longest."""
     rng = np.random.default_rng(0)
     lengths = rng.integers(1, 9, ROWS)
     x = np.where(np.arange(8) < lengths[:, None], rng.integers(1, 4, (ROWS, 8)), 0).astype(np.float32)
     reader = sequential(Embedding(input_dim=4, output_dim=3, mask_zero=True), Gru(units=3), Dense(units=2))
     data = Rows(x, rng.integers(0, 2, ROWS), lengths=lengths)
-    return {"data": data, "architecture": reader, "training": Training(**RULES, bucket_by_length=True)}
+    return {"data": data, "architecture": reader, "training": Training(**TRAINING, bucket_by_length=True)}
 
 
-def of_labels() -> dict[str, Any]:
-    """Sequences whose labels are fewer than their steps."""
+def ctc_training() -> dict[str, Any]:
+    """Return the changes for sequences with fewer labels than steps."""
     rng = np.random.default_rng(0)
     data = Rows(rng.standard_normal((ROWS, 6, 2)).astype(np.float32), rng.integers(0, 3, (ROWS, 3)))
     net = sequential(Gru(units=4, return_sequences=True), Dense(units=3))
-    measured = Training(**RULES | {"metrics": (EditDistance(),)})
+    measured = Training(**TRAINING | {"metrics": (EditDistance(),)})
     return {"data": data, "architecture": net, "loss": Ctc(), "training": measured}
 
 
-OF_CLASSES = tuple({metric.type: metric for metric, *_ in METRICS if metric.predicts == "classes"}.values())
-HELD: list[Sequential] = [
-    sequential(Dense(units=5, kernel_constraint=held), Dense(units=2)) for held, *_ in CONSTRAINTS
+CLASS_METRICS = tuple({metric.type: metric for metric, *_ in METRICS if metric.predicts == "classes"}.values())
+CONSTRAINED: list[Sequential] = [
+    sequential(Dense(units=5, kernel_constraint=constraint), Dense(units=2)) for constraint, *_ in CONSTRAINTS
 ]
-NESTED: list[Optimizer] = [
+NESTED_OPTIMIZERS: list[Optimizer] = [
     ExponentialMovingAverage(overwrite_frequency=5, optimizer=GradientAccumulation(steps=3, optimizer=Nadam())),
     Lookahead(sync_period=4, optimizer=GradientAccumulation(steps=3, optimizer=Lamb())),
     Lookahead(sync_period=2, optimizer=GradientAccumulation(steps=3, optimizer=Muon())),
 ]
-"""Whose steps do not all take the same scratch."""
+"""Optimizers whose steps do not all use the same scratch memory."""
 PLATEAU = ReduceLrOnPlateau(patience=1, factor=0.5, min_delta=1e9)
 
 TABLE: dict[str, dict[str, Any]] = {
     **{f"optimizer-{number}-{one.type}": {"optimizer": one} for number, one in enumerate(OPTIMIZERS)},
-    **{f"nested-{number}": {"optimizer": one, "architecture": WIDE} for number, one in enumerate(NESTED)},
+    **{f"nested-{number}": {"optimizer": one, "architecture": WIDE} for number, one in enumerate(NESTED_OPTIMIZERS)},
     **{
         f"schedule-{number}-{case.schedule.type}": {"optimizer": GradientDescent(learning_rate=case.schedule)}
         for number, case in enumerate(SCHEDULES)
     },
-    **{f"layer-{number}-{case.layer.type}": of_layer(case) for number, case in enumerate(LAYERS)},
-    **{f"constraint-{number}": {"architecture": net} for number, net in enumerate(HELD)},
-    "metrics": {"training": Training(**RULES | {"metrics": OF_CLASSES})},
-    "plateau": {"training": Training(**RULES, reduce_lr_on_plateau=PLATEAU)},
-    "convergence": {"training": Training(**RULES, convergence=Convergence(tolerance=1e9, epochs=3))},
-    "early stopping": {"training": Training(**RULES, early_stopping=EarlyStopping(patience=3, min_delta=1e9))},
-    "in order": {"training": Training(**RULES, shuffle=False)},
-    "inspected": {"training": Training(**RULES, inspect_every=1)},
-    "bucketed": of_lengths(),
-    "labels": of_labels(),
+    **{f"layer-{number}-{case.layer.type}": layer_training(case) for number, case in enumerate(LAYERS)},
+    **{f"constraint-{number}": {"architecture": net} for number, net in enumerate(CONSTRAINED)},
+    "metrics": {"training": Training(**TRAINING | {"metrics": CLASS_METRICS})},
+    "plateau": {"training": Training(**TRAINING, reduce_lr_on_plateau=PLATEAU)},
+    "convergence": {"training": Training(**TRAINING, convergence=Convergence(tolerance=1e9, epochs=3))},
+    "early stopping": {"training": Training(**TRAINING, early_stopping=EarlyStopping(patience=3, min_delta=1e9))},
+    "in order": {"training": Training(**TRAINING, shuffle=False)},
+    "inspected": {"training": Training(**TRAINING, inspect_every=1)},
+    "bucketed": bucketed_training(),
+    "labels": ctc_training(),
     "pairs": {"loss": Triplet()},
-    "mixed": {"training": Training(**RULES, mixup=Mixup(alpha=0.5))},
+    "mixed": {"training": Training(**TRAINING, mixup=Mixup(alpha=0.5))},
     "mixed, in order and twice": {
-        "training": Training(**RULES, shuffle=False, mixup=Mixup()),
+        "training": Training(**TRAINING, shuffle=False, mixup=Mixup()),
         "optimizer": SharpnessAware(optimizer=Adam()),
     },
 }
-"""Changes to a training of two noisy clouds by the net of which everything matters."""
+"""Changes to a classification of two noisy clusters by a network with all kinds of state."""
 
 
 def a_training(changes: dict[str, Any], state: State | None = None) -> ATraining:
-    """A row of the table, from its start or from a state."""
+    """Return the training of a row of the table, from its start or from a state."""
     defaults: dict[str, Any] = {"data": classes(ROWS, validation=10), "architecture": STATEFUL}
-    return ATraining(**defaults | {"training": Training(**RULES)} | changes, state=state)
+    return ATraining(**defaults | {"training": Training(**TRAINING)} | changes, state=state)
 
 
-def saved(training: ATraining, after: int | None = None) -> bytes:
-    """The checkpoint that is written after so many steps, or in the end."""
+def checkpoint_of(training: ATraining, stop_at: int | None = None) -> bytes:
+    """Return the checkpoint after the step `stop_at`, or the final one."""
     assert training.state is not None
     for _ in training.items():
-        if training.state.step == after:
+        if training.state.step == stop_at:
             break
     return encode(training.state, {}, {})
 
 
 @pytest.mark.parametrize("changes", TABLE.values(), ids=TABLE)
-def test_to_resume_in_mid_epoch_is_exact(changes: dict[str, Any]) -> None:
-    straight = saved(a_training(changes))
-    state = decode(saved(a_training(changes), after=HALF)).state()
-    assert (state.step, state.epoch, state.position) == (HALF, 2, 16)
-    assert saved(a_training(changes, state)) == straight
+def test_resume_within_an_epoch_is_exact(changes: dict[str, Any]) -> None:
+    uninterrupted = checkpoint_of(a_training(changes))
+    state = decode(checkpoint_of(a_training(changes), stop_at=CUT_AT_STEP)).state()
+    assert (state.step, state.epoch, state.position) == (CUT_AT_STEP, 2, 16)
+    assert checkpoint_of(a_training(changes, state)) == uninterrupted
