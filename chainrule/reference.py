@@ -218,7 +218,13 @@ def _entry(member: type, methods: Mapping[str, str]) -> Iterator[str]:
 
 
 def _arguments(member: Any) -> list[Field[Any]]:
-    return [each for each in fields(member) if each.name != "type"]
+    """Return the fields of a member, its own before those of its base classes."""
+    bases = (member if isinstance(member, type) else type(member)).__mro__
+
+    def depth(each: Field[Any]) -> int:
+        return next(depth for depth, base in enumerate(bases) if each.name in inspect.get_annotations(base))
+
+    return sorted((each for each in fields(member) if each.name != "type"), key=depth)
 
 
 def _row(argument: Field[Any], hint: Any, meaning: str) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from annotated_types import Ge, Gt, Le
 
 from core.nn.arrays import Array, Backward, Shape, size
-from core.nn.kernels.error_function import normal
+from core.nn.kernels.error_function import normal_cdf
 from core.nn.step.context import PassContext
 from core.nn.tagged_union import Tagged
 
@@ -202,7 +202,7 @@ class Gelu:
 
     def forward(self, z: Array, out: Array, ctx: PassContext) -> Backward:
         """`f' = Φ + z · Φ'`; Φ and Φ' are computed at once, for as many rows as stay in the cache."""
-        phi = _tanh_phi if self.approximate else normal
+        phi = _tanh_phi if self.approximate else normal_cdf
         slope = ctx.empty(z.shape)
         at_once = max(1, min(len(z), BLOCK * len(z) // max(1, z.size)))
         cdf, off, spare = (ctx.empty((at_once, *z.shape[1:])) for _ in range(3))

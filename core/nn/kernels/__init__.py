@@ -1,1 +1,1 @@
-"""Fast stateless NumPy functions that several layers share."""
+"""Fast, stateless NumPy functions that several layers share."""

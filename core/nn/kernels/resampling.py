@@ -1,6 +1,6 @@
-"""Pictures read between their pixels: what turns, moves or stretches them without a pixel of its own for each place.
+"""Bilinear resampling of images at fractional positions, for random translations, zooms and rotations.
 
-A place is a number of rows from the top, or of columns from the left; pixels stand at the whole numbers.
+A position is a number of rows from the top or of columns from the left; pixels have integer positions.
 """
 
 from __future__ import annotations
@@ -13,92 +13,92 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.nn.arrays import Array, Backward, Shape, size
-from core.nn.kernels.windows import checked
+from core.nn.kernels.windows import require_axes
 from core.nn.plan import Plan
 from core.nn.step.context import PassContext
 
 FillMode: TypeAlias = Literal["constant", "nearest", "reflect", "wrap"]
-Pixels: TypeAlias = NDArray[np.intp]
+Indices: TypeAlias = NDArray[np.intp]
 
 CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
 
 
-def plan_of_a_picture(shape: Shape, places: int) -> Plan:
-    """No weights, the same shape, read at so many places of the two axes together."""
-    pixels = size(checked(shape, ("height", "width"))[:2])
+def resampling_plan(shape: Shape, positions: int) -> Plan:
+    """Return the plan of an image layer that resamples at this number of row and column positions."""
+    pixels = size(require_axes(shape, ("height", "width"))[:2])
     return Plan(
         shape,
         flops=4 * (pixels + 2 * size(shape)),
-        activation_size=3 * pixels + 3 * size(shape) + 10 * places + 2,
+        activation_size=3 * pixels + 3 * size(shape) + 10 * positions + 2,
         divisible=False,
     )
 
 
-def resampled(
-    x: Array, down: Array, across: Array, mode: FillMode, value: float, ctx: PassContext, *, input_gradient: bool
+def bilinear(
+    x: Array, rows: Array, columns: Array, mode: FillMode, value: float, ctx: PassContext, *, input_gradient: bool
 ) -> tuple[Array, Backward]:
-    """`y = v + Σ w · (x − v)` over the four pixels around each place, w by how near it is: bilinear.
+    """Compute `y = v + Σ w · (x − v)` over the four pixels around each position, w their bilinear weights.
 
-    `down` are the rows at which to read, `(batch, height, 1)` or one for each pixel, `across` the columns,
-    `(batch, 1, width)` or one for each. It is linear in x, so that `∂x` is its transpose: each pixel gets of `∂y` what
-    it gave.
+    `rows` are the row positions, `(batch, height, 1)` or one per pixel, `columns` the column positions,
+    `(batch, 1, width)` or one per pixel; v is the fill value. The map is linear in x, so `∂x` is its transpose: each
+    pixel gets `w · ∂y` of each output that it contributed to.
     """
     batch, height, width, channels = x.shape
-    rows, of_rows = _around(down, height, mode, ctx)
-    columns, of_columns = _around(across, width, mode, ctx)
-    rows *= width
-    rows += np.arange(0, batch * height * width, height * width)[:, None, None]
-    index, share, product = ctx.empty(x.shape[:3], np.intp), ctx.empty(x.shape[:3]), ctx.empty(x.shape)
+    row_indices, row_weights = _neighbors(rows, height, mode, ctx)
+    column_indices, column_weights = _neighbors(columns, width, mode, ctx)
+    row_indices *= width
+    row_indices += np.arange(0, batch * height * width, height * width)[:, None, None]
+    index, weight, product = ctx.empty(x.shape[:3], np.intp), ctx.empty(x.shape[:3]), ctx.empty(x.shape)
 
-    def corners() -> Iterator[Pixels]:
+    def corners() -> Iterator[Indices]:
         for i, j in CORNERS:
-            np.multiply(of_rows[i], of_columns[j], out=share)
-            yield np.add(rows[i], columns[j], out=index)
+            np.multiply(row_weights[i], column_weights[j], out=weight)
+            yield np.add(row_indices[i], column_indices[j], out=index)
 
-    given = x.shape
-    y = ctx.empty(given)
+    input_shape = x.shape
+    y = ctx.empty(input_shape)
     y.fill(value)
     for corner in corners():
         np.take(x.reshape(-1, channels), corner, axis=0, out=product, mode="clip")
         if value:
             product -= value
-        product *= share[..., None]
+        product *= weight[..., None]
         y += product
 
     def backward(d_y: Array) -> Array:
         if not input_gradient:
             return d_y
-        d_x: Array = ctx.empty(given)
+        d_x: Array = ctx.empty(input_shape)
         d_x.fill(0)
         for corner in corners():
-            np.multiply(d_y, share[..., None], out=product)
+            np.multiply(d_y, weight[..., None], out=product)
             np.add.at(d_x.reshape(-1, channels), corner.reshape(-1), product.reshape(-1, channels))
         return d_x
 
     return y, backward
 
 
-def _around(places: Array, length: int, mode: FillMode, ctx: PassContext) -> tuple[Pixels, Array]:
-    """The pixel before each place of an axis and the one behind it, and how much each counts: `(2, …)` both."""
-    before = np.floor(places, out=ctx.empty(places.shape))
-    shares: Array = ctx.empty((2, *places.shape))
-    np.subtract(places, before, out=shares[1])
-    np.subtract(1, shares[1], out=shares[0])
-    pixels: Pixels = ctx.empty(shares.shape, np.intp)
+def _neighbors(positions: Array, length: int, mode: FillMode, ctx: PassContext) -> tuple[Indices, Array]:
+    """Return the pixels before and after each position of an axis, and their weights, both `(2, …)`."""
+    before = np.floor(positions, out=ctx.empty(positions.shape))
+    weights: Array = ctx.empty((2, *positions.shape))
+    np.subtract(positions, before, out=weights[1])
+    np.subtract(1, weights[1], out=weights[0])
+    pixels: Indices = ctx.empty(weights.shape, np.intp)
     np.copyto(pixels[0], before, casting="unsafe")
     np.add(pixels[0], 1, out=pixels[1])
-    if mode == "constant":  # beyond the border counts nothing; seen as unsigned, a negative number is huge
-        shares *= np.less(pixels.view(np.uintp), length, out=ctx.empty(pixels.shape, np.bool_))
-    FILLS[mode](pixels, length)
-    return pixels, shares
+    if mode == "constant":  # pixels beyond the border have no weight; as unsigned, a negative index is huge
+        weights *= np.less(pixels.view(np.uintp), length, out=ctx.empty(pixels.shape, np.bool_))
+    FILL_MODES[mode](pixels, length)
+    return pixels, weights
 
 
-def _nearest(pixels: Pixels, length: int) -> None:
+def _nearest(pixels: Indices, length: int) -> None:
     np.clip(pixels, 0, length - 1, out=pixels)
 
 
-def _reflect(pixels: Pixels, length: int) -> None:
-    """`|2p + 1|` is as long on either side of a mirror between two pixels."""
+def _reflect(pixels: Indices, length: int) -> None:
+    """Mirror at a border between two pixels, where `|2p + 1|` is the same on both sides."""
     pixels %= 2 * length
     pixels -= length
     pixels *= 2
@@ -108,11 +108,11 @@ def _reflect(pixels: Pixels, length: int) -> None:
     np.subtract(length - 1, pixels, out=pixels)
 
 
-def _wrap(pixels: Pixels, length: int) -> None:
+def _wrap(pixels: Indices, length: int) -> None:
     pixels %= length
 
 
-FILLS: Mapping[FillMode, Callable[[Pixels, int], None]] = MappingProxyType(
+FILL_MODES: Mapping[FillMode, Callable[[Indices, int], None]] = MappingProxyType(
     {"constant": _nearest, "nearest": _nearest, "reflect": _reflect, "wrap": _wrap}
 )
-"""Which pixel stands for one beyond the border: `abcd` goes on with `dddd`, `dcba` or `abcd`; a constant is none."""
+"""The pixel read for one beyond the border: `abcd` continues with `dddd`, `dcba` or `abcd`; a constant reads none."""

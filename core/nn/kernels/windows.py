@@ -1,4 +1,4 @@
-"""How a window slides along an axis: what convolution and pooling have in common."""
+"""Sliding windows along an axis: the geometry that convolution and pooling share."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from core.nn.step.context import PassContext
 
 Count: TypeAlias = Annotated[int, Ge(1), Le(MOST)]
 Counts: TypeAlias = Count | tuple[Count, Count]
-"""A number for height and width, or one for each."""
+"""One number for height and width, or one for each."""
 
 Padding: TypeAlias = Literal["valid", "same", "causal"]
 
 
-class Slide(NamedTuple):
-    """A window's way along one axis, with `before` and `after` zeros around the axis's `length` numbers."""
+class Window(NamedTuple):
+    """A window that slides along an axis of `length`, with `before` and `after` zeros, to `output` positions."""
 
     length: int
     size: int
@@ -32,44 +32,55 @@ class Slide(NamedTuple):
 
     @property
     def span(self) -> int:
-        """From the window's first number to its last, both counted."""
+        """The distance from the window's first element to its last, both included."""
         return (self.size - 1) * self.dilation + 1
+
+    @property
+    def padded(self) -> int:
+        """The length of the axis with its padding."""
+        return self.before + self.length + self.after
 
 
 @lru_cache(maxsize=1024)
-def slide(axis: str, length: int, size: int, stride: int = 1, dilation: int = 1, padding: Padding = "valid") -> Slide:
-    """The window's way; `ShapeMismatch` where it is longer than the axis."""
+def window(axis: str, length: int, size: int, stride: int = 1, dilation: int = 1, padding: Padding = "valid") -> Window:
+    """Return the window along an axis; raise `ShapeMismatch` if it is longer than the axis."""
     span = (size - 1) * dilation + 1
-    lacking = max((-(-length // stride) - 1) * stride + span - length, 0)  # for one output each stride
-    same = lacking // 2, lacking - lacking // 2  # the odd one behind, as TensorFlow pads
+    missing = max((-(-length // stride) - 1) * stride + span - length, 0)  # for one output per stride
+    same = missing // 2, missing - missing // 2  # an odd zero goes after, as in TensorFlow
     before, after = {"valid": (0, 0), "same": same, "causal": (span - 1, 0)}[padding]
     output = (length + before + after - span) // stride + 1
     if output < 1 or not length:
         raise ShapeMismatch(
-            f"gets {axis} {length}, and its window spans {span}: make the window smaller, or pad with same"
+            f"gets {axis} {length} but its window spans {span}: make the window smaller, or use padding same"
         )
-    return Slide(length, size, stride, dilation, before, after, output)
+    return Window(length, size, stride, dilation, before, after, output)
 
 
-def each(counts: Counts, axes: int) -> tuple[int, ...]:
-    """A number for each axis."""
+def per_axis(counts: Counts, axes: int) -> tuple[int, ...]:
+    """Return one number for each axis."""
     return (counts,) * axes if isinstance(counts, int) else counts
 
 
-def checked(shape: Shape, along: tuple[str, ...]) -> Shape:
-    """The shape of a row, if it has these axes and channels; else `ShapeMismatch`."""
-    if len(shape) != len(along) + 1:
-        raise ShapeMismatch(f"needs ({', '.join(along)}, channels), and gets {shape}: put a reshape before it")
+def require_axes(shape: Shape, axes: tuple[str, ...]) -> Shape:
+    """Return the shape of a row if it has these axes and channels; raise `ShapeMismatch` otherwise."""
+    if len(shape) != len(axes) + 1:
+        raise ShapeMismatch(f"needs ({', '.join(axes)}, channels) but gets {shape}: put a reshape before it")
     return shape
 
 
-def padded(x: Array, slides: tuple[Slide, Slide], ctx: PassContext) -> Array:
-    """Images `(batch, height, width, channels)` with the zeros that the window's way wants around them."""
-    down, across = slides
-    if not any((down.before, down.after, across.before, across.after)):
+def zero_padded(x: Array, windows: tuple[Window, Window], ctx: PassContext) -> Array:
+    """Return images `(batch, height, width, channels)` with the zeros that the windows need around them."""
+    rows, columns = windows
+    if not any((rows.before, rows.after, columns.before, columns.after)):
         return x
-    batch, height, width, channels = x.shape
-    wide: Array = ctx.empty((batch, down.before + height + down.after, across.before + width + across.after, channels))
-    wide.fill(0)
-    np.copyto(wide[:, down.before : down.before + height, across.before : across.before + width], x)
-    return wide
+    batch, _, _, channels = x.shape
+    padded: Array = ctx.empty((batch, rows.padded, columns.padded, channels))
+    padded.fill(0)
+    np.copyto(without_padding(padded, windows), x)
+    return padded
+
+
+def without_padding(padded: Array, windows: tuple[Window, Window]) -> Array:
+    """Return the view of padded images that has no padding."""
+    rows, columns = windows
+    return padded[:, rows.before : rows.before + rows.length, columns.before : columns.before + columns.length]

@@ -1,4 +1,5 @@
-"""The layers: each a frozen dataclass whose fields are its JSON and whose methods are its mathematics.
+"""Layers: frozen dataclasses whose fields are their JSON and whose methods are their mathematics.
 
-`plan(input_shape)` says what it wants and emits; `forward(x, views, ctx)` returns the output and the backward pass.
+`plan(input_shape)` returns a layer's weights, output shape and cost; `forward(x, views, ctx)` returns the output and
+the backward pass.
 """

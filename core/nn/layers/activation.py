@@ -1,4 +1,4 @@
-"""An activation as a layer of its own, for where it stands apart from the map before it."""
+"""An activation function as a layer of its own."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,17 +11,17 @@ from core.nn.step.context import PassContext
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ActivationLayer:
-    """`y = f(x)`, number by number: any shape in, the same shape out."""
+    """Activation layer: `y = f(x)` elementwise, for an input of any shape."""
 
     type: Literal["activation"] = "activation"
     activation: Activation
-    """The function f."""
+    """The activation function f."""
 
     def plan(self, shape: Shape) -> Plan:
         """No weights."""
         return Plan(shape, flops=4 * size(shape), activation_size=3 * size(shape))
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
-        """`∂x = ∂y · f'(x)`; x stays as it is, since the layer before may need it."""
+        """`∂x = ∂y · f'(x)`; x is not overwritten, since the layer before may need it."""
         y: Array = ctx.empty(x.shape)
         return y, self.activation.forward(x, y, ctx)

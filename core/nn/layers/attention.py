@@ -1,9 +1,9 @@
-"""Attention: every step of a sequence asks all others, and takes from each as much as its answer fits the question."""
+"""Multi-head attention."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Literal
 
@@ -11,236 +11,223 @@ import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 
 from core.nn.arrays import MOST, Array, Backward, Shape, size
-from core.nn.constraints import Constraint
-from core.nn.initializers import GlorotUniform, Initializer, Zeros
-from core.nn.kernels.reductions import ones, over_rows
-from core.nn.plan import Plan, ShapeMismatch, Views, Weight
-from core.nn.regularizers import Regularizer
+from core.nn.kernels.reductions import column_sums, ones
+from core.nn.layers.base import Bias, Kernel
+from core.nn.plan import Plan, ShapeMismatch, Views
 from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MultiHeadAttention:
-    """Self-attention: `(batch, steps, features)` in and out (Vaswani et al. 2017, section 3.2).
+class MultiHeadAttention(Kernel, Bias):
+    """Multi-head self-attention: `(batch, steps, features)` in and out (Vaswani et al. 2017, section 3.2).
 
-    With q, k, v from `x · W + b`, a part for each head: `y = concat(softmax(q·kᵀ / √d) · v) · O + o`. A step that is
-    not there, by the mask, is asked by none.
+    With q, k, v from `x · W + b`, one slice per head: `y = concat(softmax(q·kᵀ / √d) · v) · O + o`. Masked steps get no
+    weight.
     """
 
     type: Literal["multi_head_attention"] = "multi_head_attention"
     num_heads: Annotated[int, Ge(1), Le(MOST)]
-    """How many questions each step asks."""
+    """The number of attention heads."""
     key_dim: Annotated[int, Ge(1), Le(MOST)]
-    """How long a head's questions and keys are: d."""
+    """The length d of each head's queries and keys."""
     value_dim: Annotated[int, Ge(1), Le(MOST)] | None = None
-    """How long its answers are; left out: as its keys."""
+    """The length of each head's values; left out: `key_dim`."""
     num_kv_heads: Annotated[int, Ge(1), Le(MOST)] | None = None
-    """How many keys and values a step has, shared by as many heads each (Ainslie et al. 2023); left out: one a head."""
+    """The number of key and value heads, each shared by a group of query heads (grouped-query attention, Ainslie et al.
+    2023); left out: `num_heads`."""
     causal: bool = False
-    """Let no step see a later one."""
+    """Whether each step attends only to itself and earlier steps."""
     rotary: bool = False
-    """Turn questions and keys by their positions, so that distance counts (Su et al. 2021, eq. 34)."""
+    """Whether to rotate queries and keys by their positions, so that scores depend on distance (Su et al. 2021, eq.
+    34)."""
     max_wavelength: Annotated[float, Gt(1)] = 10_000.0
-    """The longest of these turns, in steps by 2π."""
+    """The longest wavelength of the rotations in steps, divided by 2π."""
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
-    """The share of the weights of answers that is left out while training."""
-    use_bias: bool = True
-    """Add b and o."""
-    kernel_initializer: Initializer = field(default=GlorotUniform())
-    """How W and O begin."""
-    bias_initializer: Initializer = field(default=Zeros())
-    """How b and o begin."""
-    kernel_regularizer: Regularizer | None = None
-    """A penalty on W and O."""
-    bias_regularizer: Regularizer | None = None
-    """A penalty on b and o."""
-    kernel_constraint: Constraint | None = None
-    """A constraint on W and O."""
-    bias_constraint: Constraint | None = None
-    """A constraint on b and o."""
-    trainable: bool = True
-    """Whether it learns; if not, its weights stay as they are and bear no penalty."""
+    """The fraction of attention weights set to zero in training."""
 
     @property
-    def sources(self) -> int:
-        """How many heads keys and values have."""
+    def kv_heads(self) -> int:
+        """The number of key and value heads."""
         return self.num_kv_heads or self.num_heads
 
     @property
-    def widths(self) -> tuple[int, int, int]:
-        """How many numbers all questions, all keys and all values of a step are."""
-        return self.num_heads * self.key_dim, self.sources * self.key_dim, self.sources * self.answer
-
-    @property
-    def answer(self) -> int:
-        """How long a head's answer is."""
+    def value_width(self) -> int:
+        """The length of each head's values."""
         return self.value_dim or self.key_dim
 
+    @property
+    def projection_widths(self) -> tuple[int, int, int]:
+        """The number of features of all queries, all keys and all values of a step."""
+        return self.num_heads * self.key_dim, self.kv_heads * self.key_dim, self.kv_heads * self.value_width
+
     def plan(self, shape: Shape) -> Plan:
-        """`kernel` W `(features, questions + keys + values)`, `output_kernel` O `(answers, features)`, and biases."""
+        """`kernel` W `(features, queries + keys + values)`, `output_kernel` O `(heads · values, features)`, biases."""
         self._require(shape)
         steps, features = shape
-        inner, outer = sum(self.widths), self.num_heads * self.answer
+        inner, outer = sum(self.projection_widths), self.num_heads * self.value_width
         weights = {
-            "kernel": Weight(
-                (features, inner), self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint
-            ),
-            "output_kernel": Weight(
-                (outer, features), self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint
-            ),
+            "kernel": self.kernel_weight((features, inner)),
+            "output_kernel": self.kernel_weight((outer, features)),
         }
         if self.use_bias:
-            weights["bias"] = Weight((inner,), self.bias_initializer, self.bias_regularizer, self.bias_constraint)
-            weights["output_bias"] = Weight(
-                (features,), self.bias_initializer, self.bias_regularizer, self.bias_constraint
-            )
+            weights["bias"] = self.bias_weight((inner,))
+            weights["output_bias"] = self.bias_weight((features,))
         scores = self.num_heads * steps * steps
-        products = 2 * steps * features * (inner + outer) + 2 * scores * (self.key_dim + self.answer)
+        products = 2 * steps * features * (inner + outer) + 2 * scores * (self.key_dim + self.value_width)
         activation_size = 3 * size(shape) + 5 * steps * inner + 3 * steps * outer + 5 * scores
         plan = Plan(shape, weights, flops=products + 5 * scores, activation_size=activation_size)
         return plan.frozen_unless(self.trainable)
 
     def _require(self, shape: Shape) -> None:
         if len(shape) != 2:
-            raise ShapeMismatch(f"needs (steps, features), and gets {shape}: put a reshape before it")
-        if self.num_heads % self.sources:
-            heads = f"{self.num_heads} heads, and {self.sources} num_kv_heads"
-            raise ShapeMismatch(f"has {heads}: let the one be a multiple of the other")
+            raise ShapeMismatch(f"needs (steps, features) but gets {shape}: put a reshape before it")
+        if self.num_heads % self.kv_heads:
+            heads = f"{self.num_heads} heads and {self.kv_heads} num_kv_heads"
+            raise ShapeMismatch(f"has {heads}: let num_heads be a multiple of num_kv_heads")
         if self.rotary and self.key_dim % 2:
-            raise ShapeMismatch(f"has a key_dim of {self.key_dim}, and turns pairs of numbers: let it be even")
+            raise ShapeMismatch(f"has a key_dim of {self.key_dim} but rotates pairs of numbers: let it be even")
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """With `s = q·kᵀ / √d`, `p = softmax(s)`: `∂s = p · (∂p − Σ ∂p · p)`, `∂q = ∂s·k / √d`, `∂k = ∂sᵀ·q / √d`.
 
-        `Σ ∂p · p` is `∂y · y` of a head's answer y (Dao et al. 2022, eq. 4). Of s and p the transposes are kept, whose
-        sums and maxima over all keys run along whole rows of numbers.
+        `Σ ∂p · p` is `∂y · y` for the output y of a head (Dao et al. 2022, eq. 4). s and p are stored transposed, so
+        that sums and maxima over all keys run along contiguous rows.
         """
         batch, steps, features = x.shape
         rows, w = x.reshape(batch * steps, features), views.weights
-        inner = np.dot(rows, w["kernel"], out=ctx.empty((len(rows), sum(self.widths))))
+        inner = np.dot(rows, w["kernel"], out=ctx.empty((len(rows), sum(self.projection_widths))))
         if self.use_bias:
             inner += w["bias"]
-        q, k, v = self._heads(inner.reshape(batch, steps, -1))
-        self._turn(q, k, 1, ctx)
-        self._scale(inner)
-        shares = self._shares(q, k, ctx)
-        kept, back_dropout = self._dropped(shares, ctx)
-        answers = ctx.empty((len(rows), self.num_heads * self.answer))
-        answer = self._split(answers.reshape(batch, steps, -1), self.num_heads)
-        np.matmul(np.swapaxes(kept, -1, -2), v, out=answer)
-        y = np.dot(answers, w["output_kernel"], out=ctx.empty(rows.shape))
+        q, k, v = self._split_projections(inner.reshape(batch, steps, -1))
+        self._rotate(q, k, 1, ctx)
+        self._scale_queries(inner)
+        weights = self._attention_weights(q, k, ctx)
+        dropped, back_dropout = self._dropout(weights, ctx)
+        outputs = ctx.empty((len(rows), self.num_heads * self.value_width))
+        head_outputs = self._split_heads(outputs.reshape(batch, steps, -1), self.num_heads)
+        np.matmul(np.swapaxes(dropped, -1, -2), v, out=head_outputs)
+        y = np.dot(outputs, w["output_kernel"], out=ctx.empty(rows.shape))
         if self.use_bias:
             y += w["output_bias"]
 
         def backward(d_y: Array) -> Array:
             d_rows = d_y.reshape(rows.shape)
-            d_answers = np.dot(d_rows, w["output_kernel"].T, out=ctx.empty(answers.shape))
-            d_answer = self._split(d_answers.reshape(batch, steps, -1), self.num_heads)
+            d_outputs = np.dot(d_rows, w["output_kernel"].T, out=ctx.empty(outputs.shape))
+            d_head_outputs = self._split_heads(d_outputs.reshape(batch, steps, -1), self.num_heads)
             d_inner = ctx.empty(inner.shape)
-            d_q, d_k, d_v = self._heads(d_inner.reshape(batch, steps, -1))
-            self._summed(kept, d_answer, d_v, ctx)
-            slope = back_dropout(np.matmul(v, np.swapaxes(d_answer, -1, -2), out=ctx.empty(shares.shape)))
-            slope -= np.vecdot(d_answer, answer, out=ctx.empty(answer.shape[:-1]))[..., None, :]
-            slope *= shares
-            np.matmul(np.swapaxes(slope, -1, -2), k, out=d_q)
-            self._summed(slope, q, d_k, ctx)
-            self._scale(d_inner)
-            self._turn(d_q, d_k, -1, ctx)
+            d_q, d_k, d_v = self._split_projections(d_inner.reshape(batch, steps, -1))
+            self._sum_over_group(dropped, d_head_outputs, d_v, ctx)
+            d_weights = np.matmul(v, np.swapaxes(d_head_outputs, -1, -2), out=ctx.empty(weights.shape))
+            d_scores = back_dropout(d_weights)
+            projection = np.vecdot(d_head_outputs, head_outputs, out=ctx.empty(head_outputs.shape[:-1]))
+            d_scores -= projection[..., None, :]
+            d_scores *= weights
+            np.matmul(np.swapaxes(d_scores, -1, -2), k, out=d_q)
+            self._sum_over_group(d_scores, q, d_k, ctx)
+            self._scale_queries(d_inner)
+            self._rotate(d_q, d_k, -1, ctx)
             if views.trainable:
-                self._weigh(views, (rows, d_inner), (answers, d_rows))
+                self._weight_gradients(views, (rows, d_inner), (outputs, d_rows))
             if not views.input_gradient:
                 return d_y
             return np.dot(d_inner, w["kernel"].T, out=ctx.empty(rows.shape)).reshape(x.shape)
 
         return y.reshape(x.shape), backward
 
-    def _scale(self, inner: Array) -> None:
-        """Divide the questions by `√d`, in two dimensions: NumPy copies a view of five before it changes it."""
-        inner[:, : self.widths[0]] *= 1 / math.sqrt(self.key_dim)
+    def _scale_queries(self, inner: Array) -> None:
+        """Divide the queries by `√d`, as a matrix: NumPy would copy a view with five axes before changing it."""
+        inner[:, : self.projection_widths[0]] *= 1 / math.sqrt(self.key_dim)
 
-    def _weigh(self, views: Views, first: tuple[Array, Array], last: tuple[Array, Array]) -> None:
-        for name, (given, delta) in (("", first), ("output_", last)):
-            np.dot(given.T, delta, out=views.gradients[f"{name}kernel"])
+    def _weight_gradients(self, views: Views, projection: tuple[Array, Array], output: tuple[Array, Array]) -> None:
+        """Write the gradients of both dense maps, each given by its input and the gradient of its output."""
+        for prefix, (inputs, delta) in (("", projection), ("output_", output)):
+            np.dot(inputs.T, delta, out=views.gradients[f"{prefix}kernel"])
             if self.use_bias:
-                over_rows(delta, views.gradients[f"{name}bias"])
+                column_sums(delta, views.gradients[f"{prefix}bias"])
 
-    def _split(self, flat: Array, heads: int) -> Array:
-        """`(batch, steps, …)` as a view `(batch, sources, heads of each, steps, length)`."""
+    def _split_heads(self, flat: Array, heads: int) -> Array:
+        """Return `(batch, steps, …)` as a view `(batch, kv heads, heads per kv head, steps, length)`."""
         batch, steps, width = flat.shape
-        return flat.reshape(batch, steps, self.sources, heads // self.sources, width // heads).transpose(0, 2, 3, 1, 4)
+        return flat.reshape(batch, steps, self.kv_heads, heads // self.kv_heads, width // heads).transpose(
+            0, 2, 3, 1, 4
+        )
 
-    def _heads(self, inner: Array) -> tuple[Array, Array, Array]:
-        """Questions, keys and values as views of their product `(batch, steps, …)`."""
-        questions, keys, _ = self.widths
-        q, k, v = np.split(inner, [questions, questions + keys], axis=-1)
-        return self._split(q, self.num_heads), self._split(k, self.sources), self._split(v, self.sources)
+    def _split_projections(self, inner: Array) -> tuple[Array, Array, Array]:
+        """Return queries, keys and values as views of their joint projection `(batch, steps, …)`."""
+        queries, keys, _ = self.projection_widths
+        q, k, v = np.split(inner, [queries, queries + keys], axis=-1)
+        return (
+            self._split_heads(q, self.num_heads),
+            self._split_heads(k, self.kv_heads),
+            self._split_heads(v, self.kv_heads),
+        )
 
-    def _shares(self, q: Array, k: Array, ctx: PassContext) -> Array:
-        """How much from each step each takes: `(batch, sources, heads of each, steps taken from, steps that take)`."""
+    def _attention_weights(self, q: Array, k: Array, ctx: PassContext) -> Array:
+        """Return softmax(k·qᵀ) over the keys: `(batch, kv heads, heads per kv head, key steps, query steps)`."""
         scores: Array = ctx.empty((*q.shape[:-1], q.shape[-2]))
         np.matmul(k, np.swapaxes(q, -1, -2), out=scores)
-        # Finite, so that a step that sees nothing sees all alike, and not NaN; a quarter, as scores are added to it.
-        none = np.finfo(scores.dtype).min / 4
+        # Finite, so that a fully masked step gets uniform weights and not NaN; a quarter, as scores are added to it.
+        masked = np.finfo(scores.dtype).min / 4
         if self.causal:
-            scores += _later(q.shape[-2], none, scores.dtype.str)
+            scores += _causal_mask(q.shape[-2], masked, scores.dtype.str)
         if ctx.mask is not None:
-            absent = np.logical_not(ctx.mask, out=ctx.empty(ctx.mask.shape, np.bool_))
-            np.copyto(scores, none, where=absent[:, None, None, :, None])
-        of_each = ctx.empty((*scores.shape[:-2], 1, scores.shape[-1]))
-        scores -= np.maximum.reduce(scores, axis=-2, keepdims=True, out=of_each)
+            padding = np.logical_not(ctx.mask, out=ctx.empty(ctx.mask.shape, np.bool_))
+            np.copyto(scores, masked, where=padding[:, None, None, :, None])
+        per_query = ctx.empty((*scores.shape[:-2], 1, scores.shape[-1]))
+        scores -= np.maximum.reduce(scores, axis=-2, keepdims=True, out=per_query)
         np.exp(scores, out=scores)
-        scores /= np.matmul(ones(scores.shape[-2], scores.dtype.str)[None], scores, out=of_each)
+        scores /= np.matmul(ones(scores.shape[-2], scores.dtype.str)[None], scores, out=per_query)
         return scores
 
-    def _dropped(self, shares: Array, ctx: PassContext) -> tuple[Array, Backward]:
+    def _dropout(self, weights: Array, ctx: PassContext) -> tuple[Array, Backward]:
         if ctx.rng is None or not ctx.training or not self.dropout:
-            return shares, lambda gradient: gradient
-        scale = ctx.rng.random(out=ctx.empty(shares.shape), dtype=shares.dtype.type)
+            return weights, lambda gradient: gradient
+        scale = ctx.rng.random(out=ctx.empty(weights.shape), dtype=weights.dtype.type)
         np.greater_equal(scale, self.dropout, out=scale)
         scale /= 1 - self.dropout
-        kept = np.multiply(shares, scale, out=ctx.empty(shares.shape))
-        return kept, lambda gradient: np.multiply(gradient, scale, out=gradient)
+        dropped = np.multiply(weights, scale, out=ctx.empty(weights.shape))
+        return dropped, lambda gradient: np.multiply(gradient, scale, out=gradient)
 
-    def _summed(self, left: Array, right: Array, out: Array, ctx: PassContext) -> None:
-        """Write `left · right`, summed over the heads that share a source."""
+    def _sum_over_group(self, left: Array, right: Array, out: Array, ctx: PassContext) -> None:
+        """Write `left · right`, summed over the query heads that share a key and value head."""
         if out.shape[2] == right.shape[2]:
             np.matmul(left, right, out=out)
         else:
-            each = np.matmul(left, right, out=ctx.empty((*left.shape[:-1], right.shape[-1])))
-            np.add.reduce(each, axis=2, keepdims=True, out=out)
+            per_head = np.matmul(left, right, out=ctx.empty((*left.shape[:-1], right.shape[-1])))
+            np.add.reduce(per_head, axis=2, keepdims=True, out=out)
 
-    def _turn(self, q: Array, k: Array, sign: int, ctx: PassContext) -> None:
-        """Turn each pair of numbers by its position, `sign` 1, or back, −1; a pair is a number of either half."""
+    def _rotate(self, q: Array, k: Array, sign: int, ctx: PassContext) -> None:
+        """Rotate each pair of numbers by its position, or back with `sign` −1; a pair has a number of each half."""
         if not self.rotary:
             return
-        cos, sin = _turns(q.shape[-2], self.key_dim, self.max_wavelength, q.dtype.str)
+        cos, sin = _rotations(q.shape[-2], self.key_dim, self.max_wavelength, q.dtype.str)
         for heads in (q, k):
             half = heads.shape[-1] // 2
             a, b = heads[..., :half], heads[..., half:]
-            turned = np.multiply(a, sin, out=ctx.empty(a.shape))
-            turned *= sign
-            crossed = np.multiply(b, sin, out=ctx.empty(b.shape))
-            crossed *= sign
+            a_sin = np.multiply(a, sin, out=ctx.empty(a.shape))
+            a_sin *= sign
+            b_sin = np.multiply(b, sin, out=ctx.empty(b.shape))
+            b_sin *= sign
             a *= cos
-            a -= crossed
+            a -= b_sin
             b *= cos
-            b += turned
+            b += a_sin
 
 
 @lru_cache(maxsize=8)
-def _later(steps: int, none: float, dtype: str) -> Array:
-    """`none` where the first step comes after the second, 0 elsewhere, to be added: `(steps, steps)`."""
-    later: Array = np.tril(np.full((steps, steps), none, dtype), -1)
-    later.flags.writeable = False
-    return later
+def _causal_mask(steps: int, masked: float, dtype: str) -> Array:
+    """Return `(key steps, query steps)` to add to scores: `masked` where the key is later than the query, else 0."""
+    mask: Array = np.tril(np.full((steps, steps), masked, dtype), -1)
+    mask.flags.writeable = False
+    return mask
 
 
 @lru_cache(maxsize=8)
-def _turns(steps: int, length: int, longest: float, dtype: str) -> tuple[Array, Array]:
-    """The cosine and the sine of each pair's turn at each step: `(steps, length / 2)`."""
-    rates = longest ** (-np.arange(0, length, 2) / length)
+def _rotations(steps: int, length: int, max_wavelength: float, dtype: str) -> tuple[Array, Array]:
+    """Return the cosine and the sine of the angle of each pair at each step, both `(steps, length / 2)`."""
+    rates = max_wavelength ** (-np.arange(0, length, 2) / length)
     angles = np.arange(steps)[:, None] * rates
-    both = np.cos(angles).astype(dtype), np.sin(angles).astype(dtype)
-    for table in both:
+    tables = np.cos(angles).astype(dtype), np.sin(angles).astype(dtype)
+    for table in tables:
         table.flags.writeable = False
-    return both
+    return tables

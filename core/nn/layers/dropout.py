@@ -1,4 +1,4 @@
-"""Chance as a teacher: numbers that are left out while learning, so that none is relied upon."""
+"""Regularization by noise: dropout and additive noise, active in training only."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
@@ -13,21 +13,21 @@ from core.nn.step.context import PassContext
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dropout:
-    """Sets a share of the numbers to zero while training and scales up the others (Srivastava et al. 2014).
+    """Dropout: in training, set random elements to zero and scale up the others (Srivastava et al. 2014).
 
-    Any shape in, the same shape out; a prediction passes unchanged.
+    The input can have any shape. In prediction it is returned unchanged.
     """
 
     type: Literal["dropout"] = "dropout"
     rate: Annotated[float, Ge(0), Lt(1)]
-    """The share that is left out."""
+    """The fraction of elements set to zero."""
 
     def plan(self, shape: Shape) -> Plan:
         """No weights."""
         return Plan(shape, flops=3 * size(shape), activation_size=3 * size(shape))
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
-        """`y = x · m / (1 − rate)` with a random mask m, and so is the gradient."""
+        """`y = x · m / (1 − rate)` with a random binary mask m; `∂x = ∂y · m / (1 − rate)`."""
         if ctx.rng is None or not ctx.training or not self.rate:
             return x, lambda d_y: d_y
         scale = ctx.rng.random(out=ctx.empty(x.shape), dtype=x.dtype.type)
@@ -38,23 +38,23 @@ class Dropout:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SpatialDropout:
-    """Leaves out whole channels while training, at all places of a row alike (Tompson et al. 2015).
+    """Spatial dropout: in training, set random channels to zero, at all positions of a row (Tompson et al. 2015).
 
-    `(batch, …, channels)` in, the same shape out; a prediction passes unchanged.
+    The input is `(batch, …, channels)`. In prediction it is returned unchanged.
     """
 
     type: Literal["spatial_dropout"] = "spatial_dropout"
     rate: Annotated[float, Ge(0), Lt(1)]
-    """The share that is left out."""
+    """The fraction of channels set to zero."""
 
     def plan(self, shape: Shape) -> Plan:
         """No weights."""
         if not shape:
-            raise ShapeMismatch("needs (…, channels), and gets a single number a row: nest each row in a list")
+            raise ShapeMismatch("needs (…, channels) but gets a single number per row: nest each row in a list")
         return Plan(shape, flops=size(shape), activation_size=size(shape) + shape[-1])
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
-        """`y = x · m / (1 − rate)` with a random mask m, one number a channel, and so is the gradient."""
+        """`y = x · m / (1 − rate)` with a random binary mask m per row and channel; `∂x = ∂y · m / (1 − rate)`."""
         if ctx.rng is None or not ctx.training or not self.rate:
             return x, lambda d_y: d_y
         scale = ctx.empty((len(x), *[1] * (x.ndim - 2), x.shape[-1]))
@@ -66,21 +66,21 @@ class SpatialDropout:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GaussianNoise:
-    """Adds normal noise while training, which teaches to bear small changes (Bishop 1995).
+    """Additive Gaussian noise in training, which makes the network robust to small changes (Bishop 1995).
 
-    Any shape in, the same shape out; a prediction passes unchanged.
+    The input can have any shape. In prediction it is returned unchanged.
     """
 
     type: Literal["gaussian_noise"] = "gaussian_noise"
     stddev: Annotated[float, Ge(0)]
-    """The noise's standard deviation."""
+    """The standard deviation of the noise."""
 
     def plan(self, shape: Shape) -> Plan:
         """No weights."""
         return Plan(shape, flops=2 * size(shape), activation_size=size(shape), divisible=False)
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
-        """`y = x + stddev · n`; the gradient passes unchanged."""
+        """`y = x + stddev · n` with standard normal n; `∂x = ∂y`."""
         if ctx.rng is None or not ctx.training or not self.stddev:
             return x, lambda d_y: d_y
         y = ctx.rng.standard_normal(out=ctx.empty(x.shape), dtype=x.dtype.type)

@@ -1,4 +1,4 @@
-"""Gated units: one half of the features says how much of the other half goes on."""
+"""Gated linear units: one half of the features gates the other half."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -13,7 +13,7 @@ from core.nn.step.context import PassContext
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Glu:
-    """`y = a · sigmoid(b)`, where a and b are the halves of the last axis (Dauphin et al. 2017)."""
+    """Gated linear unit: `y = a · sigmoid(b)`, with a and b the halves of the last axis (Dauphin et al. 2017)."""
 
     type: Literal["glu"] = "glu"
 
@@ -30,7 +30,7 @@ class Glu:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SwiGlu:
-    """`y = silu(a) · b`, where a and b are the halves of the last axis (Shazeer 2020)."""
+    """SwiGLU: `y = silu(a) · b`, with a and b the halves of the last axis (Shazeer 2020)."""
 
     type: Literal["swiglu"] = "swiglu"
 
@@ -48,26 +48,26 @@ class SwiGlu:
 def _halved(shape: Shape) -> Shape:
     if not shape or shape[-1] % 2:
         raise ShapeMismatch(
-            f"needs (…, features) with an even number of features, and gets {shape}: let the layer "
-            "before emit twice as many as should go on"
+            f"needs (…, features) with an even number of features but gets {shape}: let the layer before it emit twice "
+            "the number of features that this one should emit"
         )
     return (*shape[:-1], shape[-1] // 2)
 
 
 def _gated(x: Array, activation: Activation, gate: slice, value: slice, ctx: PassContext) -> tuple[Array, Backward]:
-    """`y = f(gate) · value`."""
+    """Compute `y = f(gate) · value` of two halves of the last axis."""
     shape = (*x.shape[:-1], x.shape[-1] // 2)
-    share = ctx.empty(shape)
-    back_activation = activation.forward(x[..., gate], share, ctx)
+    gates = ctx.empty(shape)
+    back_activation = activation.forward(x[..., gate], gates, ctx)
 
     def backward(d_y: Array) -> Array:
         d_x: Array = ctx.empty(x.shape)
-        np.multiply(d_y, share, out=d_x[..., value])
+        np.multiply(d_y, gates, out=d_x[..., value])
         np.multiply(d_y, x[..., value], out=d_y)
         np.copyto(d_x[..., gate], back_activation(d_y))
         return d_x
 
-    return np.multiply(share, x[..., value], out=ctx.empty(shape)), backward
+    return np.multiply(gates, x[..., value], out=ctx.empty(shape)), backward
 
 
 Gating: TypeAlias = Glu | SwiGlu

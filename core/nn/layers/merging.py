@@ -1,4 +1,4 @@
-"""How the outputs of branches that stand beside each other become one, and how its gradient comes apart again."""
+"""The ways to merge the outputs of parallel branches into one array, and their gradients."""
 
 from __future__ import annotations
 
@@ -13,93 +13,90 @@ from core.nn.arrays import Array
 from core.nn.step.context import PassContext
 
 Merge: TypeAlias = Literal["add", "concatenate", "multiply", "average"]
-Shares: TypeAlias = Callable[[Array], list[Array]]
-"""From the gradient of what they have become to those of the outputs."""
+BackwardMerge: TypeAlias = Callable[[Array], list[Array]]
+"""A function from the gradient of the merged array to the gradient of each output."""
 
 
-def copied(gradient: Array, ctx: PassContext) -> Array:
-    """The same numbers, for somebody else to overwrite."""
-    copy: Array = ctx.empty(gradient.shape)
-    np.copyto(copy, gradient)
+def copy_of(array: Array, ctx: PassContext) -> Array:
+    """Return a copy, which the receiver may overwrite."""
+    copy: Array = ctx.empty(array.shape)
+    np.copyto(copy, array)
     return copy
 
 
-def added(gradients: Sequence[Array]) -> Array:
-    """Their sum, in the first of them: who is handed a gradient may overwrite it."""
+def sum_in_place(gradients: Sequence[Array]) -> Array:
+    """Return the sum of gradients, written to the first: a backward pass may overwrite a gradient that it gets."""
     total, *others = gradients
     for other in others:
         total += other
     return total
 
 
-def summed(parts: Sequence[Array], ctx: PassContext) -> Array:
-    """Their sum, number by number, in memory of its own."""
+def sum_of(parts: Sequence[Array], ctx: PassContext) -> Array:
+    """Return the elementwise sum in an array of its own."""
     first, *others = parts
-    total = copied(first, ctx)
-    for other in others:
-        total += other
-    return total
+    return sum_in_place([copy_of(first, ctx), *others])
 
 
-def _concatenated(outputs: list[Array], ctx: PassContext) -> tuple[Array, Shares]:
+def _concatenate(outputs: list[Array], ctx: PassContext) -> tuple[Array, BackwardMerge]:
     widths = [output.shape[-1] for output in outputs]
     y: Array = ctx.empty((*outputs[0].shape[:-1], sum(widths)))
     np.concatenate(outputs, axis=-1, out=y)
     ends = np.cumsum(widths)[:-1]
-    return y, lambda d_y: [copied(part, ctx) for part in np.split(d_y, ends, axis=-1)]
+    return y, lambda d_y: [copy_of(part, ctx) for part in np.split(d_y, ends, axis=-1)]
 
 
-def _added(outputs: list[Array], ctx: PassContext) -> tuple[Array, Shares]:
-    return summed(outputs, ctx), lambda d_y: [copied(d_y, ctx) for _ in outputs]
+def _add(outputs: list[Array], ctx: PassContext) -> tuple[Array, BackwardMerge]:
+    return sum_of(outputs, ctx), lambda d_y: [copy_of(d_y, ctx) for _ in outputs]
 
 
-def _averaged(outputs: list[Array], ctx: PassContext) -> tuple[Array, Shares]:
-    y = summed(outputs, ctx)
+def _average(outputs: list[Array], ctx: PassContext) -> tuple[Array, BackwardMerge]:
+    y = sum_of(outputs, ctx)
     y /= len(outputs)
 
-    def shares(d_y: Array) -> list[Array]:
+    def backward(d_y: Array) -> list[Array]:
         d_y /= len(outputs)
-        return [copied(d_y, ctx) for _ in outputs]
+        return [copy_of(d_y, ctx) for _ in outputs]
 
-    return y, shares
+    return y, backward
 
 
-def _multiplied(outputs: list[Array], ctx: PassContext) -> tuple[Array, Shares]:
+def _multiply(outputs: list[Array], ctx: PassContext) -> tuple[Array, BackwardMerge]:
     y = _product(outputs, ctx)
 
-    def shares(d_y: Array) -> list[Array]:
-        return [_product([d_y, *outputs[:turn], *outputs[turn + 1 :]], ctx) for turn in range(len(outputs))]
+    def backward(d_y: Array) -> list[Array]:
+        return [_product([d_y, *outputs[:i], *outputs[i + 1 :]], ctx) for i in range(len(outputs))]
 
-    return y, shares
+    return y, backward
 
 
-def _gated(outputs: list[Array], ctx: PassContext) -> tuple[Array, Shares]:
-    """With s = σ(the last output): `s · a`, or `s · a + (1 − s) · b`.
+def _gate(outputs: list[Array], ctx: PassContext) -> tuple[Array, BackwardMerge]:
+    """Compute `s · a`, or `s · a + (1 − s) · b`, with s = σ(the last output).
 
-    `∂a = s · ∂y`, `∂b = (1 − s) · ∂y`, and of what goes into σ `s · (1 − s) · (a − b) · ∂y`.
+    `∂a = s · ∂y`, `∂b = (1 − s) · ∂y`, and the gradient of the last output is `s · (1 − s) · (a − b) · ∂y`.
     """
-    *values, gate = outputs
-    share = sigmoid(gate, ctx.empty(gate.shape))
-    rest = np.subtract(1, share, out=ctx.empty(gate.shape))
-    between = values[0] if len(values) == 1 else np.subtract(values[0], values[1], out=ctx.empty(gate.shape))
-    y = np.multiply(share, between, out=ctx.empty(gate.shape))
+    *values, logits = outputs
+    gate = sigmoid(logits, ctx.empty(logits.shape))
+    complement = np.subtract(1, gate, out=ctx.empty(logits.shape))
+    difference = values[0] if len(values) == 1 else np.subtract(values[0], values[1], out=ctx.empty(logits.shape))
+    y = np.multiply(gate, difference, out=ctx.empty(logits.shape))
     if len(values) == 2:
         y += values[1]
 
-    def shares(d_y: Array) -> list[Array]:
-        of_values = [_product([d_y, part], ctx) for part in (share, rest)[: len(values)]]
-        return [*of_values, _product([d_y, share, rest, between], ctx)]
+    def backward(d_y: Array) -> list[Array]:
+        d_values = [_product([d_y, factor], ctx) for factor in (gate, complement)[: len(values)]]
+        return [*d_values, _product([d_y, gate, complement, difference], ctx)]
 
-    return y, shares
+    return y, backward
 
 
 def _product(factors: list[Array], ctx: PassContext) -> Array:
-    y = copied(factors[0], ctx)
+    y = copy_of(factors[0], ctx)
     for factor in factors[1:]:
         y *= factor
     return y
 
 
-MERGES: Mapping[str, Callable[[list[Array], PassContext], tuple[Array, Shares]]] = MappingProxyType(
-    {"concatenate": _concatenated, "add": _added, "average": _averaged, "multiply": _multiplied, "gate": _gated}
+MERGES: Mapping[str, Callable[[list[Array], PassContext], tuple[Array, BackwardMerge]]] = MappingProxyType(
+    {"concatenate": _concatenate, "add": _add, "average": _average, "multiply": _multiply, "gate": _gate}
 )

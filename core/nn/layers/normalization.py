@@ -1,4 +1,4 @@
-"""Layers that bring numbers to a common scale, which lets a deep net learn with longer steps."""
+"""Normalization layers: they bring activations to a common scale, which allows deeper nets and larger steps."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,44 +9,48 @@ from annotated_types import Ge, Gt, Lt
 
 from core.nn.arrays import Array, Backward, Shape, size
 from core.nn.initializers import Initializer, Ones, Zeros
-from core.nn.kernels.reductions import over_rows, within_rows
+from core.nn.kernels.reductions import column_sums, row_sums
+from core.nn.layers.base import Trainable
 from core.nn.plan import Plan, ShapeMismatch, Statistic, Views, Weight
 from core.nn.step.context import PassContext
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BatchNormalization:
-    """`y = γ · (x − μ) / √(σ² + ε) + β` for each number of the last axis (Ioffe & Szegedy 2015, alg. 1).
+@dataclass(frozen=True, kw_only=True)
+class ScaleAndShift(Trainable):
+    """A normalization with an optional scale γ and an optional shift β, one number per feature."""
 
-    While training μ and σ² are those of the batch, and moving means of both are kept; a prediction uses those.
+    __slots__ = ()
+
+    center: bool = True
+    """Whether to add β."""
+    scale: bool = True
+    """Whether to multiply by γ."""
+    beta_initializer: Initializer = field(default=Zeros())
+    """The initial values of β."""
+    gamma_initializer: Initializer = field(default=Ones())
+    """The initial values of γ."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BatchNormalization(ScaleAndShift):
+    """Batch normalization: `y = γ · (x − μ) / √(σ² + ε) + β` per feature (Ioffe & Szegedy 2015, alg. 1).
+
+    In training μ and σ² are the moments of the batch, and their moving averages are updated; prediction uses the
+    moving averages.
     """
 
     type: Literal["batch_normalization"] = "batch_normalization"
     momentum: Annotated[float, Ge(0), Lt(1)] = 0.99
-    """How much of the moving statistics is kept at each step."""
+    """The factor by which each step multiplies the moving averages."""
     epsilon: Annotated[float, Gt(0)] = 1e-3
-    """Keeps the division from zero."""
-    center: bool = True
-    """Add β."""
-    scale: bool = True
-    """Multiply by γ."""
-    beta_initializer: Initializer = field(default=Zeros())
-    """How β begins."""
-    gamma_initializer: Initializer = field(default=Ones())
-    """How γ begins."""
+    """The number ε that avoids a division by zero."""
     trainable: bool = True
-    """Whether it learns; if not, weights and moving statistics stay as they are, and it normalises by the latter."""
+    """Whether the layer is trained; if not, weights and moving averages stay fixed, and the latter normalize."""
 
     def plan(self, shape: Shape) -> Plan:
-        """γ, β and both moving statistics, each as long as the last axis."""
-        if not shape:
-            raise ShapeMismatch("needs (…, features), and gets a single number a row: nest each row in a list")
+        """γ, β and the moving averages of μ and σ², each `(features,)`."""
+        weights = _weights(self, shape)
         width = shape[-1:]
-        weights = {}
-        if self.scale:
-            weights["gamma"] = Weight(width, self.gamma_initializer)
-        if self.center:
-            weights["beta"] = Weight(width, self.beta_initializer)
         statistics = {"moving_mean": Statistic(width, 0.0), "moving_variance": Statistic(width, 1.0)}
         flops, activation_size, scratch = 8 * size(shape), 4 * size(shape), 4 * size(width)
         plan = Plan(
@@ -57,27 +61,27 @@ class BatchNormalization:
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`∂γ = Σ ∂y·x̂`, `∂β = Σ ∂y`, `∂x = γ / (n·√(σ² + ε)) · (n·∂y − ∂β − x̂·∂γ)`.
 
-        n is the count of numbers a feature has and x̂ the normalised input (the paper's section 3, gathered).
+        n is the number of elements per feature and x̂ the normalized input (section 3 of the paper, simplified).
         """
-        given, rows = x.shape, x.reshape(-1, x.shape[-1])
+        input_shape, rows = x.shape, x.reshape(-1, x.shape[-1])
         count = len(rows)
-        of_the_batch = ctx.training and views.trainable
+        use_batch = ctx.training and views.trainable
         moving_mean, moving_variance = views.statistics["moving_mean"], views.statistics["moving_variance"]
         width = x.shape[-1:]
         mean = moving_mean
-        if of_the_batch:
-            mean = over_rows(rows, ctx.empty(width))
+        if use_batch:
+            mean = column_sums(rows, ctx.empty(width))
             mean /= count
         normal = np.subtract(rows, mean, out=ctx.empty(rows.shape))
         variance = moving_variance
-        if of_the_batch:
+        if use_batch:
             squares = np.multiply(normal, normal, out=ctx.empty(rows.shape))
-            variance = over_rows(squares, ctx.empty(width))
+            variance = column_sums(squares, ctx.empty(width))
             variance /= count
-            self._move(moving_mean, mean)
-            self._move(moving_variance, variance)
-        deviation = 1 / np.sqrt(variance + x.dtype.type(self.epsilon))
-        normal *= deviation
+            self._update(moving_mean, mean)
+            self._update(moving_variance, variance)
+        inverse_deviation = 1 / np.sqrt(variance + x.dtype.type(self.epsilon))
+        normal *= inverse_deviation
         y = np.multiply(normal, views.weights["gamma"] if self.scale else 1, out=ctx.empty(rows.shape))
         if self.center:
             y += views.weights["beta"]
@@ -85,188 +89,169 @@ class BatchNormalization:
         def backward(d_output: Array) -> Array:
             d_y = d_output.reshape(normal.shape)
             product = np.multiply(d_y, normal, out=ctx.empty(normal.shape))
-            d_gamma, d_beta = over_rows(product, ctx.empty(width)), over_rows(d_y, ctx.empty(width))
+            d_gamma, d_beta = column_sums(product, ctx.empty(width)), column_sums(d_y, ctx.empty(width))
             if self.scale:
                 views.gradients["gamma"][:] = d_gamma
             if self.center:
                 views.gradients["beta"][:] = d_beta
-            factor = deviation * views.weights["gamma"] if self.scale else deviation
-            if of_the_batch:  # the batch's own moments depend on x, too
+            factor = inverse_deviation * views.weights["gamma"] if self.scale else inverse_deviation
+            if use_batch:  # the moments of the batch depend on x, too
                 d_y -= d_beta / count
                 d_y -= np.multiply(normal, d_gamma / count, out=product)
             d_y *= factor
-            return d_y.reshape(given)
+            return d_y.reshape(input_shape)
 
-        return y.reshape(given), backward
+        return y.reshape(input_shape), backward
 
-    def _move(self, moving: Array, now: Array) -> None:
+    def _update(self, moving: Array, current: Array) -> None:
         moving *= self.momentum
-        moving += (1 - self.momentum) * now
+        moving += (1 - self.momentum) * current
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LayerNormalization:
-    """`y = γ · (x − μ) / √(σ² + ε) + β`, μ and σ² of each row's last axis (Ba et al. 2016)."""
+class LayerNormalization(ScaleAndShift):
+    """Layer normalization: `y = γ · (x − μ) / √(σ² + ε) + β` over the last axis of each row (Ba et al. 2016)."""
 
     type: Literal["layer_normalization"] = "layer_normalization"
     epsilon: Annotated[float, Gt(0)] = 1e-3
-    """Keeps the division from zero."""
-    center: bool = True
-    """Add β."""
-    scale: bool = True
-    """Multiply by γ."""
-    beta_initializer: Initializer = field(default=Zeros())
-    """How β begins."""
-    gamma_initializer: Initializer = field(default=Ones())
-    """How γ begins."""
-    trainable: bool = True
-    """Whether γ and β learn."""
+    """The number ε that avoids a division by zero."""
 
     def plan(self, shape: Shape) -> Plan:
-        """γ and β, each as long as the last axis."""
-        return _plan_rows(self, shape, shape).frozen_unless(self.trainable)
+        """γ and β, each `(features,)`."""
+        return _plan_per_row(self, shape, shape).frozen_unless(self.trainable)
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`∂x = (g − mean(g) − x̂ · mean(g · x̂)) / √(σ² + ε)` with `g = ∂y · γ`."""
-        return _forward_rows(x, (-1, 1, 1, x.shape[-1]), self.epsilon, views, ctx)
+        return _forward_per_row(x, (-1, 1, 1, x.shape[-1]), self.epsilon, views, ctx)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RMSNormalization:
-    """`y = γ · x / √(mean(x²) + ε)` over each row's last axis (Zhang & Sennrich 2019, eq. 4)."""
+class RMSNormalization(Trainable):
+    """RMS normalization: `y = γ · x / √(mean(x²) + ε)` over the last axis (Zhang & Sennrich 2019, eq. 4)."""
 
     type: Literal["rms_normalization"] = "rms_normalization"
     epsilon: Annotated[float, Gt(0)] = 1e-6
-    """Keeps the division from zero."""
+    """The number ε that avoids a division by zero."""
     gamma_initializer: Initializer = field(default=Ones())
-    """How γ begins."""
-    trainable: bool = True
-    """Whether γ learns."""
+    """The initial values of γ."""
     center: ClassVar = False
     scale: ClassVar = True
     beta_initializer: ClassVar = Zeros()
 
     def plan(self, shape: Shape) -> Plan:
-        """γ, as long as the last axis."""
-        return _plan_rows(self, shape, shape).frozen_unless(self.trainable)
+        """γ `(features,)`."""
+        return _plan_per_row(self, shape, shape).frozen_unless(self.trainable)
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`∂x = (g − x̂ · mean(g · x̂)) / √(mean(x²) + ε)` with `g = ∂y · γ`."""
-        return _forward_rows(x, (-1, 1, 1, x.shape[-1]), self.epsilon, views, ctx, centered=False)
+        return _forward_per_row(x, (-1, 1, 1, x.shape[-1]), self.epsilon, views, ctx, subtract_mean=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class GroupNormalization:
-    """`y = γ · (x − μ) / √(σ² + ε) + β`, μ and σ² of each row's groups of channels (Wu & He 2018).
+class GroupNormalization(ScaleAndShift):
+    """Group normalization: `y = γ · (x − μ) / √(σ² + ε) + β` over groups of channels of each row (Wu & He 2018).
 
-    One group is the layer normalisation of images, as many groups as channels their instance normalisation.
+    With one group it is layer normalization over an image; with a group per channel, instance normalization.
     """
 
     type: Literal["group_normalization"] = "group_normalization"
     groups: Annotated[int, Ge(1)] = 32
-    """How many groups the last axis is cut into."""
+    """The number of groups of channels."""
     epsilon: Annotated[float, Gt(0)] = 1e-3
-    """Keeps the division from zero."""
-    center: bool = True
-    """Add β."""
-    scale: bool = True
-    """Multiply by γ."""
-    beta_initializer: Initializer = field(default=Zeros())
-    """How β begins."""
-    gamma_initializer: Initializer = field(default=Ones())
-    """How γ begins."""
-    trainable: bool = True
-    """Whether γ and β learn."""
+    """The number ε that avoids a division by zero."""
 
     def plan(self, shape: Shape) -> Plan:
-        """γ and β, each as long as the last axis."""
+        """γ and β, each `(channels,)`."""
         if shape and shape[-1] % self.groups:
             raise ShapeMismatch(
                 f"gets {shape[-1]} channels for {self.groups} groups: choose a number of groups that divides them"
             )
-        return _plan_rows(self, shape, shape[:-1]).frozen_unless(self.trainable)
+        return _plan_per_row(self, shape, shape[:-1]).frozen_unless(self.trainable)
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`∂x = (g − mean(g) − x̂ · mean(g · x̂)) / √(σ² + ε)` with `g = ∂y · γ`, means over a row's group."""
         shape = (len(x), size(x.shape[1:-1]), self.groups, x.shape[-1] // self.groups)
-        return _forward_rows(x, shape, self.epsilon, views, ctx)
+        return _forward_per_row(x, shape, self.epsilon, views, ctx)
 
 
-def _plan_rows(
-    layer: LayerNormalization | RMSNormalization | GroupNormalization, shape: Shape, measured: Shape
-) -> Plan:
+Normalization: TypeAlias = BatchNormalization | LayerNormalization | RMSNormalization | GroupNormalization
+
+
+def _weights(layer: Normalization, shape: Shape) -> dict[str, Weight]:
     if not shape:
-        raise ShapeMismatch("needs (…, features), and gets a single number a row: nest each row in a list")
+        raise ShapeMismatch("needs (…, features) but gets a single number per row: nest each row in a list")
     weights = {}
     if layer.scale:
         weights["gamma"] = Weight(shape[-1:], layer.gamma_initializer)
     if layer.center:
         weights["beta"] = Weight(shape[-1:], layer.beta_initializer)
+    return weights
+
+
+def _plan_per_row(layer: Normalization, shape: Shape, measured: Shape) -> Plan:
+    weights = _weights(layer, shape)
     moments = 4 * size(shape) // measured[-1] if measured else 4 * shape[-1]
     return Plan(shape, weights, flops=8 * size(shape), activation_size=3 * size(shape) + moments)
 
 
-def _forward_rows(
-    x: Array, shape: tuple[int, ...], epsilon: float, views: Views, ctx: PassContext, *, centered: bool = True
+def _forward_per_row(
+    x: Array, shape: tuple[int, ...], epsilon: float, views: Views, ctx: PassContext, *, subtract_mean: bool = True
 ) -> tuple[Array, Backward]:
-    """Normalises over the axes 1 and 3 of x in `shape`, `(n, positions, groups, channels)`, then scales and shifts.
+    """Normalize over the axes 1 and 3 of x in `shape`, `(n, positions, groups, channels)`, then scale and shift.
 
-    What goes back needs x̂ and not x, whose memory is free for others then.
+    The backward pass needs x̂ but not x.
     """
-    given, rows = x.shape, (-1, x.shape[-1])
+    input_shape, rows_shape = x.shape, (-1, x.shape[-1])
     gamma, beta = views.weights.get("gamma"), views.weights.get("beta")
-    y: Array = ctx.empty(given)
-    normal, back_normal = _normalized(x.reshape(shape), y.reshape(shape), epsilon, ctx, centered=centered)
-    np.multiply(normal.reshape(given), 1 if gamma is None else gamma, out=y)
+    y: Array = ctx.empty(input_shape)
+    normal, back_normal = _normalized(x.reshape(shape), y.reshape(shape), epsilon, ctx, subtract_mean=subtract_mean)
+    np.multiply(normal.reshape(input_shape), 1 if gamma is None else gamma, out=y)
     if beta is not None:
         y += beta
 
     def backward(d_output: Array) -> Array:
-        d_y, spare = d_output.reshape(given), ctx.empty(given)
+        d_y, scratch = d_output.reshape(input_shape), ctx.empty(input_shape)
         if beta is not None:
-            over_rows(d_y.reshape(rows), views.gradients["beta"])
+            column_sums(d_y.reshape(rows_shape), views.gradients["beta"])
         if gamma is not None:
-            np.multiply(d_y, normal.reshape(given), out=spare)
-            over_rows(spare.reshape(rows), views.gradients["gamma"])
+            np.multiply(d_y, normal.reshape(input_shape), out=scratch)
+            column_sums(scratch.reshape(rows_shape), views.gradients["gamma"])
             d_y *= gamma
-        return back_normal(d_y.reshape(normal.shape), spare.reshape(normal.shape)).reshape(given)
+        return back_normal(d_y.reshape(normal.shape), scratch.reshape(normal.shape)).reshape(input_shape)
 
     return y, backward
 
 
 def _normalized(
-    x: Array, spare: Array, epsilon: float, ctx: PassContext, *, centered: bool
+    x: Array, scratch: Array, epsilon: float, ctx: PassContext, *, subtract_mean: bool
 ) -> tuple[Array, Callable[[Array, Array], Array]]:
-    """What `spare` holds is lost, here and on the way back, which gets memory of its own for that."""
+    """Return x̂ and its backward pass, which takes a scratch array of its own; both overwrite their scratch."""
     number, positions, groups, channels = x.shape
-    few = (number, 1, groups, 1)
+    moments_shape = (number, 1, groups, 1)
     count = positions * channels
 
-    def mean(of: Array) -> Array:
-        found: Array = ctx.empty(few)
+    def mean(values: Array) -> Array:
+        result: Array = ctx.empty(moments_shape)
         if 1 in (positions, groups):
-            within_rows(of.reshape(found.size, -1), found.reshape(-1))
+            row_sums(values.reshape(result.size, -1), result.reshape(-1))
         else:
-            np.add.reduce(of, axis=(1, 3), keepdims=True, out=found)
-        found /= count
-        return found
+            np.add.reduce(values, axis=(1, 3), keepdims=True, out=result)
+        result /= count
+        return result
 
     normal: Array = ctx.empty(x.shape)
-    np.subtract(x, mean(x) if centered else 0, out=normal)
-    deviation = mean(np.multiply(normal, normal, out=spare))
+    np.subtract(x, mean(x) if subtract_mean else 0, out=normal)
+    deviation = mean(np.multiply(normal, normal, out=scratch))
     deviation += epsilon
     np.sqrt(deviation, out=deviation)
     normal /= deviation
 
-    def backward(g: Array, spare: Array) -> Array:
-        along = mean(np.multiply(g, normal, out=spare))
-        if centered:
+    def backward(g: Array, scratch: Array) -> Array:
+        projection = mean(np.multiply(g, normal, out=scratch))
+        if subtract_mean:
             g -= mean(g)
-        g -= np.multiply(normal, along, out=spare)
+        g -= np.multiply(normal, projection, out=scratch)
         g /= deviation
         return g
 
     return normal, backward
-
-
-Normalization: TypeAlias = BatchNormalization | LayerNormalization | RMSNormalization | GroupNormalization

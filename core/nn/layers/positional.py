@@ -1,4 +1,4 @@
-"""Where a step stands in its sequence, added to what it says: attention by itself does not see the order."""
+"""Layers that add the position of each step to a sequence, since attention by itself ignores the order."""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -10,6 +10,7 @@ from annotated_types import Ge, Gt, Le
 from core.nn.arrays import MOST, Array, Backward, Shape, size
 from core.nn.constraints import Constraint
 from core.nn.initializers import GlorotUniform, Initializer
+from core.nn.layers.base import Trainable
 from core.nn.plan import Plan, ShapeMismatch, Views, Weight
 from core.nn.regularizers import Regularizer
 from core.nn.step.context import PassContext
@@ -17,48 +18,46 @@ from core.nn.step.context import PassContext
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PositionalEncoding:
-    """`y = x + P`: sines at even features, cosines at odd ones, `(batch, steps, features)` (Vaswani et al. 2017, 3.5).
+    """Sinusoidal positional encoding: `y = x + P`, `(batch, steps, features)` (Vaswani et al. 2017, section 3.5).
 
     `P[p, 2i] = sin(p · w⁻²ⁱᐟᶠ)` and `P[p, 2i + 1] = cos(p · w⁻²ⁱᐟᶠ)` with f features and w the `max_wavelength`.
     """
 
     type: Literal["positional_encoding"] = "positional_encoding"
     max_wavelength: Annotated[float, Gt(1)] = 10_000.0
-    """The longest wave, in steps by 2π."""
+    """The longest wavelength in steps, divided by 2π."""
 
     def plan(self, shape: Shape) -> Plan:
         """No weights, the same shape."""
-        steps, features = _sequence(shape)
+        steps, features = _require_sequence(shape)
         return Plan(shape, flops=size(shape), activation_size=size(shape), scratch=steps * features)
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`∂x = ∂y`."""
-        table = _waves(x.shape[1], x.shape[2], self.max_wavelength, x.dtype.str)
+        table = _sinusoids(x.shape[1], x.shape[2], self.max_wavelength, x.dtype.str)
         return np.add(x, table, out=ctx.empty(x.shape)), lambda d_y: d_y
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PositionEmbedding:
-    """`y = x + W`, a learnt vector for each position: `(batch, steps, features)` (Gehring et al. 2017)."""
+class PositionEmbedding(Trainable):
+    """Learnt position embedding: `y = x + W`, `(batch, steps, features)` (Gehring et al. 2017)."""
 
     type: Literal["position_embedding"] = "position_embedding"
     sequence_length: Annotated[int, Ge(1), Le(MOST)]
-    """How many positions have a vector; a sequence may be shorter."""
+    """The number of positions that have a vector; a sequence may be shorter."""
     initializer: Initializer = field(default=GlorotUniform())
-    """How W begins."""
+    """The initial values of W."""
     regularizer: Regularizer | None = None
     """A penalty on W."""
     constraint: Constraint | None = None
     """A constraint on W."""
-    trainable: bool = True
-    """Whether it learns; if not, W stays as it is and bears no penalty."""
 
     def plan(self, shape: Shape) -> Plan:
-        """W, `(sequence_length, features)`."""
-        steps, features = _sequence(shape)
+        """The vectors W `(sequence_length, features)`."""
+        steps, features = _require_sequence(shape)
         if steps > self.sequence_length:
             raise ShapeMismatch(
-                f"has vectors for {self.sequence_length} positions, and gets {steps} steps: raise `sequence_length`"
+                f"has vectors for {self.sequence_length} positions but gets {steps} steps: raise `sequence_length`"
             )
         weights = {
             "position": Weight((self.sequence_length, features), self.initializer, self.regularizer, self.constraint)
@@ -66,7 +65,7 @@ class PositionEmbedding:
         return Plan(shape, weights, flops=size(shape), activation_size=size(shape)).frozen_unless(self.trainable)
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
-        """`∂W = Σ ∂y` over the batch, 0 where no step stood; `∂x = ∂y`."""
+        """`∂W = Σ ∂y` over the batch, and 0 at positions beyond the sequence; `∂x = ∂y`."""
         steps = x.shape[1]
 
         def backward(d_y: Array) -> Array:
@@ -78,21 +77,21 @@ class PositionEmbedding:
         return np.add(x, views.weights["position"][:steps], out=ctx.empty(x.shape)), backward
 
 
-def _sequence(shape: Shape) -> tuple[int, int]:
+def _require_sequence(shape: Shape) -> tuple[int, int]:
     if len(shape) != 2:
-        raise ShapeMismatch(f"needs (steps, features), and gets {shape}: put an `embedding` or a `reshape` before it")
+        raise ShapeMismatch(f"needs (steps, features) but gets {shape}: put an `embedding` or a `reshape` before it")
     return shape[0], shape[1]
 
 
 @lru_cache(maxsize=8)
-def _waves(steps: int, features: int, longest: float, dtype: str) -> Array:
-    """The table P, made once: it depends on nothing that is learnt."""
-    rates = longest ** (-(np.arange(features) // 2 * 2) / features)
+def _sinusoids(steps: int, features: int, max_wavelength: float, dtype: str) -> Array:
+    """Return the table P, which is constant and therefore cached."""
+    rates = max_wavelength ** (-(np.arange(features) // 2 * 2) / features)
     angles = np.multiply.outer(np.arange(steps), rates)
-    waves = np.empty((steps, features), dtype)
-    waves[:, 0::2], waves[:, 1::2] = np.sin(angles[:, 0::2]), np.cos(angles[:, 1::2])
-    waves.flags.writeable = False
-    return waves
+    table = np.empty((steps, features), dtype)
+    table[:, 0::2], table[:, 1::2] = np.sin(angles[:, 0::2]), np.cos(angles[:, 1::2])
+    table.flags.writeable = False
+    return table
 
 
-Positions: TypeAlias = PositionalEncoding | PositionEmbedding
+Positional: TypeAlias = PositionalEncoding | PositionEmbedding

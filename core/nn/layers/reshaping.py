@@ -1,4 +1,4 @@
-"""Layers that only look at the same numbers in another shape."""
+"""Layers that change the shape or the scale of their input and have no weights."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
@@ -11,14 +11,9 @@ from core.nn.plan import Plan, ShapeMismatch, Views
 from core.nn.step.context import PassContext
 
 
-def _as(shape: Shape, x: Array) -> tuple[Array, Backward]:
-    given = x.shape
-    return x.reshape(len(x), *shape), lambda d_y: d_y.reshape(given)
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Flatten:
-    """All numbers of a row in one line: `(batch, a, b, …)` → `(batch, a·b·…)`."""
+    """Flatten each row into a vector: `(batch, a, b, …)` → `(batch, a·b·…)`."""
 
     type: Literal["flatten"] = "flatten"
 
@@ -27,30 +22,30 @@ class Flatten:
         return Plan((size(shape),))
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
-        """The gradient takes the way back: the same numbers in the input's shape."""
-        return _as((size(x.shape[1:]),), x)
+        """`∂x` is `∂y` in the shape of the input."""
+        return _reshaped(x, (size(x.shape[1:]),))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reshape:
-    """The numbers of a row in another shape of the same size."""
+    """Reshape each row to another shape of the same size."""
 
     type: Literal["reshape"] = "reshape"
     target_shape: Annotated[tuple[Annotated[int, Ge(-1), Le(MOST)], ...], Len(1, 8)]
-    """The new shape of a row; one length may be -1, and is worked out from the others."""
+    """The new shape of a row; one length may be -1 and is inferred from the others."""
 
     def plan(self, shape: Shape) -> Plan:
         """No weights, no work."""
         return Plan(self._resolve(shape))
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
-        """The gradient takes the way back: the same numbers in the input's shape."""
-        return _as(self._resolve(x.shape[1:]), x)
+        """`∂x` is `∂y` in the shape of the input."""
+        return _reshaped(x, self._resolve(x.shape[1:]))
 
     def _resolve(self, shape: Shape) -> Shape:
         known = size(tuple(length for length in self.target_shape if length != -1))
-        open_ends = self.target_shape.count(-1)
-        fits = size(shape) % known == 0 if open_ends == 1 and known > 0 else open_ends == 0 and known == size(shape)
+        unknown = self.target_shape.count(-1)
+        fits = size(shape) % known == 0 if unknown == 1 and known > 0 else unknown == 0 and known == size(shape)
         if not fits or 0 in self.target_shape:
             raise ShapeMismatch(
                 f"gets {shape}, {size(shape)} numbers, which do not fill {self.target_shape}: "
@@ -59,69 +54,74 @@ class Reshape:
         return tuple(size(shape) // known if length == -1 else length for length in self.target_shape)
 
 
+def _reshaped(x: Array, shape: Shape) -> tuple[Array, Backward]:
+    input_shape = x.shape
+    return x.reshape(len(x), *shape), lambda d_y: d_y.reshape(input_shape)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Permute:
-    """The axes of a row in another order."""
+    """Permute the axes of each row."""
 
     type: Literal["permute"] = "permute"
     dims: Annotated[tuple[Annotated[int, Ge(1)], ...], Len(1, 8)]
-    """The old number of each new axis, counted from 1: `[2, 1]` exchanges two."""
+    """For each new axis the number of the old one, counted from 1: `[2, 1]` swaps two axes."""
 
     def plan(self, shape: Shape) -> Plan:
-        """No weights, no work but to copy."""
+        """No weights; only a copy."""
         if sorted(self.dims) != list(range(1, len(shape) + 1)):
             raise ShapeMismatch(
-                f"gets {shape}, {len(shape)} axes, and dims {self.dims}: name each of 1 to {len(shape)} once"
+                f"gets {shape}, {len(shape)} axes, but has dims {self.dims}: name each of 1 to {len(shape)} once"
             )
         return Plan(tuple(shape[axis - 1] for axis in self.dims), activation_size=2 * size(shape))
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
-        """The gradient takes the way back. A mask stands while the steps do."""
+        """`∂x` is `∂y` with the inverse permutation. The mask is dropped if the first axis moves."""
         if self.dims[0] != 1:
             ctx.mask = None
-        there = (0, *self.dims)
-        back = tuple(there.index(axis) for axis in range(x.ndim))
-        return _moved(x, there, ctx), lambda d_y: _moved(d_y, back, ctx)
+        axes = (0, *self.dims)
+        inverse = tuple(axes.index(axis) for axis in range(x.ndim))
+        return _transposed(x, axes, ctx), lambda d_y: _transposed(d_y, inverse, ctx)
 
 
-def _moved(x: Array, axes: Shape, ctx: PassContext) -> Array:
-    moved = x.transpose(axes)
-    y: Array = ctx.empty(moved.shape)
-    np.copyto(y, moved)
+def _transposed(x: Array, axes: Shape, ctx: PassContext) -> Array:
+    view = x.transpose(axes)
+    y: Array = ctx.empty(view.shape)
+    np.copyto(y, view)
     return y
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RepeatVector:
-    """A row several times, as a sequence: `(batch, features)` → `(batch, n, features)`."""
+    """Repeat a vector n times as a sequence: `(batch, features)` → `(batch, n, features)`."""
 
     type: Literal["repeat_vector"] = "repeat_vector"
     n: Annotated[int, Ge(1), Le(MOST)]
-    """How often."""
+    """The number of repetitions."""
 
     def plan(self, shape: Shape) -> Plan:
         """No weights."""
         if len(shape) != 1:
-            raise ShapeMismatch(f"needs (features,), and gets {shape}: put a flatten before it")
+            raise ShapeMismatch(f"needs (features,) but gets {shape}: put a flatten before it")
         return Plan((self.n, *shape), flops=self.n * size(shape), activation_size=(self.n + 1) * size(shape))
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
-        """The gradients of the copies add up."""
+        """`∂x = Σ ∂y` over the repetitions."""
         y: Array = ctx.empty((len(x), self.n, x.shape[-1]))
         np.copyto(y, x[:, None])
-        given = x.shape
-        return y, lambda d_y: np.add.reduce(d_y, axis=1, out=ctx.empty(given))
+        input_shape = x.shape
+        return y, lambda d_y: np.add.reduce(d_y, axis=1, out=ctx.empty(input_shape))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rescaling:
-    """`y = scale · x + offset`, such as `1/255` for pixels: any shape in, the same shape out."""
+    """Rescale the input: `y = scale · x + offset`, for an input of any shape; a scale of 1/255 suits pixels."""
 
     type: Literal["rescaling"] = "rescaling"
     scale: float
     """The factor."""
     offset: float = 0.0
-    """What is added."""
+    """The number that is added."""
 
     def plan(self, shape: Shape) -> Plan:
         """No weights."""
@@ -135,4 +135,4 @@ class Rescaling:
         return y, lambda d_y: np.multiply(d_y, self.scale, out=d_y)
 
 
-Shaping: TypeAlias = Flatten | Reshape | Permute | RepeatVector | Rescaling
+Reshaping: TypeAlias = Flatten | Reshape | Permute | RepeatVector | Rescaling

@@ -1,7 +1,7 @@
-"""A recurrence, unrolled: a loop over time, and one product for each gradient.
+"""Unrolling of recurrent layers over time: a loop over the steps, and one matrix product per weight gradient.
 
-Inside, time is the first axis, so that what a step reads and writes lies in one piece. How a step goes from one state
-to the next is a cell's affair; what all of them share is here: masks, dropout, and what is summed over all steps.
+Inside, time is the first axis, so that what a step reads and writes is contiguous. A cell computes the transition from
+one hidden state to the next; masks, dropout and the sums over all steps are here.
 """
 
 from __future__ import annotations
@@ -16,177 +16,176 @@ from core.nn.step.context import PassContext
 
 
 class Layer(Protocol):
-    """What the recurrent layers have in common."""
+    """The fields that unrolling reads of a recurrent layer."""
 
     @property
     def units(self) -> int:
-        """How long the state is."""
+        """The size of the hidden state."""
 
     @property
     def dropout(self) -> float:
-        """The share of the inputs that is left out while training."""
+        """The fraction of inputs set to zero in training."""
 
     @property
     def recurrent_dropout(self) -> float:
-        """The share of the state that is left out on its way into the products while training."""
+        """The fraction of the hidden state set to zero before products, in training."""
 
     @property
     def return_sequences(self) -> bool:
-        """Whether it emits its state after every step."""
+        """Whether the hidden state of each step is returned."""
 
     @property
     def go_backwards(self) -> bool:
-        """Whether it begins with the last step."""
+        """Whether the steps are processed in reverse."""
 
 
 class Cell(Protocol):
-    """One step of a recurrence, from the tape's `state[t]` to `state[t + 1]`."""
+    """The transition of one step, from `state[t]` of the unrolling to `state[t + 1]`."""
 
     carried: list[tuple[Array, Array]]
-    """All that goes from step to step `(steps + 1, batch, units)`, the state first, and the gradient of each
-    `(batch, units)`, which the way back carries along."""
+    """The arrays carried from step to step, `(steps + 1, batch, units)`, the hidden state first, each with its gradient
+    `(batch, units)`, which the backward pass carries."""
 
     def forward(self, t: int) -> None:
-        """Write `state[t + 1]`; the tape's gates of step t are `x·W + b` before and may be anything after."""
+        """Write `state[t + 1]`; before, `gates` of step t hold `x·W + b`, after, whatever the cell keeps there."""
 
     def backward(self, t: int) -> None:
-        """Write the tape's deltas of step t, the gradient of `x·W + b`, and turn what is carried into step t's."""
+        """Write `deltas` of step t, the gradient of `x·W + b`, and turn carried gradients into those of step t."""
 
-    def weigh(self, views: Views) -> None:
-        """Write the gradients of the recurrent weights, from all steps at once."""
+    def write_weight_gradients(self, views: Views) -> None:
+        """Write the gradients of all weights, from all steps at once."""
 
 
-class Tape:
-    """What all steps read and write, for one pass; `gates` is the number of blocks of units in the kernel.
+class Unrolling:
+    """The arrays of all steps of one pass; `gates` is the number of blocks of units in the kernel.
 
-    `fed` is the state as it enters the products, `(steps, batch, units)`.
+    `recurrent_input` is the hidden state as it enters the products, after dropout: `(steps, batch, units)`.
     """
 
     state: Array
-    fed: Array
+    recurrent_input: Array
 
     def __init__(self, layer: Layer, gates: int, x: Array, views: Views, ctx: PassContext) -> None:
         batch, self.steps, inputs = x.shape
         self.layer, self.views, self.ctx, self.units, self.batch = layer, views, ctx, layer.units, batch
-        self.turn = -1 if layer.go_backwards else 1
-        self.x = self._lay(inputs)
-        np.copyto(self.x, x.transpose(1, 0, 2)[:: self.turn])
-        self.input_scale = self._dropped(layer.dropout, inputs)
+        self.direction = -1 if layer.go_backwards else 1
+        self.x = self._allocate_inputs(inputs)
+        np.copyto(self.x, x.transpose(1, 0, 2)[:: self.direction])
+        self.input_scale = self._dropout_scale(layer.dropout, inputs)
         if self.input_scale is not None:
             self.x *= self.input_scale
-        self.gates = self._of_gates(gates)
-        self.deltas = self._of_gates(gates)
-        self.state_scale = self._dropped(layer.recurrent_dropout, layer.units)
-        self._turned: Array | None = None
+        self.gates = self._allocate_gates(gates)
+        self.deltas = self._allocate_gates(gates)
+        self.state_scale = self._dropout_scale(layer.recurrent_dropout, layer.units)
+        self._transposed_kernel: Array | None = None
         self._begin()
 
-    def _lay(self, inputs: int) -> Array:
-        """Where the inputs of all steps go."""
+    def _allocate_inputs(self, inputs: int) -> Array:
         return self.ctx.empty((self.steps, self.batch, inputs))
 
-    def _of_gates(self, gates: int) -> Array:
-        """Memory for all gates of all steps: `(steps, batch, gates · units)`."""
-        made: Array = self.ctx.empty((self.steps, self.batch, gates * self.units))
-        return made
+    def _allocate_gates(self, gates: int) -> Array:
+        """Return an array for all gates of all steps: `(steps, batch, gates · units)`."""
+        array: Array = self.ctx.empty((self.steps, self.batch, gates * self.units))
+        return array
 
     def _begin(self) -> None:
-        """The products of the inputs of all steps at once, and a state that is zero."""
-        np.dot(flat(self.x), self.views.weights["kernel"], out=flat(self.gates))
-        self.state = self.zeros()
+        """Compute the products of the inputs of all steps at once, and set the first state to zero."""
+        np.dot(merge_steps(self.x), self.views.weights["kernel"], out=merge_steps(self.gates))
+        self.state = self.zero_states()
         shape = (self.steps, self.batch, self.units)
-        self.fed = self.state[:-1] if self.state_scale is None else self.ctx.empty(shape)
+        self.recurrent_input = self.state[:-1] if self.state_scale is None else self.ctx.empty(shape)
 
-    def zeros(self) -> Array:
-        """A state for each step and one before the first, which is zero: `(steps + 1, batch, units)`."""
+    def zero_states(self) -> Array:
+        """Return an array `(steps + 1, batch, units)` for the states before and after each step, the first zero."""
         states: Array = self.ctx.empty((self.steps + 1, self.batch, self.units))
         states[0].fill(0)
         return states
 
-    def empty(self, blocks: int = 1, *, each: bool = False) -> Array:
-        """Memory for some blocks of units, of one step or of each."""
+    def empty(self, blocks: int = 1, *, per_step: bool = False) -> Array:
+        """Return an array for this number of blocks of units, of one step or of each."""
         shape = (self.batch, blocks * self.units)
-        made: Array = self.ctx.empty((self.steps, *shape) if each else shape)
-        return made
+        array: Array = self.ctx.empty((self.steps, *shape) if per_step else shape)
+        return array
 
-    def feed(self, t: int) -> Array:
-        """The state before step t as it enters the products."""
-        fed = self.fed[t]
-        return fed if self.state_scale is None else np.multiply(self.state[t], self.state_scale, out=fed)
+    def dropped_state(self, t: int) -> Array:
+        """Return the hidden state before step t as it enters the products, after dropout."""
+        dropped = self.recurrent_input[t]
+        return dropped if self.state_scale is None else np.multiply(self.state[t], self.state_scale, out=dropped)
 
-    def fed_back(self, delta: Array, kernel: Array, out: Array) -> Array:
-        """The gradient of the state from that of its product with the kernel, the same at all steps.
+    def state_gradient(self, delta: Array, kernel: Array, out: Array) -> Array:
+        """Write the gradient of the hidden state from that of its product with the kernel, the same at all steps.
 
-        The kernel is turned once: to turn it at each step took BLAS a third of the product's time.
+        The kernel is transposed once: transposing it at each step took BLAS a third of the product's time.
         """
-        if self._turned is None:
-            self._turned = self.ctx.empty(kernel.shape[::-1])
-            np.copyto(self._turned, kernel.T)
-        np.matmul(delta, self._turned, out=out)
-        return self._scaled(out)
+        if self._transposed_kernel is None:
+            self._transposed_kernel = self.ctx.empty(kernel.shape[::-1])
+            np.copyto(self._transposed_kernel, kernel.T)
+        np.matmul(delta, self._transposed_kernel, out=out)
+        return self._scale_state_gradient(out)
 
-    def _scaled(self, gradient: Array) -> Array:
+    def _scale_state_gradient(self, gradient: Array) -> Array:
         scale = self.state_scale
         return gradient if scale is None else np.multiply(gradient, scale, out=gradient)
 
     def forward(self, cell: Cell) -> tuple[Array, Backward]:
-        """All steps in order; where one is not there, all that is carried stays as it was."""
-        absent = self._absent()
+        """Run all steps in order; at a masked step everything carried keeps its value."""
+        masked = self._masked_steps()
         for t in range(self.steps):
             cell.forward(t)
-            if absent is not None:
+            if masked is not None:
                 for states, _ in cell.carried:
-                    np.copyto(states[t + 1], states[t], where=absent[t])
+                    np.copyto(states[t + 1], states[t], where=masked[t])
         if self.layer.return_sequences:
             y: Array = self.ctx.empty((self.batch, self.steps, self.units))
             np.copyto(y, self.state[1:].transpose(1, 0, 2))
         else:
             y = self.ctx.empty((self.batch, self.units))
             np.copyto(y, self.state[-1])
-        return y, lambda d_y: self._backward(cell, d_y, absent)
+        return y, lambda d_y: self._backward(cell, d_y, masked)
 
-    def _backward(self, cell: Cell, d_y: Array, absent: Any) -> Array:
-        """All steps in reverse; the gradient of what was carried past a step goes past it too."""
+    def _backward(self, cell: Cell, d_y: Array, masked: Any) -> Array:
+        """Run all steps in reverse; at a masked step the carried gradients keep their value."""
         d_state = cell.carried[0][1]
         for _, gradient in cell.carried:
             gradient.fill(0)
         if not self.layer.return_sequences:
             np.copyto(d_state, d_y)
-        kept = [self.empty() for _ in cell.carried] if absent is not None else []
+        bypassed = [self.empty() for _ in cell.carried] if masked is not None else []
         for t in reversed(range(self.steps)):
             if self.layer.return_sequences:
                 d_state += d_y[:, t]
-            for (_, gradient), past in zip(cell.carried, kept, strict=False):
-                np.multiply(gradient, absent[t], out=past)
-                gradient -= past
+            for (_, gradient), kept in zip(cell.carried, bypassed, strict=False):
+                np.multiply(gradient, masked[t], out=kept)
+                gradient -= kept
             cell.backward(t)
-            for (_, gradient), past in zip(cell.carried, kept, strict=False):
-                gradient += past
+            for (_, gradient), kept in zip(cell.carried, bypassed, strict=False):
+                gradient += kept
         if self.views.trainable:
-            cell.weigh(self.views)
+            cell.write_weight_gradients(self.views)
         return self._input_gradient() if self.views.input_gradient else d_y
 
     def _input_gradient(self) -> Array:
-        """`∂x = δ·Wᵀ`, with the batch first again."""
+        """Return `∂x = δ·Wᵀ`, with the batch as the first axis again."""
         by_time: Array = self.ctx.empty(self.x.shape)
-        self._fed_to_inputs(flat(by_time))
+        self._write_input_gradient(merge_steps(by_time))
         if self.input_scale is not None:
             by_time *= self.input_scale
         d_x: Array = self.ctx.empty((self.batch, *by_time.shape[::2]))
-        np.copyto(d_x, by_time[:: self.turn].transpose(1, 0, 2))
+        np.copyto(d_x, by_time[:: self.direction].transpose(1, 0, 2))
         return d_x
 
-    def _fed_to_inputs(self, out: Array) -> None:
-        np.dot(flat(self.deltas), self.views.weights["kernel"].T, out=out)
+    def _write_input_gradient(self, out: Array) -> None:
+        np.dot(merge_steps(self.deltas), self.views.weights["kernel"].T, out=out)
 
-    def _absent(self) -> Any:
-        """Where a step is not there, `(steps, batch, 1)`; None: nowhere."""
+    def _masked_steps(self) -> Any:
+        """Return where a step is masked, `(steps, batch, 1)`; None: nowhere."""
         if self.ctx.mask is None:
             return None
-        absent = self.ctx.empty((self.steps, self.batch, 1), np.bool_)
-        return np.logical_not(self.ctx.mask.T[:: self.turn, :, None], out=absent)
+        masked = self.ctx.empty((self.steps, self.batch, 1), np.bool_)
+        return np.logical_not(self.ctx.mask.T[:: self.direction, :, None], out=masked)
 
-    def _dropped(self, rate: float, width: int) -> Array | None:
-        """0 or `1 / (1 − rate)` for each number of a row, the same at all steps (Gal & Ghahramani 2016, eq. 7)."""
+    def _dropout_scale(self, rate: float, width: int) -> Array | None:
+        """Draw 0 or `1 / (1 − rate)` for each number of a row, the same at all steps (Gal & Ghahramani 2016, eq. 7)."""
         ctx = self.ctx
         if ctx.rng is None or not ctx.training or not rate:
             return None
@@ -197,80 +196,81 @@ class Tape:
         return scale
 
 
-class JoinedTape(Tape):
-    """For cells that only ever need `x·W + h·U + b`: inputs, state and a one beside each other, and a product a gate.
+class ConcatenatedUnrolling(Unrolling):
+    """An unrolling for cells that only need `x·W + h·U + b`: one product per gate of `[x, h, 1]` with `[W; U; b]`.
 
-    It is written where the gates are, and the gradients of a gate's weights are one product over all steps. Gates and
-    deltas are `(gates, steps, batch, units)`, and the weights lie by gates as well: what is done with a block takes a
-    third of the time that it takes with a stretch of each row, and BLAS less for four narrow products than for a wide.
+    The hidden state is written directly into `[x, h, 1]`, and the weight gradients of a gate are one product over all
+    steps. Gates and deltas are `(gates, steps, batch, units)`, and the weights are stored by gate as well: elementwise
+    work on a contiguous block takes a third of the time that it takes on a part of each row, and BLAS takes less for
+    four narrow products than for a wide one.
     """
 
-    def _lay(self, inputs: int) -> Array:
+    def _allocate_inputs(self, inputs: int) -> Array:
         constant = "bias" in self.views.weights
-        self.joined: Array = self.ctx.empty((self.steps + 1, self.batch, inputs + self.units + constant))
+        self.concatenated: Array = self.ctx.empty((self.steps + 1, self.batch, inputs + self.units + constant))
         if constant:
-            self.joined[..., -1] = 1
-        self.places = slice(inputs, inputs + self.units)
-        return self.joined[:-1, :, :inputs]
+            self.concatenated[..., -1] = 1
+        self.state_columns = slice(inputs, inputs + self.units)
+        return self.concatenated[:-1, :, :inputs]
 
-    def _of_gates(self, gates: int) -> Array:
-        made: Array = self.ctx.empty((gates, self.steps, self.batch, self.units))
-        return made
+    def _allocate_gates(self, gates: int) -> Array:
+        array: Array = self.ctx.empty((gates, self.steps, self.batch, self.units))
+        return array
 
-    def _columns(self, array: Array) -> list[Array]:
-        """Each gate's of a weight or its gradient, a bias as a row."""
+    def _split_gates(self, array: Array) -> list[Array]:
+        """Return the columns of each gate of a weight or its gradient, a bias as a row."""
         return np.split(np.atleast_2d(array), len(self.gates), axis=1)
 
     def _begin(self) -> None:
-        self.weights: Array = self.ctx.empty((len(self.gates), self.joined.shape[-1], self.units))
-        for out, *parts in zip(self.weights, *map(self._columns, self.views.weights.values()), strict=True):
+        self.weights: Array = self.ctx.empty((len(self.gates), self.concatenated.shape[-1], self.units))
+        for out, *parts in zip(self.weights, *map(self._split_gates, self.views.weights.values()), strict=True):
             np.concatenate(parts, out=out)
-        self.fed = self.joined[:-1, :, self.places]
+        self.recurrent_input = self.concatenated[:-1, :, self.state_columns]
         if self.state_scale is None:
-            self.state = self.joined[:, :, self.places]
+            self.state = self.concatenated[:, :, self.state_columns]
             self.state[0].fill(0)
         else:
-            self.state = self.zeros()
+            self.state = self.zero_states()
 
-    def sums(self, t: int) -> Array:
-        """`xₜ·W + hₜ₋₁·U + b`, into the gates of step t: `(gates, batch, units)`."""
-        self.feed(t)
-        sums = self.gates[:, t]
-        for weights, gate in zip(self.weights, sums, strict=True):
-            np.dot(self.joined[t], weights, out=gate)
-        return sums
+    def pre_activations(self, t: int) -> Array:
+        """Write `xₜ·W + hₜ₋₁·U + b` to the gates of step t and return them: `(gates, batch, units)`."""
+        self.dropped_state(t)
+        gates = self.gates[:, t]
+        for weights, gate in zip(self.weights, gates, strict=True):
+            np.dot(self.concatenated[t], weights, out=gate)
+        return gates
 
-    def fed_back(self, delta: Array, kernel: Array, out: Array) -> Array:
-        """As for any tape, of a delta `(gates, batch, units)`."""
-        if self._turned is None:
-            self._turned = self.ctx.empty((len(self.gates), self.units, self.units))
-            self._parts = self.ctx.empty(delta.shape)
-            for turned, columns in zip(self._turned, self._columns(kernel), strict=True):
-                np.copyto(turned, columns.T)
-        np.add.reduce(np.matmul(delta, self._turned, out=self._parts), axis=0, out=out)
-        return self._scaled(out)
+    def state_gradient(self, delta: Array, kernel: Array, out: Array) -> Array:
+        """Do the same for a delta `(gates, batch, units)`."""
+        if self._transposed_kernel is None:
+            self._transposed_kernel = self.ctx.empty((len(self.gates), self.units, self.units))
+            self._products = self.ctx.empty(delta.shape)
+            for transposed, columns in zip(self._transposed_kernel, self._split_gates(kernel), strict=True):
+                np.copyto(transposed, columns.T)
+        np.add.reduce(np.matmul(delta, self._transposed_kernel, out=self._products), axis=0, out=out)
+        return self._scale_state_gradient(out)
 
-    def _fed_to_inputs(self, out: Array) -> None:
+    def _write_input_gradient(self, out: Array) -> None:
         first, *others = (
-            (flat(delta), columns.T)
-            for delta, columns in zip(self.deltas, self._columns(self.views.weights["kernel"]), strict=True)
+            (merge_steps(delta), columns.T)
+            for delta, columns in zip(self.deltas, self._split_gates(self.views.weights["kernel"]), strict=True)
         )
         np.matmul(*first, out=out)
         part = self.ctx.empty(out.shape)
         for delta, columns in others:
             out += np.matmul(delta, columns, out=part)
 
-    def weigh(self, views: Views) -> None:
-        """`∂W = Σ xₜᵀ·δₜ`, `∂U = Σ hₜ₋₁ᵀ·δₜ`, `∂b = Σ δₜ`."""
-        slopes = self.ctx.empty(self.weights.shape[1:])
-        for delta, *columns in zip(self.deltas, *map(self._columns, views.gradients.values()), strict=True):
-            np.dot(flat(self.joined[:-1]).T, flat(delta), out=slopes)
+    def write_weight_gradients(self, views: Views) -> None:
+        """Write `∂W = Σ xₜᵀ·δₜ`, `∂U = Σ hₜ₋₁ᵀ·δₜ`, `∂b = Σ δₜ`."""
+        gradient = self.ctx.empty(self.weights.shape[1:])
+        for delta, *targets in zip(self.deltas, *map(self._split_gates, views.gradients.values()), strict=True):
+            np.dot(merge_steps(self.concatenated[:-1]).T, merge_steps(delta), out=gradient)
             start = 0
-            for slope in columns:
-                np.copyto(slope, slopes[start : start + len(slope)])
-                start += len(slope)
+            for target in targets:
+                np.copyto(target, gradient[start : start + len(target)])
+                start += len(target)
 
 
-def flat(array: Array) -> Array:
-    """All steps of all rows under one another: `(steps · batch, width)`."""
+def merge_steps(array: Array) -> Array:
+    """Return the rows of all steps as one matrix: `(steps · batch, width)`."""
     return array.reshape(-1, array.shape[-1])

@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Lt, MinLen
 
 from core.nn.activations import softmax
 from core.nn.arrays import Array, Mask, Shape
-from core.nn.kernels.reductions import largest_within_rows, total, within_rows
+from core.nn.kernels.reductions import row_maxima, row_sums, total
 from core.nn.losses.base import Compared, Lost, Misfit, Predicts, Targets, not_class_numbers, weighed
 from core.nn.step.context import PassContext
 
@@ -101,9 +101,9 @@ class CrossEntropy(OfClasses):
         rows = len(outputs)
         if self.label_smoothing or self.class_weight:
             targets = self._weighted(shares_of(targets, outputs, ctx))
-        shifted = np.subtract(outputs, largest_within_rows(outputs, ctx), out=ctx.empty(outputs.shape))
+        shifted = np.subtract(outputs, row_maxima(outputs, ctx), out=ctx.empty(outputs.shape))
         shares = np.exp(shifted, out=ctx.empty(outputs.shape))
-        whole = within_rows(shares, ctx.empty((rows,)))
+        whole = row_sums(shares, ctx.empty((rows,)))
         log_whole = np.log(whole, out=ctx.empty((rows,)))
         one_hot = targets.ndim == 2
         if one_hot:

@@ -14,7 +14,6 @@ from core.nn.kernels import resampling
 from core.nn.layers import (
     activation,
     attention,
-    augmentation,
     composite,
     convolution,
     dense,
@@ -22,6 +21,7 @@ from core.nn.layers import (
     dropout,
     embedding,
     gating,
+    global_pooling,
     masking,
     normalization,
     pooling,
@@ -31,6 +31,7 @@ from core.nn.layers import (
     resizing,
     transposed,
 )
+from core.nn.layers.augmentation import crop, erasing, flip, geometric, spec_augment
 from core.nn.layers.composite import Layer, Sequential
 from core.nn.layers.merging import Merge
 from core.nn.losses import Loss, binary, categorical, contrastive, ctc, regression
@@ -91,7 +92,7 @@ OF_WORDS: list[tuple[Layer, Shape]] = [
     (recurrent.Gru(units=2, return_sequences=True), (4, 2)),
     (recurrent.Gru(units=2, reset_after=False), (2,)),
     (composite.Bidirectional(layer=recurrent.Gru(units=2)), (4,)),
-    (pooling.GlobalAveragePooling1D(), (3,)),
+    (global_pooling.GlobalAveragePooling1D(), (3,)),
 ]
 
 LAYERS: list[LayerCase] = [
@@ -164,10 +165,10 @@ LAYERS: list[LayerCase] = [
     LayerCase(pooling.AveragePooling1D(pool_size=4, strides=3, padding="same"), (7, 2), (3, 2)),
     LayerCase(pooling.AveragePooling2D(), (4, 7, 2), (2, 3, 2)),
     LayerCase(pooling.AveragePooling2D(pool_size=(3, 2), strides=(1, 2), padding="same"), (4, 5, 2), (4, 3, 2)),
-    LayerCase(pooling.GlobalMaxPooling1D(), (5, 2), (2,)),
-    LayerCase(pooling.GlobalMaxPooling2D(), (5, 3, 2), (2,)),
-    LayerCase(pooling.GlobalAveragePooling1D(), (5, 2), (2,)),
-    LayerCase(pooling.GlobalAveragePooling2D(), (5, 3, 2), (2,)),
+    LayerCase(global_pooling.GlobalMaxPooling1D(), (5, 2), (2,)),
+    LayerCase(global_pooling.GlobalMaxPooling2D(), (5, 3, 2), (2,)),
+    LayerCase(global_pooling.GlobalAveragePooling1D(), (5, 2), (2,)),
+    LayerCase(global_pooling.GlobalAveragePooling2D(), (5, 3, 2), (2,)),
     LayerCase(resizing.ZeroPadding1D(), (3, 2), (5, 2)),
     LayerCase(resizing.ZeroPadding1D(padding=(0, 2)), (3, 2), (5, 2)),
     LayerCase(resizing.ZeroPadding2D(padding=(1, 2)), (3, 2, 1), (5, 6, 1)),
@@ -183,29 +184,29 @@ LAYERS: list[LayerCase] = [
     LayerCase(normalization.GroupNormalization(groups=1, scale=False), (6,), (6,)),
     LayerCase(dropout.SpatialDropout(rate=0.4), (3, 2, 4), (3, 2, 4)),
     LayerCase(dropout.GaussianNoise(stddev=0.3), (2, 4), (2, 4)),
-    *[LayerCase(augmentation.RandomFlip(mode=mode), (3, 2, 2), (3, 2, 2)) for mode in augmentation.FLIPPED_AXES],
+    *[LayerCase(flip.RandomFlip(mode=mode), (3, 2, 2), (3, 2, 2)) for mode in flip.FLIPPED_AXES],
     *[
         LayerCase(
-            augmentation.RandomTranslation(height_factor=0.7, width_factor=(-0.2, 0.9), fill_mode=mode, fill_value=0.3),
+            geometric.RandomTranslation(height_factor=0.7, width_factor=(-0.2, 0.9), fill_mode=mode, fill_value=0.3),
             (4, 3, 2),
             (4, 3, 2),
         )
-        for mode in resampling.FILLS
+        for mode in resampling.FILL_MODES
     ],
-    LayerCase(augmentation.RandomZoom(height_factor=0.6), (4, 3, 2), (4, 3, 2)),
+    LayerCase(geometric.RandomZoom(height_factor=0.6), (4, 3, 2), (4, 3, 2)),
     LayerCase(
-        augmentation.RandomZoom(height_factor=(0.2, 0.9), width_factor=0.5, fill_mode="constant", fill_value=-0.2),
+        geometric.RandomZoom(height_factor=(0.2, 0.9), width_factor=0.5, fill_mode="constant", fill_value=-0.2),
         (3, 5, 1),
         (3, 5, 1),
     ),
-    LayerCase(augmentation.RandomRotation(factor=0.5), (4, 3, 2), (4, 3, 2)),
-    LayerCase(augmentation.RandomRotation(factor=(-0.1, 0.2), fill_mode="constant"), (3, 5, 1), (3, 5, 1)),
-    LayerCase(augmentation.RandomErasing(scale=(0.3, 0.9)), (4, 3, 2), (4, 3, 2)),
-    LayerCase(augmentation.RandomErasing(factor=0.5, ratio=(1, 2), fill_value=0.7), (3, 5, 1), (3, 5, 1)),
-    LayerCase(augmentation.RandomCrop(height=2, width=3), (4, 3, 2), (2, 3, 2)),
-    LayerCase(augmentation.RandomCrop(height=3, width=2), (3, 5, 4), (3, 2, 4)),
-    LayerCase(augmentation.TimeMask(max_width=3), (5, 4), (5, 4)),
-    LayerCase(augmentation.FrequencyMask(max_width=4), (3, 4, 2), (3, 4, 2)),
+    LayerCase(geometric.RandomRotation(factor=0.5), (4, 3, 2), (4, 3, 2)),
+    LayerCase(geometric.RandomRotation(factor=(-0.1, 0.2), fill_mode="constant"), (3, 5, 1), (3, 5, 1)),
+    LayerCase(erasing.RandomErasing(scale=(0.3, 0.9)), (4, 3, 2), (4, 3, 2)),
+    LayerCase(erasing.RandomErasing(factor=0.5, ratio=(1, 2), fill_value=0.7), (3, 5, 1), (3, 5, 1)),
+    LayerCase(crop.RandomCrop(height=2, width=3), (4, 3, 2), (2, 3, 2)),
+    LayerCase(crop.RandomCrop(height=3, width=2), (3, 5, 4), (3, 2, 4)),
+    LayerCase(spec_augment.TimeMask(max_width=3), (5, 4), (5, 4)),
+    LayerCase(spec_augment.FrequencyMask(max_width=4), (3, 4, 2), (3, 4, 2)),
     LayerCase(reshaping.Permute(dims=(3, 1, 2)), (2, 3, 4), (4, 2, 3)),
     LayerCase(reshaping.RepeatVector(n=3), (4,), (3, 4)),
     LayerCase(reshaping.Rescaling(scale=1 / 255, offset=-0.5), (2, 3), (2, 3)),

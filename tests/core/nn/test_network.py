@@ -9,14 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.nn.arrays import size
-from core.nn.layers.augmentation import RandomCrop, RandomZoom
+from core.nn.layers.augmentation.crop import RandomCrop
+from core.nn.layers.augmentation.geometric import RandomZoom
 from core.nn.layers.composite import Layer, Mixture, Parallel, Repeat, Residual, Sequential, TimeDistributed
 from core.nn.layers.convolution import Conv1D, Conv2D
 from core.nn.layers.dense import Dense
 from core.nn.layers.dropout import Dropout, SpatialDropout
 from core.nn.layers.embedding import Embedding, NoSuchEmbedding
+from core.nn.layers.global_pooling import GlobalAveragePooling1D, GlobalMaxPooling2D
 from core.nn.layers.normalization import BatchNormalization, GroupNormalization, LayerNormalization
-from core.nn.layers.pooling import GlobalAveragePooling1D, GlobalMaxPooling2D, MaxPooling2D
+from core.nn.layers.pooling import MaxPooling2D
 from core.nn.layers.recurrent import Gru, Lstm, SimpleRnn
 from core.nn.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
 from core.nn.layers.resizing import Cropping1D
@@ -209,9 +211,9 @@ MISMATCHES: list[tuple[Sequential, tuple[int, ...], tuple[Any, ...], str]] = [
     (sequential(BatchNormalization()), (), ("layers", 0), "needs"),
     (
         sequential(Conv2D(filters=2, kernel_size=3)), (28, 28), ("layers", 0),
-        r"needs \(height, width, channels\), and gets \(28, 28\): put a reshape",
+        r"needs \(height, width, channels\) but gets \(28, 28\): put a reshape",
     ),
-    (sequential(Conv2D(filters=2, kernel_size=3)), (5, 2, 1), ("layers", 0), "gets width 2, and its window spans 3"),
+    (sequential(Conv2D(filters=2, kernel_size=3)), (5, 2, 1), ("layers", 0), "gets width 2 but its window spans 3"),
     (sequential(Conv1D(filters=3, kernel_size=1, groups=2)), (5, 4), ("layers", 0), "a number of groups that divides"),
     (sequential(Conv1D(filters=3, kernel_size=2, padding="same")), (0, 4), ("layers", 0), "gets steps 0"),
     (sequential(MaxPooling2D()), (5, 4), ("layers", 0), "needs"),
@@ -233,7 +235,7 @@ MISMATCHES: list[tuple[Sequential, tuple[int, ...], tuple[Any, ...], str]] = [
     (sequential(Mixture(branches=(Dense(units=2), Dense(units=3)), gate=Dense(units=2))), (3,), ("layers", 0),
      "same shape"),
     (sequential(Mixture(branches=(Dense(units=2), Dense(units=2)), gate=Dense(units=3))), (3,), ("layers", 0),
-     "a number for each branch"),
+     "one number per branch"),
     (sequential(Mixture(branches=(Dense(units=2), MaxPooling2D()), gate=Dense(units=2))), (3,),
      ("layers", 0, "branches", 1), "its branches"),
     (sequential(Parallel(branches=(Flatten(), MaxPooling2D()))), (4, 3), ("layers", 0, "branches", 1), "branch 1"),
@@ -241,7 +243,7 @@ MISMATCHES: list[tuple[Sequential, tuple[int, ...], tuple[Any, ...], str]] = [
     (sequential(Repeat(layer=Repeat(layer=Dense(units=2), n=1000), n=1000)), (3,), ("layers", 0), "repeat less"),
     (sequential(TimeDistributed(layer=Flatten())), (), ("layers", 0), "needs"),
     (sequential(Cropping1D(cropping=2)), (4, 1), ("layers", 0), "crop less"),
-    (sequential(RandomCrop(height=5, width=4)), (5, 3, 1), ("layers", 0), "make the piece no larger"),
+    (sequential(RandomCrop(height=5, width=4)), (5, 3, 1), ("layers", 0), "choose a smaller crop"),
     (sequential(RandomZoom(height_factor=0.5)), (5, 3), ("layers", 0), "put a reshape"),
 ]  # fmt: skip
 

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from core.nn.arrays import MOST
 from core.nn.layers.attention import MultiHeadAttention
-from core.nn.layers.composite import MOST_PARTS, Layer, Parallel, Repeat, Sequential
+from core.nn.layers.composite import Layer, Parallel, Repeat, Sequential
 from core.nn.layers.convolution import Conv1D, Conv2D
 from core.nn.layers.dense import Dense
 from core.nn.layers.embedding import NoSuchEmbedding
+from core.nn.layers.nesting import MAX_LAYERS
 from core.nn.layers.positional import PositionEmbedding
 from core.nn.layers.recurrent import Lstm
 from core.nn.layers.reshaping import Flatten, RepeatVector, Reshape
@@ -31,7 +32,7 @@ from tests.core.nn.unguarded import no_refusals
 SHAPES = st.lists(st.integers(1, 6), max_size=4).map(tuple)
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 KILOBYTES = 256 * 1024
-CALLS = 50 * MOST_PARTS
+CALLS = 50 * MAX_LAYERS
 
 
 def planned(layer: Any, shape: Any) -> Network | None:
@@ -79,7 +80,7 @@ NONSENSE = {
     r"\(batch_normalization\) needs": "with neither scale nor centre it has nothing for a feature by itself",
     r"\(embedding\) needs \(steps,\)": "its mask would have more axes than steps, which only some layers look at",
     r"\(random_crop\) gets": "the next row's pixels would be taken for what is beyond the edge",
-    r"may hide": "a mask as long as the sequence would leave nothing of it",
+    r"may mask": "a mask as long as the sequence would leave nothing of it",
     r"do not fill \(.*-1.*-1": "two open ends fill up in one way where there is but one number",
     r"\(residual\) gets": "NumPy would repeat the one until it is as long as the other",
     r"gets a constraint .*trainable=False": "it is not applied where nothing learns",

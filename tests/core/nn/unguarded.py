@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import core.nn.layers
 import core.nn.plan
 
-LIMITS = ("MOST_PARTS", "MOST_NUMBERS")
+LIMITS = ("MAX_LAYERS", "MAX_ROW_NUMBERS")
 """Refusals of what is too large stay: with time and memory enough it would run."""
 
 
@@ -54,7 +54,7 @@ class _Unguarded(ast.NodeTransformer):
 
 def _modules() -> Iterator[ModuleType]:
     yield core.nn.plan
-    for found in iter_modules(core.nn.layers.__path__, "core.nn.layers."):
+    for found in walk_packages(core.nn.layers.__path__, "core.nn.layers."):
         yield import_module(found.name)
 
 

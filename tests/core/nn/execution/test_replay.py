@@ -21,8 +21,8 @@ from core.nn.layers.composite import Residual, Sequential
 from core.nn.layers.dense import Dense
 from core.nn.layers.dropout import Dropout
 from core.nn.layers.embedding import Embedding, NoSuchEmbedding
+from core.nn.layers.global_pooling import GlobalAveragePooling1D
 from core.nn.layers.masking import Masking
-from core.nn.layers.pooling import GlobalAveragePooling1D
 from core.nn.layers.recurrent import Gru, Lstm
 from core.nn.losses.binary import BinaryCrossEntropy
 from core.nn.losses.categorical import CrossEntropy

@@ -18,9 +18,10 @@ from core.nn.layers.composite import Residual, Sequential, TimeDistributed
 from core.nn.layers.convolution import Conv2D
 from core.nn.layers.dense import Dense
 from core.nn.layers.dropout import Dropout, SpatialDropout
+from core.nn.layers.global_pooling import GlobalAveragePooling1D
 from core.nn.layers.masking import Masking
 from core.nn.layers.normalization import BatchNormalization
-from core.nn.layers.pooling import GlobalAveragePooling1D, MaxPooling2D
+from core.nn.layers.pooling import MaxPooling2D
 from core.nn.layers.recurrent import Gru, Lstm
 from core.nn.layers.reshaping import Flatten
 from core.nn.network import Network

@@ -7,18 +7,12 @@ import numpy as np
 import pytest
 
 from core.nn.arrays import Array, Backward
-from core.nn.layers.augmentation import (
-    Augmentation,
-    FrequencyMask,
-    Mode,
-    RandomCrop,
-    RandomErasing,
-    RandomFlip,
-    RandomRotation,
-    RandomTranslation,
-    RandomZoom,
-    TimeMask,
-)
+from core.nn.layers.augmentation import Augmentation
+from core.nn.layers.augmentation.crop import RandomCrop
+from core.nn.layers.augmentation.erasing import RandomErasing
+from core.nn.layers.augmentation.flip import FlipMode, RandomFlip
+from core.nn.layers.augmentation.geometric import RandomRotation, RandomTranslation, RandomZoom
+from core.nn.layers.augmentation.spec_augment import FrequencyMask, TimeMask
 from core.nn.plan import Views
 from core.nn.step.context import Arena, PassContext
 from core.nn.tagged_union import members
@@ -39,7 +33,7 @@ def varied(layer: Augmentation, x: Array, *, training: bool = True) -> Array:
 
 
 @pytest.mark.parametrize(("mode", "axes"), [("horizontal", (1,)), ("vertical", (0,))])
-def test_a_flip_mirrors_some_rows_and_leaves_the_others(mode: Mode, axes: tuple[int, ...]) -> None:
+def test_a_flip_mirrors_some_rows_and_leaves_the_others(mode: FlipMode, axes: tuple[int, ...]) -> None:
     x = np.arange(40 * 3 * 4 * 2.0).reshape(40, 3, 4, 2)
     y = varied(RandomFlip(mode=mode), x)
     mirrored = [np.array_equal(after, np.flip(before, axes)) for before, after in zip(x, y, strict=True)]

@@ -11,17 +11,14 @@ from core.nn.layers.composite import Layer
 from core.nn.layers.convolution import Conv1D, Conv2D
 from core.nn.layers.depthwise import DepthwiseConv2D
 from core.nn.layers.gating import Glu, SwiGlu
-from core.nn.layers.normalization import GroupNormalization, LayerNormalization, RMSNormalization
-from core.nn.layers.pooling import (
-    AveragePooling1D,
-    AveragePooling2D,
+from core.nn.layers.global_pooling import (
     GlobalAveragePooling1D,
     GlobalAveragePooling2D,
     GlobalMaxPooling1D,
     GlobalMaxPooling2D,
-    MaxPooling1D,
-    MaxPooling2D,
 )
+from core.nn.layers.normalization import GroupNormalization, LayerNormalization, RMSNormalization
+from core.nn.layers.pooling import AveragePooling1D, AveragePooling2D, MaxPooling1D, MaxPooling2D
 from core.nn.layers.reshaping import Permute
 from core.nn.layers.resizing import Cropping1D, Cropping2D, UpSampling1D, UpSampling2D, ZeroPadding1D, ZeroPadding2D
 from core.nn.layers.transposed import Conv1DTranspose, Conv2DTranspose

@@ -9,7 +9,8 @@ from core.nn.arrays import Array, Backward, Shape
 from core.nn.layers.activation import ActivationLayer
 from core.nn.layers.composite import Layer, Parallel, Repeat, Residual, TimeDistributed
 from core.nn.layers.dense import Dense
-from core.nn.layers.pooling import GlobalMaxPooling1D, MaxPooling1D
+from core.nn.layers.global_pooling import GlobalMaxPooling1D
+from core.nn.layers.pooling import MaxPooling1D
 from core.nn.layers.reshaping import Flatten, Permute, Reshape
 from core.nn.layers.resizing import Cropping1D
 from core.nn.network import Network

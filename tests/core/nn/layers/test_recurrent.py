@@ -15,8 +15,8 @@ from core.nn.insight.gradient_check import check_gradient
 from core.nn.layers.composite import Bidirectional, Layer, Sequential
 from core.nn.layers.dense import Dense
 from core.nn.layers.embedding import Embedding
+from core.nn.layers.global_pooling import GlobalAveragePooling1D
 from core.nn.layers.masking import Masking
-from core.nn.layers.pooling import GlobalAveragePooling1D
 from core.nn.layers.recurrent import Gru, Lstm, Recurrent, SimpleRnn
 from core.nn.losses.regression import MeanSquaredError
 from core.nn.network import Network

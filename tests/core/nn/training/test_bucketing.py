@@ -12,8 +12,8 @@ from core.nn.layers.composite import Layer, Residual, Sequential
 from core.nn.layers.convolution import Conv1D
 from core.nn.layers.dense import Dense
 from core.nn.layers.embedding import Embedding
+from core.nn.layers.global_pooling import GlobalAveragePooling1D
 from core.nn.layers.normalization import BatchNormalization
-from core.nn.layers.pooling import GlobalAveragePooling1D
 from core.nn.layers.positional import PositionalEncoding
 from core.nn.layers.recurrent import Gru, Lstm
 from core.nn.layers.reshaping import Flatten
