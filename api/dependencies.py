@@ -12,6 +12,7 @@ from core.blobs.folder import Blobs
 from core.queue.notifier import Notifier
 from core.settings import Settings
 from core.store.database import Database
+from core.store.scope import EVERYTHING, Scope
 
 
 @dataclass(frozen=True)
@@ -33,3 +34,15 @@ async def _services(request: Request) -> Services:
 
 
 Service = Annotated[Services, Depends(_services)]
+
+
+def scope_of(_request: Request) -> Scope:
+    """Return the rows that the client of this request may read and change: all, as there are no accounts yet."""
+    return EVERYTHING
+
+
+async def _scope(request: Request) -> Scope:
+    return scope_of(request)
+
+
+ClientScope = Annotated[Scope, Depends(_scope)]

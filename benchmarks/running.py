@@ -18,6 +18,7 @@ from core.jobs.spec import JobSpec
 from core.nn.step.state import start
 from core.nn.training.learner import Learner
 from core.store import jobs
+from core.store.scope import EVERYTHING
 from core.store.tables import Job
 
 NETS = (LITTLE, SAME_STEPS, LINE)
@@ -120,4 +121,4 @@ def _next_write(one: Service, job_id: str) -> Job:
 
 def _row(one: Service, job_id: str) -> Job:
     with one.database.read() as s:
-        return jobs.get(s, job_id)
+        return jobs.get(s, EVERYTHING, job_id)

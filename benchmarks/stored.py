@@ -17,6 +17,7 @@ from benchmarks.service import Service, postgres, service
 from core.jobs.states import Status
 from core.store import jobs
 from core.store.database import Database
+from core.store.scope import EVERYTHING
 from core.store.tables import Event
 
 JOBS, ROWS = 10_000, 100
@@ -46,7 +47,7 @@ def _fill(database: Database) -> list[str]:
     for _ in range(JOBS // 500):
         with database.begin() as s:
             made = [
-                jobs.insert(s, name="stored", spec="{}", metadata={}, epochs=1, steps=ROWS, threads=1)
+                jobs.insert(s, EVERYTHING, name="stored", spec="{}", metadata={}, epochs=1, steps=ROWS, threads=1)
                 for _ in range(500)
             ]
             for job in made:

@@ -8,15 +8,16 @@ from sqlalchemy.orm import Session
 from core.store import checkpoints, datasets, jobs, leases
 from core.store.events import MetricRow
 from core.store.guards import FencingToken, GuardedWrite, token_of
+from core.store.scope import EVERYTHING, Scope
 from core.store.tables import Checkpoint, Dataset, Job
 
 LEASE = 30.0
 
 
-def a_job(s: Session, **changes: Any) -> Job:
+def a_job(s: Session, scope: Scope = EVERYTHING, **changes: Any) -> Job:
     """A queued job."""
     defaults: dict[str, Any] = {"name": "y = 2x", "spec": "{}", "metadata": {}, "epochs": 1, "steps": 10, "threads": 1}
-    return jobs.insert(s, **defaults | changes)
+    return jobs.insert(s, scope, **defaults | changes)
 
 
 def a_claim(s: Session, worker: str = "w1", **changes: Any) -> FencingToken:
@@ -39,11 +40,11 @@ def a_checkpoint(s: Session, token: FencingToken, **changes: Any) -> Checkpoint:
     return checkpoints.record(s, token, **defaults | {"metrics": {"loss": 0.5}, "reason": "epoch"} | changes)
 
 
-def a_dataset(s: Session, **changes: Any) -> Dataset:
+def a_dataset(s: Session, scope: Scope = EVERYTHING, **changes: Any) -> Dataset:
     """A dataset of a name and bytes of its own."""
     defaults: dict[str, Any] = {"name": "iris.csv", "format": "csv", "sha256": sha("a"), "bytes": 3, "rows": 1}
     given = defaults | {"columns": {"columns": []}} | changes
-    return datasets.insert(s, **{"fingerprint": given["sha256"]} | given)[0]
+    return datasets.insert(s, scope, **{"fingerprint": given["sha256"]} | given)[0]
 
 
 def a_row(**changes: Any) -> MetricRow:

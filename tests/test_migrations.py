@@ -19,6 +19,7 @@ from core.data.schema import Column, Schema
 from core.store.database import Database, open_database
 from core.store.errors import WrongRevision
 from core.store.migrate import WANTED, config, drift, require_head, revision_state, upgrade
+from core.store.scope import DEFAULT_OWNER
 from core.store.tables import Base
 from tests.builders import a_dataset
 
@@ -65,7 +66,7 @@ def test_datasets_from_before_fingerprints_are_known_again(empty_database_url: s
     assert drift(database.engine) == []
     with database.begin() as s:
         again = a_dataset(s, sha256="a" * 64, fingerprint=schema.fingerprint("a" * 64))
-        assert (again.id, again.name) == ("ds_1", "old")
+        assert (again.id, again.name, again.owner) == ("ds_1", "old", DEFAULT_OWNER)
     database.close()
 
 
@@ -82,8 +83,9 @@ def test_every_row_survives_from_every_revision(empty_database_url: str, revisio
     with database.read() as s:
         kept = {table.name: s.execute(table.select()).mappings().one() for table in _tables(database)}
     for table in tables:
-        expected = {RENAMED.get(name, name): value for name, value in _values(table).items()}
-        assert expected.items() <= dict(kept[RENAMED.get(table.name, table.name)]).items(), table.name
+        renamed = RENAMED_COLUMNS.get(table.name, {})
+        expected = {renamed.get(name, name): value for name, value in _values(table).items()}
+        assert expected.items() <= dict(kept[RENAMED_TABLES.get(table.name, table.name)]).items(), table.name
     database.close()
 
 
@@ -134,8 +136,15 @@ def _values(table: Table) -> dict[str, Any]:
     return {column.name: OF_NAME.get(column.name) or OF_TYPE[column.type.python_type] for column in table.columns}
 
 
-RENAMED = {"deaths": "lost_workers", "rung_at": "notified_at", "worker_tallies": "worker_totals"}
-"""Columns and tables that a migration renamed."""
+RENAMED_TABLES = {"worker_tallies": "worker_totals"}
+RENAMED_COLUMNS = {
+    "jobs": {
+        "deaths": "lost_workers",
+        "rung_at": "notified_at",
+        "bytes": "memory_bytes",
+        "inexact": "inexact_reason",
+    },
+}
 OF_NAME: dict[str, Any] = {
     "job_id": "one",
     "id": "one",

@@ -20,6 +20,7 @@ from core.nn.step.state import start
 from core.nn.training.learner import Learner
 from core.store import checkpoints, events, jobs
 from core.store.database import open_database
+from core.store.scope import EVERYTHING
 from harness.backends import postgres_database, redis_database
 from harness.processes import Processes, processes
 
@@ -60,8 +61,8 @@ def test_the_straight_line(machine: Processes) -> None:
         assert answer.headers["Location"].endswith(job_id)
         spec = JobSpec.model_validate_json(json.dumps(BODY))
         with database.read() as s:
-            row = jobs.get(s, job_id)
-            assert JobSpec.model_validate_json(jobs.spec(s, job_id)) == spec
+            row = jobs.get(s, EVERYTHING, job_id)
+            assert JobSpec.model_validate_json(jobs.spec(s, EVERYTHING, job_id)) == spec
         assert (row.status, row.worker, row.fence) == ("queued", None, 0)
 
         # the row waits until a bell, or the sweep, brings a worker that claims it

@@ -153,4 +153,4 @@ def _memory(code: int, job: Job) -> dict[str, Any]:
     """What the job needs and what the machine has, where the kernel may have killed for want of it."""
     if code != -signal.SIGKILL:
         return {}
-    return {"job_bytes": job.bytes, "machine_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")}
+    return {"job_bytes": job.memory_bytes, "machine_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")}

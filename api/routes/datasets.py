@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api.dependencies import Service, Services
+from api.dependencies import ClientScope, Service, Services
 from api.http.openapi import operation
 from api.http.parameters import Cursor, Limit
 from api.http.problems import BodyTooLarge, InvalidBody, StorageFull
@@ -26,6 +26,7 @@ from core.data.schema import Limits, Schema
 from core.ids import is_id
 from core.store import datasets
 from core.store.errors import BadCursor, DatasetInUse, NoSuchDataset
+from core.store.scope import Scope
 
 router = APIRouter(prefix="/v1", tags=["datasets"])
 
@@ -65,7 +66,7 @@ _POST["responses"][200] = {"model": views.Dataset, "description": "The same was 
 
 
 @router.post("/datasets", status_code=201, summary="Upload a dataset", **_POST)
-async def post(request: Request, services: Service) -> Response:
+async def post(request: Request, services: Service, scope: ClientScope) -> Response:
     """CSV, npy or npz, as the part `file` of a form or as the body itself.
 
     The same bytes, read as the same types, give the same dataset.
@@ -76,15 +77,16 @@ async def post(request: Request, services: Service) -> Response:
         name, limits = upload.name, Limits(cells=services.settings.max_cells)
         found = formats.format_of(upload.fields.get("format"), upload.file_name, upload.content_type, upload.head)
         schema = await services.schema_inference.inspect(writer.path, found, upload.types, limits)
-        return await run_in_threadpool(_keep, services, writer, name, schema)
+        return await run_in_threadpool(_keep, services, scope, writer, name, schema)
 
 
-def _keep(services: Services, writer: Writer, name: str | None, schema: Schema) -> Response:
+def _keep(services: Services, scope: Scope, writer: Writer, name: str | None, schema: Schema) -> Response:
     """Make file and row of what was found good."""
     size, sha256 = writer.bytes, writer.commit()
     with services.database.begin() as s:
         row, new = datasets.insert(
             s,
+            scope,
             name=name,
             format=schema.format,
             sha256=sha256,
@@ -98,25 +100,25 @@ def _keep(services: Services, writer: Writer, name: str | None, schema: Schema) 
 
 
 @router.get("/datasets", summary="List datasets", **operation(BadCursor, answer=views.Page[views.Dataset]))
-def listed(services: Service, limit: Limit = 20, cursor: Cursor = None) -> Response:
+def listed(services: Service, scope: ClientScope, limit: Limit = 20, cursor: Cursor = None) -> Response:
     """All datasets, newest first."""
     with services.database.read() as s:
-        found, following = datasets.page(s, limit=limit, cursor=cursor)
+        found, following = datasets.page(s, scope, limit=limit, cursor=cursor)
     items = [views.dataset_view(row) for row in found]
     return JsonResponse(views.Page[views.Dataset](items=items, next_cursor=following))
 
 
 @router.get("/datasets/{dataset_id}", summary="Look at a dataset", **operation(NoSuchDataset, answer=views.Dataset))
-def get(services: Service, dataset_id: DatasetId) -> Response:
+def get(services: Service, scope: ClientScope, dataset_id: DatasetId) -> Response:
     """Its columns with type, missing values, range and classes."""
     with services.database.read() as s:
-        return JsonResponse(views.dataset_view(datasets.get(s, known(s, dataset_id))))
+        return JsonResponse(views.dataset_view(datasets.get(s, scope, known(s, scope, dataset_id))))
 
 
-def known(s: Session, dataset_id: str) -> str:
+def known(s: Session, scope: Scope, dataset_id: str) -> str:
     """The id that a client means: `latest` is the newest dataset's. `NoSuchDataset` for what cannot be one."""
     if dataset_id == LATEST:
-        newest, _ = datasets.page(s, limit=1)
+        newest, _ = datasets.page(s, scope, limit=1)
         if newest:
             return newest[0].id
     if not is_id("ds", dataset_id):
@@ -127,13 +129,14 @@ def known(s: Session, dataset_id: str) -> str:
 @router.get("/datasets/{dataset_id}/rows", summary="Read a dataset", **operation(NoSuchDataset, answer=views.Rows))
 def rows(
     services: Service,
+    scope: ClientScope,
     dataset_id: DatasetId,
     offset: Annotated[int, Query(ge=0, le=2**53, description="Rows to pass over.")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000, description="How many rows at most.")] = 20,
 ) -> Response:
     """A page of its rows, as stored."""
     with services.database.read() as s:
-        row = datasets.get(s, known(s, dataset_id))
+        row = datasets.get(s, scope, known(s, scope, dataset_id))
     items = formats.rows(services.blobs.fetch(row.sha256), Schema.from_json(row.columns), offset, limit)
     following = offset + limit if offset + limit < row.rows else None
     return JsonResponse({"items": items, "next_offset": following})
@@ -142,8 +145,8 @@ def rows(
 @router.delete(
     "/datasets/{dataset_id}", status_code=204, summary="Delete a dataset", **operation(NoSuchDataset, DatasetInUse)
 )
-def delete(services: Service, dataset_id: DatasetId) -> Response:
+def delete(services: Service, scope: ClientScope, dataset_id: DatasetId) -> Response:
     """Refused while a job needs it. Its file goes a minute or two later."""
     with services.database.begin() as s:
-        datasets.delete(s, known(s, dataset_id))
+        datasets.delete(s, scope, known(s, scope, dataset_id))
     return Response(status_code=204)

@@ -10,7 +10,7 @@ from fastapi.sse import format_sse_event
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from api.dependencies import Service
+from api.dependencies import ClientScope, Service
 from api.http.openapi import operation
 from api.http.parameters import Text
 from api.http.responses import JsonResponse
@@ -24,6 +24,7 @@ from core.store import events, jobs
 from core.store.database import Database
 from core.store.errors import NoSuchJob
 from core.store.events import EventRow
+from core.store.scope import EVERYTHING, Scope
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 
@@ -33,6 +34,7 @@ After = Annotated[int, Query(ge=0, le=2**53, description="Only what has a greate
 @router.get("/jobs/{job_id}/metrics", summary="Read a job's metrics", **operation(NoSuchJob, answer=views.Metrics))
 def metrics(
     services: Service,
+    scope: ClientScope,
     job_id: JobId,
     after: After = 0,
     limit: Annotated[int, Query(ge=1, le=10_000, description="How many rows at most.")] = 1000,
@@ -45,11 +47,11 @@ def metrics(
 ) -> Response:
     """Stored rows in order. With `points`, the whole story thinned out for a chart."""
     with services.database.read() as s:
-        job = jobs.get(s, known(s, job_id))
+        job = jobs.get(s, scope, known(s, scope, job_id))
         if points is not None:
-            kept = thinned(s, job.id, points, after=after, until=job.last_seq, name=name, split=split)
-            return _metrics(events.numbered(s, job.id, kept), None)
-        rows = events.metrics(s, job.id, after=after, limit=limit, name=name, split=split)
+            kept = thinned(s, scope, job.id, points, after=after, until=job.last_seq, name=name, split=split)
+            return _metrics(events.numbered(s, scope, job.id, kept), None)
+        rows = events.metrics(s, scope, job.id, after=after, limit=limit, name=name, split=split)
     return _metrics(rows, rows[-1].seq if len(rows) == limit else None)
 
 
@@ -57,13 +59,13 @@ def _metrics(rows: Sequence[EventRow], following: int | None) -> Response:
     return JsonResponse({"items": [metric(row) for row in rows], "next_after": following})
 
 
-def thinned(s: Session, job_id: str, points: int, **which: Any) -> list[int]:
+def thinned(s: Session, scope: Scope, job_id: str, points: int, **which: Any) -> list[int]:
     """The numbers of at most so many rows of each series, ascending; `which` are those of `events.portions`.
 
     The rows are counted first and then read in portions, so that a long story takes no more memory than a short one.
     """
-    series = {key: Thinned(count, points) for key, count in events.lengths(s, job_id, **which).items()}
-    for rows in events.portions(s, job_id, **which):
+    series = {key: Thinned(count, points) for key, count in events.lengths(s, scope, job_id, **which).items()}
+    for rows in events.portions(s, scope, job_id, **which):
         for key, mine in _by_series(rows).items():
             series[key].add([row.seq for row in mine], [row.value for row in mine])
     return sorted(number for one in series.values() for number in one.kept().tolist())
@@ -106,19 +108,19 @@ def encode(row: EventRow) -> Row:
 
 @dataclass(frozen=True)
 class EventReader:
-    """The hub's way to the store."""
+    """The hub's way to the store: one poller for all listeners. `watch` checks the scope of each."""
 
     database: Database
 
     def heads(self, job_ids: Collection[str]) -> Mapping[str, Head]:
         """The heads of those jobs that exist, in one query."""
         with self.database.read() as s:
-            return {one: Head(seq, status) for one, (seq, status) in events.heads(s, job_ids).items()}
+            return {one: Head(seq, status) for one, (seq, status) in events.heads(s, EVERYTHING, job_ids).items()}
 
     def rows(self, job_id: str, after: int, limit: int) -> list[Row]:
         """The job's first events past `after`."""
         with self.database.read() as s:
-            return [encode(row) for row in events.after(s, job_id, after, limit)]
+            return [encode(row) for row in events.after(s, EVERYTHING, job_id, after, limit)]
 
 
 LastEventId = Annotated[
@@ -140,6 +142,7 @@ STREAMS = {
 @router.get("/jobs/{job_id}/events", summary="Watch a job", **operation(NoSuchJob, responses=STREAMS))
 def watch(
     services: Service,
+    scope: ClientScope,
     job_id: JobId,
     after: After = 0,
     last_event_id: LastEventId = None,
@@ -153,7 +156,7 @@ def watch(
         after = int(last_event_id)
     form = LINES if "application/jsonl" in accept or "application/x-ndjson" in accept else SSE
     with services.database.read() as s:
-        job = jobs.get(s, known(s, job_id))
+        job = jobs.get(s, scope, known(s, scope, job_id))
     head = Head(job.last_seq, job.status)
     if form is SSE and head.ended and after >= head.last_seq:
         return Response(status_code=204)  # the one answer after which an EventSource does not come back

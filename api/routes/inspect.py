@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from api.dependencies import Service, Services
+from api.dependencies import ClientScope, Service, Services
 from api.http.body import JsonBody, parse
 from api.http.openapi import operation
 from api.http.problems import BodyTooLarge, InvalidBody, JobNotTrained, UnsupportedMediaType
@@ -28,6 +28,7 @@ from core.nn.insight.gradient_check import LayerCheck
 from core.nn.insight.step_inspection import LayerInspection
 from core.store import checkpoints, jobs
 from core.store.errors import NoSuchJob
+from core.store.scope import Scope
 from core.store.tables import Checkpoint, Job
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
@@ -154,10 +155,10 @@ ERRORS = (
     summary="Look inside a job's next step",
     **operation(*ERRORS, answer=StepInspection, body=Batch, examples=BATCHES),
 )
-def inspect(services: Service, job_id: JobId, body: JsonBody) -> Response:
+def inspect(services: Service, scope: ClientScope, job_id: JobId, body: JsonBody) -> Response:
     """Take the step that would come after its newest checkpoint on these rows, aside, and tell what each layer does."""
     batch = parse(Batch, body)
-    job, spec, checkpoint, saved = _trained(services, job_id)
+    job, spec, checkpoint, saved = _trained(services, scope, job_id)
     seen = inspect_next_step(
         saved,
         spec.optimizer,
@@ -175,13 +176,13 @@ def inspect(services: Service, job_id: JobId, body: JsonBody) -> Response:
     summary="Check a job's gradient",
     **operation(*ERRORS, answer=GradientCheck, body=Rows, examples=BATCHES),
 )
-def check_gradient(services: Service, job_id: JobId, body: JsonBody) -> Response:
+def check_gradient(services: Service, scope: ClientScope, job_id: JobId, body: JsonBody) -> Response:
     """Hold the backward pass on these rows against finite differences, for each array of weights, in float64.
 
     The weights are those of its newest checkpoint, and dropout and its like draw the same numbers in every pass.
     """
     rows = parse(Rows, body)
-    _, _, checkpoint, saved = _trained(services, job_id)
+    _, _, checkpoint, saved = _trained(services, scope, job_id)
     found = check_gradient_of(saved, rows.instances, rows.targets, InspectionLimits(services.settings.max_memory_bytes))
     layers = [_checked(layer) for layer in found]
     errors = [told["error"] for layer in layers for told in layer["weights"].values()]
@@ -189,11 +190,11 @@ def check_gradient(services: Service, job_id: JobId, body: JsonBody) -> Response
     return JsonResponse({"step": checkpoint.step, "epoch": checkpoint.epoch, "error": worst, "layers": layers})
 
 
-def _trained(services: Services, job_id: str) -> tuple[Job, JobSpec, Checkpoint, CheckpointData]:
+def _trained(services: Services, scope: Scope, job_id: str) -> tuple[Job, JobSpec, Checkpoint, CheckpointData]:
     """A job, what was posted, and its newest checkpoint."""
     with services.database.read() as s:
-        job, posted = jobs.with_spec(s, known(s, job_id))
-        found = checkpoints.of_job(s, job.id)
+        job, posted = jobs.with_spec(s, scope, known(s, scope, job_id))
+        found = checkpoints.of_job(s, scope, job.id)
     if not found or job.keep is Keep.NONE:
         raise JobNotTrained(job.id, job.status)
     return job, JobSpec.model_validate_json(posted), *_newest(services, found)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from api.dependencies import Services
+from api.dependencies import Services, scope_of
 from api.http.body import RawBody, media_type, parse
 from api.http.openapi import operation
 from api.http.problems import BodyTooLarge, InvalidBody, JobNotTrained, UnsupportedMediaType
@@ -28,6 +28,7 @@ from core.models.model import Model
 from core.store import checkpoints
 from core.store.errors import NoSuchJob
 from core.store.predictions import Serving, serving
+from core.store.scope import Scope
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 
@@ -89,12 +90,13 @@ def predict(
 ) -> Response:
     """Predict with the job's latest checkpoint. Records are raw: scaling and categories travel in the model."""
     services: Services = request.app.state.services  # as a dependency it would cost more than the net
+    scope = scope_of(request)
     records = _records(media_type(request), body)
     if not is_id("job", job_id):
         with services.database.read() as s:
-            job_id = known(s, job_id)
+            job_id = known(s, scope, job_id)
     with services.database.ask() as connection:
-        job = serving(connection, job_id)
+        job = serving(connection, scope, job_id)
     which: Which = weights or ("last" if job.keep is Keep.LAST else "best")
     if job.checkpoint_id is None or job.sha256 is None or job.keep is Keep.NONE:
         raise JobNotTrained(job.job_id, job.status)
@@ -102,15 +104,17 @@ def predict(
     try:
         model = services.models.get(job.sha256, which)
     except UNREADABLE as error:
-        model, source = _another(services, job, which, error)
+        model, source = _another(services, scope, job, which, error)
     return JsonResponse({"predictions": model.predict(records), "checkpoint": source})
 
 
-def _another(services: Services, job: Serving, which: Which, error: Exception) -> tuple[Model, dict[str, Any]]:
+def _another(
+    services: Services, scope: Scope, job: Serving, which: Which, error: Exception
+) -> tuple[Model, dict[str, Any]]:
     """The model of another checkpoint: the newest's file was just pruned by a training that went on, or is damaged."""
     log.warning("cannot read a checkpoint", checkpoint=job.checkpoint_id, job=job.job_id, reason=str(error))
     with services.database.read() as s:
-        others = [row for row in checkpoints.of_job(s, job.job_id) if row.sha256 != job.sha256]
+        others = [row for row in checkpoints.of_job(s, scope, job.job_id) if row.sha256 != job.sha256]
     if not others:
         raise error
     source = {"id": others[0].id, "step": others[0].step, "epoch": others[0].epoch}

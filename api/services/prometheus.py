@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core.store import counts
 from core.store.database import Database
+from core.store.scope import EVERYTHING
 
 log = structlog.get_logger("api")
 
@@ -60,7 +61,11 @@ class StoreCollector(Collector):
 
     def _stored(self) -> list[Metric]:
         with self._database.read() as s:
-            by_status, depth, total = counts.by_status(s), counts.queue_depth(s), counts.total(s)
+            by_status, depth, total = (
+                counts.by_status(s, EVERYTHING),
+                counts.queue_depth(s, EVERYTHING),
+                counts.total(s),
+            )
         jobs = GaugeMetricFamily("chainrule_jobs", "Jobs by status.", labels=["status"])
         for status, count in by_status.items():
             jobs.add_metric([status], count)

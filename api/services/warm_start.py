@@ -16,16 +16,17 @@ from core.models.model import Model
 from core.store import checkpoints, jobs
 from core.store.checkpoints import START
 from core.store.errors import NoSuchCheckpoint, NoSuchJob, WrongState
+from core.store.scope import Scope
 from core.store.tables import Checkpoint, Job
 from core.store.warm_starts import WarmStart, held_still
 
 UNREADABLE = (NoSuchBlob, DamagedBlob, DamagedCheckpoint)
 
 
-def known(s: Session, job_id: str) -> str:
+def known(s: Session, scope: Scope, job_id: str) -> str:
     """The id that a client means: `latest` is the newest job's. `NoSuchJob` for what cannot be one."""
     if job_id == LATEST:
-        newest, _ = jobs.page(s, limit=1)
+        newest, _ = jobs.page(s, scope, limit=1)
         if newest:
             return newest[0].id
     if not is_id("job", job_id):
@@ -33,20 +34,22 @@ def known(s: Session, job_id: str) -> str:
     return job_id
 
 
-def require_same_weights(services: Services, start: StartFrom, spec: JobSpec, signature: Signature) -> None:
+def require_same_weights(
+    services: Services, scope: Scope, start: StartFrom, spec: JobSpec, signature: Signature
+) -> None:
     """Return where the net has the weights of the job that it starts from; else `InvalidSpec`."""
-    require_weights_of(spec.architecture, resolve(spec, signature).network, _model(services, start).network)
+    require_weights_of(spec.architecture, resolve(spec, signature).network, _model(services, scope, start).network)
 
 
-def warm(s: Session, start: StartFrom) -> WarmStart:
+def warm(s: Session, scope: Scope, start: StartFrom) -> WarmStart:
     """The checkpoint to start from, held still. Raises `InvalidSpec` where there is none such."""
     try:
-        return WarmStart(held_still(s, _chosen(s, start).id), START)
+        return WarmStart(held_still(s, scope, _chosen(s, scope, start).id), START)
     except NoSuchCheckpoint:
         raise _nothing(f"the checkpoint of {start.job} was given up just now: try again") from None
 
 
-def last_of(s: Session, job: Job) -> Checkpoint:
+def last_of(s: Session, scope: Scope, job: Job) -> Checkpoint:
     """The checkpoint that an ended job can go on from, held still. Raises `WrongState` where it cannot."""
     if job.status not in TERMINAL:
         raise WrongState(job.id, job.status, "continued before it has ended: cancel it, or let it end")
@@ -54,7 +57,7 @@ def last_of(s: Session, job: Job) -> Checkpoint:
         remedy = "it would diverge again; post a job with start_from and a smaller learning rate"
         raise WrongState(job.id, job.status, f"continued: {remedy}")
     try:
-        return held_still(s, job.checkpoint_id or "")
+        return held_still(s, scope, job.checkpoint_id or "")
     except NoSuchCheckpoint:
         raise WrongState(job.id, job.status, "continued: it has no checkpoint") from None
 
@@ -65,11 +68,11 @@ def progress(job: Job, checkpoint: Checkpoint) -> TrainingProgress:
     return TrainingProgress(checkpoint.epoch, checkpoint.step, job.steps or 0, job.runtime / 1e6, job.stop_reason, best)
 
 
-def _model(services: Services, start: StartFrom) -> Model:
+def _model(services: Services, scope: Scope, start: StartFrom) -> Model:
     """The net to start from; where its file was just given up by a training that went on, the newer one's."""
     for _ in range(2):
         with services.database.read() as s:
-            found = _chosen(s, start)
+            found = _chosen(s, scope, start)
         try:
             return services.models.get(found.sha256, "last")
         except UNREADABLE:
@@ -77,14 +80,14 @@ def _model(services: Services, start: StartFrom) -> Model:
     raise _nothing(f"the checkpoint of step {found.step} cannot be read: choose another")
 
 
-def _chosen(s: Session, start: StartFrom) -> Checkpoint:
+def _chosen(s: Session, scope: Scope, start: StartFrom) -> Checkpoint:
     try:
-        job = jobs.get(s, known(s, start.job))
+        job = jobs.get(s, scope, known(s, scope, start.job))
     except NoSuchJob:
         raise InvalidSpec(
             [("/start_from/job", f"there is no job {start.job!r:.60}: GET /v1/jobs lists those there are")]
         ) from None
-    found = checkpoints.of_job(s, job.id)
+    found = checkpoints.of_job(s, scope, job.id)
     for one in found:
         if one.step == start.checkpoint or (isinstance(start.checkpoint, str) and one.id == job.checkpoint_id):
             return one

@@ -8,6 +8,7 @@ from sqlalchemy.sql.functions import GenericFunction
 
 from core.jobs.states import Status
 from core.store.errors import TooManyJobs
+from core.store.scope import Scope
 from core.store.tables import Job
 
 
@@ -19,7 +20,7 @@ class Lock(GenericFunction[bool]):
     name = "chainrule_lock"
 
 
-def admit(s: Session, most: int, owner: str = "") -> None:
+def admit(s: Session, scope: Scope, most: int) -> None:
     """Let one more job of this owner wait, in the transaction that makes it: others stand in line until that is over.
 
     Raises
@@ -27,6 +28,7 @@ def admit(s: Session, most: int, owner: str = "") -> None:
     TooManyJobs
         `most` wait already.
     """
+    owner = scope.owner_of_new()
     s.execute(select(Lock(literal(f"queue {owner}"))))
     waiting = select(Job.id).where(Job.status == Status.QUEUED, Job.owner == owner).limit(most).subquery()
     if s.execute(select(func.count()).select_from(waiting)).scalar_one() >= most:

@@ -10,6 +10,7 @@ from core.ids import new_id
 from core.store.clock import now
 from core.store.errors import Fenced, NoSuchCheckpoint
 from core.store.guards import FencingToken, token_is_valid
+from core.store.scope import EVERYTHING, Scope
 from core.store.tables import Checkpoint, Job
 
 KEPT = 2
@@ -61,9 +62,9 @@ def record(
     return s.scalars(statement.returning(Checkpoint)).one()
 
 
-def of_job(s: Session, job_id: str) -> list[Checkpoint]:
+def of_job(s: Session, scope: Scope, job_id: str) -> list[Checkpoint]:
     """The checkpoints that a job can go on from, newest first."""
-    return list(s.scalars(select(Checkpoint).where(*_own(job_id)).order_by(*NEWEST)))
+    return list(s.scalars(select(Checkpoint).where(*_own(job_id), scope.includes_job(job_id)).order_by(*NEWEST)))
 
 
 def start_of(s: Session, job_id: str) -> Checkpoint | None:
@@ -72,7 +73,7 @@ def start_of(s: Session, job_id: str) -> Checkpoint | None:
     return s.scalars(mine).one_or_none()
 
 
-def get(s: Session, checkpoint_id: str) -> Checkpoint:
+def get(s: Session, scope: Scope, checkpoint_id: str) -> Checkpoint:
     """The checkpoint of that id.
 
     Raises
@@ -80,7 +81,8 @@ def get(s: Session, checkpoint_id: str) -> Checkpoint:
     NoSuchCheckpoint
         it was never made, or is gone.
     """
-    found = s.scalars(select(Checkpoint).where(Checkpoint.id == checkpoint_id)).one_or_none()
+    mine = select(Checkpoint).where(Checkpoint.id == checkpoint_id, scope.includes_job(Checkpoint.job_id))
+    found = s.scalars(mine).one_or_none()
     if found is None:
         raise NoSuchCheckpoint(checkpoint_id)
     return found
@@ -101,7 +103,7 @@ def discard(s: Session, token: FencingToken, checkpoint_id: str) -> Checkpoint |
         the job is another's by now.
     """
     _forget(s, [checkpoint_id])
-    left = of_job(s, token.job_id)
+    left = of_job(s, EVERYTHING, token.job_id)
     before = left[0] if left else None
     _point(s, token, checkpoint_id=before and before.id, weights_sha256=before and before.weights_sha256)
     return before
@@ -109,7 +111,7 @@ def discard(s: Session, token: FencingToken, checkpoint_id: str) -> Checkpoint |
 
 def prune(s: Session, job_id: str, kept: int = KEPT) -> None:
     """Forget all but the newest few and where the job began, in a guarded transaction."""
-    _forget(s, [one.id for one in of_job(s, job_id)[kept:] if one.reason != CONTINUE])
+    _forget(s, [one.id for one in of_job(s, EVERYTHING, job_id)[kept:] if one.reason != CONTINUE])
 
 
 def _own(job_id: str) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from core.jobs.states import Status
 from core.store.clock import now
+from core.store.scope import Scope
 from core.store.tables import Job, WorkerTotals
 
 
@@ -42,12 +43,13 @@ def total(s: Session) -> TrainingTotals:
     return TrainingTotals(int(steps or 0), int(samples or 0), float(seconds or 0.0))
 
 
-def by_status(s: Session) -> dict[Status, int]:
+def by_status(s: Session, scope: Scope) -> dict[Status, int]:
     """How many jobs stand in each state; the empty ones too."""
-    counted = s.execute(select(Job.status, func.count()).group_by(Job.status))
+    counted = s.execute(select(Job.status, func.count()).where(scope.includes(Job.owner)).group_by(Job.status))
     return dict.fromkeys(Status, 0) | dict(counted.all())
 
 
-def queue_depth(s: Session) -> int:
+def queue_depth(s: Session, scope: Scope) -> int:
     """How many jobs are due and wait for a worker."""
-    return s.execute(select(func.count()).where(Job.status == Status.QUEUED, Job.due_at <= now())).scalar_one()
+    due = select(func.count()).where(Job.status == Status.QUEUED, Job.due_at <= now(), scope.includes(Job.owner))
+    return s.execute(due).scalar_one()

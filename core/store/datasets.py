@@ -12,11 +12,13 @@ from core.jobs.states import TERMINAL
 from core.store.clock import now
 from core.store.errors import DatasetInUse, NoSuchDataset
 from core.store.pagination import page_of
+from core.store.scope import Scope
 from core.store.tables import Dataset, Job
 
 
 def insert(
     s: Session,
+    scope: Scope,
     *,
     name: str | None,
     format: str,  # noqa: A002 - the column's name
@@ -27,8 +29,10 @@ def insert(
     columns: dict[str, Any],
 ) -> tuple[Dataset, bool]:
     """Make a dataset of a stored blob; where the same came before, read the same way, that dataset and False."""
+    owner = scope.owner_of_new()
     statement = insert_into(Dataset).values(
         id=new_id("ds"),
+        owner=owner,
         name=name,
         format=format,
         sha256=sha256,
@@ -38,13 +42,15 @@ def insert(
         columns=columns,
         created_at=now(),
     )
-    made = s.scalars(statement.on_conflict_do_nothing(index_elements=["fingerprint"]).returning(Dataset)).one_or_none()
+    unique = statement.on_conflict_do_nothing(index_elements=["owner", "fingerprint"])
+    made = s.scalars(unique.returning(Dataset)).one_or_none()
     if made is not None:
         return made, True
-    return s.scalars(select(Dataset).where(Dataset.fingerprint == fingerprint)).one(), False
+    same = select(Dataset).where(Dataset.owner == owner, Dataset.fingerprint == fingerprint)
+    return s.scalars(same).one(), False
 
 
-def get(s: Session, dataset_id: str) -> Dataset:
+def get(s: Session, scope: Scope, dataset_id: str) -> Dataset:
     """The dataset of that id.
 
     Raises
@@ -52,10 +58,10 @@ def get(s: Session, dataset_id: str) -> Dataset:
     NoSuchDataset
         it was never made, or is deleted.
     """
-    return _one(s, dataset_id, lock=False)
+    return _one(s, scope, dataset_id, lock=False)
 
 
-def hold_still(s: Session, dataset_id: str) -> Dataset:
+def hold_still(s: Session, scope: Scope, dataset_id: str) -> Dataset:
     """The dataset, which nobody deletes before this transaction ends.
 
     Raises
@@ -63,10 +69,10 @@ def hold_still(s: Session, dataset_id: str) -> Dataset:
     NoSuchDataset
         it was never made, or is deleted.
     """
-    return _one(s, dataset_id, lock=True)
+    return _one(s, scope, dataset_id, lock=True)
 
 
-def page(s: Session, *, limit: int = 20, cursor: str | None = None) -> tuple[list[Dataset], str | None]:
+def page(s: Session, scope: Scope, *, limit: int = 20, cursor: str | None = None) -> tuple[list[Dataset], str | None]:
     """A page of datasets, newest first, and the cursor of the next.
 
     Raises
@@ -74,10 +80,10 @@ def page(s: Session, *, limit: int = 20, cursor: str | None = None) -> tuple[lis
     BadCursor
         no page gave that one.
     """
-    return page_of(s, select(Dataset), Dataset.id, "ds", limit, cursor)
+    return page_of(s, select(Dataset).where(scope.includes(Dataset.owner)), Dataset.id, "ds", limit, cursor)
 
 
-def delete(s: Session, dataset_id: str) -> None:
+def delete(s: Session, scope: Scope, dataset_id: str) -> None:
     """Remove a dataset that no job needs; its blob is garbage then, unless another row names it.
 
     Raises
@@ -87,7 +93,7 @@ def delete(s: Session, dataset_id: str) -> None:
     DatasetInUse
         a job that has not ended learns from it.
     """
-    hold_still(s, dataset_id)
+    hold_still(s, scope, dataset_id)
     needed = select(Job.id).where(Job.dataset_id == dataset_id, Job.status.not_in(sorted(TERMINAL))).limit(1)
     job_id = s.scalars(needed).one_or_none()
     if job_id is not None:
@@ -95,8 +101,8 @@ def delete(s: Session, dataset_id: str) -> None:
     s.execute(delete_from(Dataset).where(Dataset.id == dataset_id))
 
 
-def _one(s: Session, dataset_id: str, *, lock: bool) -> Dataset:
-    statement = select(Dataset).where(Dataset.id == dataset_id)
+def _one(s: Session, scope: Scope, dataset_id: str, *, lock: bool) -> Dataset:
+    statement = select(Dataset).where(Dataset.id == dataset_id, scope.includes(Dataset.owner))
     found = s.scalars(statement.with_for_update() if lock else statement).one_or_none()
     if found is None:
         raise NoSuchDataset(dataset_id)

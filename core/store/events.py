@@ -14,6 +14,7 @@ from core.jobs.cadence import Row
 from core.jobs.states import Status
 from core.store.database import word
 from core.store.guards import GuardedWrite
+from core.store.scope import Scope
 from core.store.tables import Event, Job
 
 
@@ -77,9 +78,11 @@ def append(s: Session, guarded: GuardedWrite, rows: Sequence[Row], logs: Sequenc
         s.execute(insert(Event), _remarks(guarded, logs))
 
 
-def after(s: Session, job_id: str, seq: int, limit: int = 1000, kinds: Collection[str] | None = None) -> list[EventRow]:
+def after(
+    s: Session, scope: Scope, job_id: str, seq: int, limit: int = 1000, kinds: Collection[str] | None = None
+) -> list[EventRow]:
     """Up to `limit` events behind number `seq`, in order; of some `kinds` only, where they are named."""
-    statement = _of(job_id).where(Event.seq > seq).limit(limit)
+    statement = _of(scope, job_id).where(Event.seq > seq).limit(limit)
     if kinds is not None:
         statement = statement.where(Event.kind.in_(kinds))
     return _read(s, statement)
@@ -87,6 +90,7 @@ def after(s: Session, job_id: str, seq: int, limit: int = 1000, kinds: Collectio
 
 def metrics(
     s: Session,
+    scope: Scope,
     job_id: str,
     *,
     after: int = 0,
@@ -95,42 +99,42 @@ def metrics(
     split: str | None = None,
 ) -> list[EventRow]:
     """Up to `limit` metric rows behind number `after`, in order."""
-    return _read(s, _metrics(job_id, name, split).where(Event.seq > after).limit(limit))
+    return _read(s, _metrics(scope, job_id, name, split).where(Event.seq > after).limit(limit))
 
 
 def lengths(
-    s: Session, job_id: str, *, after: int, until: int, name: str | None = None, split: str | None = None
+    s: Session, scope: Scope, job_id: str, *, after: int, until: int, name: str | None = None, split: str | None = None
 ) -> dict[tuple[str, str], int]:
     """How many metric rows each name and split has behind number `after`, up to `until`."""
-    rows = _metrics(job_id, name, split).where(Event.seq > after, Event.seq <= until).order_by(None)
+    rows = _metrics(scope, job_id, name, split).where(Event.seq > after, Event.seq <= until).order_by(None)
     counted = rows.with_only_columns(Event.name, Event.split, func.count()).group_by(Event.name, Event.split)
     return {(row[0] or "", row[1] or ""): row[2] for row in s.execute(counted)}
 
 
 def portions(
-    s: Session, job_id: str, *, after: int, until: int, name: str | None = None, split: str | None = None
+    s: Session, scope: Scope, job_id: str, *, after: int, until: int, name: str | None = None, split: str | None = None
 ) -> Iterator[Sequence[Any]]:
     """The same rows in order, a bounded number at a time: seq, name, split and value of each."""
-    rows = _metrics(job_id, name, split).with_only_columns(Event.seq, Event.name, Event.split, Event.value)
+    rows = _metrics(scope, job_id, name, split).with_only_columns(Event.seq, Event.name, Event.split, Event.value)
     while after < until:
         found = s.execute(rows.where(Event.seq > after, Event.seq <= until).limit(PORTION)).all()
         yield found
         after = found[-1].seq if len(found) == PORTION else until
 
 
-def numbered(s: Session, job_id: str, numbers: Sequence[int]) -> list[EventRow]:
+def numbered(s: Session, scope: Scope, job_id: str, numbers: Sequence[int]) -> list[EventRow]:
     """The events of these numbers that there are, in order."""
     found: list[EventRow] = []
     for start in range(0, len(numbers), PORTION):
-        found += _read(s, _of(job_id).where(Event.seq.in_(numbers[start : start + PORTION])))
+        found += _read(s, _of(scope, job_id).where(Event.seq.in_(numbers[start : start + PORTION])))
     return found
 
 
-def heads(s: Session, job_ids: Collection[str]) -> dict[str, tuple[int, Status]]:
+def heads(s: Session, scope: Scope, job_ids: Collection[str]) -> dict[str, tuple[int, Status]]:
     """The last number and the status of each of the jobs that there are."""
     if not job_ids:
         return {}
-    rows = s.execute(select(Job.id, Job.last_seq, Job.status).where(Job.id.in_(job_ids)))
+    rows = s.execute(select(Job.id, Job.last_seq, Job.status).where(Job.id.in_(job_ids), scope.includes(Job.owner)))
     return {job_id: (last_seq, status) for job_id, last_seq, status in rows}
 
 
@@ -153,12 +157,12 @@ def _number(value: Any, nonfinite: str | None) -> float:
     return float(value if nonfinite is None else nonfinite)
 
 
-def _of(job_id: str) -> Select[Any]:
-    return select(*_READ).where(Event.job_id == job_id).order_by(Event.seq)
+def _of(scope: Scope, job_id: str) -> Select[Any]:
+    return select(*_READ).where(Event.job_id == job_id, scope.includes_job(job_id)).order_by(Event.seq)
 
 
-def _metrics(job_id: str, name: str | None, split: str | None) -> Select[Any]:
-    statement = _of(job_id).where(Event.kind == "metric")
+def _metrics(scope: Scope, job_id: str, name: str | None, split: str | None) -> Select[Any]:
+    statement = _of(scope, job_id).where(Event.kind == "metric")
     if name is not None:
         statement = statement.where(Event.name == name)
     return statement if split is None else statement.where(Event.split == split)

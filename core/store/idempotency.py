@@ -12,6 +12,7 @@ from sqlalchemy.sql.functions import GenericFunction
 
 from core.store.clock import microseconds, now
 from core.store.errors import KeyInProgress, KeyReused
+from core.store.scope import Scope
 from core.store.tables import IdempotencyKey
 
 
@@ -32,7 +33,7 @@ class TryLock(GenericFunction[bool]):
     name = "chainrule_try_lock"
 
 
-def reserve(s: Session, key: str, body_sha256: str, owner: str = "") -> Answer | None:
+def reserve(s: Session, scope: Scope, key: str, body_sha256: str) -> Answer | None:
     """None where the key is new: go on, and `keep` the answer in this transaction. Otherwise the first answer.
 
     Raises
@@ -42,6 +43,7 @@ def reserve(s: Session, key: str, body_sha256: str, owner: str = "") -> Answer |
     KeyInProgress
         the first request has no answer yet.
     """
+    owner = scope.owner_of_new()
     if not s.execute(select(TryLock(literal(f"idempotency {owner} {key}")))).scalar_one():
         raise KeyInProgress(key)
     mine = insert(IdempotencyKey).values(owner=owner, key=key, body_sha256=body_sha256, created_at=now())
@@ -55,10 +57,10 @@ def reserve(s: Session, key: str, body_sha256: str, owner: str = "") -> Answer |
     return Answer(first.job_id, first.status, first.response)
 
 
-def keep(s: Session, key: str, *, job_id: str | None, status: int, response: str, owner: str = "") -> None:
+def keep(s: Session, scope: Scope, key: str, *, job_id: str | None, status: int, response: str) -> None:
     """Keep the answer to the request that reserved the key."""
     answer = {"job_id": job_id, "status": status, "response": response}
-    s.execute(update(IdempotencyKey).where(*_named(owner, key)).values(answer))
+    s.execute(update(IdempotencyKey).where(*_named(scope.owner_of_new(), key)).values(answer))
 
 
 def forget(s: Session, older_than_seconds: float) -> int:

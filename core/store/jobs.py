@@ -4,10 +4,11 @@ Each function takes an open session and commits nothing; the queue is rung after
 """
 
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import bindparam, literal, select
+from sqlalchemy import Select, bindparam, literal, select
 from sqlalchemy import delete as delete_from
 from sqlalchemy import insert as insert_into
 from sqlalchemy.orm import Session
@@ -18,6 +19,7 @@ from core.store.clock import now
 from core.store.datasets import hold_still
 from core.store.errors import NoSuchJob, WrongState
 from core.store.pagination import page_of
+from core.store.scope import Scope
 from core.store.tables import Checkpoint, Event, Job, Label, Spec, Transition
 from core.store.transitions import change, locked, tell
 from core.store.warm_starts import WarmStart, adopt
@@ -48,17 +50,10 @@ NEW: Mapping[str, Any] = MappingProxyType(
     {"fence": 0, "writes": 0, "last_seq": 1, "recorded": 0, "lost_workers": 0, "epoch": 0, "step": 0, "runtime": 0.0},
 )
 
-# What is asked all the time is made once: that halves its cost.
-_WITH_SPEC = select(Job, Spec.json).join(Spec, Spec.job_id == Job.id).where(Job.id == bindparam("job_id"))
-_TRANSITIONS = (
-    select(Transition)
-    .where(Transition.job_id == bindparam("job_id"), Transition.seq <= bindparam("up_to"))
-    .order_by(Transition.seq)
-)
-
 
 def insert(
     s: Session,
+    scope: Scope,
     *,
     name: str | None,
     spec: str,
@@ -66,10 +61,10 @@ def insert(
     epochs: int | None,
     steps: int | None,
     threads: int,
-    bytes: int | None = None,  # noqa: A002 - the column's name
+    memory_bytes: int | None = None,
     actor: str = "client",
     dataset_id: str | None = None,
-    owner: str = "",
+    owner: str | None = None,
     priority: int = 0,
     origin: WarmStart | None = None,
 ) -> Job:
@@ -83,12 +78,12 @@ def insert(
         the dataset that it names is gone.
     """
     if dataset_id is not None:
-        hold_still(s, dataset_id)
+        hold_still(s, scope, dataset_id)
     given = {"name": name, "labels": dict(metadata), "epochs": epochs, "steps": steps, "threads": threads}
     place = {
-        "bytes": bytes,
+        "memory_bytes": memory_bytes,
         "dataset_id": dataset_id,
-        "owner": owner,
+        "owner": scope.owner_of_new(owner),
         "priority": priority,
         "created_at": now(),
         "due_at": now(),
@@ -105,7 +100,7 @@ def insert(
     return job
 
 
-def get(s: Session, job_id: str) -> Job:
+def get(s: Session, scope: Scope, job_id: str) -> Job:
     """The job of that id.
 
     Raises
@@ -113,13 +108,13 @@ def get(s: Session, job_id: str) -> Job:
     NoSuchJob
         it was never made, or is deleted.
     """
-    job = s.scalars(select(Job).where(Job.id == job_id)).one_or_none()
+    job = s.scalars(select(Job).where(Job.id == job_id, scope.includes(Job.owner))).one_or_none()
     if job is None:
         raise NoSuchJob(job_id)
     return job
 
 
-def with_spec(s: Session, job_id: str) -> tuple[Job, str]:
+def with_spec(s: Session, scope: Scope, job_id: str) -> tuple[Job, str]:
     """The job of that id and what the client posted, as JSON text, asked for at once.
 
     Raises
@@ -127,13 +122,20 @@ def with_spec(s: Session, job_id: str) -> tuple[Job, str]:
     NoSuchJob
         it was never made, or is deleted.
     """
-    row = s.execute(_WITH_SPEC, {"job_id": job_id}).one_or_none()
+    row = s.execute(_with_spec(scope), {"job_id": job_id}).one_or_none()
     if row is None:
         raise NoSuchJob(job_id)
     return row.Job, row.json
 
 
-def spec(s: Session, job_id: str) -> str:
+@lru_cache(maxsize=1024)
+def _with_spec(scope: Scope) -> Select[Job, str]:
+    """Return the statement of `with_spec`, built once: that halves the time of the query."""
+    rows = select(Job, Spec.json).join(Spec, Spec.job_id == Job.id)
+    return rows.where(Job.id == bindparam("job_id"), scope.includes(Job.owner))
+
+
+def spec(s: Session, scope: Scope, job_id: str) -> str:
     """What the client posted, as JSON text.
 
     Raises
@@ -141,7 +143,7 @@ def spec(s: Session, job_id: str) -> str:
     NoSuchJob
         it was never made, or is deleted.
     """
-    text = s.scalars(select(Spec.json).where(Spec.job_id == job_id)).one_or_none()
+    text = s.scalars(select(Spec.json).where(Spec.job_id == job_id, scope.includes_job(job_id))).one_or_none()
     if text is None:
         raise NoSuchJob(job_id)
     return text
@@ -149,6 +151,7 @@ def spec(s: Session, job_id: str) -> str:
 
 def page(
     s: Session,
+    scope: Scope,
     *,
     statuses: Collection[Status] = (),
     name: str | None = None,
@@ -163,7 +166,7 @@ def page(
     BadCursor
         no page gave that one.
     """
-    rows = select(Job)
+    rows = select(Job).where(scope.includes(Job.owner))
     if statuses:
         rows = rows.where(Job.status.in_(sorted(statuses)))
     if name is not None:
@@ -173,12 +176,19 @@ def page(
     return page_of(s, rows, Job.id, "job", limit, cursor)
 
 
-def transitions(s: Session, job_id: str, up_to: int = 2**63 - 1) -> list[Transition]:
+def transitions(s: Session, scope: Scope, job_id: str, up_to: int = 2**63 - 1) -> list[Transition]:
     """All that happened to the job, in order; up to its event `up_to`, so that it fits a row that was read before."""
-    return list(s.scalars(_TRANSITIONS, {"job_id": job_id, "up_to": up_to}))
+    return list(s.scalars(_transitions(scope), {"job_id": job_id, "up_to": up_to}))
 
 
-def cancel(s: Session, job_id: str, keep: Keep = Keep.LAST, actor: str = "client") -> Job:
+@lru_cache(maxsize=1024)
+def _transitions(scope: Scope) -> Select[Transition]:
+    """Return the statement of `transitions`, built once: that halves the time of the query."""
+    mine = Transition.job_id == bindparam("job_id"), scope.includes_job(Transition.job_id)
+    return select(Transition).where(*mine, Transition.seq <= bindparam("up_to")).order_by(Transition.seq)
+
+
+def cancel(s: Session, scope: Scope, job_id: str, keep: Keep = Keep.LAST, actor: str = "client") -> Job:
     """End the job: at once where it waits, within a batch where it trains; `keep` names the weights that stay.
 
     Raises
@@ -190,10 +200,10 @@ def cancel(s: Session, job_id: str, keep: Keep = Keep.LAST, actor: str = "client
         Status.CANCELLED: {"stop_reason": StopReason.CANCELLED},
         Status.CANCELLING: {"request": Request.CANCEL},
     }
-    return _wish(s, job_id, CANCEL, "cancelled", actor, asked, keep=keep)
+    return _wish(s, scope, job_id, CANCEL, "cancelled", actor, asked, keep=keep)
 
 
-def pause(s: Session, job_id: str, actor: str = "client") -> Job:
+def pause(s: Session, scope: Scope, job_id: str, actor: str = "client") -> Job:
     """Let the job keep its state and give its worker back.
 
     Raises
@@ -201,10 +211,10 @@ def pause(s: Session, job_id: str, actor: str = "client") -> Job:
     NoSuchJob, WrongState
         it is gone, has ended, or is being cancelled.
     """
-    return _wish(s, job_id, PAUSE, "paused", actor, {Status.PAUSING: {"request": Request.PAUSE}})
+    return _wish(s, scope, job_id, PAUSE, "paused", actor, {Status.PAUSING: {"request": Request.PAUSE}})
 
 
-def resume(s: Session, job_id: str, actor: str = "client") -> Job:
+def resume(s: Session, scope: Scope, job_id: str, actor: str = "client") -> Job:
     """Queue a paused job again; ring after the commit.
 
     Raises
@@ -212,10 +222,10 @@ def resume(s: Session, job_id: str, actor: str = "client") -> Job:
     NoSuchJob, WrongState
         it is gone, or not paused.
     """
-    return _wish(s, job_id, RESUME, "resumed", actor, {})
+    return _wish(s, scope, job_id, RESUME, "resumed", actor, {})
 
 
-def delete(s: Session, job_id: str) -> None:
+def delete(s: Session, scope: Scope, job_id: str) -> None:
     """Remove an ended job with all its rows; its blobs are garbage then, unless another row names them.
 
     Raises
@@ -223,7 +233,7 @@ def delete(s: Session, job_id: str) -> None:
     NoSuchJob, WrongState
         it is gone already, or has not ended.
     """
-    job = locked(s, job_id)
+    job = locked(s, scope, job_id)
     if job.status not in TERMINAL:
         raise WrongState(job_id, job.status, "deleted")
     for table in (Event, Transition, Label, Checkpoint, Spec):
@@ -232,13 +242,14 @@ def delete(s: Session, job_id: str) -> None:
     s.expunge(job)
 
 
-def exists(s: Session, job_id: str) -> bool:
+def exists(s: Session, scope: Scope, job_id: str) -> bool:
     """Whether there is such a job."""
-    return s.execute(select(literal(1)).where(Job.id == job_id)).first() is not None
+    return s.execute(select(literal(1)).where(Job.id == job_id, scope.includes(Job.owner))).first() is not None
 
 
 def _wish(
     s: Session,
+    scope: Scope,
     job_id: str,
     ways: Ways,
     wanted: str,
@@ -246,7 +257,7 @@ def _wish(
     columns: Mapping[Status, Mapping[str, Any]],
     **always: Any,
 ) -> Job:
-    job = locked(s, job_id)
+    job = locked(s, scope, job_id)
     if job.status not in ways:
         raise WrongState(job_id, job.status, wanted)
     target = ways[job.status]

@@ -15,6 +15,7 @@ from core.jobs.states import ACTIVE, TERMINAL, Request, Status, StopReason, sour
 from core.store.clock import ahead, microseconds, now, past
 from core.store.errors import Fenced, NoSuchJob, WrongState
 from core.store.guards import FencingToken, GuardedWrite, token_is_valid
+from core.store.scope import EVERYTHING
 from core.store.tables import Job, Transition
 from core.store.transitions import change, locked, tell
 
@@ -178,7 +179,7 @@ def hand_back(
     The third loss without progress ends it as failed, with `detail` in its error.
     """
     try:
-        job = locked(s, job_id)
+        job = locked(s, EVERYTHING, job_id)
     except NoSuchJob:
         return None
     if job.fence != fence or job.status not in ACTIVE:
@@ -197,13 +198,13 @@ def hand_back(
 def remark_misfits(s: Session, room: Room) -> None:
     """Say once of each job that waits, and needs more than this machine has in all, that it does."""
     waited = now() - microseconds(MISFIT_AFTER)
-    large = select(Job.id).where(Job.status == Status.QUEUED, Job.bytes > room.total, Job.due_at <= waited)
+    large = select(Job.id).where(Job.status == Status.QUEUED, Job.memory_bytes > room.total, Job.due_at <= waited)
     for job_id in s.scalars(large.where(~_said(Job.id)).order_by(Job.id)).all():
         _remark_misfit(s, job_id, room)
 
 
 def _remark_misfit(s: Session, job_id: str, room: Room) -> None:
-    waiting = select(Job.bytes).where(Job.id == job_id, Job.status == Status.QUEUED).with_for_update()
+    waiting = select(Job.memory_bytes).where(Job.id == job_id, Job.status == Status.QUEUED).with_for_update()
     need = s.execute(waiting).scalar_one_or_none()
     # Asked again behind the lock: two workers may have looked at the same moment.
     if need is None or s.execute(select(_said(job_id))).scalar_one():
@@ -307,9 +308,9 @@ def _fits(room: Room | None) -> list[Any]:
         return []
     atwork = aliased(Job)
     mine = atwork.worker.startswith(room.machine, autoescape=True)
-    taken = select(func.coalesce(func.sum(atwork.bytes), 0)).where(atwork.status.in_(sorted(ACTIVE)), mine)
-    left = and_(Job.bytes <= room.available, Job.bytes <= room.total - taken.scalar_subquery())
-    return [or_(Job.bytes.is_(None), left)]
+    taken = select(func.coalesce(func.sum(atwork.memory_bytes), 0)).where(atwork.status.in_(sorted(ACTIVE)), mine)
+    left = and_(Job.memory_bytes <= room.available, Job.memory_bytes <= room.total - taken.scalar_subquery())
+    return [or_(Job.memory_bytes.is_(None), left)]
 
 
 @cache

@@ -1,11 +1,13 @@
 """What a prediction asks of the store: one statement, built once, since the net itself answers in less time."""
 
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, Select, bindparam, select
 
 from core.jobs.states import Keep, Status
 from core.store.errors import NoSuchJob
+from core.store.scope import Scope
 from core.store.tables import Checkpoint, Job
 
 
@@ -21,15 +23,17 @@ class Serving(NamedTuple):
     epoch: int | None
 
 
-_SERVING = (
-    select(Job.id, Job.status, Job.keep, Checkpoint.id, Checkpoint.sha256, Checkpoint.step, Checkpoint.epoch)
-    .select_from(Job)
-    .outerjoin(Checkpoint, Checkpoint.id == Job.checkpoint_id)
-    .where(Job.id == bindparam("job_id"))
-)
+@lru_cache(maxsize=1024)
+def _serving(scope: Scope) -> Select[*tuple[Any, ...]]:
+    return (
+        select(Job.id, Job.status, Job.keep, Checkpoint.id, Checkpoint.sha256, Checkpoint.step, Checkpoint.epoch)
+        .select_from(Job)
+        .outerjoin(Checkpoint, Checkpoint.id == Job.checkpoint_id)
+        .where(Job.id == bindparam("job_id"), scope.includes(Job.owner))
+    )
 
 
-def serving(connection: Connection, job_id: str) -> Serving:
+def serving(connection: Connection, scope: Scope, job_id: str) -> Serving:
     """The checkpoint with which this job answers.
 
     Raises
@@ -37,7 +41,7 @@ def serving(connection: Connection, job_id: str) -> Serving:
     NoSuchJob
         it was never made, or is deleted.
     """
-    row = connection.execute(_SERVING, {"job_id": job_id}).first()
+    row = connection.execute(_serving(scope), {"job_id": job_id}).first()
     if row is None:
         raise NoSuchJob(job_id)
     return Serving._make(row)

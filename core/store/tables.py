@@ -3,7 +3,19 @@
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Double, Enum, ForeignKey, Index, Integer, MetaData, String, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Double,
+    Enum,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from core.jobs.states import Keep, Request, Status, StopReason
@@ -56,11 +68,11 @@ class Job(Base):
     dataset_id: Mapped[str | None] = mapped_column(String(40))
     threads: Mapped[int] = mapped_column(Integer)
     """Threads, BLAS's or processes that share a batch, pinned when the job was made."""
-    bytes: Mapped[int | None]
+    memory_bytes: Mapped[int | None]
     """Memory that its training was estimated to need; none for jobs from before this was kept."""
     continues: Mapped[str | None] = mapped_column(String(40))
     """The job whose training this one goes on with."""
-    inexact: Mapped[str | None]
+    inexact_reason: Mapped[str | None]
     """Why a job that continues another may not give the numbers of one long training; none where it does."""
 
     fence: Mapped[int]
@@ -186,13 +198,15 @@ class Dataset(Base):
     """An uploaded file, known by its bytes and the way they are read."""
 
     __tablename__ = "datasets"
+    __table_args__ = (UniqueConstraint("owner", "fingerprint"),)
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    owner: Mapped[str]
     name: Mapped[str | None]
     format: Mapped[str] = mapped_column(String(20))
     sha256: Mapped[str] = mapped_column(String(64), index=True)
-    fingerprint: Mapped[str] = mapped_column(String(64), unique=True)
-    """Of the bytes, their format and the types of their columns: the same again is the same dataset."""
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    """Hash of the bytes, their format and the types of their columns; unique for each owner."""
     bytes: Mapped[int]
     rows: Mapped[int]
     columns: Mapped[dict[str, Any]]

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from core.jobs.states import TERMINAL, TRANSITIONS, Keep, Status
 from core.store.clock import now
 from core.store.errors import NoSuchJob
+from core.store.scope import Scope
 from core.store.tables import Checkpoint, Event, Job, Transition
 
 RELEASED: dict[str, Any] = {"worker": None, "lease_until": None, "request": None}
@@ -78,7 +79,7 @@ def tell(s: Session, job: Job, at: int, actor: str, message: str) -> None:
     )
 
 
-def locked(s: Session, job_id: str) -> Job:
+def locked(s: Session, scope: Scope, job_id: str) -> Job:
     """The job's row as it is now, which nobody else changes before this transaction ends.
 
     Raises
@@ -86,7 +87,7 @@ def locked(s: Session, job_id: str) -> Job:
     NoSuchJob
         it was never made, or is deleted.
     """
-    statement = select(Job).where(Job.id == job_id).with_for_update()
+    statement = select(Job).where(Job.id == job_id, scope.includes(Job.owner)).with_for_update()
     job = s.scalars(statement).one_or_none()
     if job is None:
         raise NoSuchJob(job_id)

@@ -14,6 +14,7 @@ from core.ids import new_id
 from core.store.checkpoints import CONTINUE
 from core.store.clock import now
 from core.store.errors import NoSuchCheckpoint
+from core.store.scope import Scope
 from core.store.tables import Checkpoint, Job
 
 COPIED = ("step", "epoch", "sha256", "bytes", "weights_sha256", "metrics")
@@ -34,7 +35,7 @@ class WarmStart:
         return f"to {self.reason} from step {self.checkpoint.step} of {self.checkpoint.job_id}"
 
 
-def held_still(s: Session, checkpoint_id: str) -> Checkpoint:
+def held_still(s: Session, scope: Scope, checkpoint_id: str) -> Checkpoint:
     """The checkpoint of that id, which nobody forgets before this transaction ends.
 
     Raises
@@ -42,7 +43,8 @@ def held_still(s: Session, checkpoint_id: str) -> Checkpoint:
     NoSuchCheckpoint
         it was never made, or is gone.
     """
-    statement = select(Checkpoint).where(Checkpoint.id == checkpoint_id).with_for_update(read=True)
+    mine = select(Checkpoint).where(Checkpoint.id == checkpoint_id, scope.includes_job(Checkpoint.job_id))
+    statement = mine.with_for_update(read=True)
     found = s.scalars(statement).one_or_none()
     if found is None:
         raise NoSuchCheckpoint(checkpoint_id)
@@ -53,8 +55,8 @@ def continuing(job: Job, checkpoint: Checkpoint, inexact: list[str]) -> WarmStar
     """Go on from the last checkpoint of a job that has ended, with all that its row knows by then."""
     best = job.best if job.best and job.best["step"] <= checkpoint.step else None
     reached = {"step": checkpoint.step, "epoch": checkpoint.epoch, "latest": dict(checkpoint.metrics), "best": best}
-    because = "; ".join([*([job.inexact] if job.inexact else []), *inexact]) or None
-    known = {"continues": job.id, "inexact": because, "runtime": job.runtime}
+    because = "; ".join([*([job.inexact_reason] if job.inexact_reason else []), *inexact]) or None
+    known = {"continues": job.id, "inexact_reason": because, "runtime": job.runtime}
     return WarmStart(checkpoint, CONTINUE, {**reached, **known, "weights_sha256": checkpoint.weights_sha256})
 
 

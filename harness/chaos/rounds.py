@@ -17,6 +17,7 @@ from core.jobs.states import TERMINAL
 from core.store import events, jobs
 from core.store.database import Database
 from core.store.events import MetricRow
+from core.store.scope import EVERYTHING
 from core.store.tables import Event, Job
 from harness.chaos.nets import NETS, Spec
 from harness.chaos.place import NotSo, Place, Service, children
@@ -189,7 +190,7 @@ class Round:
     def row(self, job_id: str | None = None) -> Job:
         """A job's row, by default that of the round's."""
         with self.database.read() as s:
-            return jobs.get(s, job_id or self.job_id)
+            return jobs.get(s, EVERYTHING, job_id or self.job_id)
 
     def until(self, reached: Callable[[Job], bool], what: str, job_id: str | None = None) -> Job:
         """Wait until a job, by default the round's, is there, or has ended."""
@@ -274,7 +275,7 @@ class Round:
 def the_end(database: Database, job_id: str) -> End:
     """What the job has left by now."""
     with database.read() as s:
-        job = jobs.get(s, job_id)
+        job = jobs.get(s, EVERYTHING, job_id)
         rows = events.stored_rows(s, job_id, 0, ALL)
     seconds = ((job.ended_at or 0) - (job.started_at or 0)) / 1e6
     code = (job.error or {}).get("code")

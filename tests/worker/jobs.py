@@ -13,6 +13,7 @@ from core.store import checkpoints, events, jobs
 from core.store.database import Database, open_database
 from core.store.events import MetricRow
 from core.store.migrate import upgrade
+from core.store.scope import EVERYTHING
 from core.store.tables import Job
 from core.store.warm_starts import continuing, held_still
 from worker.context import WorkerContext
@@ -82,8 +83,8 @@ def a_desk(folder: Path, **settings: Any) -> WorkerContext:
 def more(database: Database, job_id: str, epochs: int) -> str:
     """A queued job that goes on with one that has ended; returns its id."""
     with database.begin() as s:
-        job, text = jobs.with_spec(s, job_id)
-        last = held_still(s, job.checkpoint_id or "")
+        job, text = jobs.with_spec(s, EVERYTHING, job_id)
+        last = held_still(s, EVERYTHING, job.checkpoint_id or "")
         progress = TrainingProgress(last.epoch, last.step, job.steps or 0, 0.0, job.stop_reason, None)
         origin = continuing(job, last, [])
     return post(database, merge_training(json.loads(text), Continuation(epochs=epochs), progress), origin=origin)
@@ -96,13 +97,13 @@ def post(database: Database, spec: dict[str, Any], *, threads: int = 1, **more: 
     cost = check(parsed, signature(parsed.data, None), Limits())
     known: dict[str, Any] = {"epochs": parsed.training.epochs, "steps": cost.steps, "bytes": cost.bytes}
     with database.begin() as s:
-        return jobs.insert(s, name=None, spec=text, metadata={}, threads=threads, **known, **more).id
+        return jobs.insert(s, EVERYTHING, name=None, spec=text, metadata={}, threads=threads, **known, **more).id
 
 
 def row(database: Database, job_id: str) -> Job:
     """The job's row as it is now."""
     with database.read() as s:
-        return jobs.get(s, job_id)
+        return jobs.get(s, EVERYTHING, job_id)
 
 
 def stream(database: Database, job_id: str) -> list[MetricRow]:
@@ -114,16 +115,16 @@ def stream(database: Database, job_id: str) -> list[MetricRow]:
 def remarks(database: Database, job_id: str) -> list[dict[str, Any]]:
     """What the job's log says."""
     with database.read() as s:
-        return [found.data or {} for found in events.after(s, job_id, 0, 10_000_000, kinds=["log"])]
+        return [found.data or {} for found in events.after(s, EVERYTHING, job_id, 0, 10_000_000, kinds=["log"])]
 
 
 def story(database: Database, job_id: str) -> list[str]:
     """The statuses that the job went through."""
     with database.read() as s:
-        return [transition.status.value for transition in jobs.transitions(s, job_id)]
+        return [transition.status.value for transition in jobs.transitions(s, EVERYTHING, job_id)]
 
 
 def saved_at(database: Database, job_id: str) -> list[int]:
     """The steps of the job's checkpoints, the newest first."""
     with database.read() as s:
-        return [checkpoint.step for checkpoint in checkpoints.of_job(s, job_id)]
+        return [checkpoint.step for checkpoint in checkpoints.of_job(s, EVERYTHING, job_id)]

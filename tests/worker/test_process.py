@@ -17,6 +17,7 @@ from core.queue.notifier import Notifier
 from core.store import jobs
 from core.store.database import Database, open_database
 from core.store.events import MetricRow
+from core.store.scope import EVERYTHING
 from core.store.tables import Job
 from harness.backends import postgres_database, redis_database
 from harness.processes import Processes, forked_by, free_port, processes
@@ -142,11 +143,11 @@ def test_killed_and_paused_it_ends_as_if_nothing_had_happened(
     os.kill(place.child(job_id), signal.SIGKILL)
     place.until(job_id, lambda job: job.fence >= 3 and job.step > 0, "is claimed again")
     with place.database.begin() as s:
-        jobs.pause(s, job_id)
+        jobs.pause(s, EVERYTHING, job_id)
     paused = place.until(job_id, lambda job: job.status is Status.PAUSED, "is paused")
     assert saved_at(place.database, job_id)[0] == paused.step
     with place.database.begin() as s:
-        jobs.resume(s, job_id)
+        jobs.resume(s, EVERYTHING, job_id)
     place.notifier.notify()
     place.ended(job_id)
     assert story(place.database, job_id) == [
@@ -196,7 +197,7 @@ def test_cancel_keeps_what_was_asked_for(place: Place, keep: Keep) -> None:
     job_id = place.post(FOR_EVER)
     place.until(job_id, lambda job: job.best is not None, "has a best epoch")
     with place.database.begin() as s:
-        jobs.cancel(s, job_id, keep)
+        jobs.cancel(s, EVERYTHING, job_id, keep)
     job = place.ended(job_id, Status.CANCELLED)
     assert job.stop_reason == "cancelled"
     assert bool(saved_at(place.database, job_id)) is (keep is not Keep.NONE)
@@ -222,7 +223,7 @@ def test_a_poisonous_job_does_not_kill_workers_for_ever(empty: Place) -> None:
     job = empty.ended(job_id, Status.FAILED)
     assert job.error is not None
     assert (job.error["code"], job.error["signal"]) == ("worker_lost", "SIGKILL")
-    assert 0 < job.error["job_bytes"] == job.bytes < job.error["machine_bytes"]
+    assert 0 < job.error["job_bytes"] == job.memory_bytes < job.error["machine_bytes"]
     assert empty.ended(empty.post(a_spec())).step == 100
 
 

@@ -18,6 +18,7 @@ from core.nn.step.state import State, start
 from core.store import datasets, jobs
 from core.store.checkpoints import CONTINUE, START
 from core.store.database import Database
+from core.store.scope import EVERYTHING
 from worker.run.checkpointer import Found
 from worker.run.progress import Portions
 
@@ -75,8 +76,8 @@ def prepare_job(database: Database, blobs: Blobs, job_id: str) -> PreparedJob:
         what was right when the job was posted is not any more.
     """
     with database.read() as s:
-        spec = JobSpec.model_validate_json(jobs.spec(s, job_id))
-        dataset = datasets.get(s, spec.data.id) if isinstance(spec.data, DatasetReference) else None
+        spec = JobSpec.model_validate_json(jobs.spec(s, EVERYTHING, job_id))
+        dataset = datasets.get(s, EVERYTHING, spec.data.id) if isinstance(spec.data, DatasetReference) else None
     stored = None
     if dataset is not None:
         try:

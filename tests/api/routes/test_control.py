@@ -7,6 +7,7 @@ import pytest
 
 from core.jobs.states import ACTIVE, Status
 from core.store import jobs, leases
+from core.store.scope import EVERYTHING
 from tests.api.conftest import Api
 
 DIVERGING = {"type": "sgd", "learning_rate": 1e10}
@@ -81,7 +82,7 @@ def test_every_wish_in_every_state(api: Api, status: Status, wish: str) -> None:
     assert said == ([] if granted == status else [(granted, "client")])
     if "keep" in wish and granted != status:
         with api.services.database.read() as s:
-            assert jobs.get(s, job_id).keep == wish.rsplit(maxsplit=1)[-1]
+            assert jobs.get(s, EVERYTHING, job_id).keep == wish.rsplit(maxsplit=1)[-1]
 
 
 @pytest.fixture(autouse=True)

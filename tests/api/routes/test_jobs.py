@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from api.schemas.views import Job
 from core.store import jobs, tables
+from core.store.scope import Scope
 from tests.api.conftest import LINE, Api
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -90,10 +91,10 @@ def test_no_more_jobs_wait_than_may(start: Callable[..., Api], database: str | N
 def test_an_answer_is_of_one_moment(api: Api, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     posted, look = api.post(), jobs.with_spec
 
-    def looked(s: Session, job_id: str) -> tuple[tables.Job, str]:
-        found = look(s, job_id)
+    def looked(s: Session, scope: Scope, job_id: str) -> tuple[tables.Job, str]:
+        found = look(s, scope, job_id)
         with api.services.database.begin() as another:
-            jobs.pause(another, job_id)
+            jobs.pause(another, scope, job_id)
         return found
 
     monkeypatch.setattr(jobs, "with_spec", looked)

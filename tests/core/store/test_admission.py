@@ -11,6 +11,7 @@ from core.store import jobs, leases
 from core.store.admission import admit
 from core.store.database import Database
 from core.store.errors import TooManyJobs
+from core.store.scope import EVERYTHING, Scope
 from core.store.tables import Job
 from tests.builders import LEASE, a_job
 
@@ -18,10 +19,10 @@ from tests.builders import LEASE, a_job
 def test_the_one_too_many_is_refused(database: Database) -> None:
     with database.begin() as s:
         for _ in range(3):
-            admit(s, 3)
+            admit(s, EVERYTHING, 3)
             a_job(s)
         with pytest.raises(TooManyJobs, match="There wait 3 jobs already"):
-            admit(s, 3)
+            admit(s, EVERYTHING, 3)
 
 
 def test_only_those_that_wait_count(database: Database) -> None:
@@ -30,17 +31,17 @@ def test_only_those_that_wait_count(database: Database) -> None:
             a_job(s)
         claimed = leases.claim(s, "w1", LEASE)
         assert claimed is not None
-        admit(s, 3)
-        jobs.cancel(s, a_job(s).id)
-        admit(s, 3)
+        admit(s, EVERYTHING, 3)
+        jobs.cancel(s, EVERYTHING, a_job(s).id)
+        admit(s, EVERYTHING, 3)
 
 
 def test_each_owner_has_a_queue(database: Database) -> None:
     with database.begin() as s:
         a_job(s, owner="ann")
-        admit(s, 1, owner="bob")
+        admit(s, Scope("bob"), 1)
         with pytest.raises(TooManyJobs):
-            admit(s, 1, owner="ann")
+            admit(s, Scope("ann"), 1)
 
 
 def test_of_many_at_once_no_more_than_the_places_get_in(database: Database) -> None:
@@ -50,7 +51,7 @@ def test_of_many_at_once_no_more_than_the_places_get_in(database: Database) -> N
         together.wait(20)
         try:
             with database.begin() as s:
-                admit(s, 5)
+                admit(s, EVERYTHING, 5)
                 a_job(s)
         except TooManyJobs:
             return False

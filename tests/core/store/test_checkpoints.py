@@ -6,6 +6,7 @@ from core.store import checkpoints, jobs
 from core.store.database import Database
 from core.store.errors import Fenced, NoSuchCheckpoint
 from core.store.guards import FencingToken
+from core.store.scope import EVERYTHING
 from tests.builders import a_checkpoint, a_claim, a_guard, sha
 
 
@@ -19,23 +20,23 @@ def test_a_recorded_checkpoint_is_where_the_job_goes_on(database: Database, toke
     with database.begin() as s:
         made = a_checkpoint(s, token, step=4, metrics={"loss": float("nan")}, weights_sha256=sha("e"))
     with database.read() as s:
-        job = jobs.get(s, token.job_id)
+        job = jobs.get(s, EVERYTHING, token.job_id)
         assert (job.checkpoint_id, job.weights_sha256) == (made.id, sha("e"))
         latest = checkpoints.latest(s, token.job_id)
         assert latest is not None
         assert (latest.id, latest.step, latest.metrics, latest.reason) == (made.id, 4, {"loss": "nan"}, "epoch")
-        assert checkpoints.get(s, made.id).id == made.id
+        assert checkpoints.get(s, EVERYTHING, made.id).id == made.id
 
 
 def test_a_job_without_checkpoints_begins_anew(database: Database, token: FencingToken) -> None:
     with database.read() as s:
         assert checkpoints.latest(s, token.job_id) is None
-        assert checkpoints.of_job(s, token.job_id) == []
+        assert checkpoints.of_job(s, EVERYTHING, token.job_id) == []
 
 
 def test_a_missing_checkpoint_is_said(database: Database) -> None:
     with database.read() as s, pytest.raises(NoSuchCheckpoint, match="no checkpoint ckpt_gone"):
-        checkpoints.get(s, "ckpt_gone")
+        checkpoints.get(s, EVERYTHING, "ckpt_gone")
 
 
 def test_a_damaged_one_gives_way_to_the_one_before(database: Database, token: FencingToken) -> None:
@@ -45,10 +46,10 @@ def test_a_damaged_one_gives_way_to_the_one_before(database: Database, token: Fe
         before = checkpoints.discard(s, token, second.id)
         assert before is not None
         assert before.id == first.id
-        job = jobs.get(s, token.job_id)
+        job = jobs.get(s, EVERYTHING, token.job_id)
         assert (job.checkpoint_id, job.weights_sha256) == (first.id, sha("1"))
         assert checkpoints.discard(s, token, first.id) is None
-        job = jobs.get(s, token.job_id)
+        job = jobs.get(s, EVERYTHING, token.job_id)
         assert (job.checkpoint_id, job.weights_sha256) == (None, None)
 
 
@@ -58,7 +59,7 @@ def test_who_lost_the_job_discards_nothing(database: Database, token: FencingTok
     with pytest.raises(Fenced), database.begin() as s:
         checkpoints.discard(s, FencingToken(token.job_id, token.fence + 1, token.writes), kept.id)
     with database.read() as s:
-        assert checkpoints.get(s, kept.id).id == kept.id
+        assert checkpoints.get(s, EVERYTHING, kept.id).id == kept.id
 
 
 def test_the_newest_stay(database: Database, token: FencingToken) -> None:
@@ -66,4 +67,4 @@ def test_the_newest_stay(database: Database, token: FencingToken) -> None:
         made = [a_checkpoint(s, token, step=step, sha256=sha(str(step))) for step in (1, 2, 3, 3)]
         for _ in range(2):
             checkpoints.prune(s, token.job_id)
-            assert [c.id for c in checkpoints.of_job(s, token.job_id)] == [made[3].id, made[2].id]
+            assert [c.id for c in checkpoints.of_job(s, EVERYTHING, token.job_id)] == [made[3].id, made[2].id]

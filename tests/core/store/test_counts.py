@@ -7,6 +7,7 @@ from core.store import counts, jobs
 from core.store.clock import SECOND, read_clock
 from core.store.counts import TrainingTotals
 from core.store.database import Database
+from core.store.scope import EVERYTHING
 from core.store.tables import Job
 from tests.builders import a_claim, a_job
 
@@ -24,9 +25,9 @@ def test_every_state_is_counted(database: Database) -> None:
     with database.begin() as s:
         a_job(s)
         a_job(s)
-        jobs.pause(s, a_job(s).id)
+        jobs.pause(s, EVERYTHING, a_job(s).id)
         a_claim(s)
-        found = counts.by_status(s)
+        found = counts.by_status(s, EVERYTHING)
     assert found == dict.fromkeys(Status, 0) | {Status.QUEUED: 2, Status.PAUSED: 1, Status.RUNNING: 1}
 
 
@@ -36,4 +37,4 @@ def test_the_queue_is_what_is_due(database: Database) -> None:
         later = a_job(s)
         s.execute(update(Job).where(Job.id == later.id).values(due_at=read_clock(s) + 60 * SECOND))
         a_claim(s)
-        assert counts.queue_depth(s) == 1
+        assert counts.queue_depth(s, EVERYTHING) == 1

@@ -9,6 +9,7 @@ from core.store import database as doors
 from core.store import jobs
 from core.store.database import Database, dumps, open_database
 from core.store.errors import NetworkFileSystem
+from core.store.scope import EVERYTHING
 from tests.builders import a_job
 from tests.core.store.test_leases import together
 
@@ -34,14 +35,14 @@ def test_a_reader_waits_for_no_writer_and_sees_what_was_committed(database: Data
     with database.begin() as writing:
         job_id = a_job(writing).id
         with database.read() as reading:
-            assert not jobs.exists(reading, job_id)
+            assert not jobs.exists(reading, EVERYTHING, job_id)
     with database.read() as reading:
-        assert jobs.exists(reading, job_id)
+        assert jobs.exists(reading, EVERYTHING, job_id)
 
 
 def test_a_writer_waits_for_no_reader(database: Database) -> None:
     with database.read() as reading:
-        assert jobs.page(reading) == ([], None)
+        assert jobs.page(reading, EVERYTHING) == ([], None)
         with database.begin() as writing:
             a_job(writing)
 
@@ -50,12 +51,12 @@ def test_writers_that_looked_before_do_not_fail(database: Database) -> None:
     def look_and_write() -> None:
         for _ in range(5):
             with database.begin() as s:
-                jobs.page(s)
+                jobs.page(s, EVERYTHING)
                 a_job(s)
 
     together(*[look_and_write] * 4)
     with database.read() as s:
-        assert len(jobs.page(s, limit=100)[0]) == 20
+        assert len(jobs.page(s, EVERYTHING, limit=100)[0]) == 20
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs"])

@@ -8,6 +8,7 @@ from core.jobs.states import Status
 from core.store import datasets, jobs, leases
 from core.store.database import Database
 from core.store.errors import DatasetInUse, NoSuchDataset
+from core.store.scope import EVERYTHING
 from tests.builders import a_claim, a_dataset, a_guard, a_job, sha
 
 
@@ -15,12 +16,12 @@ def test_the_same_bytes_are_the_first_dataset(database: Database) -> None:
     given = {"format": "csv", "sha256": sha("a"), "fingerprint": sha("f"), "bytes": 3, "rows": 1}
     given |= {"columns": {"columns": ["x"]}}
     with database.begin() as s:
-        first, made = datasets.insert(s, name="one", **given)  # type: ignore[arg-type]
-        again, made_again = datasets.insert(s, name="two", **given)  # type: ignore[arg-type]
+        first, made = datasets.insert(s, EVERYTHING, name="one", **given)  # type: ignore[arg-type]
+        again, made_again = datasets.insert(s, EVERYTHING, name="two", **given)  # type: ignore[arg-type]
     assert (made, made_again) == (True, False)
     assert again.id == first.id
     with database.read() as s:
-        stored = datasets.get(s, first.id)
+        stored = datasets.get(s, EVERYTHING, first.id)
         assert (stored.name, stored.columns) == ("one", {"columns": ["x"]})
 
 
@@ -33,8 +34,8 @@ def test_the_same_bytes_read_otherwise_are_another_dataset(database: Database) -
 def test_pages_are_newest_first(database: Database) -> None:
     with database.begin() as s:
         made = [a_dataset(s, sha256=sha(letter)).id for letter in "abc"]
-        first, cursor = datasets.page(s, limit=2)
-        rest, end = datasets.page(s, limit=2, cursor=cursor)
+        first, cursor = datasets.page(s, EVERYTHING, limit=2)
+        rest, end = datasets.page(s, EVERYTHING, limit=2, cursor=cursor)
     assert [dataset.id for dataset in first + rest] == made[::-1]
     assert end is None
 
@@ -46,13 +47,13 @@ def test_a_dataset_stays_while_a_job_needs_it(database: Database) -> None:
         ran = a_claim(s, dataset_id=dataset.id)
         leases.leave(s, a_guard(s, ran).token, Status.SUCCEEDED, message="done", actor="w1")
         with pytest.raises(DatasetInUse, match=f"{dataset.id} is needed by job {waiting.id}"):
-            datasets.delete(s, dataset.id)
-        jobs.cancel(s, waiting.id)
-        datasets.delete(s, dataset.id)
+            datasets.delete(s, EVERYTHING, dataset.id)
+        jobs.cancel(s, EVERYTHING, waiting.id)
+        datasets.delete(s, EVERYTHING, dataset.id)
         with pytest.raises(NoSuchDataset, match=dataset.id):
-            datasets.get(s, dataset.id)
+            datasets.get(s, EVERYTHING, dataset.id)
         with pytest.raises(NoSuchDataset):
-            datasets.delete(s, dataset.id)
+            datasets.delete(s, EVERYTHING, dataset.id)
 
 
 def test_a_dataset_cannot_go_while_a_job_that_names_it_is_being_made(database: Database) -> None:
@@ -65,7 +66,7 @@ def test_a_dataset_cannot_go_while_a_job_that_names_it_is_being_made(database: D
         deleting.set()
         try:
             with database.begin() as s:
-                datasets.delete(s, dataset_id)
+                datasets.delete(s, EVERYTHING, dataset_id)
             outcome.append("deleted")
         except DatasetInUse as error:
             outcome.append(error)

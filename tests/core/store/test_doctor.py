@@ -10,6 +10,7 @@ from core.jobs.states import Status, StopReason
 from core.store import doctor, events, jobs, leases
 from core.store.database import Database
 from core.store.events import LogRow
+from core.store.scope import EVERYTHING
 from core.store.tables import Checkpoint, Dataset, Event, Job, Spec, Transition
 from tests.builders import a_checkpoint, a_claim, a_dataset, a_guard, a_job, a_row
 
@@ -25,9 +26,9 @@ def job(database: Database) -> str:
         done = StopReason.EPOCHS_COMPLETED
         leases.leave(s, guarded.token, Status.SUCCEEDED, message="done", actor="w1", stop_reason=done)
         a_claim(s)
-        jobs.pause(s, a_claim(s).job_id)
-        jobs.cancel(s, a_job(s).id)
-        jobs.pause(s, a_job(s).id)
+        jobs.pause(s, EVERYTHING, a_claim(s).job_id)
+        jobs.cancel(s, EVERYTHING, a_job(s).id)
+        jobs.pause(s, EVERYTHING, a_job(s).id)
         a_job(s, dataset_id=a_dataset(s).id)
         return token.job_id
 

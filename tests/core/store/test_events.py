@@ -13,6 +13,7 @@ from core.store import events, jobs
 from core.store.database import Database
 from core.store.events import LogRow, MetricRow
 from core.store.guards import FencingToken, GuardedWrite
+from core.store.scope import EVERYTHING
 from tests.builders import a_claim, a_guard, a_job, a_row
 from tests.conftest import empty
 
@@ -45,7 +46,7 @@ def token(database: Database) -> FencingToken:
 def test_rows_are_numbered_on_and_stamped_by_the_database(database: Database, token: FencingToken) -> None:
     guarded = write(database, token, ROWS, [LogRow("hm", 3, 1, {"a": 1})])
     with database.read() as s:
-        read = events.after(s, token.job_id, 2)
+        read = events.after(s, EVERYTHING, token.job_id, 2)
     assert [row.seq for row in read] == [3, 4, 5, 6, 7]
     assert {row.at for row in read} == {guarded.at}
     assert [row.kind for row in read] == ["metric"] * 4 + ["log"]
@@ -67,7 +68,7 @@ def test_only_the_trainings_own_rows_are_recorded(database: Database, token: Fen
         assert events.stored_rows(s, token.job_id, 0, 100) == [ROWS[0], *ROWS[2:]]
         assert events.stored_rows(s, token.job_id, 1, 1) == [ROWS[2]]
         assert events.stored_rows(s, token.job_id, 3, 1) == []
-        assert jobs.get(s, token.job_id).recorded == 3
+        assert jobs.get(s, EVERYTHING, token.job_id).recorded == 3
 
 
 @pytest.mark.parametrize(("events_", "recorded"), [(1, 1), (2, 1), (3, 2), (2, 3)])
@@ -89,11 +90,11 @@ def test_a_reader_goes_on_where_it_stopped(database: Database, token: FencingTok
     write(database, token, ROWS)
     read: list[int] = []
     with database.read() as s:
-        while rows := events.after(s, token.job_id, read[-1] if read else 0, limit=2):
+        while rows := events.after(s, EVERYTHING, token.job_id, read[-1] if read else 0, limit=2):
             read += [row.seq for row in rows]
         assert read == [1, 2, 3, 4, 5, 6]
-        assert [row.seq for row in events.after(s, token.job_id, 0, kinds=["status"])] == [1, 2]
-        assert events.after(s, "job_gone", 0) == []
+        assert [row.seq for row in events.after(s, EVERYTHING, token.job_id, 0, kinds=["status"])] == [1, 2]
+        assert events.after(s, EVERYTHING, "job_gone", 0) == []
 
 
 def test_metrics_are_found_by_name_and_split(database: Database, token: FencingToken) -> None:
@@ -101,7 +102,7 @@ def test_metrics_are_found_by_name_and_split(database: Database, token: FencingT
     with database.read() as s:
 
         def numbers(**asked: object) -> list[int]:
-            return [row.seq for row in events.metrics(s, token.job_id, **asked)]  # type: ignore[arg-type]
+            return [row.seq for row in events.metrics(s, EVERYTHING, token.job_id, **asked)]  # type: ignore[arg-type]
 
         assert numbers() == [3, 4, 5, 6]
         assert numbers(after=4) == [5, 6]
@@ -110,19 +111,19 @@ def test_metrics_are_found_by_name_and_split(database: Database, token: FencingT
         assert numbers(split="validation") == [5]
         assert numbers(name="loss", split="validation") == []
         which: dict[str, Any] = {"after": 0, "until": 5, "name": "loss", "split": "train"}
-        assert [row.seq for rows in events.portions(s, token.job_id, **which) for row in rows] == [3, 4]
-        assert events.lengths(s, token.job_id, **which) == {("loss", "train"): 2}
-        assert [row.seq for row in events.numbered(s, token.job_id, [3, 4, 6, 999])] == [3, 4, 6]
+        assert [row.seq for rows in events.portions(s, EVERYTHING, token.job_id, **which) for row in rows] == [3, 4]
+        assert events.lengths(s, EVERYTHING, token.job_id, **which) == {("loss", "train"): 2}
+        assert [row.seq for row in events.numbered(s, EVERYTHING, token.job_id, [3, 4, 6, 999])] == [3, 4, 6]
 
 
 def test_heads_tell_of_the_jobs_there_are(database: Database, token: FencingToken) -> None:
     with database.begin() as s:
         other = a_job(s).id
     with database.read() as s:
-        heads = events.heads(s, [token.job_id, other, "job_gone"])
+        heads = events.heads(s, EVERYTHING, [token.job_id, other, "job_gone"])
         assert heads == {token.job_id: (2, Status.RUNNING), other: (1, Status.QUEUED)}
-        assert events.heads(s, []) == {}
-        assert len(events.heads(s, [other, *(f"job_{n}" for n in range(2_000))])) == 1
+        assert events.heads(s, EVERYTHING, []) == {}
+        assert len(events.heads(s, EVERYTHING, [other, *(f"job_{n}" for n in range(2_000))])) == 1
 
 
 A_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
@@ -147,7 +148,7 @@ def test_every_number_survives_to_the_bit(database: Database, batches: list[list
         at = write(database, at, batch).token
     with database.read() as s:
         stored = events.stored_rows(s, token.job_id, 0, 1_000)
-        assert [row.seq for row in events.after(s, token.job_id, 0)] == list(range(1, 3 + len(stored)))
+        assert [row.seq for row in events.after(s, EVERYTHING, token.job_id, 0)] == list(range(1, 3 + len(stored)))
     assert [comparable(row) for row in stored] == [comparable(row) for batch in batches for row in batch]
 
 

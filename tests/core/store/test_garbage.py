@@ -16,6 +16,7 @@ from core.blobs.bucket import Bucket, connect
 from core.blobs.folder import YOUNG, Blobs
 from core.store import datasets, garbage
 from core.store.database import Database
+from core.store.scope import EVERYTHING
 from tests.builders import a_checkpoint, a_claim, a_dataset, a_guard
 from tests.conftest import empty
 
@@ -93,7 +94,7 @@ class World:
         """The row goes."""
         if (dataset_id := self.rows.pop(which, None)) is not None:
             with self.database.begin() as s:
-                datasets.delete(s, dataset_id)
+                datasets.delete(s, EVERYTHING, dataset_id)
 
     def wait(self, _which: int) -> None:
         """Time passes."""

@@ -15,6 +15,7 @@ from core.store.clock import read_clock
 from core.store.database import Database
 from core.store.errors import BadCursor, NoSuchDataset, NoSuchJob, WrongState
 from core.store.pagination import page_of
+from core.store.scope import EVERYTHING, Scope
 from core.store.tables import Base, Job
 from tests.builders import LEASE, a_checkpoint, a_claim, a_dataset, a_guard, a_job
 
@@ -27,15 +28,15 @@ def in_status(s: Session, status: Status) -> str:
         return a_job(s).id
     token = a_claim(s)
     asked: dict[Status, Callable[[], object]] = {
-        Status.PAUSING: lambda: jobs.pause(s, token.job_id),
-        Status.PAUSED: lambda: jobs.pause(s, token.job_id),
-        Status.CANCELLING: lambda: jobs.cancel(s, token.job_id),
-        Status.CANCELLED: lambda: jobs.cancel(s, token.job_id),
+        Status.PAUSING: lambda: jobs.pause(s, EVERYTHING, token.job_id),
+        Status.PAUSED: lambda: jobs.pause(s, EVERYTHING, token.job_id),
+        Status.CANCELLING: lambda: jobs.cancel(s, EVERYTHING, token.job_id),
+        Status.CANCELLED: lambda: jobs.cancel(s, EVERYTHING, token.job_id),
     }
     asked.get(status, lambda: None)()
     if status in TERMINAL | {Status.PAUSED}:
         leases.leave(s, a_guard(s, token).token, status, message="so", actor="w1")
-    assert jobs.get(s, token.job_id).status == status
+    assert jobs.get(s, EVERYTHING, token.job_id).status == status
     return token.job_id
 
 
@@ -44,14 +45,16 @@ def test_a_new_job_is_queued_due_and_told_of(database: Database) -> None:
         before = read_clock(s)
         job = a_job(s, spec='{"x": 1}', metadata={"lesson": "1"}, epochs=3, steps=30, threads=2, priority=5)
     with database.read() as s:
-        stored = jobs.get(s, job.id)
+        stored = jobs.get(s, EVERYTHING, job.id)
         assert stored.status is Status.QUEUED
         assert (stored.labels, stored.epochs, stored.steps, stored.threads) == ({"lesson": "1"}, 3, 30, 2)
         assert before <= stored.created_at <= read_clock(s)
         assert (stored.fence, stored.writes, stored.last_seq, stored.recorded) == (0, 0, 1, 0)
-        assert jobs.spec(s, job.id) == '{"x": 1}'
-        assert [(t.status, t.actor, t.seq) for t in jobs.transitions(s, job.id)] == [(Status.QUEUED, "client", 1)]
-        (told,) = events.after(s, job.id, 0)
+        assert jobs.spec(s, EVERYTHING, job.id) == '{"x": 1}'
+        assert [(t.status, t.actor, t.seq) for t in jobs.transitions(s, EVERYTHING, job.id)] == [
+            (Status.QUEUED, "client", 1)
+        ]
+        (told,) = events.after(s, EVERYTHING, job.id, 0)
         assert (told.seq, told.kind, told.at) == (1, "status", stored.created_at)
         assert told.data == {"status": "queued", "actor": "client", "message": "accepted"}
 
@@ -65,16 +68,16 @@ def test_a_transaction_that_fails_leaves_no_job(database: Database) -> None:
     with pytest.raises(RuntimeError):
         fail()
     with database.read() as s:
-        assert jobs.page(s) == ([], None)
+        assert jobs.page(s, EVERYTHING) == ([], None)
 
 
 def test_a_missing_job_is_said(database: Database) -> None:
     for ask in (jobs.get, jobs.spec, jobs.cancel, jobs.pause, jobs.resume, jobs.delete):
         with database.begin() as s, pytest.raises(NoSuchJob, match=f"no job {MISSING}"):
-            ask(s, MISSING)
+            ask(s, EVERYTHING, MISSING)
 
 
-WISHES: dict[str, tuple[Callable[[Session, str], Job], dict[Status, Status]]] = {
+WISHES: dict[str, tuple[Callable[[Session, Scope, str], Job], dict[Status, Status]]] = {
     "cancelled": (
         jobs.cancel,
         {
@@ -105,15 +108,15 @@ def test_a_wish_is_granted_where_the_state_allows_it(database: Database, wish: s
     ask, granted = WISHES[wish]
     with database.begin() as s:
         job_id = in_status(s, status)
-        told = len(jobs.transitions(s, job_id))
+        told = len(jobs.transitions(s, EVERYTHING, job_id))
         if status not in granted:
             with pytest.raises(WrongState, match=f"{job_id} is {status} and cannot be {wish}"):
-                ask(s, job_id)
+                ask(s, EVERYTHING, job_id)
         else:
-            assert ask(s, job_id).status == granted[status]
+            assert ask(s, EVERYTHING, job_id).status == granted[status]
         changed = granted.get(status, status) != status
-        assert len(jobs.transitions(s, job_id)) == told + changed
-        assert jobs.get(s, job_id).status == granted.get(status, status)
+        assert len(jobs.transitions(s, EVERYTHING, job_id)) == told + changed
+        assert jobs.get(s, EVERYTHING, job_id).status == granted.get(status, status)
 
 
 @pytest.mark.parametrize("status", Status)
@@ -121,12 +124,12 @@ def test_only_an_ended_job_is_deleted(database: Database, status: Status) -> Non
     with database.begin() as s:
         job_id = in_status(s, status)
         if status in TERMINAL:
-            jobs.delete(s, job_id)
-            assert not jobs.exists(s, job_id)
+            jobs.delete(s, EVERYTHING, job_id)
+            assert not jobs.exists(s, EVERYTHING, job_id)
         else:
             with pytest.raises(WrongState, match="cannot be deleted"):
-                jobs.delete(s, job_id)
-            assert jobs.exists(s, job_id)
+                jobs.delete(s, EVERYTHING, job_id)
+            assert jobs.exists(s, EVERYTHING, job_id)
 
 
 def test_a_deleted_job_leaves_no_row_anywhere(database: Database) -> None:
@@ -136,7 +139,7 @@ def test_a_deleted_job_leaves_no_row_anywhere(database: Database) -> None:
         a_checkpoint(s, guarded.token)
         leases.leave(s, guarded.token, Status.SUCCEEDED, message="done", actor="w1")
     with database.begin() as s:
-        jobs.delete(s, token.job_id)
+        jobs.delete(s, EVERYTHING, token.job_id)
     with database.read() as s:
         counts = {
             table.name: s.scalar(select(func.count()).select_from(table)) for table in Base.metadata.sorted_tables
@@ -151,25 +154,25 @@ def test_a_waiting_job_that_is_cancelled_keeps_what_is_asked(database: Database,
         guarded = a_guard(s, a_claim(s))
         a_checkpoint(s, guarded.token)
         if status is Status.PAUSED:
-            jobs.pause(s, guarded.token.job_id)
+            jobs.pause(s, EVERYTHING, guarded.token.job_id)
         leases.leave(s, guarded.token, status, message="later", actor="w1")
-        job = jobs.cancel(s, guarded.token.job_id, keep)
-        assert len(checkpoints.of_job(s, job.id)) == (keep is not Keep.NONE)
+        job = jobs.cancel(s, EVERYTHING, guarded.token.job_id, keep)
+        assert len(checkpoints.of_job(s, EVERYTHING, job.id)) == (keep is not Keep.NONE)
         assert (job.checkpoint_id is None, job.weights_sha256 is None) == (keep is Keep.NONE,) * 2
 
 
 def test_a_running_job_hears_what_is_asked(database: Database) -> None:
     with database.begin() as s:
         token = a_claim(s)
-        assert jobs.pause(s, token.job_id).request is Request.PAUSE
-        job = jobs.cancel(s, token.job_id, Keep.NONE, actor="ann")
+        assert jobs.pause(s, EVERYTHING, token.job_id).request is Request.PAUSE
+        job = jobs.cancel(s, EVERYTHING, token.job_id, Keep.NONE, actor="ann")
         assert (job.request, job.keep, job.stop_reason) == (Request.CANCEL, Keep.NONE, None)
-        assert jobs.transitions(s, token.job_id)[-1].actor == "ann"
+        assert jobs.transitions(s, EVERYTHING, token.job_id)[-1].actor == "ann"
 
 
 def test_a_waiting_job_is_cancelled_at_once(database: Database) -> None:
     with database.begin() as s:
-        job = jobs.cancel(s, a_job(s).id, Keep.BEST)
+        job = jobs.cancel(s, EVERYTHING, a_job(s).id, Keep.BEST)
         assert (job.status, job.keep, job.stop_reason) == (Status.CANCELLED, Keep.BEST, StopReason.CANCELLED)
         assert job.ended_at is not None
 
@@ -177,14 +180,14 @@ def test_a_waiting_job_is_cancelled_at_once(database: Database) -> None:
 def test_the_first_cancel_decides_what_is_kept(database: Database) -> None:
     with database.begin() as s:
         job_id = in_status(s, Status.CANCELLING)
-        assert jobs.cancel(s, job_id, Keep.NONE).keep is Keep.LAST
+        assert jobs.cancel(s, EVERYTHING, job_id, Keep.NONE).keep is Keep.LAST
 
 
 def test_a_resumed_job_is_due_at_once(database: Database) -> None:
     with database.begin() as s:
         job_id = in_status(s, Status.PAUSED)
         s.execute(update(Job).where(Job.id == job_id).values(due_at=0, notified_at=1))
-        job = jobs.resume(s, job_id)
+        job = jobs.resume(s, EVERYTHING, job_id)
         assert (job.worker, job.lease_until, job.request, job.notified_at) == (None, None, None, None)
         assert 0 < job.due_at <= read_clock(s)
         claimed = leases.claim(s, "w2", LEASE)
@@ -210,9 +213,9 @@ def test_pages_join_to_the_whole_newest_first(database: Database) -> None:
 def test_pages_are_stable_under_inserts(database: Database) -> None:
     with database.begin() as s:
         made = [a_job(s).id for _ in range(5)]
-        first, cursor = jobs.page(s, limit=2)
+        first, cursor = jobs.page(s, EVERYTHING, limit=2)
         a_job(s)
-        rest, end = jobs.page(s, limit=10, cursor=cursor)
+        rest, end = jobs.page(s, EVERYTHING, limit=10, cursor=cursor)
     assert [job.id for job in first + rest] == made[::-1]
     assert end is None
 
@@ -221,10 +224,10 @@ def test_jobs_are_found_by_status_name_and_metadata(database: Database) -> None:
     with database.begin() as s:
         odd = a_job(s, name="odd", metadata={"a": "1", 'quo"te': "2"})
         even = a_job(s, name="even", metadata={"a": "1"})
-        jobs.cancel(s, even.id)
+        jobs.cancel(s, EVERYTHING, even.id)
 
         def found(**asked: object) -> list[str]:
-            return [job.id for job in jobs.page(s, **asked)[0]]  # type: ignore[arg-type]
+            return [job.id for job in jobs.page(s, EVERYTHING, **asked)[0]]  # type: ignore[arg-type]
 
         assert found(name="odd") == [odd.id]
         assert found(statuses=[Status.CANCELLED]) == [even.id]
@@ -238,7 +241,7 @@ def test_jobs_are_found_by_status_name_and_metadata(database: Database) -> None:
 @pytest.mark.parametrize("cursor", ["", "x", "!!", "am9i", "zz zz", "é", "am9iXzAw" * 9])
 def test_a_cursor_from_elsewhere_is_refused(database: Database, cursor: str) -> None:
     with database.read() as s, pytest.raises(BadCursor, match="begin again"):
-        jobs.page(s, cursor=cursor)
+        jobs.page(s, EVERYTHING, cursor=cursor)
 
 
 @given(st.text())
@@ -253,7 +256,7 @@ def test_many_wishes_at_once_change_a_job_once(database: Database) -> None:
 
     def cancel() -> None:
         with database.begin() as s:
-            jobs.cancel(s, job_id)
+            jobs.cancel(s, EVERYTHING, job_id)
 
     threads = [threading.Thread(target=cancel) for _ in range(8)]
     for thread in threads:
@@ -261,7 +264,7 @@ def test_many_wishes_at_once_change_a_job_once(database: Database) -> None:
     for thread in threads:
         thread.join()
     with database.read() as s:
-        told = [t.status for t in jobs.transitions(s, job_id)]
+        told = [t.status for t in jobs.transitions(s, EVERYTHING, job_id)]
     assert told == [Status.QUEUED, Status.RUNNING, Status.CANCELLING]
 
 
@@ -270,7 +273,7 @@ def walk(database: Database, limit: int) -> list[str]:
     cursor = None
     while True:
         with database.read() as s:
-            page, cursor = jobs.page(s, limit=limit, cursor=cursor)
+            page, cursor = jobs.page(s, EVERYTHING, limit=limit, cursor=cursor)
         found += [job.id for job in page]
         if cursor is None:
             return found

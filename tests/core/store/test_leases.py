@@ -14,6 +14,7 @@ from core.store.database import Database
 from core.store.errors import Fenced, WrongState
 from core.store.guards import FencingToken, token_of
 from core.store.leases import Room
+from core.store.scope import EVERYTHING
 from core.store.tables import Job
 from tests.builders import LEASE, a_checkpoint, a_claim, a_guard, a_job, lapse
 
@@ -56,7 +57,11 @@ def test_claims_go_by_priority_then_fairly_then_by_age(database: Database) -> No
 def test_what_does_not_fit_now_is_left_and_the_next_smaller_taken(database: Database) -> None:
     room = Room("here:", total=100, available=50)
     with database.begin() as s:
-        large, fits, unknown = a_job(s, bytes=51, priority=2), a_job(s, bytes=50, priority=1), a_job(s, bytes=None)
+        large, fits, unknown = (
+            a_job(s, memory_bytes=51, priority=2),
+            a_job(s, memory_bytes=50, priority=1),
+            a_job(s, memory_bytes=None),
+        )
         order = [claimed.id for claimed in (leases.claim(s, f"here:{n}", LEASE, room) for n in range(3)) if claimed]
         assert order == [fits.id, unknown.id]
         assert leases.claim(s, "there:1", LEASE, Room("there:", 100, 51)).id == large.id  # type: ignore[union-attr]
@@ -66,8 +71,10 @@ def test_what_a_machine_trains_already_leaves_less_room(database: Database) -> N
     room = Room("here:", total=100, available=100)  # as when what was claimed has not begun to use it
     with database.begin() as s:
         for size in (60, 60, 40):
-            a_job(s, bytes=size)
-        sizes = [claimed.bytes for claimed in (leases.claim(s, f"here:{n}", LEASE, room) for n in range(3)) if claimed]
+            a_job(s, memory_bytes=size)
+        sizes = [
+            claimed.memory_bytes for claimed in (leases.claim(s, f"here:{n}", LEASE, room) for n in range(3)) if claimed
+        ]
         assert sizes == [60, 40]
         assert leases.claim(s, "there:1", LEASE, room._replace(machine="there:")) is not None
 
@@ -75,9 +82,9 @@ def test_what_a_machine_trains_already_leaves_less_room(database: Database) -> N
 def test_of_a_job_too_large_for_the_machine_it_is_said_once(database: Database) -> None:
     room = Room("here:", total=2**30, available=0)
     with database.begin() as s:
-        large, small = a_job(s, bytes=3 * 2**30), a_job(s, bytes=2**30)
+        large, small = a_job(s, memory_bytes=3 * 2**30), a_job(s, memory_bytes=2**30)
         leases.remark_misfits(s, room)
-        assert len(jobs.transitions(s, large.id)) == 1, "a larger worker may come yet"
+        assert len(jobs.transitions(s, EVERYTHING, large.id)) == 1, "a larger worker may come yet"
         s.execute(update(Job).values(due_at=1))
 
     def remark() -> None:
@@ -86,17 +93,17 @@ def test_of_a_job_too_large_for_the_machine_it_is_said_once(database: Database) 
 
     together(*[remark] * 4)
     with database.begin() as s:
-        _, said = jobs.transitions(s, large.id)
+        _, said = jobs.transitions(s, EVERYTHING, large.id)
         assert said.message == "needs 3.0 GiB by its estimate, and a worker has 1.0 GiB: waits for more"
-        assert (said.status, said.seq, jobs.get(s, large.id).last_seq) == (Status.QUEUED, 2, 2)
-        assert [event.seq for event in events.after(s, large.id, 0)] == [1, 2]
-        assert len(jobs.transitions(s, small.id)) == 1
+        assert (said.status, said.seq, jobs.get(s, EVERYTHING, large.id).last_seq) == (Status.QUEUED, 2, 2)
+        assert [event.seq for event in events.after(s, EVERYTHING, large.id, 0)] == [1, 2]
+        assert len(jobs.transitions(s, EVERYTHING, small.id)) == 1
 
 
 def test_the_second_run_keeps_when_the_first_began(database: Database) -> None:
     with database.begin() as s:
         token = a_claim(s)
-        started = jobs.get(s, token.job_id).started_at
+        started = jobs.get(s, EVERYTHING, token.job_id).started_at
         leases.leave(s, a_guard(s, token).token, Status.QUEUED, message="yield", actor="w1")
         again = leases.claim(s, "w2", LEASE)
         assert again is not None
@@ -128,7 +135,7 @@ def test_a_guard_allots_numbers_renews_and_sets(database: Database) -> None:
         assert guarded.token == FencingToken(token.job_id, 1, 1)
         assert (guarded.last_seq, guarded.recorded, guarded.events, guarded.rows) == (5, 2, 3, 2)
         assert (guarded.status, guarded.request, guarded.keep) == (Status.RUNNING, None, None)
-        job = jobs.get(s, token.job_id)
+        job = jobs.get(s, EVERYTHING, token.job_id)
         assert (job.step, job.latest, job.heartbeat_at) == (7, {"loss": 0.5}, guarded.at)
         assert job.lease_until is not None
         assert abs(job.lease_until - guarded.at - 30 * SECOND) < SECOND / 10
@@ -138,7 +145,7 @@ def test_a_guard_allots_numbers_renews_and_sets(database: Database) -> None:
 def test_a_guard_hears_what_a_client_asked_and_is_not_fenced_by_it(database: Database) -> None:
     with database.begin() as s:
         token = a_claim(s)
-        jobs.cancel(s, token.job_id, Keep.BEST)
+        jobs.cancel(s, EVERYTHING, token.job_id, Keep.BEST)
         guarded = a_guard(s, token)
         assert (guarded.status, guarded.request, guarded.keep) == (Status.CANCELLING, Request.CANCEL, Keep.BEST)
 
@@ -148,7 +155,7 @@ def test_numbers_that_are_not_finite_stand_as_words(database: Database) -> None:
         token = a_claim(s)
         a_guard(s, token, latest={"loss": float("nan"), "a": [float("inf"), -1.5]}, best={"value": float("-inf")})
     with database.read() as s:
-        job = jobs.get(s, token.job_id)
+        job = jobs.get(s, EVERYTHING, token.job_id)
         assert (job.latest, job.best) == ({"loss": "nan", "a": ["inf", -1.5]}, {"value": "-inf"})
 
 
@@ -176,7 +183,7 @@ def end(database: Database, token: FencingToken) -> None:
 def delete(database: Database, token: FencingToken) -> None:
     end(database, token)
     with database.begin() as s:
-        jobs.delete(s, token.job_id)
+        jobs.delete(s, EVERYTHING, token.job_id)
 
 
 WRITES: dict[str, Callable[[Any, FencingToken], object]] = {
@@ -216,7 +223,7 @@ def test_a_heartbeat_moves_the_lease_and_nothing_else(database: Database) -> Non
         lapse(s, token.job_id)
         assert leases.renew(s, token, LEASE) is None
         assert leases.requeue_expired(s) == []
-        jobs.pause(s, token.job_id)
+        jobs.pause(s, EVERYTHING, token.job_id)
         assert leases.renew(s, token, LEASE) is Request.PAUSE
         assert a_guard(s, token).token.writes == 1
 
@@ -252,12 +259,12 @@ def test_a_worker_leaves_only_by_the_ways_there_are(database: Database, status: 
     with database.begin() as s:
         token = a_claim(s)
         if status != Status.RUNNING:
-            (jobs.pause if status == Status.PAUSING else jobs.cancel)(s, token.job_id)
+            (jobs.pause if status == Status.PAUSING else jobs.cancel)(s, EVERYTHING, token.job_id)
         guarded = a_guard(s, token)
         if target in TRANSITIONS[status] - ACTIVE:
             job = leases.leave(s, guarded.token, target, message="so", actor="w1")
             assert (job.status, job.worker, job.lease_until, job.request) == (target, None, None, None)
-            assert jobs.transitions(s, token.job_id)[-1].message == "so"
+            assert jobs.transitions(s, EVERYTHING, token.job_id)[-1].message == "so"
         else:
             with pytest.raises(WrongState, match=f"is {status} and cannot be {target}"):
                 leases.leave(s, guarded.token, target, message="so", actor="w1")
@@ -270,10 +277,10 @@ def test_an_end_keeps_its_reason_and_its_error(database: Database) -> None:
         reason = StopReason.DIVERGED
         leases.leave(s, guarded.token, Status.FAILED, message="no", actor="w1", stop_reason=reason, error=error)
     with database.read() as s:
-        job = jobs.get(s, guarded.token.job_id)
+        job = jobs.get(s, EVERYTHING, guarded.token.job_id)
         assert (job.stop_reason, job.error) == (reason, error)
         assert job.ended_at is not None
-        told = events.after(s, job.id, job.last_seq - 1)[-1].data
+        told = events.after(s, EVERYTHING, job.id, job.last_seq - 1)[-1].data
         assert told == {"status": "failed", "actor": "w1", "message": "no", "stop_reason": "diverged", "error": error}
 
 
@@ -282,7 +289,7 @@ def test_a_note_is_told_without_a_change(database: Database) -> None:
         guarded = a_guard(s, a_claim(s))
         leases.note(s, guarded.token, "other BLAS", "w1")
         leases.note(s, guarded.token, "really", "w1")
-        told = jobs.transitions(s, guarded.token.job_id)
+        told = jobs.transitions(s, EVERYTHING, guarded.token.job_id)
         assert [(t.status, t.message) for t in told[-2:]] == [
             (Status.RUNNING, "other BLAS"),
             (Status.RUNNING, "really"),
@@ -299,19 +306,19 @@ def test_a_lost_workers_job_goes_on_as_was_asked(
     with database.begin() as s:
         token = a_claim(s, worker="w7")
         if ask:
-            ask(s, token.job_id)
+            ask(s, EVERYTHING, token.job_id)
         assert leases.requeue_expired(s) == []
         lapse(s, token.job_id)
         (job,) = leases.requeue_expired(s)
         assert (job.status, job.fence, job.worker, job.request) == (status, 2, None, None)
-        assert "w7" in jobs.transitions(s, token.job_id)[-1].message
+        assert "w7" in jobs.transitions(s, EVERYTHING, token.job_id)[-1].message
         assert leases.requeue_expired(s) == []
 
 
 def test_a_cancelled_job_says_so_when_its_worker_is_lost(database: Database) -> None:
     with database.begin() as s:
         token = a_claim(s)
-        jobs.cancel(s, token.job_id, Keep.BEST)
+        jobs.cancel(s, EVERYTHING, token.job_id, Keep.BEST)
         job = leases.hand_back(s, token.job_id, token.fence, message="died")
         assert job is not None
         assert (job.stop_reason, job.keep) == (StopReason.CANCELLED, Keep.BEST)
@@ -337,7 +344,7 @@ def test_the_third_loss_without_progress_is_the_last(database: Database) -> None
             assert job is not None
             assert job.lost_workers == death
             assert (job.status == Status.FAILED) == (death == leases.MAX_LOST_WORKERS)
-        job = jobs.get(s, job_id)
+        job = jobs.get(s, EVERYTHING, job_id)
         assert job.error is not None
         assert (job.error["code"], job.error["signal"]) == ("worker_lost", 9)
         assert "killed by 9" in job.error["message"]
@@ -384,7 +391,7 @@ def test_many_sweepers_take_a_job_away_once(database: Database) -> None:
     together(*[requeue_expired] * 4)
     assert sorted(taken) == sorted(token.job_id for token in holds)
     with database.read() as s:
-        assert {jobs.get(s, token.job_id).fence for token in holds} == {2}
+        assert {jobs.get(s, EVERYTHING, token.job_id).fence for token in holds} == {2}
 
 
 def test_a_clock_that_was_set_back_keeps_no_job_waiting(database: Database) -> None:
@@ -437,7 +444,7 @@ def test_a_parent_finds_its_childrens_jobs(database: Database) -> None:
 def test_a_shutdown_asks_its_own_jobs_to_yield(database: Database) -> None:
     with database.begin() as s:
         mine, asked, other = a_claim(s, worker="a:1"), a_claim(s, worker="a:2"), a_claim(s, worker="b:1")
-        jobs.cancel(s, asked.job_id)
+        jobs.cancel(s, EVERYTHING, asked.job_id)
         assert leases.ask_to_yield(s, "a:") == [mine.job_id]
         wanted = [a_guard(s, token).request for token in (mine, asked, other)]
         assert wanted == [Request.YIELD, Request.CANCEL, None]
@@ -455,7 +462,11 @@ def everything(database: Database, job_id: str) -> Any:
     with database.read() as s:
         job = s.get(Job, job_id)
         columns = None if job is None else {c.key: getattr(job, c.key) for c in Job.__mapper__.column_attrs}
-        return columns, events.after(s, job_id, 0), [t.message for t in jobs.transitions(s, job_id)]
+        return (
+            columns,
+            events.after(s, EVERYTHING, job_id, 0),
+            [t.message for t in jobs.transitions(s, EVERYTHING, job_id)],
+        )
 
 
 def together(*calls: Callable[[], None]) -> None:

@@ -21,6 +21,7 @@ from core.store.database import Database
 from core.store.errors import Fenced, WrongState
 from core.store.events import LogRow, MetricRow
 from core.store.guards import FencingToken, GuardedWrite, token_of
+from core.store.scope import EVERYTHING
 from core.store.tables import Job
 from tests.builders import LEASE, a_checkpoint, a_guard, a_job, lapse
 from tests.conftest import empty
@@ -142,7 +143,7 @@ class Protocol(RuleBasedStateMachine):
         target = granted.get(known.status)
         try:
             with self.database.begin() as s:
-                ask(s, known.id)
+                ask(s, EVERYTHING, known.id)
         except WrongState:
             assert target is None
         else:
@@ -155,7 +156,7 @@ class Protocol(RuleBasedStateMachine):
         known = self.any_job(index)
         try:
             with self.database.begin() as s:
-                jobs.delete(s, known.id)
+                jobs.delete(s, EVERYTHING, known.id)
         except WrongState:
             assert known.status not in TERMINAL
         else:
@@ -322,11 +323,11 @@ class Protocol(RuleBasedStateMachine):
         if self.read.get(job.id) == last:
             return
         self.read[job.id] = last
-        log = events.after(s, job.id, 0)
+        log = events.after(s, EVERYTHING, job.id, 0)
         assert [row.seq for row in log] == list(range(1, job.last_seq + 1)), "a hole, a double or a disorder"
         assert [row.value for row in log if row.kind == "metric"] == [float(n) for n in range(known.rows)]
         assert [row.data["status"] for row in log if row.kind == "status" and row.data] == known.told
-        assert [change.status for change in jobs.transitions(s, job.id)] == known.told
+        assert [change.status for change in jobs.transitions(s, EVERYTHING, job.id)] == known.told
         for before, after in zip(known.told, known.told[1:], strict=False):
             assert after in TRANSITIONS[before]
 

@@ -15,6 +15,7 @@ from core.jobs.states import Keep, Status
 from core.models.checkpoint import decode
 from core.nn.execution.sharding import shards_worth
 from core.store import checkpoints, jobs, leases
+from core.store.scope import EVERYTHING
 from core.store.tables import Checkpoint
 from tests.worker.jobs import (
     DOUBLING,
@@ -136,7 +137,7 @@ def test_a_job_is_paused_at_a_batch_and_goes_on_bit_for_bit(
 
     def pause() -> None:
         with context.database.begin() as s:
-            jobs.pause(s, job_id)
+            jobs.pause(s, EVERYTHING, job_id)
 
     with monkeypatch.context() as patch:
         stop_at(patch, context, step, pause)
@@ -144,7 +145,7 @@ def test_a_job_is_paused_at_a_batch_and_goes_on_bit_for_bit(
     paused = row(context.database, job_id)
     assert (paused.status, paused.step, saved_at(context.database, job_id)) == (Status.PAUSED, step, [step])
     with context.database.begin() as s:
-        jobs.resume(s, job_id)
+        jobs.resume(s, EVERYTHING, job_id)
     work(context)
     assert row(context.database, job_id).weights_sha256 == row(context.database, calm).weights_sha256
     assert stream(context.database, job_id) == stream(context.database, calm)
@@ -184,7 +185,7 @@ def test_cancel_takes_effect_at_the_next_batch(
 
     def cancel() -> None:
         with context.database.begin() as s:
-            jobs.cancel(s, job_id, keep)
+            jobs.cancel(s, EVERYTHING, job_id, keep)
 
     stop_at(monkeypatch, context, 60, cancel)
     work(context)
@@ -229,7 +230,7 @@ def test_a_worker_that_lost_its_job_writes_nothing_more(
 
     def lose() -> None:
         with context.database.begin() as s:
-            job = jobs.get(s, job_id)
+            job = jobs.get(s, EVERYTHING, job_id)
             leases.hand_back(s, job_id, job.fence, message="lost")
         context.stop.ask()  # so that it isn't claimed again here
 
@@ -253,7 +254,7 @@ def test_a_damaged_checkpoint_is_passed_over(
 
     def pause() -> None:
         with context.database.begin() as s:
-            jobs.pause(s, job_id)
+            jobs.pause(s, EVERYTHING, job_id)
 
     with monkeypatch.context() as patch:
         stop_at(patch, context, 45, pause)
@@ -267,11 +268,11 @@ def test_a_damaged_checkpoint_is_passed_over(
     else:
         file.write_bytes(data[:-9] if damage == "cut" else data[:-1] + bytes([data[-1] ^ 1]))
     with context.database.begin() as s:
-        jobs.resume(s, job_id)
-        said_before = len(jobs.transitions(s, job_id))
+        jobs.resume(s, EVERYTHING, job_id)
+        said_before = len(jobs.transitions(s, EVERYTHING, job_id))
     work(context)
     with context.database.read() as s:
-        said = [transition.message for transition in jobs.transitions(s, job_id)[said_before:]]
+        said = [transition.message for transition in jobs.transitions(s, EVERYTHING, job_id)[said_before:]]
     assert any("damaged" in message and "step 40" in message for message in said), said
     assert row(context.database, job_id).weights_sha256 == row(context.database, calm).weights_sha256
     assert stream(context.database, job_id) == stream(context.database, calm)

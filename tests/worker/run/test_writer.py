@@ -17,6 +17,7 @@ from core.store.database import Database
 from core.store.errors import Fenced
 from core.store.events import LogRow, MetricRow
 from core.store.guards import GuardedWrite, token_of
+from core.store.scope import EVERYTHING
 from core.store.tables import Job
 from tests.worker.jobs import a_database, a_spec, post, remarks, row, stream
 from tests.worker.run.test_progress import a_progress, a_step
@@ -139,11 +140,11 @@ def test_what_is_wanted_comes_with_a_write_and_with_a_heartbeat(
     leased_job.write(WriteBatch())
     assert leased_job.request is None
     with database.begin() as s:
-        jobs.pause(s, job.id)
+        jobs.pause(s, EVERYTHING, job.id)
     leased_job.renew()
     assert leased_job.request is Request.PAUSE
     with database.begin() as s:
-        jobs.cancel(s, job.id)
+        jobs.cancel(s, EVERYTHING, job.id)
     leased_job.write(WriteBatch())
     assert leased_job.request is Request.CANCEL
 
@@ -274,7 +275,7 @@ def test_the_training_thread_hears_that_the_job_is_anothers(
 def test_attention_is_called_for_a_wish(leased_job: LeasedJob, database: Database, job: Job) -> None:
     with a_writer(leased_job) as writer:
         with database.begin() as s:
-            jobs.pause(s, job.id)
+            jobs.pause(s, EVERYTHING, job.id)
         assert _attention(writer)
         writer.check()
         assert leased_job.request is Request.PAUSE
