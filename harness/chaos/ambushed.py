@@ -24,11 +24,11 @@ PLACES: dict[str, list[tuple[str, Any, str]]] = {
         ("before", worker.run.run.JobRun, "__init__"),
         ("before", Writer, "commit"),
         ("after", Blobs, "put"),
-        ("before", worker.run.run.JobRun, "_end"),
+        ("before", worker.run.run.JobRun, "_finish"),
         ("before", leases, "leave"),
         ("after", worker.run.run, "_attempt"),
     ],
-    "api": [("after", api.routes.jobs, "_insert"), ("before", Notifier, "ring"), ("before", Writer, "commit")],
+    "api": [("after", api.routes.jobs, "_insert"), ("before", Notifier, "notify"), ("before", Writer, "commit")],
 }
 """Of each command: before or after which function one may lie."""
 

@@ -95,7 +95,7 @@ def post(database: Database, spec: dict[str, Any], *, threads: int = 1, **more: 
     text = json.dumps(spec)
     parsed = JobSpec.model_validate_json(text)
     cost = check(parsed, signature(parsed.data, None), Limits())
-    known: dict[str, Any] = {"epochs": parsed.training.epochs, "steps": cost.steps, "bytes": cost.bytes}
+    known: dict[str, Any] = {"epochs": parsed.training.epochs, "steps": cost.steps, "memory_bytes": cost.bytes}
     with database.begin() as s:
         return jobs.insert(s, EVERYTHING, name=None, spec=text, metadata={}, threads=threads, **known, **more).id
 

@@ -1,6 +1,6 @@
-"""A thread that says "still here" for a run, on a connection of its own, when its writer has long been silent.
+"""A thread that renews the lease of a run on a connection of its own, if the writer has not written for long.
 
-A batch, a set-up or a checkpoint may take longer than a lease; the job is not lost by that.
+A batch, the preparation or a checkpoint may take longer than a lease; the job must not be lost by that.
 """
 
 import threading
@@ -10,8 +10,10 @@ from core.store.errors import Fenced
 from worker.run.leased_job import AWAY
 from worker.run.writer import Writer
 
-SILENT = 2 / 3
-"""The part of the lease that is left when a heartbeat is due: each third of a lease."""
+RENEW_BELOW = 2 / 3
+"""Fraction of the lease below which it is renewed: after each third of a lease."""
+CHECKS_PER_LEASE = 12
+"""How often per lease the thread looks at the time left."""
 
 
 class Heartbeat:
@@ -32,14 +34,14 @@ class Heartbeat:
 
     def _run(self) -> None:
         leased_job = self._writer.leased_job
-        while not self._end.wait(leased_job.lease_seconds / 12):
-            if leased_job.lease_left <= SILENT:
-                self._beat()
+        while not self._end.wait(leased_job.lease_seconds / CHECKS_PER_LEASE):
+            if leased_job.lease_left <= RENEW_BELOW:
+                self._renew()
 
-    def _beat(self) -> None:
+    def _renew(self) -> None:
         try:
             self._writer.leased_job.renew()
         except AWAY:
-            return  # the writer says so, and waits where it has to
+            return  # the writer logs it, and waits where it has to
         except Fenced as fenced:
             self._writer.fail(fenced)

@@ -1,147 +1,185 @@
-"""A job that this worker holds, and the only way to write to it: one guarded transaction for one portion.
+"""A job leased to this worker, and the only way to write to it: one guarded transaction for one write batch.
 
-A commit whose answer was lost is settled before anything else is written, so that each portion counts once.
+If the answer to a commit is lost, the worker first finds out whether the commit happened, so each batch is written
+exactly once.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
 
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import Session
 
-from core.blobs.folder import BlobsAway
-from core.jobs.cadence import Row
+from core.blobs.folder import Blobs, BlobsAway
 from core.jobs.states import Request
-from core.store import counts, events, leases
+from core.store import checkpoints, counts, events, leases
 from core.store.database import Database
-from core.store.events import LogRow
 from core.store.guards import FencingToken, GuardedWrite
+from core.store.tables import Checkpoint
+from worker.run.outcomes import Outcome, apply_request
+from worker.run.write_batch import NewCheckpoint, WorkDone, WriteBatch
 
 AWAY = (OperationalError, InterfaceError, InternalError, NoConnection, BlobsAway)
-"""What a database or a bucket that is away, busy or restarting raises; whether a transaction counted is unknown then.
+"""Errors of a database or bucket that is away, busy or restarting; whether the transaction was committed is unknown.
 
-Postgres calls it an internal error where it ended a session that was idle in a transaction, as of a worker that slept.
+Postgres reports an internal error if it ended a session that was idle in a transaction, such as that of a suspended
+worker.
 """
-
-Then = Callable[[Session, GuardedWrite], None]
-
-
-@dataclass(frozen=True)
-class Work:
-    """What was trained between two writes."""
-
-    steps: int = 0
-    samples: int = 0
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True, eq=False)
-class WriteBatch:
-    """What one transaction writes. It stays as it is until its fate is known."""
-
-    rows: Sequence[Row] = ()
-    """Of the training's own deterministic stream."""
-    logs: Sequence[LogRow] = ()
-    columns: dict[str, Any] = field(default_factory=dict)
-    work: Work = Work()
-    then: Then | None = None
-    """Done last in the same transaction; may be called again where that was rolled back."""
 
 
 class LeasedJob:
-    """Who holds a job and since when its lease runs. One thread at a time may write.
+    """A job leased to this worker. Only one thread at a time may write.
 
     Parameters
     ----------
-    sessions
-        This process's door to the database.
-    hold
-        What shows that the job is this worker's.
+    database
+        The process's database.
+    blobs
+        The store of checkpoint files.
+    token
+        The fencing token that the claim returned.
     worker
-        The name under which work is counted.
+        The worker's name, recorded with the work done and with transitions.
     lease_seconds
-        How long the job stays this worker's after each write.
+        Length of the lease, counted from each write.
     """
 
-    def __init__(self, database: Database, token: FencingToken, worker: str, lease_seconds: float) -> None:
+    def __init__(
+        self, database: Database, blobs: Blobs, token: FencingToken, worker: str, lease_seconds: float
+    ) -> None:
         self.database = database
         self.worker = worker
         self.lease_seconds = lease_seconds
         self.renewed_at = monotonic()
         self.request: Request | None = None
-        """What is wanted of the run, as last heard."""
+        """The client's latest known request."""
+        self._blobs = blobs
         self._token = token
         self._doubtful: WriteBatch | None = None
+        self._outcome: Outcome | None = None
 
     @property
     def job_id(self) -> str:
-        """The job."""
+        """The job's id."""
         return self._token.job_id
 
     @property
     def lease_left(self) -> float:
-        """The part of the lease that is left for sure: 1 just after a write, 0 or less where it may have run out."""
+        """The fraction of the lease that certainly remains: 1 after a write, at most 0 if it may have expired."""
         return 1.0 - (monotonic() - self.renewed_at) / self.lease_seconds
 
-    def write(self, write_batch: WriteBatch) -> None:
-        """Write a portion. After one of `AWAY`, call again with the same portion before any other.
+    def write(self, batch: WriteBatch) -> Outcome | None:
+        """Write a batch in one guarded transaction and return the outcome that was stored, if the batch has one.
+
+        After an error in `AWAY`, call again with the same batch before writing any other.
 
         Raises
         ------
         Fenced
-            the job is no longer this worker's: write nothing more.
+            The lease belongs to another worker: write nothing more.
         """
-        if self._doubtful is not None and self._settled(self._doubtful, write_batch):
-            return
+        if self._doubtful is not None and self._was_committed(self._doubtful, batch):
+            return self._outcome
         asked_at = monotonic()
-        self._doubtful = write_batch
+        self._doubtful, self._outcome = batch, None
         with self.database.begin() as s:
-            guarded = leases.guard(
-                s,
-                self._token,
-                lease_seconds=self.lease_seconds,
-                events=len(write_batch.rows) + len(write_batch.logs),
-                recorded=len(write_batch.rows),
-                **write_batch.columns,
-            )
-            events.append(s, guarded, write_batch.rows, logs=write_batch.logs)
-            if write_batch.work.steps:
-                counts.add(
-                    s,
-                    self.worker,
-                    steps=write_batch.work.steps,
-                    samples=write_batch.work.samples,
-                    train_seconds=write_batch.work.seconds,
-                )
-            if write_batch.then is not None:
-                write_batch.then(s, guarded)
-        self._went_on(guarded.token, asked_at)
+            guarded = self._guard(s, batch)
+            self._outcome = self._apply(s, guarded, batch)
+        self._advance(guarded.token, asked_at)
         self.request = guarded.request
+        return self._outcome
 
     def renew(self) -> None:
-        """Make the lease whole again, on a connection of its own; safe beside `write`. Raises `Fenced`."""
+        """Renew the lease on a separate connection; safe beside `write`.
+
+        Raises
+        ------
+        Fenced
+            The lease belongs to another worker.
+        """
         asked_at = monotonic()
         with self.database.begin() as s:
             request = leases.renew(s, self._token, self.lease_seconds)
         self.renewed_at = max(self.renewed_at, asked_at)
         self.request = request or self.request
 
-    def _settled(self, doubtful: WriteBatch, write_batch: WriteBatch) -> bool:
-        """Find out whether the doubtful portion was written; True where that answers for `write_batch`."""
-        if doubtful is not write_batch:
-            raise AssertionError("a portion in doubt comes before any other")
+    def _guard(self, s: Session, batch: WriteBatch) -> GuardedWrite:
+        return leases.guard(
+            s,
+            self._token,
+            lease_seconds=self.lease_seconds,
+            events=len(batch.rows) + len(batch.logs),
+            recorded=len(batch.rows),
+            **batch.columns,
+        )
+
+    def _apply(self, s: Session, guarded: GuardedWrite, batch: WriteBatch) -> Outcome | None:
+        """Write the batch behind the guard; return the stored outcome."""
+        token = guarded.token
+        events.append(s, guarded, batch.rows, logs=batch.logs)
+        if batch.work_done.steps:
+            self._count(s, batch.work_done)
+        if batch.note is not None:
+            leases.note(s, token, batch.note, self.worker)
+        if batch.damaged is not None:
+            self._discard(s, token, batch.damaged)
+        if batch.checkpoint is not None:
+            self._record(s, token, batch.checkpoint)
+        outcome = None
+        if batch.outcome is not None:
+            outcome = apply_request(batch.outcome, guarded.request)
+            self._leave(s, token, outcome)
+        if batch.checkpoint is not None:
+            checkpoints.prune(s, token.job_id, batch.checkpoint.keep)
+        return outcome
+
+    def _count(self, s: Session, done: WorkDone) -> None:
+        counts.add(s, self.worker, steps=done.steps, samples=done.samples, train_seconds=done.seconds)
+
+    def _discard(self, s: Session, token: FencingToken, damaged: Checkpoint) -> None:
+        previous = checkpoints.discard(s, token, damaged.id)
+        resumption = f"resuming from step {previous.step}" if previous else "starting from the beginning"
+        message = f"the checkpoint of step {damaged.step} is damaged or missing: {resumption}"
+        leases.note(s, token, message, self.worker)
+
+    def _record(self, s: Session, token: FencingToken, checkpoint: NewCheckpoint) -> None:
+        self._blobs.keep(checkpoint.sha256, checkpoint.data)  # the database may have been away for long
+        checkpoints.record(
+            s,
+            token,
+            step=checkpoint.step,
+            epoch=checkpoint.epoch,
+            sha256=checkpoint.sha256,
+            bytes=len(checkpoint.data),
+            weights_sha256=checkpoint.weights_sha256,
+            metrics=checkpoint.metrics,
+            reason=checkpoint.reason,
+        )
+
+    def _leave(self, s: Session, token: FencingToken, outcome: Outcome) -> None:
+        leases.leave(
+            s,
+            token,
+            outcome.status,
+            message=outcome.message,
+            actor=self.worker,
+            stop_reason=outcome.stop_reason,
+            error=dict(outcome.error) if outcome.error else None,
+        )
+
+    def _was_committed(self, doubtful: WriteBatch, batch: WriteBatch) -> bool:
+        """Return whether the doubtful batch was committed; it must be the one that is written again."""
+        if doubtful is not batch:
+            raise AssertionError("a batch whose commit is in doubt must be written again before any other")
         asked_at = monotonic()
         with self.database.read() as s:
             token = leases.settle(s, self._token)
         if token is None:
             return False
-        self._went_on(token, asked_at)
+        self._advance(token, asked_at)
         return True
 
-    def _went_on(self, token: FencingToken, asked_at: float) -> None:
+    def _advance(self, token: FencingToken, asked_at: float) -> None:
         self._token = token
         self._doubtful = None
         self.renewed_at = max(self.renewed_at, asked_at)

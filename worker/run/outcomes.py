@@ -1,4 +1,4 @@
-"""How a run may end: for good, or so that another run goes on. One table has the clients' wishes, one the failures."""
+"""How a run can end: with a terminal status, or with one from which another run resumes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,55 +12,65 @@ from core.json_pointer import pointer
 from core.nn.losses.ctc import NoAlignment
 from core.nn.training.options import Diverged
 from core.store.errors import NoSuchDataset
-from worker.run.checkpointer import DamagedOrigin
-from worker.run.prepared_job import DamagedDataset
+from worker.run.errors import DamagedDataset, DamagedWarmStart
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The status that a run leaves its job in, why, and the reason of the checkpoint that is written with it."""
+    """The status in which a run leaves its job, the message for clients, and the reason of the last checkpoint."""
 
     status: Status
     message: str
     stop_reason: StopReason | None = None
     error: Mapping[str, Any] | None = None
-    checkpoint: str = "end"
+    checkpoint_reason: str = "end"
 
 
 REQUESTED: Mapping[Request, Outcome] = MappingProxyType(
     {
         Request.CANCEL: Outcome(Status.CANCELLED, "cancelled", StopReason.CANCELLED),
-        Request.PAUSE: Outcome(Status.PAUSED, "paused", checkpoint="pause"),
-        Request.YIELD: Outcome(Status.QUEUED, "handed back: the worker shuts down", checkpoint="yield"),
+        Request.PAUSE: Outcome(Status.PAUSED, "paused", checkpoint_reason="pause"),
+        Request.YIELD: Outcome(Status.QUEUED, "requeued: the worker shuts down", checkpoint_reason="yield"),
     }
 )
-"""What ends a run when it is asked for."""
+"""The outcome of each request."""
 
 INTERRUPTIONS = frozenset({Status.QUEUED, Status.PAUSED})
-"""Endings that give way to a wish which arrived meanwhile."""
+"""Statuses from which another run resumes the training."""
+
+
+def apply_request(outcome: Outcome, request: Request | None) -> Outcome:
+    """Return the outcome to store: a request that arrived meanwhile replaces an interruption, but never an end."""
+    return REQUESTED[request] if request is not None and outcome.status in INTERRUPTIONS else outcome
 
 
 def completed(stop: str) -> Outcome:
-    """Training came to its own end."""
+    """Return the outcome of a training that stopped by itself."""
     reason = StopReason(stop)
     return Outcome(Status.SUCCEEDED, reason.value.replace("_", " "), reason)
 
 
-MOST_ROWS = 100
-"""Rows that the error of a job which diverged names."""
+MAX_ERROR_ROWS = 100
+"""Dataset rows that the error of a diverged job lists at most."""
 
 
 def diverged(fact: Diverged) -> Outcome:
-    """The numbers are not finite any more; the last good weights are kept."""
-    told = {"code": "diverged", "message": str(fact), "step": fact.step, "epoch": fact.epoch, "layer": fact.where}
-    place = pointer("architecture", *fact.path) if fact.path else None
-    error = {**told, "pointer": place, "rows": list(fact.rows[:MOST_ROWS])}
+    """Return the outcome of a training whose numbers are no longer finite; the last finite weights are kept."""
+    error = {
+        "code": "diverged",
+        "message": str(fact),
+        "step": fact.step,
+        "epoch": fact.epoch,
+        "layer": fact.where,
+        "pointer": pointer("architecture", *fact.path) if fact.path else None,
+        "rows": list(fact.rows[:MAX_ERROR_ROWS]),
+    }
     return Outcome(Status.FAILED, "diverged", StopReason.DIVERGED, error)
 
 
-def rows_exceeded(most: int) -> Outcome:
-    """Training leaves more metric rows than the client allowed; the weights are kept."""
-    message = f"the training leaves more than {most:,} metric rows: raise training.log_every or limits.rows"
+def rows_exceeded(max_rows: int) -> Outcome:
+    """Return the outcome of a training that writes more metric rows than the client allows; the weights are kept."""
+    message = f"the training writes more than {max_rows:,} metric rows: raise training.log_every or limits.rows"
     return Outcome(
         Status.FAILED, "limit exceeded", error={"code": "limit_exceeded", "limit": "rows", "message": message}
     )
@@ -73,26 +83,27 @@ FAILURES: Mapping[type[Exception], str] = MappingProxyType(
         NoAlignment: "invalid_data",
         InvalidSpec: "invalid_spec",
         DamagedDataset: "damaged_dataset",
-        DamagedOrigin: "damaged_checkpoint",
+        DamagedWarmStart: "damaged_checkpoint",
         NoSuchDataset: "unknown_dataset",
         MemoryError: "out_of_memory",
         OSError: "storage_failed",
     }
 )
-"""The code of each failure that is a client's or an operator's to mend."""
+"""The code of each failure that a client or an operator can fix."""
 
-TOLD: Mapping[str, str] = MappingProxyType(
+PUBLIC_MESSAGES: Mapping[str, str] = MappingProxyType(
     {
-        "internal_error": "something went wrong in the service; the log of the worker says what",
-        "out_of_memory": "the training needs more memory than there is: take a smaller batch_size, net or dataset",
-        "storage_failed": "the weights could not be written: see that the service's disk has room, and post it again",
+        "internal_error": "the service failed; the worker's log has the details",
+        "out_of_memory": "the training needs more memory than is available: "
+        "choose a smaller batch_size, network or dataset",
+        "storage_failed": "the weights could not be written: free disk space on the service and post the job again",
     }
 )
-"""What is said instead of an error's own words, which may name files and code."""
+"""Messages that replace the error's own text, which may contain file names and code."""
 
 
 def failed(error: Exception) -> Outcome:
-    """Anything else went wrong. What isn't in the table is told without details: those are in the log."""
+    """Return the outcome of any other failure. An error that is not in `FAILURES` is reported without details."""
     code = next((code for kind, code in FAILURES.items() if isinstance(error, kind)), "internal_error")
-    message = TOLD.get(code) or str(error)
+    message = PUBLIC_MESSAGES.get(code) or str(error)
     return Outcome(Status.FAILED, code.replace("_", " "), error={"code": code, "message": message})

@@ -1,4 +1,4 @@
-"""What a job is to learn, read from its row and its dataset and made ready: the spec, the net, the data."""
+"""A job ready to train: its spec, network and data, read from the job's row and its dataset."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,17 +19,14 @@ from core.store import datasets, jobs
 from core.store.checkpoints import CONTINUE, START
 from core.store.database import Database
 from core.store.scope import EVERYTHING
-from worker.run.checkpointer import Found
-from worker.run.progress import Portions
-
-
-class DamagedDataset(Exception):
-    """The stored bytes of the dataset are not those that were uploaded: upload it again and post the job anew."""
+from worker.run.checkpointer import LoadedCheckpoint
+from worker.run.errors import DamagedDataset
+from worker.run.progress import SampleCounter
 
 
 @dataclass(frozen=True, eq=False)
 class PreparedJob:
-    """A job's spec with everything decided, and its data."""
+    """A job's spec, its resolved form and its data."""
 
     spec: JobSpec
     resolved: Resolved
@@ -37,43 +34,43 @@ class PreparedJob:
 
     @property
     def cadence(self) -> Cadence:
-        """Which steps and epochs leave rows."""
+        """Which steps and epochs write rows."""
         return Cadence.of(self.resolved.training, len(self.data.x))
 
     @property
-    def portions(self) -> Portions:
-        """How the data is cut into steps."""
-        return Portions(len(self.data.x), self.resolved.training.batch_size)
+    def sample_counter(self) -> SampleCounter:
+        """Counts the samples of training steps."""
+        return SampleCounter(len(self.data.x), self.resolved.training.batch_size)
 
-    def begin(self, found: Found | None) -> State:
-        """The state to begin with: a checkpoint's, or that before the first step, with another job's weights if wanted.
+    def initial_state(self, checkpoint: LoadedCheckpoint | None) -> State:
+        """Return the state to start with: that of the checkpoint, or a new one, possibly with another job's weights.
 
-        The best weights of such a start are set at the end of its first epoch, as those of any other.
+        With another job's weights, the best weights are set at the end of the first epoch, as for any new state.
         """
-        if found is not None and found.reason != START:
-            state = found.saved.state()
-            state.stop = None if found.reason == CONTINUE else state.stop
+        if checkpoint is not None and checkpoint.reason != START:
+            state = checkpoint.saved.state()
+            state.stop = None if checkpoint.reason == CONTINUE else state.stop
             return state
         state = start(self.resolved.network, self.spec.optimizer, self.spec.training.seed)
-        if found is not None:
+        if checkpoint is not None:
             chosen = self.spec.start_from and self.spec.start_from.checkpoint
-            weights, statistics = found.saved.weights_and_statistics("best" if chosen == "best" else "last")
+            weights, statistics = checkpoint.saved.weights_and_statistics("best" if chosen == "best" else "last")
             np.copyto(state.weights, weights)
             np.copyto(state.statistics, statistics)
         return state
 
     def model(self) -> Mapping[str, Any]:
-        """What a prediction needs beside the weights."""
+        """Return what a prediction needs besides the weights."""
         return describe(self.spec.architecture, self.resolved.loss, self.data.features, self.data.target)
 
 
 def prepare_job(database: Database, blobs: Blobs, job_id: str) -> PreparedJob:
-    """Make a job's lesson ready.
+    """Read a job and its dataset, and make them ready to train.
 
     Raises
     ------
     InvalidData, InvalidSpec, DamagedDataset, NoSuchDataset
-        what was right when the job was posted is not any more.
+        What was valid when the job was posted is not valid any more.
     """
     with database.read() as s:
         spec = JobSpec.model_validate_json(jobs.spec(s, EVERYTHING, job_id))

@@ -1,6 +1,6 @@
-"""What a training has yielded, as rows to store and as the columns that say how far the job is.
+"""What a training has emitted: rows to store, and the columns that say how far the job is.
 
-After an interruption the first rows are there already: those are compared with what is stored, and not stored again.
+After an interruption the first rows are already stored: they are compared with the stored ones and not stored again.
 """
 
 from collections.abc import Callable
@@ -14,77 +14,85 @@ from core.nn.step.state import State
 from core.nn.training.options import Epoch, Step
 from core.store.events import LogRow, MetricRow
 from core.store.tables import TABLES
-from worker.run.leased_job import Work
+from worker.run.write_batch import WorkDone
 
-SECOND = 1_000_000
+MICROSECONDS = 1_000_000
 """Microseconds in a second."""
 
 
 @dataclass(frozen=True)
-class Portions:
-    """How the steps of a training cut its data."""
+class SampleCounter:
+    """Counts the samples of a number of training steps.
+
+    Parameters
+    ----------
+    rows
+        Rows of the training data.
+    batch_size
+        Rows of a batch; the last batch of an epoch may be smaller.
+    """
 
     rows: int
     batch_size: int
 
     def samples(self, step: int) -> int:
-        """How many rows the first `step` steps have seen."""
+        """Return the number of samples in the first `step` steps."""
         epochs, steps = divmod(step, -(-self.rows // self.batch_size))
         return epochs * self.rows + min(steps * self.batch_size, self.rows)
 
 
 class Progress:
-    """The rows and columns of one run. The training thread appends to `items`, the writer collects.
+    """The rows and columns of one run. The training thread appends to `items`, the writer thread collects.
 
     Parameters
     ----------
     state
-        The training's state, watched for its best epoch.
+        The training's state; its best epoch is reported.
     cadence
-        Which steps and epochs leave rows.
-    portions
-        How the data is cut into steps.
+        Which steps and epochs write rows.
+    sample_counter
+        Counts the samples of the steps.
     emitted
         Rows that the training had emitted when `state` was saved.
     recorded
         Rows that are stored.
-    stored
-        Reads `count` stored rows from number `first` on.
+    read_stored
+        Reads `count` stored rows, beginning with row number `first`.
     runtime
         Microseconds of training before this run.
-    most
-        Rows that the training may emit; those beyond are dropped, and it is `full`.
+    max_rows
+        Rows that the training may emit; further rows are dropped, and `full` is set.
     """
 
     def __init__(
         self,
         state: State,
         cadence: Cadence,
-        portions: Portions,
+        sample_counter: SampleCounter,
         *,
         emitted: int,
         recorded: int,
-        stored: Callable[[int, int], list[MetricRow]],
+        read_stored: Callable[[int, int], list[MetricRow]],
         runtime: float,
-        most: int | None = None,
+        max_rows: int | None = None,
     ) -> None:
         self.items: list[Step | Epoch] = []
         self.emitted = emitted
-        """Rows that the training has emitted since its first step, those not stored again included."""
+        """Rows that the training has emitted since its first step, including those that were already stored."""
         self.full = False
-        """Whether the training has more rows to leave than it may."""
-        self._most = most
+        """Whether the training emits more rows than it may."""
+        self._max_rows = max_rows
         self._state = state
         self._cadence = cadence
-        self._portions = portions
+        self._sample_counter = sample_counter
         self._recorded = recorded
-        self._stored = stored
+        self._read_stored = read_stored
         self.latest: dict[str, float] = {}
         self.tables: dict[str, Table] = {}
         self._last: Step | Epoch | None = None
         self._runtime_before = runtime
         self._began_at = monotonic()
-        self._counted = state.step
+        self._counted_step = state.step
         self._counted_seconds = 0.0
         self._differs = False
 
@@ -95,28 +103,28 @@ class Progress:
 
     @property
     def seconds(self) -> float:
-        """Seconds of training so far, those of earlier runs included."""
-        return self._runtime_before / SECOND + monotonic() - self._began_at
+        """Seconds of training so far, including earlier runs."""
+        return self._runtime_before / MICROSECONDS + monotonic() - self._began_at
 
     def collect(self) -> tuple[list[Row], list[LogRow]]:
-        """The rows to store of what was yielded since the last call, and remarks on them.
+        """Return the rows to store of the items since the last call, and logs about them.
 
-        Where the database is away while it is asked for older rows, nothing is lost: collect again.
+        If the database is away when stored rows are read, nothing is lost: call again.
         """
-        fresh = self.items[:]
-        found = self._cadence.rows(fresh)
-        if self._most is not None and self.emitted + len(found) > self._most:
-            found, self.full = found[: self._most - self.emitted], True
-        known = max(0, min(self._recorded - self.emitted, len(found)))
-        remarks = self._compare(found[:known]) if known else []
-        del self.items[: len(fresh)]
-        self.emitted += len(found)
-        if fresh:
-            self._note(fresh)
-        return found[known:], remarks
+        items = self.items[:]
+        rows = self._cadence.rows(items)
+        if self._max_rows is not None and self.emitted + len(rows) > self._max_rows:
+            rows, self.full = rows[: self._max_rows - self.emitted], True
+        known = max(0, min(self._recorded - self.emitted, len(rows)))
+        logs = self._compare(rows[:known]) if known else []
+        del self.items[: len(items)]
+        self.emitted += len(rows)
+        if items:
+            self._update_latest(items)
+        return rows[known:], logs
 
     def columns(self) -> dict[str, Any]:
-        """What the job's row says of how far it is; nothing where nothing was trained yet."""
+        """Return the progress columns of the job's row; empty before the first step."""
         if self._last is None:
             return {}
         best = self._state.best
@@ -125,25 +133,25 @@ class Progress:
             "step": self._last.step,
             "latest": {**self.latest, TABLES: self.tables} if self.tables else dict(self.latest),
             "best": asdict(best) if best else None,
-            "runtime": self.seconds * SECOND,
+            "runtime": self.seconds * MICROSECONDS,
         }
 
-    def work(self) -> Work:
-        """What was trained since the last call."""
-        step = self._last.step if self._last else self._counted
+    def take_work_done(self) -> WorkDone:
+        """Return the training done since the last call."""
+        step = self._last.step if self._last else self._counted_step
         seconds = monotonic() - self._began_at
-        done = Work(
-            step - self._counted,
-            self._portions.samples(step) - self._portions.samples(self._counted),
+        done = WorkDone(
+            step - self._counted_step,
+            self._sample_counter.samples(step) - self._sample_counter.samples(self._counted_step),
             seconds - self._counted_seconds,
         )
-        self._counted, self._counted_seconds = step, seconds
+        self._counted_step, self._counted_seconds = step, seconds
         return done
 
-    def _note(self, fresh: list[Step | Epoch]) -> None:
-        """Take the newest value of each metric: the last epoch's, and after it the last step's."""
-        self._last = fresh[-1]
-        epoch = next((item for item in reversed(fresh) if isinstance(item, Epoch)), None)
+    def _update_latest(self, items: list[Step | Epoch]) -> None:
+        """Take the newest value of each metric: that of the last epoch, then that of the last step."""
+        self._last = items[-1]
+        epoch = next((item for item in reversed(items) if isinstance(item, Epoch)), None)
         if epoch is not None:
             self.latest |= epoch.metrics
             self.tables |= epoch.tables
@@ -152,26 +160,27 @@ class Progress:
         self.latest["learning_rate"] = self._last.learning_rate
 
     def _compare(self, computed: list[Row]) -> list[LogRow]:
-        """Hold rows against those stored by the worker before; the first difference of a run is told."""
+        """Compare rows with those that the previous worker stored; return a log for the first difference of a run."""
         if self._differs:
             return []
-        for was, now in zip(self._stored(self.emitted, len(computed)), computed, strict=True):
-            if not _same(was, now):
+        for stored, row in zip(self._read_stored(self.emitted, len(computed)), computed, strict=True):
+            if not _equal(stored, row):
                 self._differs = True
-                return [_not_reproduced(was, now)]
+                return [_not_reproduced(stored, row)]
         return []
 
 
-def _same(was: MetricRow, now: Row) -> bool:
-    """Whether two rows say the same; no number equals another that is not, and NaN equals itself."""
-    return tuple(was[:4]) == tuple(now[:4]) and (was[4] == now[4] or (was[4] != was[4] and now[4] != now[4]))
+def _equal(stored: MetricRow, row: Row) -> bool:
+    """Return whether two rows are equal, to the last bit of their value; NaN equals NaN."""
+    both_nan = stored[4] != stored[4] and row[4] != row[4]
+    return tuple(stored[:4]) == tuple(row[:4]) and (stored[4] == row[4] or both_nan)
 
 
-def _not_reproduced(was: MetricRow, now: Row) -> LogRow:
-    step, epoch, split, name, value = now
+def _not_reproduced(stored: MetricRow, row: Row) -> LogRow:
+    step, epoch, split, name, value = row
     message = (
-        f"not reproduced: {name} at step {step} was {was.value!r} before the interruption "
-        f"and is {value!r}; the first rows stay"
+        f"not reproduced: {name} at step {step} was {stored.value!r} before the interruption "
+        f"and is {value!r} now; the stored rows are kept"
     )
-    data = {"code": "not_reproduced", "name": name, "split": split, "stored": was.value, "computed": value}
+    data = {"code": "not_reproduced", "name": name, "split": split, "stored": stored.value, "computed": value}
     return LogRow(message, step, epoch, data)

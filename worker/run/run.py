@@ -1,6 +1,6 @@
-"""One job from its claim to its end: make it ready, train, write what comes of it, and leave it as it should be.
+"""One job from its claim to its end: prepare it, train it, write its rows, and leave it with its outcome.
 
-Whatever happens, the row decides: a run that has lost its job writes nothing more.
+The job's row decides: a run that has lost its lease writes nothing more.
 """
 
 import os
@@ -10,7 +10,6 @@ from contextlib import closing, contextmanager
 from time import monotonic
 
 import structlog
-from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
 from core.jobs.states import Request, StopReason
@@ -18,68 +17,70 @@ from core.nn.execution.processes import ShardProcessLost
 from core.nn.step.state import State
 from core.nn.training.learner import Learner
 from core.nn.training.options import Diverged, Epoch, Step
-from core.store import events, leases
+from core.store import events
 from core.store.checkpoints import KEPT
 from core.store.errors import Fenced
 from core.store.events import MetricRow
-from core.store.guards import GuardedWrite, token_of
+from core.store.guards import token_of
 from core.store.tables import Job
 from worker.context import WorkerContext
-from worker.run.checkpointer import Checkpointer
+from worker.run.checkpointer import Checkpointer, LoadedCheckpoint
+from worker.run.errors import DatabaseAway
 from worker.run.heartbeat import Heartbeat
 from worker.run.leased_job import LeasedJob
 from worker.run.outcomes import INTERRUPTIONS, REQUESTED, Outcome, completed, diverged, failed, rows_exceeded
 from worker.run.prepared_job import PreparedJob, prepare_job
 from worker.run.progress import Progress
-from worker.run.writer import DatabaseAway, Writer
+from worker.run.write_batch import WriteBatch
+from worker.run.writer import Writer
 
 log = structlog.get_logger(__name__)
 
 
 def run(context: WorkerContext, job: Job) -> None:
-    """Train a job that was just claimed, until it ends, is wanted otherwise, or is another's."""
-    leased_job = LeasedJob(context.database, token_of(job), context.name, context.settings.lease_seconds)
+    """Train a job that was just claimed, until it ends, is interrupted, or its lease is lost."""
+    leased_job = LeasedJob(context.database, context.blobs, token_of(job), context.name, context.settings.lease_seconds)
     with (
         bound_contextvars(job=job.id),
         context.blas.limit(limits=job.threads, user_api="blas"),
-        _writing(context, leased_job) as writer,
+        _running_writer(context, leased_job) as writer,
     ):
         log.info("job claimed", fence=job.fence, step=job.step)
         try:
-            ending = _attempt(context, job, writer)
+            outcome = _attempt(context, job, writer)
         except ShardProcessLost as lost:
-            log.warning("a process that helped was killed: this one ends as it did", signal=lost.signal)
-            _die(lost.signal)
+            log.warning("a process that computed part of a batch was killed: this one ends as well", signal=lost.signal)
+            _kill_self(lost.signal)
         except Fenced:
-            log.warning("job is another's by now: nothing more is written")
+            log.warning("job was given to another worker: this one writes nothing more")
         except DatabaseAway:
-            log.warning("database is away and the worker has to end: the job is left to its lease")
+            log.warning("database is away during shutdown: the job is requeued when its lease runs out")
         else:
-            log.info("job left", status=ending.status.value, message=ending.message)
+            log.info("job left", status=outcome.status.value, message=outcome.message)
 
 
-def _die(number: int) -> None:
-    """End this process by a signal, so that the job is given back and the death counted."""
+def _kill_self(number: int) -> None:
+    """End this process by a signal, so that its parent requeues the job and counts a lost worker."""
     for last in (number, signal.SIGKILL):
         os.kill(os.getpid(), last)
 
 
 @contextmanager
-def _writing(context: WorkerContext, leased_job: LeasedJob) -> Iterator[Writer]:
+def _running_writer(context: WorkerContext, leased_job: LeasedJob) -> Iterator[Writer]:
     with Writer(leased_job, lambda: context.stop.asked) as writer, Heartbeat(writer):
         yield writer
 
 
 def _attempt(context: WorkerContext, job: Job, writer: Writer) -> Outcome:
-    """Do it, and where it cannot be done leave the job as failed; returns what was written of its end."""
+    """Run the job and return the outcome that was stored; a failure is an outcome too."""
     try:
-        return JobRun(context, job, writer).go()
+        return JobRun(context, job, writer).run()
     except (Fenced, DatabaseAway, ShardProcessLost):
         raise
     except Exception as error:
-        ending = failed(error)
-        log.exception("job failed", code=(ending.error or {})["code"])
-        return _leave(writer, ending)
+        outcome = failed(error)
+        log.exception("job failed", code=(outcome.error or {})["code"])
+        return writer.write(WriteBatch(outcome=outcome)) or outcome
 
 
 class JobRun:
@@ -87,50 +88,53 @@ class JobRun:
 
     Parameters
     ----------
-    desk
-        What the child works with.
+    context
+        The worker process's context.
     job
-        The row, as it was claimed.
+        The row as it was claimed.
     writer
-        Writes what the training yields.
+        Writes what the training emits.
     """
 
     def __init__(self, context: WorkerContext, job: Job, writer: Writer) -> None:
         self._stop = context.stop
         self._writer = writer
         self._threads = job.threads
-        self._prepared: PreparedJob = writer.patiently(lambda: prepare_job(context.database, context.blobs, job.id))
+        self._prepared: PreparedJob = writer.retry(lambda: prepare_job(context.database, context.blobs, job.id))
         limits = self._prepared.spec.limits
         self._checkpointer = Checkpointer(
             context.blobs, writer, self._prepared.model(), context.kernels(), limits.checkpoints or KEPT
         )
-        found = self._checkpointer.latest()
-        self._state: State = self._prepared.begin(found)
-        self._progress = Progress(
+        checkpoint = self._checkpointer.load()
+        self._state: State = self._prepared.initial_state(checkpoint)
+        self._progress = self._begin_progress(context, job, checkpoint)
+
+    def _begin_progress(self, context: WorkerContext, job: Job, checkpoint: LoadedCheckpoint | None) -> Progress:
+        return Progress(
             self._state,
             self._prepared.cadence,
-            self._prepared.portions,
-            emitted=found.emitted if found else 0,
+            self._prepared.sample_counter,
+            emitted=checkpoint.emitted if checkpoint else 0,
             recorded=job.recorded,
-            stored=lambda first, count: _stored(context, job.id, first, count),
+            read_stored=lambda first, count: _stored_rows(context, job.id, first, count),
             runtime=job.runtime,
-            most=limits.rows,
+            max_rows=self._prepared.spec.limits.rows,
         )
 
-    def go(self) -> Outcome:
-        """Train to an end and write it down; returns the ending that was written."""
-        self._writer.follow(self._progress)
-        ending = self._watch(None)
-        if ending is None:
+    def run(self) -> Outcome:
+        """Train to an end, store the outcome and return it."""
+        self._writer.attach(self._progress)
+        outcome = self._check(None)
+        if outcome is None:
             try:
-                ending = self._train()
+                outcome = self._train()
             except Diverged as fact:
-                ending = diverged(fact)
-        return self._end(ending)
+                outcome = diverged(fact)
+        return self._finish(outcome)
 
     def _train(self) -> Outcome:
-        """The loop that must cost nothing: a list grows, a flag is looked at."""
-        prepared, writer, saves, items = self._prepared, self._writer, self._checkpointer, self._progress.items
+        """Run the training loop. Besides the training, a step appends to a list and reads a flag."""
+        prepared, writer, checkpointer, items = self._prepared, self._writer, self._checkpointer, self._progress.items
         network, loss, training = prepared.resolved.network, prepared.resolved.loss, prepared.resolved.training
         learner = Learner(
             network, loss, prepared.spec.optimizer, training, prepared.data, self._state, threads=self._threads
@@ -138,20 +142,20 @@ class JobRun:
         with closing(learner):
             for item in learner.train():
                 items.append(item)
-                if writer.attention or (saves.wants_epoch and item.__class__ is Epoch):
-                    ending = self._watch(item)
-                    if ending is not None:
-                        return ending
-        self._writer.emitted()
-        return self._too_much() or completed(self._state.stop or StopReason.EPOCHS_COMPLETED)
+                if writer.needs_check or (checkpointer.wants_epoch and item.__class__ is Epoch):
+                    outcome = self._check(item)
+                    if outcome is not None:
+                        return outcome
+        writer.emitted_rows()
+        return self._row_limit_outcome() or completed(self._state.stop or StopReason.EPOCHS_COMPLETED)
 
-    def _watch(self, item: Step | Epoch | None) -> Outcome | None:
-        """See at a batch boundary what is the matter; an ending, if training shall not go on."""
+    def _check(self, item: Step | Epoch | None) -> Outcome | None:
+        """Check limits, requests and checkpoints at a batch boundary; return an outcome if training must stop."""
         self._writer.check()
-        if exceeded := self._too_much():
+        if exceeded := self._row_limit_outcome():
             return exceeded
         if self._state.stop:
-            return None  # the training is over, whatever is wanted
+            return None  # the training has ended; requests come too late
         if request := self._writer.leased_job.request:
             return REQUESTED[request]
         if self._stop.asked:
@@ -160,57 +164,31 @@ class JobRun:
         seconds = self._progress.seconds
         if limit is not None and seconds >= limit:
             return completed(StopReason.MAX_RUNTIME)
-        self._checkpointer.between(self._state, self._progress.latest, epoch_ended=isinstance(item, Epoch))
-        self._writer.look_at = min(self._checkpointer.due_at, monotonic() + limit - seconds if limit else float("inf"))
+        self._checkpointer.save_if_due(self._state, self._progress.latest, epoch_ended=isinstance(item, Epoch))
+        self._writer.check_at = min(self._checkpointer.due_at, monotonic() + limit - seconds if limit else float("inf"))
         return None
 
-    def _too_much(self) -> Outcome | None:
+    def _row_limit_outcome(self) -> Outcome | None:
         return rows_exceeded(self._prepared.spec.limits.rows or 0) if self._progress.full else None
 
-    def _end(self, ending: Outcome) -> Outcome:
-        """Save the state and leave the job; a run that shall go on may do so from an older checkpoint."""
-        left: list[Outcome] = [ending]
+    def _finish(self, outcome: Outcome) -> Outcome:
+        """Save the state, leave the job and return the stored outcome.
 
-        def leave(s: Session, guarded: GuardedWrite) -> None:
-            left[0] = _leave_by(s, guarded, ending, self._writer.leased_job.worker)
-
+        An interrupted job is left even if the checkpoint cannot be written: it resumes from an older one.
+        """
         try:
-            self._checkpointer.save(self._state, self._progress.latest, ending.checkpoint, leave)
+            checkpoint = self._checkpointer.store(
+                self._state, self._progress.latest, outcome.checkpoint_reason, wait_for_bucket=True
+            )
+            stored = self._writer.write(WriteBatch(checkpoint=checkpoint, outcome=outcome))
         except OSError as error:
-            if ending.status not in INTERRUPTIONS:
+            if outcome.status not in INTERRUPTIONS:
                 raise
             log.warning("checkpoint could not be written", error=str(error))
-            return _leave(self._writer, ending)
-        return left[0]
+            stored = self._writer.write(WriteBatch(outcome=outcome))
+        return stored or outcome
 
 
-def _leave(writer: Writer, ending: Outcome) -> Outcome:
-    """Leave the job without another checkpoint."""
-    left: list[Outcome] = [ending]
-
-    def leave(s: Session, guarded: GuardedWrite) -> None:
-        left[0] = _leave_by(s, guarded, ending, writer.leased_job.worker)
-
-    writer.write(leave)
-    return left[0]
-
-
-def _leave_by(s: Session, guarded: GuardedWrite, ending: Outcome, worker: str) -> Outcome:
-    """Write the ending, or that of a wish which arrived just now and goes before it."""
-    if guarded.request is not None and ending.status in INTERRUPTIONS:
-        ending = REQUESTED[guarded.request]
-    leases.leave(
-        s,
-        guarded.token,
-        ending.status,
-        message=ending.message,
-        actor=worker,
-        stop_reason=ending.stop_reason,
-        error=dict(ending.error) if ending.error else None,
-    )
-    return ending
-
-
-def _stored(context: WorkerContext, job_id: str, first: int, count: int) -> list[MetricRow]:
+def _stored_rows(context: WorkerContext, job_id: str, first: int, count: int) -> list[MetricRow]:
     with context.database.read() as s:
         return events.stored_rows(s, job_id, first, count)

@@ -1,6 +1,6 @@
-"""What a run has to say, written four times a second by a thread beside the one that trains.
+"""A thread that writes a run's rows four times a second, beside the thread that trains.
 
-The training thread only appends to a list and looks at a flag: a database that is slow or away costs it nothing until
+The training thread only appends to a list and reads a flag: a database that is slow or away costs it nothing until
 the buffer is full or the lease is about to run out.
 """
 
@@ -8,33 +8,33 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from time import monotonic
 from typing import Self, TypeVar
 
 import structlog
 
 from core.store.events import LogRow
-from worker.run.leased_job import AWAY, LeasedJob, Then, Work, WriteBatch
+from worker.run.errors import DatabaseAway
+from worker.run.leased_job import AWAY, LeasedJob
+from worker.run.outcomes import Outcome
 from worker.run.progress import Progress
+from worker.run.write_batch import WorkDone, WriteBatch
 
-PACE = 0.25
+WRITE_SECONDS = 0.25
 """Seconds between two writes."""
-FIRST_PACE = 0.005
-"""Seconds between two looks for a run's first rows."""
-ROWS = 20_000
-"""Rows of one transaction at most."""
-BUFFER = 500_000
-"""Rows that wait for the database at most; then the training waits too."""
-SHORT = 0.3
-"""The part of the lease that has to be left for another batch to begin."""
+FIRST_ROWS_SECONDS = 0.005
+"""Seconds between two checks for a run's first rows."""
+MAX_BATCH_ROWS = 20_000
+"""Rows that one transaction writes at most."""
+MAX_BUFFERED_ROWS = 500_000
+"""Rows that wait for the database at most; beyond that the training waits too."""
+MIN_LEASE_LEFT = 0.3
+"""Fraction of the lease that must remain for another training step to begin."""
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 log = structlog.get_logger(__name__)
-
-
-class DatabaseAway(Exception):
-    """The database cannot be reached and this worker has to end: the job is left to its lease."""
 
 
 class Writer:
@@ -42,22 +42,23 @@ class Writer:
 
     Parameters
     ----------
-    held
+    leased_job
         The job.
     stopping
-        Whether this worker was asked to end.
+        Returns whether this worker was asked to shut down.
     """
 
     def __init__(self, leased_job: LeasedJob, stopping: Callable[[], bool]) -> None:
-        self.attention = False
-        """Whether the training thread has to stop at the next batch boundary, to `check` and see what is wanted."""
-        self.look_at = float("inf")
-        """The moment (monotonic) at which the training thread wants its attention called."""
+        self.needs_check = False
+        """Whether the training thread must call `check` at the next batch boundary."""
+        self.check_at = float("inf")
+        """The time (monotonic) at which the training thread wants `needs_check` set."""
         self.leased_job = leased_job
         self._stopping = stopping
         self._progress: Progress | None = None
-        self._portions: deque[WriteBatch] = deque()
+        self._batches: deque[WriteBatch] = deque()
         self._logs: list[LogRow] = []
+        self._outcome: Outcome | None = None
         self._failure: Exception | None = None
         self._away = False
         self._open = True
@@ -74,67 +75,70 @@ class Writer:
         self._wake.set()
         self._thread.join()
 
-    def follow(self, progress: Progress) -> None:
-        """Training begins: write what it yields, the first rows as soon as they are there."""
+    def attach(self, progress: Progress) -> None:
+        """Begin to write the rows of a training, the first ones as soon as they exist."""
         with self._lock:
             self._progress = progress
         self._wake.set()
 
-    def remark(self, row: LogRow) -> None:
-        """Say something in the job's log, with the next write."""
+    def add_log(self, row: LogRow) -> None:
+        """Add a row to the job's log, with the next write."""
         with self._lock:
             self._logs.append(row)
 
     def fail(self, error: Exception) -> None:
-        """Have `check` raise this in the training thread, at its next batch boundary."""
+        """Make `check` raise this error in the training thread, at its next batch boundary."""
         self._failure = error
-        self.attention = True
+        self.needs_check = True
 
     def check(self) -> None:
-        """Return where all is well, and else wait at this batch boundary until it is.
+        """Return if the training may continue; otherwise wait at this batch boundary until it may.
 
         Raises
         ------
         Fenced
-            the job is another's by now.
+            The lease belongs to another worker.
         DatabaseAway
-            it cannot be asked, and this worker has to end.
+            The database cannot be reached and this worker has to end.
         """
-        self.attention = False
+        self.needs_check = False
         if self._failure is not None:
             raise self._failure
-        if self._needs_answer():
+        if self._must_wait():
             self.write()
 
-    def emitted(self) -> int:
-        """How many rows the training has emitted since its first step, here and on workers before."""
-        self.patiently(self._cut)
+    def emitted_rows(self) -> int:
+        """Return the number of rows that the training has emitted since its first step, in all runs of the job."""
+        self.retry(self._buffer)
         return self._progress.emitted if self._progress else 0
 
-    def write(self, then: Then | None = None) -> None:
-        """Write all there is, and do `then` in the last transaction; waits for the database.
+    def write(self, last: WriteBatch | None = None) -> Outcome | None:
+        """Write everything that is buffered, and `last` in the last transaction; wait for the database.
+
+        Returns the stored outcome, if `last` has one.
 
         Raises
         ------
         Fenced, DatabaseAway
-            as in `check`.
+            As in `check`.
         """
-        self.patiently(lambda: self._cut(then, force=True))
-        self.patiently(self._push)
+        self.retry(lambda: self._buffer(last or WriteBatch()))
+        self.retry(self._flush)
+        return self._outcome
 
-    def patiently(self, act: Callable[[], Answer]) -> Answer:
-        """What `act` returns, tried again and again while the database is away. Raises `DatabaseAway` as `check`."""
+    def retry(self, act: Callable[[], Result]) -> Result:
+        """Return the result of `act`, retrying while the database is away. Raises `DatabaseAway` as `check` does."""
         pause = 0.05
         while True:
             try:
-                answer = act()
+                result = act()
             except AWAY as error:
-                self._say_away(error)
-                if self._stopping() and self.leased_job.lease_left < SHORT:
+                self._log_away(error)
+                if self._stopping() and self.leased_job.lease_left < MIN_LEASE_LEFT:
                     raise DatabaseAway from error
             else:
-                self._say_back()
-                return answer
+                self._log_back()
+                return result
             time.sleep(pause)
             pause = min(2 * pause, 1.0)
 
@@ -145,64 +149,64 @@ class Writer:
                 self._tick()
 
     def _wait(self) -> None:
-        """Until the next write is due: the first rows of a run are awaited, and wait for nothing."""
-        until = monotonic() + PACE
+        """Wait until the next write is due; the first rows of a run are due immediately."""
+        until = monotonic() + WRITE_SECONDS
         while self._open and (left := until - monotonic()) > 0:
-            awaited = self._progress if self._progress and not self._progress.begun else None
-            if awaited and awaited.items:
+            beginning = self._progress if self._progress and not self._progress.begun else None
+            if beginning and beginning.items:
                 return
-            self._wake.wait(min(left, FIRST_PACE) if awaited else left)
+            self._wake.wait(min(left, FIRST_ROWS_SECONDS) if beginning else left)
             self._wake.clear()
 
     def _tick(self) -> None:
         try:
-            if not self._portions:
-                self._cut(force=True)
-            self._push()
-            self._say_back()
+            if not self._batches:
+                self._buffer(WriteBatch())
+            self._flush()
+            self._log_back()
         except AWAY as error:
-            self._say_away(error)
-        except Exception as error:  # whatever it is, the training thread has to hear of it
+            self._log_away(error)
+        except Exception as error:  # any error must reach the training thread
             self.fail(error)
         full = self._progress is not None and self._progress.full
-        if full or self.leased_job.request or self._stopping() or self._needs_answer() or monotonic() >= self.look_at:
-            self.attention = True
+        if full or self.leased_job.request or self._stopping() or self._must_wait() or monotonic() >= self.check_at:
+            self.needs_check = True
 
-    def _needs_answer(self) -> bool:
-        waiting = len(self._progress.items) if self._progress else 0
-        return (
-            self.leased_job.lease_left < SHORT
-            or waiting + sum(len(write_batch.rows) for write_batch in self._portions) > BUFFER
-        )
+    def _must_wait(self) -> bool:
+        buffered = len(self._progress.items) if self._progress else 0
+        buffered += sum(len(batch.rows) for batch in self._batches)
+        return self.leased_job.lease_left < MIN_LEASE_LEFT or buffered > MAX_BUFFERED_ROWS
 
-    def _cut(self, then: Then | None = None, *, force: bool = False) -> None:
-        """Cut what there is to say into portions of one transaction each; `force` makes one of nothing, too."""
+    def _buffer(self, last: WriteBatch | None = None) -> None:
+        """Turn collected rows and logs into batches of one transaction each, the last one merged with `last`."""
         with self._lock:
             progress = self._progress
-            rows, remarks = progress.collect() if progress else ([], [])
-            self._logs += remarks
-            while len(rows) > ROWS:
-                self._portions.append(WriteBatch(rows[:ROWS]))
-                rows = rows[ROWS:]
-            if rows or self._logs or force:
+            rows, logs = progress.collect() if progress else ([], [])
+            self._logs += logs
+            while len(rows) > MAX_BATCH_ROWS:
+                self._batches.append(WriteBatch(rows[:MAX_BATCH_ROWS]))
+                rows = rows[MAX_BATCH_ROWS:]
+            if rows or self._logs or last:
                 logs, self._logs = self._logs, []
                 columns = progress.columns() if progress else {}
-                work = progress.work() if progress else Work()
-                self._portions.append(WriteBatch(rows, logs, columns, work, then))
+                done = progress.take_work_done() if progress else WorkDone()
+                batch = replace(last or WriteBatch(), rows=rows, logs=logs, columns=columns, work_done=done)
+                self._batches.append(batch)
 
-    def _push(self) -> None:
-        """Write the portions in their order."""
+    def _flush(self) -> None:
+        """Write the batches in order."""
         with self._lock:
-            while self._portions:
-                self.leased_job.write(self._portions[0])
-                self._portions.popleft()
+            while self._batches:
+                self._outcome = self.leased_job.write(self._batches[0])
+                self._batches.popleft()
 
-    def _say_away(self, error: BaseException) -> None:
+    def _log_away(self, error: BaseException) -> None:
         if not self._away:
-            log.warning("database or bucket is away: training goes on into a buffer", error=str(error).splitlines()[0])
+            message = "database or bucket is away: the training continues and its rows are buffered"
+            log.warning(message, error=str(error).splitlines()[0])
         self._away = True
 
-    def _say_back(self) -> None:
+    def _log_back(self) -> None:
         if self._away:
             log.info("database or bucket is back")
         self._away = False

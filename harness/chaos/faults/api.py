@@ -111,7 +111,7 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
             "API killed in a POST, before its commit", partial(kill_api_in_post, "api after insert")
         ),
         "kill-api-inserted": Fault(
-            "API killed in a POST, before its answer", partial(kill_api_in_post, "api before ring")
+            "API killed in a POST, before its answer", partial(kill_api_in_post, "api before notify")
         ),
         "kill-api-upload": Fault("API killed in an upload", kill_api_in_upload),
         "kill-api-stream": Fault("API killed in a stream", kill_api_in_stream),

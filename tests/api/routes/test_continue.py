@@ -88,18 +88,18 @@ def test_a_new_job_stands_where_the_old_one_ended(api: Api) -> None:
 
 def test_a_job_cancelled_in_mid_epoch_goes_on_exactly(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = api.trained(**lasting(8))
-    watch = JobRun._watch
+    check = JobRun._check
 
-    def watched(self: JobRun, item: Any) -> Any:
+    def cancel_and_check(self: JobRun, item: Any) -> Any:
         if item is not None and item.step == 13:
             api.client.post("/v1/jobs/latest/cancel")
             self._writer.write()
-        ending = watch(self, item)
-        self._writer.attention = True
-        return ending
+        outcome = check(self, item)
+        self._writer.needs_check = True
+        return outcome
 
     with monkeypatch.context() as patch:
-        patch.setattr(JobRun, "_watch", watched)
+        patch.setattr(JobRun, "_check", cancel_and_check)
         stopped = api.trained(**lasting(8))
     assert (stopped["status"], stopped["progress"]["step"], stopped["progress"]["epoch"]) == ("cancelled", 13, 3)
     done = more(api, stopped)

@@ -1,40 +1,51 @@
-"""A held job over a Postgres that ends the session of a worker which slept in a transaction."""
+"""A leased job over a Postgres that ends the session of a worker which slept in a transaction."""
+
+from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from core.store import leases
+from core.blobs.folder import Blobs
+from core.store import events, leases
 from core.store.database import open_database
-from core.store.guards import GuardedWrite, token_of
+from core.store.guards import token_of
 from tests.worker.jobs import a_spec, post, stream
-from tests.worker.run.test_writer import LEASE, rows
-from worker.run.leased_job import AWAY, LeasedJob, WriteBatch
+from tests.worker.run.test_writer import LEASE_SECONDS, rows
+from worker.run.leased_job import AWAY, LeasedJob
+from worker.run.write_batch import WriteBatch
 
 
-def test_a_session_that_was_ended_for_sleeping_costs_no_row(postgres_url: str) -> None:
+def test_session_ended_while_idle_in_a_transaction_costs_no_row(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     database, admin = open_database(postgres_url), open_database(postgres_url)
     job_id = post(database, a_spec())
     with database.begin() as s:
-        claimed = leases.claim(s, "me", LEASE)
+        claimed = leases.claim(s, "me", LEASE_SECONDS)
     assert claimed is not None
-    leased_job = LeasedJob(database, token_of(claimed), "me", LEASE)
-    slept: list[int] = []
+    leased_job = LeasedJob(database, Blobs(tmp_path), token_of(claimed), "me", LEASE_SECONDS)
+    append = events.append
+    backends: list[int] = []
 
-    def sleep(s: Session, _guarded: GuardedWrite) -> None:
-        if not slept:
-            slept.append(s.scalars(text("SELECT pg_backend_pid()")).one())
+    def sleep_after_append(s: Session, *arguments: Any, **options: Any) -> None:
+        append(s, *arguments, **options)
+        if not backends:
+            backends.append(s.scalars(text("SELECT pg_backend_pid()")).one())
             s.execute(text("SET LOCAL idle_in_transaction_session_timeout = 1"))
             alive = text("SELECT count(*) FROM pg_stat_activity WHERE pid = :pid")
             with admin.read() as other:
-                while other.execute(alive, {"pid": slept[0]}).scalar_one():
+                while other.execute(alive, {"pid": backends[0]}).scalar_one():
                     pass
             s.execute(text("SELECT 1"))
 
-    write_batch = WriteBatch(rows(1, 2), then=sleep)
+    monkeypatch.setattr(events, "append", sleep_after_append)
+    batch = WriteBatch(rows(1, 2))
     with pytest.raises(AWAY):
-        leased_job.write(write_batch)
-    leased_job.write(write_batch)
+        leased_job.write(batch)
+    leased_job.write(batch)
+    assert len(backends) == 1
     assert stream(database, job_id) == rows(1, 2)
     database.close()
     admin.close()

@@ -1,9 +1,10 @@
-"""The guarded writes of a run, over a database that goes away, forgets to answer, or gives the job to another."""
+"""Guarded writes of a run over a database that is away, loses an answer, or has given the job to another worker."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -11,22 +12,26 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from core.jobs.states import Request, Status
+from core.blobs.folder import Blobs
+from core.jobs.states import Request, Status, StopReason
 from core.store import counts, jobs, leases
 from core.store.database import Database
 from core.store.errors import Fenced
 from core.store.events import LogRow, MetricRow
-from core.store.guards import GuardedWrite, token_of
+from core.store.guards import token_of
 from core.store.scope import EVERYTHING
 from core.store.tables import Job
 from tests.worker.jobs import a_database, a_spec, post, remarks, row, stream
 from tests.worker.run.test_progress import a_progress, a_step
 from worker.run import writer as module
-from worker.run.leased_job import LeasedJob, Work, WriteBatch
-from worker.run.writer import DatabaseAway, Writer
+from worker.run.errors import DatabaseAway
+from worker.run.leased_job import LeasedJob
+from worker.run.outcomes import REQUESTED, Outcome, completed
+from worker.run.write_batch import WorkDone, WriteBatch
+from worker.run.writer import Writer
 
-LEASE = 30.0
-PATIENCE = 10.0
+LEASE_SECONDS = 30.0
+DEADLINE_SECONDS = 10.0
 
 
 @pytest.fixture
@@ -38,17 +43,17 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def job(database: Database) -> Job:
-    """A job that this worker has claimed."""
+    """A job claimed by this worker."""
     post(database, a_spec())
     with database.begin() as s:
-        claimed = leases.claim(s, "me", LEASE)
+        claimed = leases.claim(s, "me", LEASE_SECONDS)
     assert claimed is not None
     return claimed
 
 
 @pytest.fixture
-def leased_job(database: Database, job: Job) -> LeasedJob:
-    return LeasedJob(database, token_of(job), "me", LEASE)
+def leased_job(database: Database, job: Job, tmp_path: Path) -> LeasedJob:
+    return LeasedJob(database, Blobs(tmp_path / "blobs"), token_of(job), "me", LEASE_SECONDS)
 
 
 def rows(*steps: int) -> list[MetricRow]:
@@ -60,8 +65,8 @@ def away(*_: object) -> None:
 
 
 @contextmanager
-def a_database_that_is_away(database: Database) -> Iterator[None]:
-    """Every transaction fails as it begins."""
+def database_away(database: Database) -> Iterator[None]:
+    """Let every transaction fail when it begins."""
     event.listen(database.engine, "begin", away)
     try:
         yield
@@ -70,8 +75,8 @@ def a_database_that_is_away(database: Database) -> Iterator[None]:
 
 
 @contextmanager
-def an_answer_that_is_lost(database: Database) -> Iterator[None]:
-    """The next commit happens, and its answer does not arrive."""
+def lost_answer(database: Database) -> Iterator[None]:
+    """Let commits happen without an answer."""
 
     def commit(connection: Connection) -> None:
         connection.connection.driver_connection.execute("COMMIT")  # type: ignore[union-attr]  # SQLite's own
@@ -84,11 +89,9 @@ def an_answer_that_is_lost(database: Database) -> Iterator[None]:
         event.remove(database.engine, "commit", commit)
 
 
-def test_a_portion_is_written_with_its_columns_remarks_and_work(
-    leased_job: LeasedJob, database: Database, job: Job
-) -> None:
-    said = LogRow("look", data={"code": "seen"})
-    leased_job.write(WriteBatch(rows(1, 2), [said], {"step": 2, "epoch": 1}, Work(2, 10, 0.5)))
+def test_batch_stores_rows_logs_columns_and_work(leased_job: LeasedJob, database: Database, job: Job) -> None:
+    log = LogRow("message", data={"code": "seen"})
+    leased_job.write(WriteBatch(rows(1, 2), [log], {"step": 2, "epoch": 1}, WorkDone(2, 10, 0.5)))
     now = row(database, job.id)
     assert (now.step, now.epoch, now.recorded, now.writes) == (2, 1, 2, 1)
     assert stream(database, job.id) == rows(1, 2)
@@ -98,33 +101,33 @@ def test_a_portion_is_written_with_its_columns_remarks_and_work(
     assert (total.steps, total.samples, total.train_seconds) == (2, 10, 0.5)
 
 
-def test_a_commit_whose_answer_was_lost_counts_once(leased_job: LeasedJob, database: Database, job: Job) -> None:
-    write_batch = WriteBatch(rows(1), work=Work(1, 5, 0.1))
-    with an_answer_that_is_lost(database), pytest.raises(OperationalError):
-        leased_job.write(write_batch)
-    leased_job.write(write_batch)
+def test_commit_with_lost_answer_is_written_once(leased_job: LeasedJob, database: Database, job: Job) -> None:
+    batch = WriteBatch(rows(1), work_done=WorkDone(1, 5, 0.1))
+    with lost_answer(database), pytest.raises(OperationalError):
+        leased_job.write(batch)
+    leased_job.write(batch)
     leased_job.write(WriteBatch(rows(2)))
     assert stream(database, job.id) == rows(1, 2)
     with database.read() as s:
         assert counts.total(s).steps == 1
 
 
-def test_a_commit_that_did_not_happen_is_made_again(leased_job: LeasedJob, database: Database, job: Job) -> None:
-    write_batch = WriteBatch(rows(1))
-    with a_database_that_is_away(database), pytest.raises(OperationalError):
-        leased_job.write(write_batch)
-    leased_job.write(write_batch)
+def test_failed_commit_is_repeated(leased_job: LeasedJob, database: Database, job: Job) -> None:
+    batch = WriteBatch(rows(1))
+    with database_away(database), pytest.raises(OperationalError):
+        leased_job.write(batch)
+    leased_job.write(batch)
     assert stream(database, job.id) == rows(1)
 
 
-def test_a_portion_in_doubt_comes_first(leased_job: LeasedJob, database: Database) -> None:
-    with a_database_that_is_away(database), pytest.raises(OperationalError):
+def test_doubtful_batch_must_be_written_before_others(leased_job: LeasedJob, database: Database) -> None:
+    with database_away(database), pytest.raises(OperationalError):
         leased_job.write(WriteBatch(rows(1)))
     with pytest.raises(AssertionError):
         leased_job.write(WriteBatch(rows(2)))
 
 
-def test_who_has_lost_the_job_writes_nothing(leased_job: LeasedJob, database: Database, job: Job) -> None:
+def test_worker_without_the_lease_writes_nothing(leased_job: LeasedJob, database: Database, job: Job) -> None:
     with database.begin() as s:
         leases.hand_back(s, job.id, job.fence, message="lost")
     with pytest.raises(Fenced):
@@ -134,9 +137,7 @@ def test_who_has_lost_the_job_writes_nothing(leased_job: LeasedJob, database: Da
     assert stream(database, job.id) == []
 
 
-def test_what_is_wanted_comes_with_a_write_and_with_a_heartbeat(
-    leased_job: LeasedJob, database: Database, job: Job
-) -> None:
+def test_write_and_heartbeat_return_the_request(leased_job: LeasedJob, database: Database, job: Job) -> None:
     leased_job.write(WriteBatch())
     assert leased_job.request is None
     with database.begin() as s:
@@ -149,8 +150,10 @@ def test_what_is_wanted_comes_with_a_write_and_with_a_heartbeat(
     assert leased_job.request is Request.CANCEL
 
 
-def test_a_heartbeat_is_no_write(leased_job: LeasedJob, database: Database, job: Job) -> None:
-    leased_job.renewed_at -= LEASE
+def test_heartbeat_renews_the_lease_without_counting_as_a_write(
+    leased_job: LeasedJob, database: Database, job: Job
+) -> None:
+    leased_job.renewed_at -= LEASE_SECONDS
     assert leased_job.lease_left < 0.1
     leased_job.renew()
     assert leased_job.lease_left > 0.9
@@ -165,87 +168,127 @@ def a_writer(leased_job: LeasedJob, stopping: bool = False) -> Iterator[Writer]:
 
 
 @pytest.fixture
-def _slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is written but when it is asked for."""
-    monkeypatch.setattr(module, "PACE", 3600.0)
+def _no_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write only when `write` is called."""
+    monkeypatch.setattr(module, "WRITE_SECONDS", 3600.0)
 
 
-@pytest.mark.usefixtures("_slow")
-def test_all_there_is_goes_into_one_transaction(leased_job: LeasedJob, database: Database, job: Job) -> None:
+def test_outcome_of_a_batch_is_stored_and_returned(leased_job: LeasedJob, database: Database, job: Job) -> None:
+    outcome = completed(StopReason.EPOCHS_COMPLETED)
+    assert leased_job.write(WriteBatch(rows(1))) is None
+    assert leased_job.write(WriteBatch(rows(2), outcome=outcome)) == outcome
+    now = row(database, job.id)
+    assert (now.status, now.stop_reason, now.recorded) == (Status.SUCCEEDED, "epochs_completed", 2)
+
+
+@pytest.mark.parametrize("outcome", [REQUESTED[Request.PAUSE], completed(StopReason.MAX_RUNTIME)])
+def test_cancel_that_arrives_meanwhile_replaces_only_an_interruption(
+    leased_job: LeasedJob, database: Database, job: Job, outcome: Outcome
+) -> None:
+    with database.begin() as s:
+        jobs.cancel(s, EVERYTHING, job.id)
+    stored = leased_job.write(WriteBatch(outcome=outcome))
+    assert stored == (outcome if outcome.status is Status.SUCCEEDED else REQUESTED[Request.CANCEL])
+    assert row(database, job.id).status is (stored and stored.status)
+
+
+def test_outcome_is_known_after_a_lost_answer(leased_job: LeasedJob, database: Database, job: Job) -> None:
+    batch = WriteBatch(outcome=REQUESTED[Request.YIELD])
+    with database.begin() as s:
+        jobs.pause(s, EVERYTHING, job.id)
+    with lost_answer(database), pytest.raises(OperationalError):
+        leased_job.write(batch)
+    assert leased_job.write(batch) == REQUESTED[Request.PAUSE]
+    assert row(database, job.id).status is Status.PAUSED
+
+
+@pytest.mark.usefixtures("_no_ticks")
+def test_everything_buffered_is_written_in_one_transaction(leased_job: LeasedJob, database: Database, job: Job) -> None:
     progress = a_progress()
     progress.items += [a_step(step) for step in range(1, 101)]
-    done: list[Status] = []
     with a_writer(leased_job) as writer:
         writer._progress = progress
-        writer.write(lambda _, guarded: done.append(guarded.status))
+        outcome = writer.write(WriteBatch(outcome=REQUESTED[Request.YIELD]))
     now = row(database, job.id)
     assert (now.writes, now.recorded, now.step) == (1, 100, 100)
-    assert done == [Status.RUNNING]
+    assert outcome == REQUESTED[Request.YIELD]
+    assert now.status is Status.QUEUED
 
 
-@pytest.mark.usefixtures("_slow")
-def test_the_last_of_many_portions_does_what_is_asked(
+@pytest.mark.usefixtures("_no_ticks")
+def test_outcome_is_written_with_the_last_of_many_batches(
     leased_job: LeasedJob, database: Database, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "ROWS", 10)
+    written: list[tuple[int, Outcome | None]] = []
+    write = LeasedJob.write
+
+    def spy(self: LeasedJob, batch: WriteBatch) -> Outcome | None:
+        outcome = write(self, batch)
+        written.append((row(database, job.id).recorded, outcome))
+        return outcome
+
+    monkeypatch.setattr(LeasedJob, "write", spy)
+    monkeypatch.setattr(module, "MAX_BATCH_ROWS", 10)
     progress = a_progress()
     progress.items += [a_step(step) for step in range(1, 26)]
-    recorded: list[int] = []
     with a_writer(leased_job) as writer:
         writer._progress = progress
-        writer.write(lambda _, guarded: recorded.append(guarded.recorded))
-    assert (row(database, job.id).writes, recorded) == (3, [25])
+        outcome = writer.write(WriteBatch(outcome=REQUESTED[Request.YIELD]))
+    assert row(database, job.id).writes == 3
+    assert written == [(10, None), (20, None), (25, outcome)]
+    assert outcome == REQUESTED[Request.YIELD]
 
 
-def test_the_first_rows_are_written_at_once(
+def test_first_rows_are_written_immediately(
     leased_job: LeasedJob, database: Database, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = threading.Event()
     write = LeasedJob.write
 
-    def told(self: LeasedJob, write_batch: WriteBatch) -> None:
-        write(self, write_batch)
-        if write_batch.rows:
+    def spy(self: LeasedJob, batch: WriteBatch) -> Outcome | None:
+        outcome = write(self, batch)
+        if batch.rows:
             written.set()
+        return outcome
 
-    monkeypatch.setattr(LeasedJob, "write", told)
-    monkeypatch.setattr(module, "PACE", 3600.0)
+    monkeypatch.setattr(LeasedJob, "write", spy)
+    monkeypatch.setattr(module, "WRITE_SECONDS", 3600.0)
     progress = a_progress()
     with a_writer(leased_job) as writer:
-        writer.follow(progress)
+        writer.attach(progress)
         progress.items.append(a_step(1))
-        assert written.wait(PATIENCE)
+        assert written.wait(DEADLINE_SECONDS)
 
 
-def test_rows_wait_for_a_database_that_is_away_and_come_in_their_order(
+def test_rows_wait_for_a_database_that_is_away_and_keep_their_order(
     leased_job: LeasedJob, database: Database, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     progress = a_progress()
     tried = threading.Event()
     with a_writer(leased_job) as writer:
-        writer.follow(progress)
-        with a_database_that_is_away(database):
-            monkeypatch.setattr(Writer, "_say_away", lambda *_: tried.set())
+        writer.attach(progress)
+        with database_away(database):
+            monkeypatch.setattr(Writer, "_log_away", lambda *_: tried.set())
             progress.items += [a_step(1), a_step(2)]
-            assert tried.wait(PATIENCE)
+            assert tried.wait(DEADLINE_SECONDS)
             progress.items.append(a_step(3))
-            writer.check()  # training goes on
+            writer.check()  # returns: the training continues
         writer.write()
     assert stream(database, job.id) == rows(1, 2, 3)
 
 
-def test_training_waits_at_a_batch_boundary_when_the_lease_is_short(leased_job: LeasedJob, database: Database) -> None:
-    leased_job.renewed_at -= 0.9 * LEASE
+def test_check_waits_when_the_lease_is_about_to_expire(leased_job: LeasedJob, database: Database) -> None:
+    leased_job.renewed_at -= 0.9 * LEASE_SECONDS
     with a_writer(leased_job) as writer:
         writer.check()
         assert leased_job.lease_left > 0.9
 
 
-def test_training_waits_when_the_buffer_is_full(
+def test_check_waits_when_the_buffer_is_full(
     leased_job: LeasedJob, database: Database, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "BUFFER", 5)
-    monkeypatch.setattr(module, "PACE", 3600.0)
+    monkeypatch.setattr(module, "MAX_BUFFERED_ROWS", 5)
+    monkeypatch.setattr(module, "WRITE_SECONDS", 3600.0)
     progress = a_progress()
     with a_writer(leased_job) as writer:
         writer._progress = progress
@@ -254,56 +297,58 @@ def test_training_waits_when_the_buffer_is_full(
         assert row(database, job.id).recorded == 6
 
 
-def test_a_worker_that_has_to_end_does_not_wait_for_ever(leased_job: LeasedJob, database: Database) -> None:
-    leased_job.renewed_at -= LEASE
-    with a_database_that_is_away(database), a_writer(leased_job, stopping=True) as writer, pytest.raises(DatabaseAway):
+def test_worker_that_shuts_down_stops_waiting_for_the_database(leased_job: LeasedJob, database: Database) -> None:
+    leased_job.renewed_at -= LEASE_SECONDS
+    with database_away(database), a_writer(leased_job, stopping=True) as writer, pytest.raises(DatabaseAway):
         writer.write()
 
 
-def test_the_training_thread_hears_that_the_job_is_anothers(
-    leased_job: LeasedJob, database: Database, job: Job
-) -> None:
+def test_check_raises_fenced_after_the_lease_is_lost(leased_job: LeasedJob, database: Database, job: Job) -> None:
     with database.begin() as s:
         leases.hand_back(s, job.id, job.fence, message="lost")
     with a_writer(leased_job) as writer:
-        writer.follow(a_progress())
-        assert _attention(writer)
+        writer.attach(a_progress())
+        assert _check_needed(writer)
         with pytest.raises(Fenced):
             writer.check()
 
 
-def test_attention_is_called_for_a_wish(leased_job: LeasedJob, database: Database, job: Job) -> None:
+def test_request_makes_the_writer_ask_for_a_check(leased_job: LeasedJob, database: Database, job: Job) -> None:
     with a_writer(leased_job) as writer:
         with database.begin() as s:
             jobs.pause(s, EVERYTHING, job.id)
-        assert _attention(writer)
+        assert _check_needed(writer)
         writer.check()
         assert leased_job.request is Request.PAUSE
 
 
-def test_what_is_done_in_a_transaction_that_failed_is_done_again(
-    leased_job: LeasedJob, database: Database, job: Job
+def test_failed_transaction_is_repeated_with_its_outcome(
+    leased_job: LeasedJob, database: Database, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failures = iter([True, False])
-    done: list[int] = []
+    attempts: list[int] = []
+    leave = leases.leave
 
-    def then(_: Session, guarded: GuardedWrite) -> None:
-        done.append(guarded.last_seq)
-        if next(failures):
+    def fail_once(s: Session, *arguments: Any, **options: Any) -> Job:
+        left = leave(s, *arguments, **options)
+        attempts.append(left.last_seq)
+        if len(attempts) == 1:
             away()
+        return left
 
+    monkeypatch.setattr(leases, "leave", fail_once)
     with a_writer(leased_job) as writer:
-        writer.write(then)
-    assert len(done) == 2
-    assert done[0] == done[1]
+        assert writer.write(WriteBatch(outcome=REQUESTED[Request.YIELD])) == REQUESTED[Request.YIELD]
+    assert len(attempts) == 2
+    assert attempts[0] == attempts[1]
+    assert row(database, job.id).status is Status.QUEUED
 
 
-def _attention(writer: Writer) -> bool:
-    """Whether the flag is raised before patience ends."""
+def _check_needed(writer: Writer) -> bool:
+    """Return whether the writer asks for a check before the deadline."""
     deadline = threading.Event()
-    timer = threading.Timer(PATIENCE, deadline.set)
+    timer = threading.Timer(DEADLINE_SECONDS, deadline.set)
     timer.start()
-    while not (writer.attention or deadline.wait(0.005)):
+    while not (writer.needs_check or deadline.wait(0.005)):
         pass
     timer.cancel()
-    return writer.attention
+    return writer.needs_check
