@@ -187,9 +187,9 @@ def test_cancel_that_arrives_meanwhile_replaces_only_an_interruption(
 ) -> None:
     with database.begin() as s:
         jobs.cancel(s, EVERYTHING, job.id)
-    stored = leased_job.write(WriteBatch(outcome=outcome))
-    assert stored == (outcome if outcome.status is Status.SUCCEEDED else REQUESTED[Request.CANCEL])
-    assert row(database, job.id).status is (stored and stored.status)
+    expected = outcome if outcome.status is Status.SUCCEEDED else REQUESTED[Request.CANCEL]
+    assert leased_job.write(WriteBatch(outcome=outcome)) == expected
+    assert row(database, job.id).status is expected.status
 
 
 def test_outcome_is_known_after_a_lost_answer(leased_job: LeasedJob, database: Database, job: Job) -> None:
