@@ -24,18 +24,12 @@ from core.nn.layers.embedding import Embedding
 from core.nn.layers.masking import Masking
 from core.nn.losses import Loss
 from core.nn.losses.base import Misfit, Targets
-from core.nn.losses.binary import BinaryCrossEntropy, OfBits
-from core.nn.losses.categorical import CrossEntropy, FocalCrossEntropy, KlDivergence
-from core.nn.losses.contrastive import OfPairs
-from core.nn.losses.ctc import Ctc
-from core.nn.losses.regression import MeanSquaredError, OfNumber
+from core.nn.losses.binary import BinaryCrossEntropy
+from core.nn.losses.categorical import CrossEntropy
+from core.nn.losses.regression import MeanSquaredError
 from core.nn.metrics import USUAL, Metric
-from core.nn.metrics.classification import ConfusionMatrix
-from core.nn.metrics.ranking import OfRanks, kept_bytes
 from core.nn.network import Network
-from core.nn.optimizers.lbfgs import Lbfgs
 from core.nn.optimizers.slots import lengths
-from core.nn.optimizers.wrappers import passes, patterns
 from core.nn.plan import Plan, ShapeMismatch, layer_parts
 from core.nn.training.bucketing import shorter
 from core.nn.training.mixup import mixed_bytes
@@ -166,7 +160,7 @@ def check(spec: JobSpec, signature: Signature, limits: Limits, threads: int = 1)
     limits = _narrowed(limits, spec.limits)
     resolved = resolve(spec, signature)
     looked = spec.training.inspect_every is not None
-    turns = passes(spec.optimizer)
+    turns = spec.optimizer.passes
     # A look has those of its passes, and a copy of each output and of its gradient.
     arenas = turns * _arenas(spec, resolved.network) + (2 + turns) * looked
     plan, batch = resolved.network.plan, min(spec.training.batch_size, signature.train_rows)
@@ -213,18 +207,16 @@ def _arenas(spec: JobSpec, network: Network) -> int:
 def _ranked(resolved: Resolved, signature: Signature) -> int:
     """The bytes of the metrics that keep the scores of all rows, of the split that has more of them."""
     rows = max(signature.train_rows, signature.validation_rows)
-    ranks = [metric for metric in resolved.training.metrics or () if isinstance(metric, OfRanks)]
     shape = resolved.network.output_shape
-    return len(ranks) * kept_bytes(rows, shape if resolved.loss.classes(shape) else (*shape, 1))
+    row = shape if resolved.loss.classes(shape) else (*shape, 1)
+    return sum(metric.stored_bytes(rows, row) for metric in resolved.training.metrics or ())
 
 
 def _of_a_batch(resolved: Resolved, signature: Signature, rows: int) -> int:
     """The bytes of a pass over so many rows, with those in which a loss lays labels over steps or pairs the rows."""
     network, loss = resolved.network, resolved.loss
     arrays = 4 * sum(rows * plan.activation_size + plan.scratch for plan in network.plan.every())
-    if isinstance(loss, Ctc | OfPairs):
-        return arrays + loss.scratch_bytes(rows, network.output_shape, _targets(signature.target))
-    return arrays
+    return arrays + loss.scratch_bytes(rows, network.output_shape, _targets(signature.target))
 
 
 def _loss_for(target: Numbers | Classes, output_shape: Shape) -> Loss:
@@ -261,25 +253,25 @@ def _applied_twice(architecture: Sequential, loss: Loss) -> Iterator[tuple[str, 
 def _one_class_a_row(metrics: tuple[Metric, ...], loss: Loss, output: Shape) -> Iterator[tuple[str, str]]:
     """What tabulates rows needs one class a row; several units of some losses say each for itself whether."""
     for position, metric in enumerate(metrics):
-        if isinstance(metric, ConfusionMatrix) and isinstance(loss, OfBits) and output[-1:] != (1,):
+        if metric.tabulates and loss.independent_units and output[-1:] != (1,):
             message = f"{metric.type} is of rows of one class each, and {loss.type} has {output} of them: leave it out"
             yield f"/training/metrics/{position}", message
-        if isinstance(metric, ConfusionMatrix) and output[-1] > TABULATED:
-            message = f"confusion_matrix is for {TABULATED} classes at most, and there are {output[-1]}: leave it out"
+        if metric.tabulates and output[-1] > TABULATED:
+            message = f"{metric.type} is for {TABULATED} classes at most, and there are {output[-1]}: leave it out"
             yield f"/training/metrics/{position}", message
 
 
 def _part_of_the_rows(spec: JobSpec, signature: Signature) -> Iterator[tuple[str, str]]:
-    if isinstance(spec.optimizer, Lbfgs) and spec.training.batch_size < signature.train_rows:
+    if spec.optimizer.full_batch and spec.training.batch_size < signature.train_rows:
         wanted = f"let it be at least {signature.train_rows}, as there are rows to train on, or choose adam"
-        yield "/training/batch_size", f"lbfgs steps by all rows at once: {wanted}"
+        yield "/training/batch_size", f"{spec.optimizer.type} steps by all rows at once: {wanted}"
 
 
 def _no_mixture(spec: JobSpec, loss: Loss) -> Iterator[tuple[str, str]]:
     """Between two words is no word, between two labels no label, and a step that is half there fits no mask."""
     if spec.training.mixup is None:
         return
-    if not isinstance(loss, OfNumber | OfBits | CrossEntropy | FocalCrossEntropy | KlDivergence):
+    if not loss.mixable:
         remedy = "choose cross_entropy, or leave it out" if loss.predicts == "classes" else "leave it out"
         yield "/training/mixup", f"{loss.type} compares with whole {loss.predicts}, which cannot be mixed: {remedy}"
     if any(isinstance(layer, Embedding) for layer in _every(spec.architecture)):
@@ -301,7 +293,7 @@ def _every(layer: Layer) -> Iterator[Layer]:
 def _patterns_of_nothing(spec: JobSpec, network: Network) -> Iterator[tuple[str, str]]:
     """A pattern that fits no weight is most likely a slip, and would do nothing without a word."""
     names = network.names()
-    for place, pattern in patterns(spec.optimizer):
+    for place, pattern in spec.optimizer.patterns():
         if not any(fnmatchcase(name, pattern) for name in names):
             some = ", ".join(names[:20]) + (", …" if names[20:] else "")
             yield pointer("optimizer", *place), f"fits none of the weights: there are {some}"

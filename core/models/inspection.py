@@ -16,8 +16,7 @@ from core.nn.insight.gradient_check import LayerCheck, check_layers
 from core.nn.insight.step_inspection import StepInspection, look
 from core.nn.layers.embedding import NoSuchEmbedding
 from core.nn.losses.base import Targets
-from core.nn.losses.contrastive import OfPairs
-from core.nn.losses.ctc import Ctc, NoAlignment
+from core.nn.losses.ctc import NoAlignment
 from core.nn.optimizers.wrappers import Optimizer
 
 MAX_WEIGHT_COPIES = 9
@@ -126,7 +125,5 @@ def _check_size(model: Model, rows: int, limits: InspectionLimits, *, arrays: bo
 
 def _scratch_bytes(model: Model, rows: int) -> int:
     """Return the bytes that the loss allocates for so many rows."""
-    if not isinstance(model.loss, Ctc | OfPairs):
-        return 0
     labels = model.target.most if isinstance(model.target, Labels) else 1
     return model.loss.scratch_bytes(rows, model.network.output_shape, Targets(shape=(labels,)))

@@ -1,13 +1,15 @@
 """What a loss says of itself, and what it is told of the targets."""
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
-from core.nn.arrays import Array, Shape
+from core.nn.arrays import Array, Mask, Shape
+from core.nn.step.context import PassContext
 
 Predicts: TypeAlias = Literal["numbers", "classes", "labels", "embeddings"]
 """What a loss, or a metric, is about; labels are those of a sequence, fewer than its steps."""
@@ -51,6 +53,44 @@ class Misfit:
 
     message: str
     output: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BaseLoss:
+    """What every loss has: its facts, its link, its targets and its forward pass."""
+
+    type: str
+    predicts: ClassVar[Predicts]
+    applies: ClassVar[str] = "linear"
+    """The type of the activation that the link applies, with which a network must not end."""
+    mixable: ClassVar[bool] = False
+    """Whether a weighted mean of two targets is a target too, as mixup needs."""
+    independent_units: ClassVar[bool] = False
+    """Whether each output unit answers a yes-or-no question of its own (multi-label classification)."""
+
+    @abstractmethod
+    def misfit(self, targets: Targets, output: Shape) -> Misfit | None:
+        """Return why targets cannot be compared with outputs of this shape, or None."""
+
+    def classes(self, output: Shape) -> int | None:
+        """Return the number of classes that an output of this shape tells apart, or None."""
+        return None
+
+    def link(self, outputs: Array, mask: Mask | None = None) -> Array:
+        """Return the outputs as they are."""
+        return outputs
+
+    @abstractmethod
+    def encode(self, targets: Array, output_shape: Shape) -> Array:
+        """Return targets `(rows, …)` as `forward` takes them."""
+
+    def scratch_bytes(self, batch: int, output_shape: Shape, targets: Targets) -> int:
+        """Return the bytes that a batch takes beside arrays of the size of the outputs."""
+        return 0
+
+    @abstractmethod
+    def forward(self, outputs: Array, targets: Array, ctx: PassContext) -> Lost:
+        """Return the mean loss of a batch, and its backward pass."""
 
 
 def weighed(compared: Compared, weights: Array) -> Lost:

@@ -9,17 +9,18 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from core.nn.activations import sigmoid, softplus
 from core.nn.arrays import Array, Mask, Shape
-from core.nn.losses.base import Compared, Lost, Misfit, Predicts, Targets, unequal, weighed
+from core.nn.losses.base import BaseLoss, Compared, Lost, Misfit, Predicts, Targets, unequal, weighed
 from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OfTwoClasses:
+class OfTwoClasses(BaseLoss):
     """What every loss of two classes says of itself, by the link sigmoid."""
 
-    type: str
     predicts: ClassVar[Predicts] = "classes"
     applies: ClassVar[str] = "sigmoid"
+    mixable: ClassVar[bool] = True
+    independent_units: ClassVar[bool] = True
 
     def misfit(self, targets: Targets, output: Shape) -> Misfit | None:
         """Targets are two classes for one output, or numbers from 0 to 1 in the shape of the output."""

@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Lt, MinLen
 from core.nn.activations import softmax
 from core.nn.arrays import Array, Mask, Shape
 from core.nn.kernels.reductions import row_maxima, row_sums, total
-from core.nn.losses.base import Compared, Lost, Misfit, Predicts, Targets, not_class_numbers, weighed
+from core.nn.losses.base import BaseLoss, Compared, Lost, Misfit, Predicts, Targets, not_class_numbers, weighed
 from core.nn.step.context import PassContext
 
 LEAST_SHARE = 1e-30
@@ -21,12 +21,12 @@ many times more slowly: a little net that had all but learnt its classes took 14
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OfClasses:
+class OfClasses(BaseLoss):
     """What every loss of classes says of itself, by the link softmax."""
 
-    type: str
     predicts: ClassVar[Predicts] = "classes"
     applies: ClassVar[str] = "softmax"
+    mixable: ClassVar[bool] = True
 
     def misfit(self, targets: Targets, output: Shape) -> Misfit | None:
         """Targets are classes, whole numbers from 0, or a share for each class; the output has one unit a class.
@@ -203,6 +203,7 @@ class CategoricalHinge(OfClasses):
 
     type: Literal["categorical_hinge"] = "categorical_hinge"
     applies: ClassVar[str] = "one_hot"
+    mixable: ClassVar[bool] = False
 
     def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
         """Where the margin lacks: `1 / batch` at the best wrong output and `−1 / batch` at the true one."""

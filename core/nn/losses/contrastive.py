@@ -12,8 +12,8 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 import numpy as np
 from annotated_types import Gt
 
-from core.nn.arrays import Array, Mask, Shape
-from core.nn.losses.base import Lost, Misfit, Predicts, Targets
+from core.nn.arrays import Array, Shape
+from core.nn.losses.base import BaseLoss, Lost, Misfit, Predicts, Targets
 from core.nn.step.context import PassContext
 
 MOST_NUMBER = 2**24
@@ -21,13 +21,11 @@ MOST_NUMBER = 2**24
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OfPairs:
+class OfPairs(BaseLoss):
     """What every loss of embeddings says of itself; its link is the identity: an answer is the embedding."""
 
-    type: str
     margin: Annotated[float, Gt(0)] = 1.0
     predicts: ClassVar[Predicts] = "embeddings"
-    applies: ClassVar[str] = "linear"
 
     def misfit(self, targets: Targets, output: Shape) -> Misfit | None:
         """Targets name the class of each row, or are whole numbers, equal for rows of one class; outputs are flat."""
@@ -40,13 +38,6 @@ class OfPairs:
         if not targets.classes and not targets.within(-MOST_NUMBER, MOST_NUMBER):
             return Misfit(f"{self.type} tells numbers apart up to {MOST_NUMBER:,}: call classes by names", output=False)
         return None
-
-    def classes(self, output: Shape) -> None:
-        """No output of a class of its own."""
-
-    def link(self, outputs: Array, mask: Mask | None = None) -> Array:
-        """The embeddings as they are."""
-        return outputs
 
     def encode(self, targets: Array, output_shape: Shape) -> Any:
         """The number of each row's class `(rows,)`."""

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from core.nn.arrays import Array, Mask, Shape
-from core.nn.losses.base import Lost, Misfit, Predicts, Targets
+from core.nn.losses.base import BaseLoss, Lost, Misfit, Predicts, Targets
 from core.nn.step.context import PassContext
 
 BLANK = 0
@@ -25,7 +25,7 @@ class NoAlignment(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ctc:
+class Ctc(BaseLoss):
     """`−log p(labels)`, where p sums over every way to say them in the steps that there are (Graves et al. 2006).
 
     Outputs are `(steps, classes)`; class 0 is the blank, which says nothing. The labels of a row are whole numbers from
@@ -53,9 +53,6 @@ class Ctc:
             labels = targets.shape[0]
             return Misfit(f"emits {output[0]} steps, and a row has up to {labels} labels: give it more steps")
         return None
-
-    def classes(self, output: Shape) -> None:
-        """No target of one class for each step."""
 
     def link(self, outputs: Array, mask: Mask | None = None) -> Any:
         """Labels `(batch, steps)`, the first ones of each row, then 0; what the mask hides says nothing."""

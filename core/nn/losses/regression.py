@@ -10,31 +10,22 @@ from annotated_types import Gt, Lt
 
 from core.nn.activations import sigmoid, softplus
 from core.nn.arrays import Array, Mask, Shape
-from core.nn.losses.base import Compared, Lost, Misfit, Predicts, Targets, unequal, weighed
+from core.nn.losses.base import BaseLoss, Compared, Lost, Misfit, Predicts, Targets, unequal, weighed
 from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OfNumbers:
+class OfNumbers(BaseLoss):
     """What every loss of numbers that has no link says of itself."""
 
-    type: str
     predicts: ClassVar[Predicts] = "numbers"
-    applies: ClassVar[str] = "linear"
+    mixable: ClassVar[bool] = True
 
     def misfit(self, targets: Targets, output: Shape) -> Misfit | None:
         """Targets are numbers in the shape of the output."""
         if targets.classes:
             return Misfit("the target names classes: use cross_entropy, or leave the loss out", output=False)
         return unequal(targets.shape, output)
-
-    def classes(self, output: Shape) -> int | None:
-        """None: whole numbers are numbers."""
-        return None
-
-    def link(self, outputs: Array, mask: Mask | None = None) -> Array:
-        """The outputs as they are."""
-        return outputs
 
     def encode(self, targets: Array, output_shape: Shape) -> Array:
         """Numbers `(rows, …)` in the shape of the outputs."""

@@ -10,11 +10,11 @@ from annotated_types import Ge, Gt
 
 from core.nn.arrays import Array
 from core.nn.losses.base import Predicts
-from core.nn.metrics.base import Sums, Table, nothing, true_classes
+from core.nn.metrics.base import BaseMetric, Sums, Table, nothing, true_classes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Accuracy:
+class Accuracy(BaseMetric):
     """The share of rows whose most likely class is the true one; of outputs that are a yes or a no each, of those."""
 
     type: Literal["accuracy"] = "accuracy"
@@ -39,7 +39,7 @@ class Accuracy:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TopKCategoricalAccuracy:
+class TopKCategoricalAccuracy(BaseMetric):
     """The share of rows whose true class is among the k likeliest."""
 
     type: Literal["top_k_categorical_accuracy"] = "top_k_categorical_accuracy"
@@ -65,7 +65,7 @@ class TopKCategoricalAccuracy:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Precision:
+class Precision(BaseMetric):
     """The share of rows said to be of a class that are of it.
 
     Of two classes it is about the second; of more it is the plain mean over those that occur.
@@ -86,7 +86,7 @@ class Precision:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Recall:
+class Recall(BaseMetric):
     """The share of a class's rows that are said to be of it.
 
     Of two classes it is about the second; of more it is the plain mean over those that occur.
@@ -107,7 +107,7 @@ class Recall:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FBeta:
+class FBeta(BaseMetric):
     """`(1 + β²) · precision · recall / (β² · precision + recall)` (van Rijsbergen 1979).
 
     Of two classes it is about the second; of more it is the plain mean over those that occur.
@@ -131,7 +131,7 @@ class FBeta:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class IntersectionOverUnion:
+class IntersectionOverUnion(BaseMetric):
     """The rows rightly said to be of a class, as a share of those said to be or of it (Jaccard 1901).
 
     Of two classes it is about the second; of more it is the plain mean over those that occur.
@@ -152,7 +152,7 @@ class IntersectionOverUnion:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ConfusionMatrix:
+class ConfusionMatrix(BaseMetric):
     """How often rows of each class are said to be of each: a table, kept beside the numbers of the last epoch.
 
     As one number it is the share of rows off its diagonal, the error rate.
@@ -162,6 +162,7 @@ class ConfusionMatrix:
     predicts: ClassVar[Predicts] = "classes"
     ascends: ClassVar[bool] = False
     width: ClassVar[int] = 0
+    tabulates: ClassVar[bool] = True
 
     def add(self, sums: Sums, outputs: Array, targets: Array) -> None:
         """Logits and targets as for accuracy."""

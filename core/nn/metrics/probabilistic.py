@@ -9,11 +9,11 @@ from annotated_types import Ge, Le
 
 from core.nn.arrays import Array
 from core.nn.losses.base import Predicts
-from core.nn.metrics.base import Sums, nothing, true_classes
+from core.nn.metrics.base import BaseMetric, Sums, nothing, true_classes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LogLoss:
+class LogLoss(BaseMetric):
     """The mean of `−log p`, p the true class's probability, whatever else the loss weighs or adds (Good 1952)."""
 
     type: Literal["log_loss"] = "log_loss"
@@ -32,7 +32,7 @@ class LogLoss:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Perplexity:
+class Perplexity(BaseMetric):
     """`e` to the mean of `−log p`: among how many equally likely classes it is as hard to choose (Jelinek 1977)."""
 
     type: Literal["perplexity"] = "perplexity"
@@ -52,7 +52,7 @@ class Perplexity:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ExpectedCalibrationError:
+class ExpectedCalibrationError(BaseMetric):
     """By how much the likeliest class's probability is off from how often it is right (Guo et al. 2017, eq. 3)."""
 
     type: Literal["expected_calibration_error"] = "expected_calibration_error"

@@ -12,12 +12,12 @@ import numpy as np
 
 from core.nn.arrays import Array, Shape, size
 from core.nn.losses.base import Predicts
-from core.nn.metrics.base import Sums, true_classes
+from core.nn.metrics.base import BaseMetric, Sums, true_classes
 from core.nn.metrics.probabilistic import log_shares
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RocAuc:
+class RocAuc(BaseMetric):
     """The area under the receiver operating characteristic (Hanley & McNeil 1982; Fawcett 2006, alg. 2).
 
     It is how often a row of the class has a higher score than one of another; equal scores count half. Of two classes
@@ -33,13 +33,17 @@ class RocAuc:
         """Logits and targets as for accuracy; the scores of all rows are kept."""
         _keep(sums, outputs, targets)
 
+    def stored_bytes(self, rows: int, output_shape: Shape) -> int:
+        """Return the bytes of the scores of all rows."""
+        return kept_bytes(rows, output_shape)
+
     def value(self, sums: Sums) -> float:
         """Between 0 and 1, by chance 1/2; null where all rows are of one class."""
         return _mean_over_classes(sums, _area)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PrAuc:
+class PrAuc(BaseMetric):
     """The average precision, `Σ (Rₖ − Rₖ₋₁) · Pₖ` over all thresholds from the highest score down (Zhu 2004).
 
     It is the area under the curve of precision P over recall R, its points not joined by lines (Davis & Goadrich 2006).
@@ -54,6 +58,10 @@ class PrAuc:
     def add(self, sums: Sums, outputs: Array, targets: Array) -> None:
         """Logits and targets as for accuracy; the scores of all rows are kept."""
         _keep(sums, outputs, targets)
+
+    def stored_bytes(self, rows: int, output_shape: Shape) -> int:
+        """Return the bytes of the scores of all rows."""
+        return kept_bytes(rows, output_shape)
 
     def value(self, sums: Sums) -> float:
         """Between 0 and 1, by chance the class's share of the rows; null where all rows are of one class."""

@@ -8,11 +8,11 @@ import numpy as np
 
 from core.nn.arrays import Array
 from core.nn.losses.base import Predicts
-from core.nn.metrics.base import Sums
+from core.nn.metrics.base import BaseMetric, Sums
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MeanAbsoluteError:
+class MeanAbsoluteError(BaseMetric):
     """The mean of `|output − target|`."""
 
     type: Literal["mean_absolute_error"] = "mean_absolute_error"
@@ -31,7 +31,7 @@ class MeanAbsoluteError:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RootMeanSquaredError:
+class RootMeanSquaredError(BaseMetric):
     """The root of the mean of `(output − target)²`."""
 
     type: Literal["root_mean_squared_error"] = "root_mean_squared_error"
@@ -50,7 +50,7 @@ class RootMeanSquaredError:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MeanAbsolutePercentageError:
+class MeanAbsolutePercentageError(BaseMetric):
     """The mean of `100 · |output − target| / |target|`; a target of 0 counts as 1e-7."""
 
     type: Literal["mean_absolute_percentage_error"] = "mean_absolute_percentage_error"
@@ -70,7 +70,7 @@ class MeanAbsolutePercentageError:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RSquared:
+class RSquared(BaseMetric):
     """The share of the targets' variance that the network explains: 1 is perfect, 0 no better than their mean."""
 
     type: Literal["r2"] = "r2"
@@ -95,7 +95,7 @@ class RSquared:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SquaredError:
+class SquaredError(BaseMetric):
     """The mean of `(output − target)²`."""
 
     type: Literal["mean_squared_error"] = "mean_squared_error"

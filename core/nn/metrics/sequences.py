@@ -6,11 +6,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from core.nn.losses.base import Predicts
-from core.nn.metrics.base import Sums
+from core.nn.metrics.base import BaseMetric, Sums
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class EditDistance:
+class EditDistance(BaseMetric):
     """Labels to put in, take out or change, for each true label (Levenshtein 1966).
 
     Of letters it is the character error rate, of words the word error rate. It may be more than 1.

@@ -12,13 +12,14 @@ import numpy as np
 from annotated_types import Ge, Gt, Lt
 
 from core.nn.arrays import Array
+from core.nn.optimizers.base import BaseOptimizer
 from core.nn.optimizers.slots import Slots, blocks, decay, each_weight
 from core.nn.schedules import ConstantRate, Schedule
 from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Adam:
+class Adam(BaseOptimizer):
     """Momentum and a scale for each weight, both corrected for their start at zero (Kingma & Ba 2015, alg. 1)."""
 
     type: Literal["adam"] = "adam"
@@ -58,7 +59,7 @@ class Adam:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AdamW:
+class AdamW(BaseOptimizer):
     """Adam beside a weight decay that is not scaled with the gradient (Loshchilov & Hutter 2019, alg. 2)."""
 
     type: Literal["adamw"] = "adamw"
@@ -85,7 +86,7 @@ class AdamW:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AmsGrad:
+class AmsGrad(BaseOptimizer):
     """Adam whose scale never shrinks: it divides by the largest mean square so far (Reddi et al. 2018, alg. 2)."""
 
     type: Literal["amsgrad"] = "amsgrad"
@@ -114,7 +115,7 @@ class AmsGrad:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Adamax:
+class Adamax(BaseOptimizer):
     """Adam by the largest gradient instead of the mean square (Kingma & Ba 2015, alg. 2)."""
 
     type: Literal["adamax"] = "adamax"
@@ -147,7 +148,7 @@ class Adamax:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Nadam:
+class Nadam(BaseOptimizer):
     """Adam with Nesterov's look ahead (Dozat 2016, alg. 2, whose momentum grows as `β₁ · (1 − 0.96^(t/250) / 2)`)."""
 
     type: Literal["nadam"] = "nadam"
@@ -192,7 +193,7 @@ def _momenta(beta_1: float, step: int) -> float:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RAdam:
+class RAdam(BaseOptimizer):
     """Adam that trusts its scale only as far as the gradients seen allow (Liu et al. 2020, alg. 2)."""
 
     type: Literal["radam"] = "radam"
@@ -229,7 +230,7 @@ class RAdam:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Lamb:
+class Lamb(BaseOptimizer):
     """Adam whose step has, for each weight of the network, a length in proportion to it (You et al. 2020, alg. 2)."""
 
     type: Literal["lamb"] = "lamb"

@@ -7,13 +7,14 @@ import numpy as np
 from annotated_types import Ge, Gt, Lt
 
 from core.nn.arrays import Array
+from core.nn.optimizers.base import BaseOptimizer
 from core.nn.optimizers.slots import Slots, blocks
 from core.nn.schedules import ConstantRate, Schedule
 from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Adagrad:
+class Adagrad(BaseOptimizer):
     """Shorter steps where gradients have been large (Duchi et al. 2011)."""
 
     type: Literal["adagrad"] = "adagrad"
@@ -41,7 +42,7 @@ class Adagrad:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Adadelta:
+class Adadelta(BaseOptimizer):
     """Steps in the weights' own unit, by the size of the last ones (Zeiler 2012, alg. 1)."""
 
     type: Literal["adadelta"] = "adadelta"
@@ -73,7 +74,7 @@ class Adadelta:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RmsProp:
+class RmsProp(BaseOptimizer):
     """Gradients divided by the root of their mean square (Tieleman & Hinton 2012; centred: Graves 2013, eq. 38–41)."""
 
     type: Literal["rmsprop"] = "rmsprop"

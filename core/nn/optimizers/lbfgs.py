@@ -3,12 +3,13 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from annotated_types import Ge, Gt, Le
 
 from core.nn.arrays import Array, size
+from core.nn.optimizers.base import BaseOptimizer
 from core.nn.optimizers.slots import Slot, Slots, Starts
 from core.nn.schedules import ConstantRate, Schedule
 from core.nn.step.context import PassContext
@@ -24,7 +25,7 @@ LEAST_CURVATURE = 1e-10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Lbfgs:
+class Lbfgs(BaseOptimizer):
     """Newton's steps by the curvature that the last steps have shown (Nocedal & Wright 2006, alg. 7.4 and 7.5).
 
     Along each direction the loss is looked at until the step's length meets the strong Wolfe conditions (alg. 3.5 and
@@ -39,7 +40,16 @@ class Lbfgs:
     """How many steps are remembered."""
     tolerance_change: Annotated[float, Gt(0)] = 1e-9
     """No step is taken where the slope is less, and no length is looked for more closely."""
-    passes: ClassVar[int] = 2
+
+    @property
+    def full_batch(self) -> bool:
+        """Each batch must contain all training rows: the curvature of one batch says nothing of another."""
+        return True
+
+    @property
+    def passes(self) -> int:
+        """Two on average: the line search evaluates the loss at least once more."""
+        return 2
 
     def slots(self) -> Starts:
         """The last steps and the changes of the gradient along them, the last gradient, and how many there were."""

@@ -10,13 +10,14 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from core.nn.arrays import Array, Shape, size
 from core.nn.optimizers.adam import Adam
+from core.nn.optimizers.base import BaseOptimizer
 from core.nn.optimizers.slots import Slot, Slots, Starts, each_weight
 from core.nn.schedules import ConstantRate, Schedule
 from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Muon:
+class Muon(BaseOptimizer):
     """Steps that are orthogonal matrices, for weights of two axes; Adam at the same rate for all others (Jordan 2024).
 
     The kernel of a layer is `(inputs, units)`.
@@ -80,7 +81,7 @@ class Muon:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Adafactor:
+class Adafactor(BaseOptimizer):
     """Gradients divided by the root of their mean squares, of which only rows and columns are remembered.
 
     Of a weight of n × m numbers that is n + m; of more axes the last two are the matrix; a vector's are remembered one

@@ -7,13 +7,14 @@ import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 
 from core.nn.arrays import Array
+from core.nn.optimizers.base import BaseOptimizer
 from core.nn.optimizers.slots import Slots, blocks, descend
 from core.nn.schedules import ConstantRate, Schedule
 from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class GradientDescent:
+class GradientDescent(BaseOptimizer):
     """`w ← w − η · g`: the plain rule of the text (Cauchy 1847)."""
 
     type: Literal["gradient_descent"] = "gradient_descent"
@@ -30,7 +31,7 @@ class GradientDescent:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StochasticGradientDescent:
+class StochasticGradientDescent(BaseOptimizer):
     """Gradient descent with momentum (Polyak 1964) or Nesterov's (Sutskever et al. 2013, eq. 3–4)."""
 
     type: Literal["sgd"] = "sgd"
@@ -67,7 +68,7 @@ class StochasticGradientDescent:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Lion:
+class Lion(BaseOptimizer):
     """Steps of one length along the signs of a momentum (Chen et al. 2023, alg. 2)."""
 
     type: Literal["lion"] = "lion"
@@ -98,7 +99,7 @@ class Lion:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Rprop:
+class Rprop(BaseOptimizer):
     """A step for each weight that grows while its gradient keeps its sign: for full batches (Riedmiller & Braun 1993).
 
     Where the sign has changed, the weight stays for one step (Igel & Hüsken 2000, iRprop−).

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt, MinLen
@@ -18,6 +18,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from core.nn.arrays import Array
 from core.nn.optimizers.adam import Moments
 from core.nn.optimizers.adaptive import Scales
+from core.nn.optimizers.base import BaseOptimizer, Place
 from core.nn.optimizers.lbfgs import Lbfgs
 from core.nn.optimizers.matrix import Matrices
 from core.nn.optimizers.sgd import Descent
@@ -26,27 +27,45 @@ from core.nn.schedules import Schedule
 from core.nn.step.context import PassContext
 from core.nn.tagged_union import Tagged
 
-Place: TypeAlias = tuple[str | int, ...]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ClipByNorm:
-    """Shortens the whole gradient to a largest length before another optimizer steps (Pascanu et al. 2013, alg. 1)."""
+class Wrapper(BaseOptimizer):
+    """What every wrapper has: the inner optimizer, whose facts are its own unless it says otherwise."""
 
-    type: Literal["clip_by_norm"] = "clip_by_norm"
-    max_norm: Annotated[float, Gt(0)]
-    """The largest length."""
     optimizer: Inner
-    """What steps then."""
+    """The optimizer that takes the steps."""
 
     @property
     def learning_rate(self) -> Schedule:
         """The inner optimizer's."""
         return self.optimizer.learning_rate
 
+    @property
+    def full_batch(self) -> bool:
+        """As the inner optimizer."""
+        return self.optimizer.full_batch
+
+    @property
+    def passes(self) -> int:
+        """As many as the inner optimizer."""
+        return self.optimizer.passes
+
+    def patterns(self) -> Iterator[tuple[Place, str]]:
+        """Return the inner optimizer's patterns, with their places in the wrapper."""
+        return ((("optimizer", *place), pattern) for place, pattern in self.optimizer.patterns())
+
     def slots(self) -> Starts:
         """The inner optimizer's."""
         return self.optimizer.slots()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClipByNorm(Wrapper):
+    """Shortens the whole gradient to a largest length before another optimizer steps (Pascanu et al. 2013, alg. 1)."""
+
+    type: Literal["clip_by_norm"] = "clip_by_norm"
+    max_norm: Annotated[float, Gt(0)]
+    """The largest length."""
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`g ← g · min(1, max_norm / |g|)`, then the inner step."""
@@ -57,23 +76,12 @@ class ClipByNorm:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ClipByWeightNorm:
+class ClipByWeightNorm(Wrapper):
     """Shortens the gradient of each weight of the network by itself, before another optimizer steps."""
 
     type: Literal["clip_by_weight_norm"] = "clip_by_weight_norm"
     max_norm: Annotated[float, Gt(0)]
     """The largest length of one weight's gradient."""
-    optimizer: Inner
-    """What steps then."""
-
-    @property
-    def learning_rate(self) -> Schedule:
-        """The inner optimizer's."""
-        return self.optimizer.learning_rate
-
-    def slots(self) -> Starts:
-        """The inner optimizer's."""
-        return self.optimizer.slots()
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`g ← g · min(1, max_norm / |g|)` for each weight, then the inner step."""
@@ -85,23 +93,12 @@ class ClipByWeightNorm:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ClipByValue:
+class ClipByValue(Wrapper):
     """Brings every number of the gradient between two bounds before another optimizer steps (Mikolov 2012)."""
 
     type: Literal["clip_by_value"] = "clip_by_value"
     clip_value: Annotated[float, Gt(0)]
     """The bounds are this and its negative."""
-    optimizer: Inner
-    """What steps then."""
-
-    @property
-    def learning_rate(self) -> Schedule:
-        """The inner optimizer's."""
-        return self.optimizer.learning_rate
-
-    def slots(self) -> Starts:
-        """The inner optimizer's."""
-        return self.optimizer.slots()
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`g ← min(max(g, −c), c)`, then the inner step."""
@@ -110,7 +107,7 @@ class ClipByValue:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class GradientNoise:
+class GradientNoise(Wrapper):
     """Adds noise to the gradient, less at each step, before another optimizer steps (Neelakantan et al. 2015)."""
 
     type: Literal["gradient_noise"] = "gradient_noise"
@@ -118,17 +115,6 @@ class GradientNoise:
     """The variance of the noise at the first step."""
     gamma: Annotated[float, Ge(0)] = 0.55
     """How fast it falls: the variance is `η / (1 + t)^γ` at step t, counted from 0."""
-    optimizer: Inner
-    """What steps then."""
-
-    @property
-    def learning_rate(self) -> Schedule:
-        """The inner optimizer's."""
-        return self.optimizer.learning_rate
-
-    def slots(self) -> Starts:
-        """The inner optimizer's."""
-        return self.optimizer.slots()
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`g ← g + N(0, η / (1 + t)^γ)`, then the inner step; without a source of chance the inner step alone."""
@@ -140,7 +126,7 @@ class GradientNoise:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class WeightDecay:
+class WeightDecay(Wrapper):
     """Takes a share off the weights before another optimizer steps (Loshchilov & Hutter 2019, eq. 1)."""
 
     type: Literal["weight_decay"] = "weight_decay"
@@ -148,17 +134,6 @@ class WeightDecay:
     """The share, in learning rates."""
     weights: Annotated[tuple[str, ...], MinLen(1)] | None = None
     """Off which weights, by patterns of their places, such as `*/kernel` or `layers/0/*`; left out: off all."""
-    optimizer: Inner
-    """What steps then."""
-
-    @property
-    def learning_rate(self) -> Schedule:
-        """The inner optimizer's."""
-        return self.optimizer.learning_rate
-
-    def slots(self) -> Starts:
-        """The inner optimizer's."""
-        return self.optimizer.slots()
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`w ← w − η · λ · w`, then the inner step."""
@@ -171,12 +146,13 @@ class WeightDecay:
         self.optimizer.update(weights, gradient, slots, step, rate, ctx)
 
     def patterns(self) -> Iterator[tuple[Place, str]]:
-        """Its patterns, each with its place in it."""
-        return ((("weights", position), pattern) for position, pattern in enumerate(self.weights or ()))
+        """Return the patterns of `weights`, then those of the inner optimizer, with their places."""
+        yield from ((("weights", position), pattern) for position, pattern in enumerate(self.weights or ()))
+        yield from Wrapper.patterns(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LearningRateMultipliers:
+class LearningRateMultipliers(Wrapper):
     """Learning rates of their own for some layers: each moves by its multiple of another optimizer's step.
 
     With lower rates for lower layers it is discriminative fine-tuning (Howard & Ruder 2018, section 3.2).
@@ -185,17 +161,6 @@ class LearningRateMultipliers:
     type: Literal["learning_rate_multipliers"] = "learning_rate_multipliers"
     multipliers: Annotated[Mapping[str, Annotated[float, Ge(0)]], MinLen(1)]
     """The multiple by a pattern of the weights' places, such as `layers/0/*`; the first that fits counts, else 1."""
-    optimizer: Inner
-    """What steps."""
-
-    @property
-    def learning_rate(self) -> Schedule:
-        """The inner optimizer's."""
-        return self.optimizer.learning_rate
-
-    def slots(self) -> Starts:
-        """The inner optimizer's."""
-        return self.optimizer.slots()
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`w ← w + m · Δw`, where Δw is the inner step."""
@@ -210,12 +175,13 @@ class LearningRateMultipliers:
                 np.add(w, b, out=w)
 
     def patterns(self) -> Iterator[tuple[Place, str]]:
-        """Its patterns, each with its place in it."""
-        return ((("multipliers", pattern), pattern) for pattern in self.multipliers)
+        """Return the patterns of `multipliers`, then those of the inner optimizer, with their places."""
+        yield from ((("multipliers", pattern), pattern) for pattern in self.multipliers)
+        yield from Wrapper.patterns(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class GradientAccumulation:
+class GradientAccumulation(Wrapper):
     """One step of another optimizer for several batches, by the mean of their gradients: as if they were one batch."""
 
     type: Literal["gradient_accumulation"] = "gradient_accumulation"
@@ -223,11 +189,6 @@ class GradientAccumulation:
     """How many batches make one step of the inner optimizer."""
     optimizer: Inner
     """What steps then; its rate is that of the last of these batches."""
-
-    @property
-    def learning_rate(self) -> Schedule:
-        """The inner optimizer's."""
-        return self.optimizer.learning_rate
 
     def slots(self) -> Starts:
         """The sum of the gradients so far, and what the inner optimizer remembers."""
@@ -245,7 +206,7 @@ class GradientAccumulation:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ExponentialMovingAverage:
+class ExponentialMovingAverage(Wrapper):
     """The mean of the weights on their way, put in their place every so often (Polyak & Juditsky 1992)."""
 
     type: Literal["exponential_moving_average"] = "exponential_moving_average"
@@ -253,13 +214,6 @@ class ExponentialMovingAverage:
     """How much of the mean is kept at each step."""
     overwrite_frequency: Annotated[int, Ge(1)]
     """After how many steps the mean takes the place of the weights, again and again."""
-    optimizer: Inner
-    """What steps between."""
-
-    @property
-    def learning_rate(self) -> Schedule:
-        """The inner optimizer's."""
-        return self.optimizer.learning_rate
 
     def slots(self) -> Starts:
         """The mean, and what the inner optimizer remembers."""
@@ -281,7 +235,7 @@ class ExponentialMovingAverage:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Lookahead:
+class Lookahead(Wrapper):
     """Some quick steps ahead, then one slow step in their direction (Zhang et al. 2019, alg. 1)."""
 
     type: Literal["lookahead"] = "lookahead"
@@ -291,11 +245,6 @@ class Lookahead:
     """How far the slow step goes along."""
     optimizer: Inner
     """What takes the quick steps."""
-
-    @property
-    def learning_rate(self) -> Schedule:
-        """The inner optimizer's."""
-        return self.optimizer.learning_rate
 
     def slots(self) -> Starts:
         """The slow weights, and what the inner optimizer remembers."""
@@ -318,7 +267,7 @@ class Lookahead:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SharpnessAware:
+class SharpnessAware(Wrapper):
     """Steps by the gradient where the loss nearby is worst: towards minima that are flat (Foret et al. 2021, alg. 1).
 
     Each step takes a second forward and backward pass on the same batch, with the same draws. No other optimizer stands
@@ -328,18 +277,11 @@ class SharpnessAware:
     type: Literal["sharpness_aware"] = "sharpness_aware"
     rho: Annotated[float, Gt(0)] = 0.05
     """How far away the loss is looked at: the length of the way uphill."""
-    optimizer: Inner
-    """What steps then."""
-    passes: ClassVar[int] = 2
 
     @property
-    def learning_rate(self) -> Schedule:
-        """The inner optimizer's."""
-        return self.optimizer.learning_rate
-
-    def slots(self) -> Starts:
-        """The inner optimizer's."""
-        return self.optimizer.slots()
+    def passes(self) -> int:
+        """One more than the inner optimizer."""
+        return 1 + self.optimizer.passes
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`g ← ∂L(w + ρ · g / |g|)`, then the inner step from w; a gradient of 0 leads nowhere."""
@@ -355,23 +297,10 @@ class SharpnessAware:
         self.optimizer.update(weights, gradient, slots, step, rate, ctx)
 
 
-def passes(optimizer: Optimizer) -> int:
-    """How many forward and backward passes on its batch a step takes."""
-    return optimizer.passes if isinstance(optimizer, SharpnessAware | Lbfgs) else 1
-
-
 @lru_cache(maxsize=256)
 def factors(patterns: tuple[tuple[str, float], ...], names: tuple[str, ...], otherwise: float) -> tuple[float, ...]:
     """For each name what the first pattern that fits it says: `*` is for any part of it."""
     return tuple(next((said for one, said in patterns if fnmatchcase(name, one)), otherwise) for name in names)
-
-
-def patterns(optimizer: Optimizer) -> Iterator[tuple[Place, str]]:
-    """Each pattern of weights in an optimizer and those that it is around, with its place in it."""
-    yield from getattr(optimizer, "patterns", tuple)()
-    inner = getattr(optimizer, "optimizer", None)
-    if inner is not None:
-        yield from ((("optimizer", *place), pattern) for place, pattern in patterns(inner))
 
 
 _INNER = "inner."
@@ -386,7 +315,7 @@ def _inner(slots: Slots) -> Slots:
     return {name.removeprefix(_INNER): slot for name, slot in slots.items() if name.startswith(_INNER)}
 
 
-Wrapper: TypeAlias = (
+OnePassWrapper: TypeAlias = (
     ClipByNorm
     | ClipByWeightNorm
     | ClipByValue
@@ -397,7 +326,9 @@ Wrapper: TypeAlias = (
     | ExponentialMovingAverage
     | Lookahead
 )
-Inner: TypeAlias = Annotated[Descent | Scales | Moments | Matrices | Wrapper, Tagged()]
+Inner: TypeAlias = Annotated[Descent | Scales | Moments | Matrices | OnePassWrapper, Tagged()]
 """What an optimizer may stand around: all that steps by the gradient that it is given."""
 
-Optimizer: TypeAlias = Annotated[Descent | Scales | Moments | Matrices | Wrapper | SharpnessAware | Lbfgs, Tagged()]
+Optimizer: TypeAlias = Annotated[
+    Descent | Scales | Moments | Matrices | OnePassWrapper | SharpnessAware | Lbfgs, Tagged()
+]

@@ -18,10 +18,9 @@ from core.nn.execution.sharding import Shards, shards_worth
 from core.nn.insight.step_inspection import first_nonfinite, look, measures
 from core.nn.losses import Loss
 from core.nn.metrics.base import Sums, Table, nothing
-from core.nn.metrics.classification import ConfusionMatrix
 from core.nn.network import Network
 from core.nn.optimizers.slots import FLUSH_STEPS, flush
-from core.nn.optimizers.wrappers import Optimizer, passes
+from core.nn.optimizers.wrappers import Optimizer
 from core.nn.step.context import Arena, PassContext, inference
 from core.nn.step.passes import Passes
 from core.nn.step.reevaluation import Reevaluation
@@ -74,7 +73,7 @@ class Learner:
         self.constrained = network.constrained(state.weights, self.gradient)  # no gradient is wanted after the update
         self.scratch = Arena(state.weights.dtype)
         """Of the constraints: an optimizer may take more of an arena in one step than in another."""
-        self.again = passes(optimizer) > 1
+        self.again = optimizer.passes > 1
         self.statistics_before = state.statistics.copy()
         bucketed = training.bucket_by_length and data.lengths is not None
         self.buckets = Buckets(network, data.lengths, labels=loss.predicts == "labels") if bucketed else None
@@ -283,7 +282,7 @@ class Learner:
 
     def _tables(self, sums: dict[str, Sums]) -> dict[str, Table]:
         """What the metrics that are more than a number have gathered; nothing where none of the steps is there."""
-        tabled = [metric for metric in self.metrics if isinstance(metric, ConfusionMatrix)]
+        tabled = [metric for metric in self.metrics if metric.tabulates]
         return {metric.type: metric.table(sums[metric.type]) for metric in tabled if any(sums[metric.type])}
 
     def _validate(self, x: Array) -> dict[str, Sums]:
