@@ -15,7 +15,7 @@ from core.nn.plan import Views
 from core.nn.step.context import PassContext
 
 
-class Layer(Protocol):
+class RecurrentFields(Protocol):
     """The fields that unrolling reads of a recurrent layer."""
 
     @property
@@ -65,7 +65,7 @@ class Unrolling:
     state: Array
     recurrent_input: Array
 
-    def __init__(self, layer: Layer, gates: int, x: Array, views: Views, ctx: PassContext) -> None:
+    def __init__(self, layer: RecurrentFields, gates: int, x: Array, views: Views, ctx: PassContext) -> None:
         batch, self.steps, inputs = x.shape
         self.layer, self.views, self.ctx, self.units, self.batch = layer, views, ctx, layer.units, batch
         self.direction = -1 if layer.go_backwards else 1
