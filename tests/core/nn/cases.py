@@ -44,7 +44,7 @@ from core.nn.schedules import Schedule
 
 
 class LayerCase(NamedTuple):
-    """A layer, the shape of a row that it gets, that of the row that it emits, and how many classes it gets, if any."""
+    """A layer, the shapes of an input and an output row, and the number of classes if the inputs are class numbers."""
 
     layer: Layer
     input_shape: Shape
@@ -52,7 +52,7 @@ class LayerCase(NamedTuple):
     classes: int = 0
 
     def inputs(self, rows: int, rng: np.random.Generator) -> Array:
-        """Rows that the layer can take."""
+        """Return random input rows."""
         shape = (rows, *self.input_shape)
         return rng.integers(0, self.classes, shape).astype(float) if self.classes else rng.standard_normal(shape)
 
@@ -76,16 +76,16 @@ L2 = regularizers.L2(l2=0.03)
 SHORT = constraints.MaxNorm(max_value=0.5)
 ORTHOGONAL = regularizers.OrthogonalRegularizer()
 
-BENT = activation.ActivationLayer(activation=activations.Softplus())
+SOFTPLUS = activation.ActivationLayer(activation=activations.Softplus())
 MERGES: list[Merge] = ["add", "concatenate", "multiply", "average"]
 
 
-def sequential_of_words(layer: Layer) -> Sequential:
-    """The layer after an embedding that masks zeros."""
+def after_masking_embedding(layer: Layer) -> Sequential:
+    """Return the layer after an embedding that masks zeros."""
     return Sequential(layers=(embedding.Embedding(input_dim=3, output_dim=3, mask_zero=True), layer))
 
 
-OF_WORDS: list[tuple[Layer, Shape]] = [
+AFTER_EMBEDDING: list[tuple[Layer, Shape]] = [
     (recurrent.SimpleRnn(units=3, return_sequences=True), (4, 3)),
     (recurrent.Lstm(units=2), (2,)),
     (recurrent.Lstm(units=2, return_sequences=True, go_backwards=True, recurrent_dropout=0.3), (4, 2)),
@@ -277,7 +277,7 @@ LAYERS: list[LayerCase] = [
         (4, 2),
         (4, 3),
     ),
-    *(LayerCase(sequential_of_words(layer), (4,), output, classes=3) for layer, output in OF_WORDS),
+    *(LayerCase(after_masking_embedding(layer), (4,), output, classes=3) for layer, output in AFTER_EMBEDDING),
     *(
         LayerCase(
             composite.Bidirectional(layer=recurrent.Lstm(units=2, return_sequences=True), merge_mode=merge),
@@ -294,21 +294,21 @@ LAYERS: list[LayerCase] = [
     *(
         LayerCase(
             composite.Parallel(
-                branches=(dense.Dense(units=3), BENT, dense.Dense(units=3, activation=activations.Tanh())), merge=merge
+                branches=(dense.Dense(units=3), SOFTPLUS, dense.Dense(units=3, activation=activations.Tanh())), merge=merge
             ),
             (3,),
             (9,) if merge == "concatenate" else (3,),
         )
         for merge in MERGES
     ),
-    LayerCase(composite.Parallel(branches=(BENT, dense.Dense(units=3)), merge="gate"), (2, 3), (2, 3)),
-    LayerCase(composite.Parallel(branches=(dense.Dense(units=3), BENT, BENT), merge="gate"), (3,), (3,)),
+    LayerCase(composite.Parallel(branches=(SOFTPLUS, dense.Dense(units=3)), merge="gate"), (2, 3), (2, 3)),
+    LayerCase(composite.Parallel(branches=(dense.Dense(units=3), SOFTPLUS, SOFTPLUS), merge="gate"), (3,), (3,)),
     LayerCase(
         composite.Mixture(branches=(dense.Dense(units=2), dense.Dense(units=2)), gate=dense.Dense(units=2)), (3,), (2,)
     ),
     LayerCase(
         composite.Mixture(
-            branches=(BENT, dense.Dense(units=3), BENT),
+            branches=(SOFTPLUS, dense.Dense(units=3), SOFTPLUS),
             gate=Sequential(layers=(reshaping.Flatten(), dense.Dense(units=3))),
         ),
         (2, 3),
@@ -549,5 +549,5 @@ METRICS: list[tuple[Metric, list[Any], list[Any], float]] = [  # outputs, target
 
 
 def sequential(*layers: Layer) -> Sequential:
-    """These layers, one after the other."""
+    """Return these layers in sequence."""
     return Sequential(layers=layers)
