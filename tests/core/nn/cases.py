@@ -294,7 +294,8 @@ LAYERS: list[LayerCase] = [
     *(
         LayerCase(
             composite.Parallel(
-                branches=(dense.Dense(units=3), SOFTPLUS, dense.Dense(units=3, activation=activations.Tanh())), merge=merge
+                branches=(dense.Dense(units=3), SOFTPLUS, dense.Dense(units=3, activation=activations.Tanh())),
+                merge=merge,
             ),
             (3,),
             (9,) if merge == "concatenate" else (3,),
