@@ -1,4 +1,4 @@
-"""The API, put together: what it needs is opened at start and closed at the end, and nothing is global."""
+"""The FastAPI app and its lifespan: resources are opened at startup and closed at shutdown; nothing is global."""
 
 import asyncio
 import contextlib
@@ -12,16 +12,27 @@ from fastapi.middleware import Middleware
 from api.dependencies import Services
 from api.http import problems
 from api.http.limits import BodyLimit
-from api.http.middleware import Requests
+from api.http.middleware import RequestMiddleware
 from api.http.openapi import document
-from api.routes import datasets, events, health, inspect, jobs, pages, predictions
-from api.routes.events import EventReader
-from api.routes.inspect import Batch
-from api.routes.predictions import Instances
-from api.services.lease_collector import collecting
+from api.routes import (
+    checkpoints,
+    datasets,
+    events,
+    health,
+    inspect,
+    job_control,
+    jobs,
+    metrics,
+    pages,
+    predictions,
+)
+from api.schemas.inspection import GradientCheckRequest, InspectionRequest
+from api.schemas.prediction import PredictionRequest
+from api.services.lease_collector import lease_collector
 from api.services.model_cache import ModelCache
-from api.services.prometheus import StoreCollector, latencies, new_registry
+from api.services.prometheus import StoreCollector, latency_histogram, new_registry
 from api.services.schema_inference import SchemaInference
+from api.streaming.event_reader import StoreEventReader
 from api.streaming.hub import Hub
 from core import VERSION
 from core.blobs.storage import open_blobs
@@ -35,20 +46,23 @@ from core.store.migrate import require_head
 
 UPLOADS = frozenset({"/v1/datasets"})
 
-ABOUT = """Training as a service: post what to learn from, a net and an optimizer; watch the loss fall; ask the net.
+DESCRIPTION = """Training as a service: post data, a network and an optimizer; follow the training; predict.
 
-Start with **Post a job**: its example trains y = 2x. Then every other example works on that job, by the name `latest`.
+Start with **Create a job**: its example trains y = 2x. The other examples use that job by the id `latest`.
 """
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The app for these settings (else the environment's). Starting it raises `WrongRevision` at another migration."""
+    """Return the app for these settings (default: those of the environment).
+
+    Starting it raises `WrongRevision` if the database is at another migration.
+    """
     settings = settings or read_settings()
     registry = new_registry()
     app = Api(
         title="Chainrule",
         version=VERSION,
-        description=ABOUT,
+        description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -57,7 +71,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         exception_handlers=problems.handlers(),
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
         middleware=[
-            Middleware(Requests, latency=latencies(registry)),
+            Middleware(RequestMiddleware, latency=latency_histogram(registry)),
             Middleware(
                 BodyLimit,
                 limit=settings.max_body_bytes,
@@ -68,26 +82,37 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ],
     )
     app.state.registry = registry
-    for room in (jobs, events, predictions, inspect, datasets, health, pages):
-        app.include_router(room.router)
+    for module in (
+        jobs,
+        job_control,
+        metrics,
+        events,
+        checkpoints,
+        predictions,
+        inspect,
+        datasets,
+        health,
+        pages,
+    ):
+        app.include_router(module.router)
     pages.mount_static(app)
     return app
 
 
 @contextlib.asynccontextmanager
 async def lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
-    """Open the store, the blobs and the bell; poll for those who listen; sweep."""
+    """Open the database, the blobs and the notifier; run the event hub and the lease collector."""
     database = open_database(settings.resolved_database_url)
     require_head(database.engine)
     blobs, notifier = open_blobs(settings), Notifier(settings)
-    hub = Hub(EventReader(database))
+    hub = Hub(StoreEventReader(database))
     schema_inference = SchemaInference(Bounds(settings.schema_seconds, settings.schema_memory_bytes))
     app.state.services = Services(settings, database, blobs, notifier, hub, ModelCache(blobs.read), schema_inference)
     collector = StoreCollector(database, lambda: hub.listeners)
     app.state.registry.register(collector)
     polling = asyncio.create_task(hub.run())
     try:
-        with collecting(database, notifier, settings.lease_check_seconds):
+        with lease_collector(database, notifier, settings.lease_check_seconds):
             yield
     finally:
         hub.close()
@@ -100,10 +125,12 @@ async def lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
 
 
 class Api(FastAPI):
-    """FastAPI, with a document of our own."""
+    """FastAPI with the OpenAPI document of `api.http.openapi`."""
 
     def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document, made once."""
+        """Return the OpenAPI document, generated once."""
         if not self.openapi_schema:
-            self.openapi_schema = document(self, [JobSpec, Continuation, Instances, Batch])
+            self.openapi_schema = document(
+                self, [JobSpec, Continuation, PredictionRequest, InspectionRequest, GradientCheckRequest]
+            )
         return self.openapi_schema

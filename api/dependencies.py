@@ -1,4 +1,4 @@
-"""The parts that routes work with, put together once at start."""
+"""The services that routes use, created once at startup, and their FastAPI dependency."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -17,7 +17,7 @@ from core.store.scope import EVERYTHING, Scope
 
 @dataclass(frozen=True)
 class Services:
-    """What a route may ask for; all of it is safe for threads."""
+    """What routes share; all of it is thread-safe."""
 
     settings: Settings
     database: Database
@@ -33,7 +33,7 @@ async def _services(request: Request) -> Services:
     return services
 
 
-Service = Annotated[Services, Depends(_services)]
+ServicesDep = Annotated[Services, Depends(_services)]
 
 
 def scope_of(_request: Request) -> Scope:

@@ -1,4 +1,4 @@
-"""The API as a process: Uvicorn, told to end open streams when it stops, and to wait for no client for ever."""
+"""The API as a process: Uvicorn that ends open streams when it stops, with time limits for slow clients."""
 
 import resource
 import signal
@@ -18,57 +18,63 @@ from core.store.database import open_database
 from core.store.errors import StoreError
 from core.store.migrate import require_head
 
-GRACE_SECONDS = 10
-OTHER_FILES = 256
-"""Descriptors that the process needs beside those of its connections, at most."""
+SHUTDOWN_SECONDS = 10
+"""How long open requests may take when the server stops."""
+MAX_OTHER_FILES = 256
+"""File descriptors of the process besides those of its connections."""
 
 
 class Server(uvicorn.Server):
-    """Closes the event hub before it waits for open connections, which streams would hold for ever."""
+    """Uvicorn's server, which closes the event hub before it waits for open connections: streams would never end."""
 
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
         self._app = app
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop accepting, let streams say goodbye, finish what is under way."""
+        """End the streams, stop accepting connections, and finish the requests in progress."""
         self._app.state.services.hub.close()
         await super().shutdown(sockets)
 
 
 def serve(settings: Settings, sockets: Sequence[socket.socket] | None = None) -> None:
-    """Serve until SIGINT or SIGTERM, then return. `SystemExit` with one line when the database does not fit."""
+    """Serve until SIGINT or SIGTERM. Raise `SystemExit` with a one-line message if the database is not usable."""
     logging.configure(settings)
     _check_database(settings)
-    _allow_files(settings.max_connections + OTHER_FILES)
+    _allow_files(settings.max_connections + MAX_OTHER_FILES)
     app = create_app(settings)
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        http=type("Bounded", (Connection,), {"seconds": settings.client_seconds, "most": settings.max_connections}),
+        http=_protocol(settings),
         ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-    # Uvicorn raises the signal that stopped it once more when it is done; by then there is nothing left to do.
+    # When it has stopped, Uvicorn raises the signal again: then the process exits with status 0.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _leave)
+        signal.signal(number, _exit)
     Server(config, app).run(list(sockets) if sockets else None)
 
 
-def _leave(_number: int, _frame: FrameType | None) -> None:
+def _protocol(settings: Settings) -> type[Connection]:
+    limits = {"seconds": settings.client_seconds, "max_connections": settings.max_connections}
+    return type("LimitedConnection", (Connection,), limits)
+
+
+def _exit(_number: int, _frame: FrameType | None) -> None:
     sys.exit(0)
 
 
 def _allow_files(count: int) -> None:
-    """Ask the system for so many open files, or as many as it gives: many allow 1,024 until they are asked."""
+    """Raise the limit of open files to `count` or to the hard limit; the default soft limit is often 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < count:
-        most = count if hard == resource.RLIM_INFINITY else min(count, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        limit = count if hard == resource.RLIM_INFINITY else min(count, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def _check_database(settings: Settings) -> None:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 from annotated_types import Ge, Gt, Le, Len, Lt, MaxLen, MinLen
 
-from api.http.problems import CROWDED, FACTS, HTTP_FACTS, INTERNAL
+from api.http.problem_types import HTTP_PROBLEM_TYPES, INTERNAL_ERROR, PROBLEM_TYPES, TOO_MANY_CONNECTIONS
 from core.docstrings import attribute_docstrings
 from core.jobs.resolve import INVALID_SPEC_CODES
 from core.nn.activations import Activation
@@ -157,9 +157,8 @@ def settings_page() -> str:
 
 def errors_page() -> str:
     """Return the page of the problem codes, ordered by status and code."""
-    facts = {
-        (fact.status, fact.code, fact.title) for fact in [*FACTS.values(), *HTTP_FACTS.values(), CROWDED, INTERNAL]
-    }
+    kinds = [*PROBLEM_TYPES.values(), *HTTP_PROBLEM_TYPES.values(), TOO_MANY_CONNECTIONS, INTERNAL_ERROR]
+    facts = {(kind.status, kind.code, kind.title) for kind in kinds}
     facts |= {(422, code, title) for code, title in INVALID_SPEC_CODES.items()}
     rows = [f"| {status} | `{code}` | {title} |" for status, code, title in sorted(facts)]
     return ERRORS_HEAD + "\n".join(rows) + "\n"

@@ -1,6 +1,6 @@
-"""A JSON body is read as bytes and validated once, strictly, by the model of its route.
+"""JSON bodies: read as bytes and validated once, strictly, by the model of the route.
 
-FastAPI's own parsing lets NaN pass, turns strings into numbers and names its places differently.
+FastAPI's own parsing accepts NaN, converts strings to numbers and reports locations in another form.
 """
 
 import math
@@ -12,8 +12,8 @@ import pydantic_core
 from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
 
+from api.http.errors import InvalidBody, UnsupportedMediaType
 from api.http.pointers import field_errors
-from api.http.problems import InvalidBody, UnsupportedMediaType
 from core.json_pointer import pointer
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -37,13 +37,13 @@ JsonBody = Annotated[bytes, Depends(_read_json)]
 
 
 def media_type(request: Request) -> str:
-    """The request's media type in lower case, without its parameters; empty where none was sent."""
+    """Return the request's media type in lower case, without parameters; empty if the header is missing."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def parse(model: type[Model], body: bytes, *, code: str = "invalid_body") -> Model:
-    """The body as a model. `InvalidBody` lists every place that is wrong."""
-    if errors := _unkeepable(body):
+    """Return the body as a model. Raise `InvalidBody` with every invalid place."""
+    if errors := _unstorable_values(body):
         raise InvalidBody(errors, code)
     try:
         return model.model_validate_json(body, strict=True)
@@ -51,37 +51,37 @@ def parse(model: type[Model], body: bytes, *, code: str = "invalid_body") -> Mod
         raise InvalidBody(field_errors(error, body), code) from None
 
 
-_SUSPECT = re.compile(rb"NaN|Infinity|\\u0000|[0-9]{200}|[eE]\+?[0-9]{3}")  # few bodies have one
-_NUL = "must not hold the NUL character: take it out"
-_NOT_FINITE = "must be a finite number that a 64-bit float can hold"
+_SUSPECT = re.compile(rb"NaN|Infinity|\\u0000|[0-9]{200}|[eE]\+?[0-9]{3}")  # few bodies match, so few are walked
+_NUL_MESSAGE = "contains the NUL character: remove it"
+_NONFINITE_MESSAGE = "must be a finite number that a 64-bit float can represent"
 
 
-def _unkeepable(body: bytes) -> list[tuple[str, str]]:
-    """The places with what neither a column nor a float can hold, wherever in the body, of any type."""
+def _unstorable_values(body: bytes) -> list[tuple[str, str]]:
+    """Return pointer and message of each NUL character and each number that no finite float represents."""
     if not _SUSPECT.search(body):
         return []
     try:
         return list(_walk(pydantic_core.from_json(body, allow_inf_nan=True)))
     except ValueError:
-        return []  # no JSON at all: the model says where
+        return []  # not JSON: the model reports the position
 
 
-def _walk(value: Any, *place: str | int) -> Iterator[tuple[str, str]]:
+def _walk(value: Any, *path: str | int) -> Iterator[tuple[str, str]]:
     if isinstance(value, str) and "\0" in value:
-        yield pointer(*place), _NUL
-    elif isinstance(value, int | float) and not _finite(value):
-        yield pointer(*place), _NOT_FINITE
+        yield pointer(*path), _NUL_MESSAGE
+    elif isinstance(value, int | float) and not _is_finite(value):
+        yield pointer(*path), _NONFINITE_MESSAGE
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _walk(item, *place, index)
+            yield from _walk(item, *path, index)
     elif isinstance(value, dict):
         for name, item in value.items():
-            yield from _walk(name, *place)
-            yield from _walk(item, *place, name)
+            yield from _walk(name, *path)
+            yield from _walk(item, *path, name)
 
 
-def _finite(value: float) -> bool:
+def _is_finite(value: float) -> bool:
     try:
         return math.isfinite(value)
-    except OverflowError:  # an integer beyond every float
+    except OverflowError:  # an integer too large for a float
         return False

@@ -1,7 +1,7 @@
-"""One client's connection: it is waited for as long as the settings say, and no longer; and there are not too many.
+"""Limits on connections: how long a client may take for a request head, and how many connections are open.
 
-Uvicorn itself waits for the head of a request as long as a client likes, and the kernel a quarter of an hour for one
-that has vanished, or that reads no more.
+Uvicorn alone waits for a request head without limit, and the kernel waits a quarter of an hour for a client that has
+disappeared or no longer reads.
 """
 
 import asyncio
@@ -12,69 +12,71 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from api.http.middleware import request_id_of
-from api.http.problems import CROWDED, problem
+from api.http.problem_types import TOO_MANY_CONNECTIONS
+from api.http.problems import problem_response
 
-VANISHED_SECONDS = 15.0
-"""How long a client may leave unread what was sent to it, at most."""
-CROWDED_SECONDS = 2.0
-"""How long one connection too many may take for its request."""
+MAX_UNREAD_SECONDS = 15.0
+"""How long a client may leave sent bytes unacknowledged or unread."""
+EXCESS_CONNECTION_SECONDS = 2.0
+"""How long a connection beyond the limit may take for its request."""
 
 
 class Connection(H11Protocol):
-    """Uvicorn's HTTP, which closes a connection whose request has not begun `seconds` after its first byte.
+    """Uvicorn's HTTP/1.1 protocol with a time limit for each request head and a limit on open connections.
 
-    More than `most` connections at a time are told to come back later.
+    A connection is closed when `seconds` pass without a complete request head. Connections beyond `max_connections`
+    are answered with 503.
     """
 
     seconds = 30.0
-    most = 4096
-    _limit: asyncio.TimerHandle | None = None
+    max_connections = 4096
+    _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the first request."""
+        """Start the timer for the first request."""
         super().connection_made(transport)
-        _end_when_vanished(transport, min(self.seconds, VANISHED_SECONDS))
-        if len(self.connections) > self.most:
-            self.app, self.seconds = crowded, min(self.seconds, CROWDED_SECONDS)
-        self._wait()
+        _set_unread_timeout(transport, min(self.seconds, MAX_UNREAD_SECONDS))
+        if len(self.connections) > self.max_connections:
+            self.app, self.seconds = refuse_connection, min(self.seconds, EXCESS_CONNECTION_SECONDS)
+        self._start_timer()
 
     def data_received(self, data: bytes) -> None:
-        """Wait on, not longer for each byte, until a request is under way."""
+        """Stop the timer once a request is in progress. Further bytes of the head do not extend it."""
         super().data_received(data)
-        under_way: Any = self.cycle
-        if under_way is not None and not under_way.response_complete:
-            self._stop()
-        elif self._limit is None:
-            self._wait()
+        in_progress: Any = self.cycle
+        if in_progress is not None and not in_progress.response_complete:
+            self._stop_timer()
+        elif self._timer is None:
+            self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no more."""
-        self._stop()
+        """Stop the timer."""
+        self._stop_timer()
         super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
-        """What comes next has its own time."""
-        self._stop()
+        """Stop the timer: the next request on this connection starts its own."""
+        self._stop_timer()
         super().on_response_complete()
 
-    def _wait(self) -> None:
-        self._limit = self.loop.call_later(self.seconds, self.transport.close)
+    def _start_timer(self) -> None:
+        self._timer = self.loop.call_later(self.seconds, self.transport.close)
 
-    def _stop(self) -> None:
-        if self._limit is not None:
-            self._limit.cancel()
-            self._limit = None
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
-async def crowded(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer whatever is asked with 503, and close the connection."""
+async def refuse_connection(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer any request with 503 and close the connection (an ASGI app)."""
     request_id = scope.setdefault("state", {})["request_id"] = request_id_of(scope)
-    answer = problem(scope, CROWDED, "too many connections are open: try again in a moment")
-    answer.headers.update({"connection": "close", "x-request-id": request_id})
-    await answer(scope, receive, send)
+    response = problem_response(scope, TOO_MANY_CONNECTIONS, "too many connections are open: try again in a moment")
+    response.headers.update({"connection": "close", "x-request-id": request_id})
+    await response(scope, receive, send)
 
 
-def _end_when_vanished(transport: asyncio.Transport, seconds: float) -> None:
-    """Have the kernel end a connection whose other side has acknowledged or read nothing for so long (RFC 5482)."""
-    if (option := getattr(socket, "TCP_USER_TIMEOUT", None)) is not None:  # Linux alone has it
+def _set_unread_timeout(transport: asyncio.Transport, seconds: float) -> None:
+    """Let the kernel end the connection when the client acknowledges nothing for this long (RFC 5482)."""
+    if (option := getattr(socket, "TCP_USER_TIMEOUT", None)) is not None:  # only Linux has it
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, option, int(seconds * 1000))

@@ -1,6 +1,6 @@
-"""What happens to every request: an id, a line in the log, a measured latency, and the headers that all answers carry.
+"""The middleware of every request: a request id, a log line, a measured latency, and common response headers.
 
-Pure ASGI, so that a stream is never buffered and an empty route stays cheap.
+It is pure ASGI, so streams are not buffered and the overhead stays small.
 """
 
 import re
@@ -12,28 +12,28 @@ import structlog
 from prometheus_client import Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.http.problems import failed
+from api.http.problems import internal_error_response
 from core.ids import new_id
 
 log = structlog.get_logger("api")
 
-_SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-_QUIET: Final = frozenset({"/health/live", "/health/ready", "/metrics"})  # asked every few seconds by machines
+_VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_POLLED_PATHS: Final = frozenset({"/health/live", "/health/ready", "/metrics"})  # requested every few seconds
 _HEADERS: Final = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 ]
 
 
-class Requests:
-    """Names each request, logs and times it, and answers 500 where the app failed before it answered."""
+class RequestMiddleware:
+    """ASGI middleware that names, logs and times each request, and answers 500 to an unexpected error."""
 
     def __init__(self, app: ASGIApp, latency: Histogram) -> None:
         self.app = app
         self.latency = latency
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection."""
+        """Serve one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -41,7 +41,7 @@ class Requests:
         scope.setdefault("state", {})["request_id"] = request_id
         started, status = time.perf_counter(), 0
 
-        async def send_named(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -50,30 +50,30 @@ class Requests:
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await self.app(scope, receive, send_named)
+                await self.app(scope, receive, send_with_headers)
             except Exception:
                 log.exception("request failed", method=scope["method"], path=scope["path"])
-                if status:  # too late for another answer: breaking the connection is the honest end
+                if status:  # the response has begun: breaking the connection is the only way to signal the error
                     raise
-                await failed(scope)(scope, receive, send_named)
+                await internal_error_response(scope)(scope, receive, send_with_headers)
             finally:
-                self._note(scope, status, time.perf_counter() - started)
+                self._record(scope, status, time.perf_counter() - started)
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        route = template(scope)
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        route = route_template(scope)
         self.latency.labels(scope["method"] if route else "", route or "none", str(status)).observe(seconds)
-        note = log.debug if scope["path"] in _QUIET else log.info
-        note("request", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1000, 2))
+        write = log.debug if scope["path"] in _POLLED_PATHS else log.info
+        write("request", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1000, 2))
 
 
 def request_id_of(scope: Scope) -> str:
-    """The client's `X-Request-Id` where it is sane (128 letters, digits, `._-`), else a new one."""
+    """Return the client's `X-Request-Id` if it is valid (1 to 128 letters, digits, `._-`), else a new id."""
     for name, value in scope["headers"]:
-        if name == b"x-request-id" and _SANE_ID.fullmatch(value):
+        if name == b"x-request-id" and _VALID_REQUEST_ID.fullmatch(value):
             return str(value, "ascii")
     return new_id("req")
 
 
-def template(scope: Mapping[str, object]) -> str:
-    """The path of the route that served this request, with its parameters' names; empty where none did."""
+def route_template(scope: Mapping[str, object]) -> str:
+    """Return the path template of the matched route, such as `/v1/jobs/{job_id}`; empty if none matched."""
     return str(getattr(scope.get("route"), "path", ""))

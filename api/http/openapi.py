@@ -1,6 +1,6 @@
-"""The OpenAPI document: what each route takes and answers, with examples that run as they stand.
+"""The OpenAPI document: parameters, bodies and responses of each route, with runnable examples.
 
-Bodies are validated by our own code, so their schemas are put into the components here and referred to.
+`api.http.body` validates bodies, not FastAPI, so their schemas are added to the components here and referenced.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,14 +13,15 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core.core_schema import DataclassSchema, ModelSchema
 
-from api.http.problems import FACTS, MEDIA_TYPE, Fact, Problem
-from api.http.problems import InvalidParameter as _InvalidParameter
+from api.http.errors import InvalidParameter
+from api.http.problem_types import PROBLEM_TYPES, ProblemType
+from api.http.problems import MEDIA_TYPE, Problem
 from core.docstrings import attribute_docstrings
 
 REF = "#/components/schemas/{model}"
 
-MAKERS: Mapping[str, str] = MappingProxyType({"/v1/jobs": "job_id", "/v1/datasets": "dataset_id"})
-"""Where things are made, and the parameter by which other routes know them."""
+COLLECTIONS: Mapping[str, str] = MappingProxyType({"/v1/jobs": "job_id", "/v1/datasets": "dataset_id"})
+"""Each collection path, and the path parameter that identifies its items in other routes."""
 
 Examples = Mapping[str, Mapping[str, Any]]
 
@@ -33,20 +34,20 @@ def operation(
     content: Mapping[str, Any] | None = None,
     responses: Mapping[int, Any] | None = None,
 ) -> dict[str, Any]:
-    """Arguments for a route's decorator.
+    """Return the keyword arguments that document a route, for its decorator.
 
     Parameters
     ----------
     problems
-        The facts that this route may refuse with, beside those that any may.
+        The errors that this route can answer with, besides those of every route.
     answer
-        The view of its answer, as it is documented; the route serialises it itself.
+        The model of the JSON response, for documentation only; the route serializes it itself.
     body, examples
-        The model of its JSON body and bodies that run.
+        The model of the JSON body, and example bodies that the route accepts.
     content
-        What it reads beside JSON, by media type.
+        The bodies of other media types, by media type.
     responses
-        Other answers than JSON.
+        Further responses, by status.
     """
     bodies: dict[str, Any] = {}
     if body is not None:
@@ -61,21 +62,21 @@ def operation(
 
 
 def _problem_responses(problems: Sequence[type[Exception]]) -> dict[int | str, dict[str, Any]]:
-    by_status: dict[int, list[Fact]] = {}
-    for problem in [*problems, _InvalidParameter]:
-        fact = FACTS[problem]
-        by_status.setdefault(fact.status, []).append(fact)
-    described = {status: "; ".join(map(_told, facts)) for status, facts in by_status.items()}
+    by_status: dict[int, list[ProblemType]] = {}
+    for problem in [*problems, InvalidParameter]:
+        kind = PROBLEM_TYPES[problem]
+        by_status.setdefault(kind.status, []).append(kind)
+    descriptions = {status: "; ".join(map(_description, kinds)) for status, kinds in by_status.items()}
     content = {MEDIA_TYPE: {"schema": _ref(Problem)}}
-    answers: dict[int | str, dict[str, Any]] = {
-        status: {"description": text, "content": content} for status, text in sorted(described.items())
+    responses: dict[int | str, dict[str, Any]] = {
+        status: {"description": text, "content": content} for status, text in sorted(descriptions.items())
     }
-    answers["default"] = {"description": "Any other problem", "content": content}
-    return answers
+    responses["default"] = {"description": "Any other problem", "content": content}
+    return responses
 
 
-def _told(fact: Fact) -> str:
-    return f"{fact.title} (`{fact.code}`)"
+def _description(kind: ProblemType) -> str:
+    return f"{kind.title} (`{kind.code}`)"
 
 
 def _ref(model: type[BaseModel]) -> dict[str, str]:
@@ -83,65 +84,70 @@ def _ref(model: type[BaseModel]) -> dict[str, str]:
 
 
 def document(app: FastAPI, models: Sequence[type[BaseModel]]) -> dict[str, Any]:
-    """The document of this app, with the schemas of these models among its components."""
-    made = get_openapi(
+    """Return the OpenAPI document of this app, with the schemas of these models among its components."""
+    openapi = get_openapi(
         title=app.title, version=app.version, summary=app.summary, description=app.description, routes=app.routes
     )
-    shown: list[type[BaseModel]] = [*models, Problem]
-    wanted: list[tuple[type[BaseModel], Literal["validation"]]] = [(model, "validation") for model in shown]
-    _, ours = models_json_schema(wanted, ref_template=REF, schema_generator=Described)
-    components = made.setdefault("components", {}).setdefault("schemas", {})
-    components.update(ours["$defs"])
-    for schema in components.values():
-        _with_required_type(schema)
-    for methods in made["paths"].values():
-        for one in methods.values():
-            _without_impossible(one)
-    for path, parameter in MAKERS.items():
-        made["paths"][path]["post"]["responses"]["201"]["links"] = dict(_links(made["paths"], parameter))
-    return made
+    _add_schemas(openapi, [*models, Problem])
+    for methods in openapi["paths"].values():
+        for operation in methods.values():
+            _remove_impossible_problem(operation)
+    for path, parameter in COLLECTIONS.items():
+        created = openapi["paths"][path]["post"]["responses"]["201"]
+        created["links"] = dict(_links(openapi["paths"], parameter))
+    return openapi
 
 
-class Described(GenerateJsonSchema):
-    """Schemas whose properties say what the strings under the fields say."""
+def _add_schemas(openapi: dict[str, Any], models: Sequence[type[BaseModel]]) -> None:
+    inputs: list[tuple[type[BaseModel], Literal["validation"]]] = [(model, "validation") for model in models]
+    _, generated = models_json_schema(inputs, ref_template=REF, schema_generator=DescribedSchema)
+    schemas = openapi.setdefault("components", {}).setdefault("schemas", {})
+    schemas.update(generated["$defs"])
+    for schema in schemas.values():
+        _require_type(schema)
+
+
+class DescribedSchema(GenerateJsonSchema):
+    """JSON schemas whose property descriptions are the docstrings of the fields."""
 
     def dataclass_schema(self, schema: DataclassSchema) -> JsonSchemaValue:
-        """Of a dataclass."""
-        return _described(super().dataclass_schema(schema), schema["cls"])
+        """Return the schema of a dataclass."""
+        return _with_descriptions(super().dataclass_schema(schema), schema["cls"])
 
     def model_schema(self, schema: ModelSchema) -> JsonSchemaValue:
-        """Of a model."""
-        return _described(super().model_schema(schema), schema["cls"])
+        """Return the schema of a model."""
+        return _with_descriptions(super().model_schema(schema), schema["cls"])
 
 
-def _described(shown: JsonSchemaValue, owner: type) -> JsonSchemaValue:
+def _with_descriptions(schema: JsonSchemaValue, owner: type) -> JsonSchemaValue:
     for name, text in attribute_docstrings(owner).items():
-        if name in shown.get("properties", {}):
-            shown["properties"][name].setdefault("description", text)
-    return shown
+        if name in schema.get("properties", {}):
+            schema["properties"][name].setdefault("description", text)
+    return schema
 
 
-def _with_required_type(schema: dict[str, Any]) -> None:
-    """A member of a kind is told by its `type`, which a body cannot leave out though the dataclass has a default."""
+def _require_type(schema: dict[str, Any]) -> None:
+    """Mark the `type` of a union's member as required: the union needs it, although the dataclass has a default."""
     if "const" in schema.get("properties", {}).get("type", {}):
         schema["required"] = sorted({"type", *schema.get("required", ())})
 
 
-def _without_impossible(operation: dict[str, Any]) -> None:
-    """Take out the refusal of a parameter where none can be wrong: any text may stand for an id."""
-    asked = {parameter["in"] for parameter in operation.get("parameters", ())}
-    refusals = operation["responses"].get("422")
-    if refusals is None or not asked <= {"path"}:
+def _remove_impossible_problem(operation: dict[str, Any]) -> None:
+    """Remove `invalid_parameter` from an operation with path parameters only: any text is a valid id."""
+    places = {parameter["in"] for parameter in operation.get("parameters", ())}
+    response = operation["responses"].get("422")
+    if response is None or not places <= {"path"}:
         return
-    others = [one for one in refusals["description"].split("; ") if one != _told(FACTS[_InvalidParameter])]
+    impossible = _description(PROBLEM_TYPES[InvalidParameter])
+    others = [text for text in response["description"].split("; ") if text != impossible]
     if others:
-        refusals["description"] = "; ".join(others)
+        response["description"] = "; ".join(others)
     else:
         del operation["responses"]["422"]
 
 
 def _links(paths: Mapping[str, Any], parameter: str) -> Iterator[tuple[str, Any]]:
-    """What can be asked of a thing that was just made, by its id."""
+    """Yield a link to each operation on an item, given the id in the response that created it."""
     for path, methods in paths.items():
         for operation in methods.values() if f"{{{parameter}}}" in path else ():
             name = operation["operationId"]

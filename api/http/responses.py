@@ -1,4 +1,4 @@
-"""How views leave: serialised once by pydantic's own code, past FastAPI's encoder, which costs more than the query."""
+"""JSON responses: views serialized once by pydantic, without FastAPI's encoder, which costs more than the query."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from starlette.responses import Response
 
 
 class JsonResponse(Response):
-    """JSON from a view, from plain values, or as it already stands. A number that is not finite leaves as null."""
+    """A JSON response from a view, from plain values, or from ready JSON text. Non-finite numbers become null."""
 
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        """The body's bytes."""
+        """Return the body's bytes."""
         if isinstance(content, str):
             return content.encode()
         if isinstance(content, BaseModel):

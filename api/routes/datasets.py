@@ -1,29 +1,29 @@
-"""The routes of datasets: upload, list, look, page through the rows, delete.
+"""The routes of datasets: upload, list, get, page through the rows, delete.
 
-A file is streamed to disk, hashed on the way and inspected there by a process apart; only then there is a row.
+An upload is streamed to disk and hashed meanwhile; a child process infers its schema; only then a row is inserted.
 """
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from api.dependencies import ClientScope, Service, Services
+from api.dependencies import ClientScope, Services, ServicesDep
+from api.http.errors import BodyTooLarge, InvalidBody, StorageFull
 from api.http.openapi import operation
 from api.http.parameters import Cursor, Limit
-from api.http.problems import BodyTooLarge, InvalidBody, StorageFull
 from api.http.responses import JsonResponse
-from api.schemas import views
-from api.schemas.examples import CSV, FORM, LATEST, DatasetId
+from api.schemas.dataset import Dataset, DatasetRows, dataset_view
+from api.schemas.examples import CSV, DATASET_FORM, DatasetId
+from api.schemas.page import Page
+from api.services.identifiers import resolve_dataset_id
 from api.services.schema_inference import TooManyUploads, UnreadableFile
 from api.services.upload import receive
 from core.blobs.folder import Writer
 from core.data.errors import InvalidFile
 from core.data.readers import formats
 from core.data.schema import Limits, Schema
-from core.ids import is_id
 from core.store import datasets
 from core.store.errors import BadCursor, DatasetInUse, NoSuchDataset
 from core.store.scope import Scope
@@ -32,22 +32,22 @@ router = APIRouter(prefix="/v1", tags=["datasets"])
 
 BINARY = {"type": "string", "format": "binary"}
 BODIES = {
-    "multipart/form-data": FORM,
+    "multipart/form-data": DATASET_FORM,
     "text/csv": {"schema": {"type": "string"}, "example": CSV},
     "application/x-npy": {"schema": BINARY},
     "application/zip": {"schema": BINARY},
 }
-RAW = [
+RAW_BODY_PARAMETERS = [
     {
         "name": name,
         "in": "query",
         "schema": {"type": "string"},
-        "description": f"{text} For a raw body; a form has a part of that name.",
+        "description": f"{text} Only with a raw body; a form has a field of this name.",
     }
     for name, text in (
-        ("name", "What to call it."),
-        ("format", "csv, npy or npz, where it is not plain to see."),
-        ("types", 'Types you know better, as JSON: `{"zip": "category"}`.'),
+        ("name", "Name of the dataset."),
+        ("format", "csv, npy or npz, if it cannot be inferred."),
+        ("types", 'Column types that override the inferred ones, as JSON: `{"zip": "category"}`.'),
     )
 ]
 
@@ -58,30 +58,33 @@ _POST = operation(
     BodyTooLarge,
     TooManyUploads,
     StorageFull,
-    answer=views.Dataset,
+    answer=Dataset,
     content=BODIES,
 )
-_POST["openapi_extra"]["parameters"] = RAW
-_POST["responses"][200] = {"model": views.Dataset, "description": "The same was here before: bytes, format and types."}
+_POST["openapi_extra"]["parameters"] = RAW_BODY_PARAMETERS
+_POST["responses"][200] = {
+    "model": Dataset,
+    "description": "A dataset with the same bytes, format and types exists; it is returned.",
+}
 
 
 @router.post("/datasets", status_code=201, summary="Upload a dataset", **_POST)
-async def post(request: Request, services: Service, scope: ClientScope) -> Response:
-    """CSV, npy or npz, as the part `file` of a form or as the body itself.
+async def upload_dataset(request: Request, services: ServicesDep, scope: ClientScope) -> Response:
+    """CSV, npy or npz, as the part `file` of a form or as the raw body.
 
-    The same bytes, read as the same types, give the same dataset.
+    The same bytes with the same format and types give the same dataset.
     """
     with services.blobs.writer() as writer:
         upload = await receive(request, writer)
         await run_in_threadpool(writer.flush)
         name, limits = upload.name, Limits(cells=services.settings.max_cells)
-        found = formats.format_of(upload.fields.get("format"), upload.file_name, upload.content_type, upload.head)
-        schema = await services.schema_inference.inspect(writer.path, found, upload.types, limits)
-        return await run_in_threadpool(_keep, services, scope, writer, name, schema)
+        layout = formats.format_of(upload.fields.get("format"), upload.file_name, upload.content_type, upload.head)
+        schema = await services.schema_inference.infer(writer.path, layout, upload.types, limits)
+        return await run_in_threadpool(_store, services, scope, writer, name, schema)
 
 
-def _keep(services: Services, scope: Scope, writer: Writer, name: str | None, schema: Schema) -> Response:
-    """Make file and row of what was found good."""
+def _store(services: Services, scope: Scope, writer: Writer, name: str | None, schema: Schema) -> Response:
+    """Commit the file and insert the row of a valid upload."""
     size, sha256 = writer.bytes, writer.commit()
     with services.database.begin() as s:
         row, new = datasets.insert(
@@ -96,57 +99,48 @@ def _keep(services: Services, scope: Scope, writer: Writer, name: str | None, sc
             columns=schema.to_json(),
         )
     status = 201 if new else 200
-    return JsonResponse(views.dataset_view(row), status_code=status, headers={"Location": f"/v1/datasets/{row.id}"})
+    return JsonResponse(dataset_view(row), status_code=status, headers={"Location": f"/v1/datasets/{row.id}"})
 
 
-@router.get("/datasets", summary="List datasets", **operation(BadCursor, answer=views.Page[views.Dataset]))
-def listed(services: Service, scope: ClientScope, limit: Limit = 20, cursor: Cursor = None) -> Response:
+@router.get("/datasets", summary="List datasets", **operation(BadCursor, answer=Page[Dataset]))
+def list_datasets(services: ServicesDep, scope: ClientScope, limit: Limit = 20, cursor: Cursor = None) -> Response:
     """All datasets, newest first."""
     with services.database.read() as s:
-        found, following = datasets.page(s, scope, limit=limit, cursor=cursor)
-    items = [views.dataset_view(row) for row in found]
-    return JsonResponse(views.Page[views.Dataset](items=items, next_cursor=following))
+        found, next_cursor = datasets.page(s, scope, limit=limit, cursor=cursor)
+    items = [dataset_view(row) for row in found]
+    return JsonResponse(Page[Dataset](items=items, next_cursor=next_cursor))
 
 
-@router.get("/datasets/{dataset_id}", summary="Look at a dataset", **operation(NoSuchDataset, answer=views.Dataset))
-def get(services: Service, scope: ClientScope, dataset_id: DatasetId) -> Response:
-    """Its columns with type, missing values, range and classes."""
+@router.get("/datasets/{dataset_id}", summary="Get a dataset", **operation(NoSuchDataset, answer=Dataset))
+def get_dataset(services: ServicesDep, scope: ClientScope, dataset_id: DatasetId) -> Response:
+    """The dataset with its columns: type, missing values, statistics and classes."""
     with services.database.read() as s:
-        return JsonResponse(views.dataset_view(datasets.get(s, scope, known(s, scope, dataset_id))))
+        return JsonResponse(dataset_view(datasets.get(s, scope, resolve_dataset_id(s, scope, dataset_id))))
 
 
-def known(s: Session, scope: Scope, dataset_id: str) -> str:
-    """The id that a client means: `latest` is the newest dataset's. `NoSuchDataset` for what cannot be one."""
-    if dataset_id == LATEST:
-        newest, _ = datasets.page(s, scope, limit=1)
-        if newest:
-            return newest[0].id
-    if not is_id("ds", dataset_id):
-        raise NoSuchDataset(dataset_id)
-    return dataset_id
-
-
-@router.get("/datasets/{dataset_id}/rows", summary="Read a dataset", **operation(NoSuchDataset, answer=views.Rows))
-def rows(
-    services: Service,
+@router.get(
+    "/datasets/{dataset_id}/rows", summary="Get a dataset's rows", **operation(NoSuchDataset, answer=DatasetRows)
+)
+def get_dataset_rows(
+    services: ServicesDep,
     scope: ClientScope,
     dataset_id: DatasetId,
-    offset: Annotated[int, Query(ge=0, le=2**53, description="Rows to pass over.")] = 0,
-    limit: Annotated[int, Query(ge=1, le=1000, description="How many rows at most.")] = 20,
+    offset: Annotated[int, Query(ge=0, le=2**53, description="Number of rows to skip.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of rows.")] = 20,
 ) -> Response:
-    """A page of its rows, as stored."""
+    """A page of the rows, as stored."""
     with services.database.read() as s:
-        row = datasets.get(s, scope, known(s, scope, dataset_id))
+        row = datasets.get(s, scope, resolve_dataset_id(s, scope, dataset_id))
     items = formats.rows(services.blobs.fetch(row.sha256), Schema.from_json(row.columns), offset, limit)
-    following = offset + limit if offset + limit < row.rows else None
-    return JsonResponse({"items": items, "next_offset": following})
+    next_offset = offset + limit if offset + limit < row.rows else None
+    return JsonResponse({"items": items, "next_offset": next_offset})
 
 
 @router.delete(
     "/datasets/{dataset_id}", status_code=204, summary="Delete a dataset", **operation(NoSuchDataset, DatasetInUse)
 )
-def delete(services: Service, scope: ClientScope, dataset_id: DatasetId) -> Response:
-    """Refused while a job needs it. Its file goes a minute or two later."""
+def delete_dataset(services: ServicesDep, scope: ClientScope, dataset_id: DatasetId) -> Response:
+    """Delete a dataset that no job needs. Its file is removed a minute or two later."""
     with services.database.begin() as s:
-        datasets.delete(s, scope, known(s, scope, dataset_id))
+        datasets.delete(s, scope, resolve_dataset_id(s, scope, dataset_id))
     return Response(status_code=204)

@@ -1,4 +1,4 @@
-"""The routes for those who run the service: is it alive, is it ready, how is it doing."""
+"""The routes for operators: liveness, readiness, and metrics for Prometheus."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import Response
 
-from api.dependencies import Service, Services
+from api.dependencies import Services, ServicesDep
 from api.http.openapi import operation
 from api.http.responses import JsonResponse
 from core.store.errors import WrongRevision
@@ -15,29 +15,34 @@ from core.store.migrate import require_head
 
 router = APIRouter(tags=["service"])
 
-BROKER_PATIENCE_SECONDS = 2.0
+BROKER_TIMEOUT_SECONDS = 2.0
 
 
-@router.get("/health/live", summary="Is the process alive?", **operation(answer=dict[str, str]))
-def live() -> Response:
-    """It is, if it answers."""
+@router.get("/health/live", summary="Liveness", **operation(answer=dict[str, str]))
+def get_liveness() -> Response:
+    """200 while the process runs."""
     return JsonResponse('{"status":"ok"}')
 
 
-_READY = operation(answer=dict[str, Any], responses={503: {"description": "The database is away or unmigrated."}})
+_READY = operation(
+    answer=dict[str, Any], responses={503: {"description": "The database cannot be reached or is not migrated."}}
+)
 
 
-@router.get("/health/ready", summary="Can it take jobs?", **_READY)
-def ready(services: Service) -> Response:
-    """503 when the database is away or at another migration. Without its broker the service is ready: jobs wait."""
-    database = _database(services)
-    broker = "ok" if services.notifier.reachable(BROKER_PATIENCE_SECONDS) else "away"
-    fine = database["status"] == "ok"
-    told = {"status": "ready" if fine else "unready", "database": database, "broker": {"status": broker}}
-    return JsonResponse(told, status_code=200 if fine else 503)
+@router.get("/health/ready", summary="Readiness", **_READY)
+def get_readiness(services: ServicesDep) -> Response:
+    """503 if the database cannot be reached or is at another migration.
+
+    A missing broker is reported with status 200: jobs are accepted and stay queued.
+    """
+    database = _database_status(services)
+    broker = "ok" if services.notifier.reachable(BROKER_TIMEOUT_SECONDS) else "away"
+    ready = database["status"] == "ok"
+    body = {"status": "ready" if ready else "unready", "database": database, "broker": {"status": broker}}
+    return JsonResponse(body, status_code=200 if ready else 503)
 
 
-def _database(services: Services) -> dict[str, str]:
+def _database_status(services: Services) -> dict[str, str]:
     try:
         require_head(services.database.engine)
     except WrongRevision as error:
@@ -50,7 +55,7 @@ def _database(services: Services) -> dict[str, str]:
 _METRICS = operation(responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})
 
 
-@router.get("/metrics", summary="Figures for Prometheus", **_METRICS)
-def metrics(request: Request) -> Response:
-    """Jobs by status, queue depth, steps, samples, seconds of training, latencies of requests."""
+@router.get("/metrics", summary="Metrics for Prometheus", **_METRICS)
+def get_prometheus_metrics(request: Request) -> Response:
+    """Jobs by status, queue depth, training steps, samples and seconds, request latencies."""
     return Response(generate_latest(request.app.state.registry), media_type=CONTENT_TYPE_LATEST)

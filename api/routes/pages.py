@@ -1,4 +1,4 @@
-"""What a browser opens: the dashboard, the docs page and their files, none of which asks any other host."""
+"""The dashboard, the docs page and their static files. None of them sends a request to another host."""
 
 from pathlib import Path
 
@@ -7,14 +7,14 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Receive, Scope, Send
 
+from api.http.errors import NoSuchPage
 from api.http.openapi import operation
-from api.http.problems import NoSuchPage
 from api.http.responses import JsonResponse
 
 STATIC = Path(__file__).parents[1] / "static"
 
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
-DOCS_POLICY = f"{POLICY}; img-src 'self' data:"  # Swagger UI draws its arrows so
+DOCS_POLICY = f"{POLICY}; img-src 'self' data:"  # Swagger UI draws its arrows from data: URLs
 
 DOCS = """<!doctype html>
 <html lang="en">
@@ -36,42 +36,42 @@ DOCS = """<!doctype html>
 router = APIRouter(tags=["service"])
 
 
-@router.get("/", summary="The dashboard", response_class=HTMLResponse, **operation())
-def dashboard() -> Response:
-    """Post a job, watch it learn, ask it."""
+@router.get("/", summary="Dashboard", response_class=HTMLResponse, **operation())
+def get_dashboard() -> Response:
+    """The dashboard: create jobs, follow their training, predict with their models."""
     page = STATIC / "index.html"
     if not page.is_file():
-        raise NoSuchPage("this installation has no dashboard: /docs has every route")
+        raise NoSuchPage("this installation has no dashboard: /docs lists every route")
     return FileResponse(page, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"})
 
 
-@router.get("/docs", summary="This page", response_class=HTMLResponse, **operation())
-def docs() -> Response:
-    """Every route, with examples to run."""
+@router.get("/docs", summary="API docs", response_class=HTMLResponse, **operation())
+def get_docs() -> Response:
+    """The docs page: every route, with runnable examples."""
     return HTMLResponse(DOCS, headers={"Content-Security-Policy": DOCS_POLICY})
 
 
-@router.get("/openapi.json", summary="The OpenAPI document", **operation())
-def openapi(request: Request) -> Response:
-    """What the docs page draws, for programs."""
+@router.get("/openapi.json", summary="OpenAPI document", **operation())
+def get_openapi_document(request: Request) -> Response:
+    """The description of this API for programs."""
     return JsonResponse(request.app.openapi())
 
 
 class Static(StaticFiles):
-    """The pages' files, asked for anew at each visit (an unchanged one costs a 304)."""
+    """The static files, revalidated by the browser at each visit (304 if unchanged)."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one file."""
 
-        async def send_guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = [(b"content-security-policy", POLICY.encode()), (b"cache-control", b"no-cache")]
                 message["headers"] = [*message["headers"], *headers]
             await send(message)
 
-        await super().__call__(scope, receive, send_guarded)
+        await super().__call__(scope, receive, send_with_headers)
 
 
 def mount_static(app: FastAPI) -> None:
-    """Serve the folder `static` where the pages look for it."""
+    """Serve the folder `static` at `/static`."""
     app.mount("/static", Static(directory=STATIC, check_dir=False), name="static")

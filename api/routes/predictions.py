@@ -1,4 +1,7 @@
-"""The route that asks a job's net: raw records in, answers in the target's own words out, also while it trains."""
+"""The route that predicts with a job's model, also while the job trains.
+
+Instances are raw records; predictions are in the target's own values.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
@@ -7,23 +10,22 @@ import numpy as np
 import structlog
 from fastapi import APIRouter, Query, Request
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from api.dependencies import Services, scope_of
 from api.http.body import RawBody, media_type, parse
+from api.http.errors import BodyTooLarge, InvalidBody, JobNotTrained, UnsupportedMediaType
 from api.http.openapi import operation
-from api.http.problems import BodyTooLarge, InvalidBody, JobNotTrained, UnsupportedMediaType
 from api.http.responses import JsonResponse
-from api.schemas import views
 from api.schemas.examples import INSTANCES, JobId
-from api.services.warm_start import known
-from core.blobs.folder import DamagedBlob, NoSuchBlob
+from api.schemas.prediction import PredictionRequest, Predictions
+from api.services.identifiers import resolve_job_id
+from api.services.model_cache import UNREADABLE_CHECKPOINT
 from core.data.errors import InvalidFile, InvalidInstance
 from core.data.instances import instances_from_csv, instances_from_npy
 from core.ids import is_id
 from core.jobs.states import Keep
-from core.models.checkpoint import DamagedCheckpoint, Which
+from core.models.checkpoint import Which
 from core.models.model import Model
 from core.store import checkpoints
 from core.store.errors import NoSuchJob
@@ -34,27 +36,15 @@ router = APIRouter(prefix="/v1", tags=["jobs"])
 
 log = structlog.get_logger("api")
 
-UNREADABLE = (NoSuchBlob, DamagedBlob, DamagedCheckpoint)
-
 Records = list[Any] | NDArray[Any]
 
 
-class Instances(BaseModel):
-    """What to predict."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    instances: list[Any] = Field(
-        min_length=1, description="Records as they stood in the data: objects by column, or (nested) lists of numbers."
-    )
+def _instances_from_json(body: bytes) -> Records:
+    return parse(PredictionRequest, body).instances
 
 
-def _json(body: bytes) -> Records:
-    return parse(Instances, body).instances
-
-
-READERS: Mapping[str, Callable[[bytes], Records]] = {
-    "application/json": _json,
+PARSERS: Mapping[str, Callable[[bytes], Records]] = {
+    "application/json": _instances_from_json,
     "text/csv": instances_from_csv,
     "application/x-npy": instances_from_npy,
 }
@@ -67,7 +57,7 @@ BODIES = {
 
 @router.post(
     "/jobs/{job_id}/predictions",
-    summary="Ask a job's net",
+    summary="Predict with a job's model",
     **operation(
         NoSuchJob,
         JobNotTrained,
@@ -76,56 +66,58 @@ BODIES = {
         InvalidFile,
         UnsupportedMediaType,
         BodyTooLarge,
-        answer=views.Predictions,
-        body=Instances,
+        answer=Predictions,
+        body=PredictionRequest,
         examples=INSTANCES,
         content=BODIES,
     ),
 )
-def predict(
+def predict_with_job(
     request: Request,
     job_id: JobId,
     body: RawBody,
-    weights: Annotated[Which | None, Query(description="Which weights; else those that the job keeps.")] = None,
+    weights: Annotated[
+        Which | None, Query(description="Which weights of the checkpoint to use; by default those that the job keeps.")
+    ] = None,
 ) -> Response:
-    """Predict with the job's latest checkpoint. Records are raw: scaling and categories travel in the model."""
-    services: Services = request.app.state.services  # as a dependency it would cost more than the net
+    """Predict with the job's newest checkpoint. Instances are raw records: the model encodes them."""
+    services: Services = request.app.state.services  # as a dependency it would cost more than the network
     scope = scope_of(request)
-    records = _records(media_type(request), body)
+    instances = _parse_instances(media_type(request), body)
     if not is_id("job", job_id):
         with services.database.read() as s:
-            job_id = known(s, scope, job_id)
+            job_id = resolve_job_id(s, scope, job_id)
     with services.database.ask() as connection:
         job = serving(connection, scope, job_id)
     which: Which = weights or ("last" if job.keep is Keep.LAST else "best")
     if job.checkpoint_id is None or job.sha256 is None or job.keep is Keep.NONE:
         raise JobNotTrained(job.job_id, job.status)
-    source = {"id": job.checkpoint_id, "step": job.step, "epoch": job.epoch}
+    checkpoint = {"id": job.checkpoint_id, "step": job.step, "epoch": job.epoch}
     try:
         model = services.models.get(job.sha256, which)
-    except UNREADABLE as error:
-        model, source = _another(services, scope, job, which, error)
-    return JsonResponse({"predictions": model.predict(records), "checkpoint": source})
+    except UNREADABLE_CHECKPOINT as error:
+        model, checkpoint = _fallback_model(services, scope, job, which, error)
+    return JsonResponse({"predictions": model.predict(instances), "checkpoint": checkpoint})
 
 
-def _another(
+def _fallback_model(
     services: Services, scope: Scope, job: Serving, which: Which, error: Exception
 ) -> tuple[Model, dict[str, Any]]:
-    """The model of another checkpoint: the newest's file was just pruned by a training that went on, or is damaged."""
+    """Return the model of the next checkpoint: a running training has just pruned the newest, or it is damaged."""
     log.warning("cannot read a checkpoint", checkpoint=job.checkpoint_id, job=job.job_id, reason=str(error))
     with services.database.read() as s:
         others = [row for row in checkpoints.of_job(s, scope, job.job_id) if row.sha256 != job.sha256]
     if not others:
         raise error
-    source = {"id": others[0].id, "step": others[0].step, "epoch": others[0].epoch}
-    return services.models.get(others[0].sha256, which), source
+    checkpoint = {"id": others[0].id, "step": others[0].step, "epoch": others[0].epoch}
+    return services.models.get(others[0].sha256, which), checkpoint
 
 
-def _records(kind: str, body: bytes) -> Records:
-    reader = READERS.get(kind or "application/json")
-    if reader is None:
-        raise UnsupportedMediaType(kind, list(READERS))
-    records = reader(body)
-    if isinstance(records, np.ndarray) and not records.shape:
+def _parse_instances(media_type: str, body: bytes) -> Records:
+    parser = PARSERS.get(media_type or "application/json")
+    if parser is None:
+        raise UnsupportedMediaType(media_type, list(PARSERS))
+    instances = parser(body)
+    if isinstance(instances, np.ndarray) and not instances.shape:
         raise InvalidBody([("", "is a single number: send an array of rows")])
-    return records
+    return instances

@@ -1,1 +1,1 @@
-"""What goes out: the shapes of the answers, and the examples in the docs."""
+"""The JSON shapes of requests and responses, and the examples in the docs. Job specs are in `core.jobs.spec`."""

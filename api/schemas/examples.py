@@ -1,4 +1,4 @@
-"""Requests that run as they stand: the docs page offers them, the README prints them, and tests send each one."""
+"""Example requests: the docs page offers them, the README prints some, and a test sends each one."""
 
 from typing import Annotated, Any
 
@@ -33,35 +33,34 @@ SPIRALS: dict[str, Any] = {
 WARM: dict[str, Any] = LINE | {"start_from": {"job": LATEST, "checkpoint": "last"}}
 
 JOBS = {
-    "line": {"summary": "y = 2x in a hundred steps", "value": LINE},
-    "spirals": {"summary": "Two spirals, told apart by a small net", "value": SPIRALS},
-    "warm": {"summary": "y = 2x again, from the weights of the newest job", "value": WARM},
+    "line": {"summary": "y = 2x in 100 steps", "value": LINE},
+    "spirals": {"summary": "Two spirals, separated by a small network", "value": SPIRALS},
+    "warm": {"summary": "y = 2x, starting from the weights of the newest job", "value": WARM},
 }
 
 CONTINUATIONS = {
-    "more": {"summary": "Fifty epochs more", "value": {"epochs": 50}},
-    "until": {"summary": "Until the loss stands still", "value": {"epochs": 1000, "convergence": {"tolerance": 0.01}}},
+    "more": {"summary": "50 more epochs", "value": {"epochs": 50}},
+    "until": {"summary": "Until the loss converges", "value": {"epochs": 1000, "convergence": {"tolerance": 0.01}}},
 }
 
-INSTANCES = {"six": {"summary": "What is 2 × 6?", "value": {"instances": [[6]]}}}
+INSTANCES = {"six": {"summary": "2 × 6", "value": {"instances": [[6]]}}}
 
-BATCHES = {
-    "two": {"summary": "How two points would move the weight", "value": {"instances": [[1], [2]], "targets": [2, 4]}}
-}
+BATCHES = {"two": {"summary": "Two points of y = 2x", "value": {"instances": [[1], [2]], "targets": [2, 4]}}}
 
 CSV = "hours,coffee,passed\n1,yes,no\n2,no,no\n3,yes,yes\n4,no,yes\n5,yes,yes\n"
 
-FORM = {
+DATASET_FORM = {
     "schema": {
         "type": "object",
         "required": ["file"],
         "properties": {
             "file": {"type": "string", "format": "binary", "description": "CSV, npy or npz."},
-            "name": {"type": "string", "description": "What to call it; else the file's name."},
-            "format": {"type": "string", "enum": ["csv", "npy", "npz"], "description": "Where it is not plain to see."},
+            "name": {"type": "string", "description": "Name of the dataset; by default the file's name."},
+            "format": {"type": "string", "enum": ["csv", "npy", "npz"], "description": "If it cannot be inferred."},
             "types": {
                 "type": "string",
-                "description": 'Types that you know better, as JSON: `{"zip": "category"}`. number, category or text.',
+                "description": 'Column types that override the inferred ones, as JSON: `{"zip": "category"}`. '
+                "The types are number, category and text.",
             },
         },
     },
@@ -71,7 +70,7 @@ FORM = {
 JobId = Annotated[
     str,
     Path(
-        description="A job's id, or `latest` for the newest.",
+        description="Id of a job, or `latest` for the newest.",
         openapi_examples={"newest": {"summary": "the newest job", "value": LATEST}},
     ),
 ]
@@ -79,7 +78,7 @@ JobId = Annotated[
 DatasetId = Annotated[
     str,
     Path(
-        description="A dataset's id, or `latest` for the newest.",
+        description="Id of a dataset, or `latest` for the newest.",
         openapi_examples={"newest": {"summary": "the newest dataset", "value": LATEST}},
     ),
 ]

@@ -1,4 +1,7 @@
-"""Every few seconds each process looks for jobs whose worker is gone and for jobs that nobody rang for."""
+"""The lease collector: requeues jobs of lost workers, and notifies workers of jobs that are still unclaimed.
+
+It runs in a thread of each API process, every few seconds.
+"""
 
 import threading
 from collections.abc import Iterator
@@ -13,33 +16,33 @@ from core.store.database import Database
 
 log = structlog.get_logger("api")
 
-NOTIFY_SECONDS = 5.0
+NOTIFY_INTERVAL_SECONDS = 5.0
 
 
-def collect(database: Database, notifier: Notifier) -> None:
-    """One round: plain statements that any number of processes may run at once."""
+def collect_leases(database: Database, notifier: Notifier) -> None:
+    """Run one round. Any number of processes may run it at the same time."""
     with database.begin() as s:
-        taken = leases.requeue_expired(s, actor="api")
-        due = leases.notification_due(s, NOTIFY_SECONDS)
-    for job in taken:
-        log.warning("took a job back from a lost worker", job=job.id, status=job.status)
-    if taken or due:
+        requeued = leases.requeue_expired(s, actor="api")
+        due = leases.notification_due(s, NOTIFY_INTERVAL_SECONDS)
+    for job in requeued:
+        log.warning("requeued a job of a lost worker", job=job.id, status=job.status)
+    if requeued or due:
         notifier.notify()
 
 
 @contextmanager
-def collecting(database: Database, notifier: Notifier, seconds: float) -> Iterator[None]:
-    """Sweep in a thread for as long as the block lasts."""
+def lease_collector(database: Database, notifier: Notifier, seconds: float) -> Iterator[None]:
+    """Run `collect_leases` in a thread every `seconds` for the duration of the block."""
     stopped = threading.Event()
 
     def run() -> None:
         while not stopped.wait(seconds):
             try:
-                collect(database, notifier)
+                collect_leases(database, notifier)
             except SQLAlchemyError as error:
-                log.warning("cannot sweep: will try again", reason=type(error).__name__)
+                log.warning("cannot collect expired leases: trying again", reason=type(error).__name__)
 
-    thread = threading.Thread(target=run, name="sweep", daemon=True)
+    thread = threading.Thread(target=run, name="lease-collector", daemon=True)
     thread.start()
     try:
         yield

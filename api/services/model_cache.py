@@ -1,6 +1,6 @@
-"""Models that are ready to predict, the least used of them dropped when they grow beyond a bound in bytes.
+"""A cache of models that are ready to predict, bounded in bytes; the least recently used models are evicted.
 
-A checkpoint is known by its sha256, so what is kept here can never be stale.
+A checkpoint is identified by its SHA-256, so a cached model is never stale.
 """
 
 import threading
@@ -8,17 +8,20 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from core.models.checkpoint import Which, decode
+from core.blobs.folder import DamagedBlob, NoSuchBlob
+from core.models.checkpoint import DamagedCheckpoint, Which, decode
 from core.models.model import Model
 
-CACHE_BYTES = 256 * 2**20
+MAX_CACHE_BYTES = 256 * 2**20
+UNREADABLE_CHECKPOINT = (NoSuchBlob, DamagedBlob, DamagedCheckpoint)
+"""The errors of a checkpoint that was pruned or damaged."""
 
 Key = tuple[str, Which]
 
 
 @dataclass
-class _Entry:
-    """A model, or the place of one that is being loaded."""
+class _CachedModel:
+    """A model, or the placeholder of one that is being loaded."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     model: Model | None = None
@@ -26,31 +29,31 @@ class _Entry:
 
 
 class ModelCache:
-    """Models by (sha256 of the checkpoint, which weights). Safe for threads; each is loaded once at a time."""
+    """Models by (SHA-256 of the checkpoint, which weights). Thread-safe; concurrent requests load a model once."""
 
-    def __init__(self, read: Callable[[str], bytes], bound: int = CACHE_BYTES) -> None:
+    def __init__(self, read: Callable[[str], bytes], max_bytes: int = MAX_CACHE_BYTES) -> None:
         self._read = read
-        self._bound = bound
+        self._max_bytes = max_bytes
         self._lock = threading.Lock()
-        self._entries: OrderedDict[Key, _Entry] = OrderedDict()
+        self._cached: OrderedDict[Key, _CachedModel] = OrderedDict()
 
     @property
     def bytes(self) -> int:
-        """The bytes of the models that are loaded now."""
-        return sum(entry.bytes for entry in list(self._entries.values()))
+        """The size of all loaded models."""
+        return sum(cached.bytes for cached in list(self._cached.values()))
 
     def get(self, sha256: str, which: Which) -> Model:
-        """The model of this checkpoint. Raises `NoSuchBlob`, `DamagedBlob` or `DamagedCheckpoint`."""
+        """Return the model of this checkpoint. Raise `NoSuchBlob`, `DamagedBlob` or `DamagedCheckpoint`."""
         key = (sha256, which)
         with self._lock:
-            entry = self._entries.setdefault(key, _Entry())
-            self._entries.move_to_end(key)
-        if entry.model is not None:
-            return entry.model
-        with entry.lock:
-            if entry.model is None:
-                entry.model = self._load(key)
-        return entry.model
+            cached = self._cached.setdefault(key, _CachedModel())
+            self._cached.move_to_end(key)
+        if cached.model is not None:
+            return cached.model
+        with cached.lock:
+            if cached.model is None:
+                cached.model = self._load(key)
+        return cached.model
 
     def _load(self, key: Key) -> Model:
         sha256, which = key
@@ -58,17 +61,18 @@ class ModelCache:
             model = Model.of(decode(self._read(sha256)), which)
         except BaseException:
             with self._lock:
-                self._entries.pop(key, None)
+                self._cached.pop(key, None)
             raise
-        self._keep(key, model.nbytes)
+        self._evict(key, model.nbytes)
         return model
 
-    def _keep(self, newest: Key, size: int) -> None:
+    def _evict(self, newest: Key, size: int) -> None:
+        """Record the size of the newest model, and evict others until the bound holds."""
         with self._lock:
-            if newest in self._entries:
-                self._entries[newest].bytes = size
-            total = sum(entry.bytes for entry in self._entries.values())
-            for key in list(self._entries):
-                if total <= self._bound or key == newest:
+            if newest in self._cached:
+                self._cached[newest].bytes = size
+            total = sum(cached.bytes for cached in self._cached.values())
+            for key in list(self._cached):
+                if total <= self._max_bytes or key == newest:
                     return
-                total -= self._entries.pop(key).bytes
+                total -= self._cached.pop(key).bytes

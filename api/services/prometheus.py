@@ -1,4 +1,4 @@
-"""What Prometheus reads. Counts that live in the database are asked there at each scrape: all processes agree."""
+"""Metrics for Prometheus. Counts in the database are queried at each scrape, so all processes report the same."""
 
 from collections.abc import Callable, Iterator
 
@@ -15,51 +15,51 @@ from core.store.scope import EVERYTHING
 
 log = structlog.get_logger("api")
 
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+LATENCY_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
-def latencies(registry: CollectorRegistry) -> Histogram:
-    """The histogram of answers by method, route template and status, in seconds."""
+def latency_histogram(registry: CollectorRegistry) -> Histogram:
+    """Return the histogram of request latencies by method, route template and status, in seconds."""
     return Histogram(
         "chainrule_request_seconds",
-        "Seconds from a request to the end of its answer.",
+        "Seconds from the request to the end of the response.",
         ["method", "route", "status"],
         registry=registry,
-        buckets=BUCKETS,
+        buckets=LATENCY_BUCKETS_SECONDS,
     )
 
 
 def new_registry() -> CollectorRegistry:
-    """A registry of this app's own, with what the process uses of the machine."""
+    """Return a registry of this app alone, with the metrics of its process (CPU, memory, files)."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     return registry
 
 
 class StoreCollector(Collector):
-    """Jobs by status, the queue, and what the workers have trained."""
+    """Collector of the counts in the store: jobs by status, queue depth, training totals."""
 
     def __init__(self, database: Database, listeners: Callable[[], int]) -> None:
         self._database = database
         self._listeners = listeners
 
     def collect(self) -> Iterator[Metric]:
-        """Ask the store. Where it is away, say so and nothing else."""
-        yield _gauge("chainrule_event_listeners", "Streams of events that are open.", self._listeners())
+        """Yield the metrics; only `chainrule_database_up` 0 and the listeners if the database cannot be reached."""
+        yield _gauge("chainrule_event_listeners", "Open event streams.", self._listeners())
         try:
-            stored = self._stored()
+            stored = self._store_metrics()
         except SQLAlchemyError as error:
-            log.warning("cannot count", reason=type(error).__name__)
+            log.warning("cannot read the counts for Prometheus", reason=type(error).__name__)
             yield _gauge("chainrule_database_up", "Whether the database answers.", 0)
             return
         yield _gauge("chainrule_database_up", "Whether the database answers.", 1)
         yield from stored
 
     def describe(self) -> list[Metric]:
-        """Nothing: a registration asks no database."""
+        """Return nothing, so that registration does not query the database."""
         return []
 
-    def _stored(self) -> list[Metric]:
+    def _store_metrics(self) -> list[Metric]:
         with self._database.read() as s:
             by_status, depth, total = (
                 counts.by_status(s, EVERYTHING),
@@ -71,12 +71,10 @@ class StoreCollector(Collector):
             jobs.add_metric([status], count)
         return [
             jobs,
-            _gauge("chainrule_queue_depth", "Jobs that are due and wait for a worker.", depth),
-            _counter("chainrule_training_steps", "Batches learned from.", total.steps),
-            _counter("chainrule_training_samples", "Samples learned from.", total.samples),
-            _counter(
-                "chainrule_training_seconds", "Seconds spent in steps; by steps: the step time.", total.train_seconds
-            ),
+            _gauge("chainrule_queue_depth", "Jobs that are due and not claimed by a worker.", depth),
+            _counter("chainrule_training_steps", "Training steps (batches).", total.steps),
+            _counter("chainrule_training_samples", "Training samples.", total.samples),
+            _counter("chainrule_training_seconds", "Seconds spent in training steps.", total.train_seconds),
         ]
 
 

@@ -1,8 +1,8 @@
-"""An upload is read for the first time in a process of its own, which may die of it without harm to the API.
+"""Schema inference of uploads, in a child process per upload, so that a malicious file cannot harm the API.
 
-The child has limits of memory and time, low priority, none of our variables (so no secrets) and may write no file. It
-is not the worker, though that is a process apart too: there a client would learn only later, from a failed job, that
-its file is wrong; here it is told at once, and nothing is kept.
+The child has limits of memory and time, low priority, none of the service's variables (which hold secrets), and cannot
+write files. Workers are also separate processes, but inferring the schema there would report an invalid file only
+later, by a failed job; here the upload itself fails, and nothing is stored.
 """
 
 import asyncio
@@ -28,78 +28,91 @@ from core.data.readers.infer_schema import Bounds
 from core.data.schema import ColumnType, Limits, Schema
 from core.settings import CORES
 
-CODE = Path(infer_schema.__file__).parents[3]
-INHERITED = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "VIRTUAL_ENV")
-AT_ONCE = min(CORES, 16)
-WAITING = 8
-"""Uploads that wait for each that is read; more are told to come again."""
-STARTING = 10.0
-"""Seconds on the clock for the child's start and for a busy machine, beside those for the file."""
-MOST = 256 * 2**20
-"""Bytes of an answer that are read."""
+CODE_ROOT = Path(infer_schema.__file__).parents[3]
+INHERITED_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "VIRTUAL_ENV")
+MAX_CHILDREN = min(CORES, 16)
+MAX_WAITING_PER_CHILD = 8
+"""Uploads in the queue per running child; further uploads are refused."""
+STARTUP_SECONDS = 10.0
+"""Wall-clock seconds for the child's start and for a busy machine, in addition to those for the file."""
+MAX_OUTPUT_BYTES = 256 * 2**20
+MAX_ERROR_BYTES = 2**16
+LOGGED_ERROR_BYTES = 2000
 
 log = structlog.get_logger("api")
 
 
 class UnreadableFile(InvalidFile):
-    """The reader did not come to an end with this file."""
+    """Reading the file exceeded a limit or crashed the child process."""
 
     code = "unreadable_file"
 
 
 class TooManyUploads(Exception):
-    """There are more uploads to be read than this machine reads soon: send it again in a moment."""
+    """Too many uploads wait for their schema: send it again in a moment."""
 
     def __init__(self) -> None:
         super().__init__(str(self.__doc__))
 
 
 class SchemaInference:
-    """At most one inspection for each core at a time; the others wait, and hold no thread while they do.
+    """A queue of schema inferences: at most one per core runs, and those that wait hold no thread.
 
     Parameters
     ----------
     bounds
-        What each may take.
-    at_once, waiting
-        How many are read at a time, and how many may wait for that.
+        Time and memory of each inference.
+    max_running, max_waiting
+        How many run at a time, and how many may wait.
     """
 
-    def __init__(self, bounds: Bounds, at_once: int = AT_ONCE, waiting: int = AT_ONCE * WAITING) -> None:
+    def __init__(
+        self,
+        bounds: Bounds,
+        max_running: int = MAX_CHILDREN,
+        max_waiting: int = MAX_CHILDREN * MAX_WAITING_PER_CHILD,
+    ) -> None:
         self._bounds = bounds
-        self._most = at_once + waiting
-        self._under_way = 0
-        self._slots = asyncio.Semaphore(at_once)
+        self._capacity = max_running + max_waiting
+        self._in_progress = 0
+        self._slots = asyncio.Semaphore(max_running)
 
-    async def inspect(
-        self, path: Path, layout: Format, types: Mapping[str, ColumnType] | None, limits: Limits
-    ) -> Schema:
-        """The schema of a file.
+    async def infer(self, path: Path, layout: Format, types: Mapping[str, ColumnType] | None, limits: Limits) -> Schema:
+        """Return the schema of a file.
 
         Raises
         ------
-        InvalidFile, UnreadableFile
-            with the place of the first thing that is wrong; it takes too much, or ended the reader.
+        InvalidFile
+            With the first error in the file and its place.
+        UnreadableFile
+            Reading exceeds the bounds or crashes.
         TooManyUploads
-            too many wait already.
+            Too many inferences wait already.
         """
-        if self._under_way >= self._most:
+        if self._in_progress >= self._capacity:
             raise TooManyUploads
-        self._under_way += 1
+        self._in_progress += 1
         try:
             async with self._slots:
-                return await run_in_threadpool(inspect_apart, path, layout, types, limits, self._bounds)
+                return await run_in_threadpool(infer_in_child, path, layout, types, limits, self._bounds)
         finally:
-            self._under_way -= 1
+            self._in_progress -= 1
 
 
-def inspect_apart(
+def infer_in_child(
     path: Path, layout: Format, types: Mapping[str, ColumnType] | None, limits: Limits, bounds: Bounds
 ) -> Schema:
-    """The schema of a file, found by a child. Raises what `SchemaInference.inspect` raises."""
-    word = next(word for word, kind in FORMATS.items() if isinstance(layout, kind))
-    asked = {"path": str(path.absolute()), "format": word, "layout": asdict(layout), "types": dict(types or {})}
-    answer = _ask({**asked, "limits": asdict(limits), "bounds": asdict(bounds)}, bounds)
+    """Return the schema of a file, inferred by a child process. Raise `InvalidFile` or `UnreadableFile`."""
+    name = next(name for name, kind in FORMATS.items() if isinstance(layout, kind))
+    request = {
+        "path": str(path.absolute()),
+        "format": name,
+        "layout": asdict(layout),
+        "types": dict(types or {}),
+        "limits": asdict(limits),
+        "bounds": asdict(bounds),
+    }
+    answer = _run_child(json.dumps(request).encode(), bounds)
     if "invalid" in answer:
         raise InvalidFile(answer["invalid"])
     if "memory" in answer:
@@ -110,36 +123,36 @@ def inspect_apart(
     return Schema.from_json(answer["schema"])
 
 
-def _ask(asked: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
-    late = threading.Event()
-    with _child() as child:
-        timer = threading.Timer(bounds.seconds + STARTING, _end, [child, late])
+def _run_child(request: bytes, bounds: Bounds) -> dict[str, Any]:
+    timed_out = threading.Event()
+    with _start_child() as child:
+        timer = threading.Timer(bounds.seconds + STARTUP_SECONDS, _kill, [child, timed_out])
         timer.start()
         try:
-            told, said = _talk(child, json.dumps(asked).encode())
+            output, errors = _communicate(child, request)
         finally:
             timer.cancel()
             child.kill()
-    if late.is_set() or child.returncode == -signal.SIGXCPU:
+    if timed_out.is_set() or child.returncode == -signal.SIGXCPU:
         raise UnreadableFile(
             f"reading the file takes longer than {bounds.seconds:g} s: send fewer rows or columns, "
             "or raise CHAINRULE_SCHEMA_SECONDS"
         )
     if child.returncode != 0:
         how = signal.Signals(-child.returncode).name if child.returncode < 0 else f"exit code {child.returncode}"
-        log.error("the reader of an upload died", how=how, said=said.decode(errors="replace"))
+        log.error("schema inference crashed", how=how, stderr=errors.decode(errors="replace"))
         raise UnreadableFile(
-            f"the file ended its reader ({how}): it may be damaged or of another format; the service's log has more"
+            f"reading the file crashed ({how}): it may be damaged or of another format; the service's log has details"
         )
-    return dict(json.loads(told))
+    return dict(json.loads(output))
 
 
-def _child() -> "subprocess.Popen[bytes]":
-    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+def _start_child() -> "subprocess.Popen[bytes]":
+    inherited = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
     return subprocess.Popen(  # noqa: S603 - our own module
         [sys.executable, "-m", infer_schema.__name__],
-        cwd=CODE,
-        env={**inherited, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(CODE)},
+        cwd=CODE_ROOT,
+        env={**inherited, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(CODE_ROOT)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -147,20 +160,20 @@ def _child() -> "subprocess.Popen[bytes]":
     )
 
 
-def _end(child: "subprocess.Popen[bytes]", late: threading.Event) -> None:
-    late.set()
+def _kill(child: "subprocess.Popen[bytes]", timed_out: threading.Event) -> None:
+    timed_out.set()
     child.kill()
 
 
-def _talk(child: "subprocess.Popen[bytes]", asked: bytes) -> tuple[bytes, bytes]:
-    """What the child answers, and the end of what it says beside it."""
+def _communicate(child: "subprocess.Popen[bytes]", request: bytes) -> tuple[bytes, bytes]:
+    """Send the request; return standard output and the end of standard error, both bounded."""
     pipes: list[IO[bytes]] = [pipe for pipe in (child.stdin, child.stdout, child.stderr) if pipe]
-    to, answer, beside = pipes
-    with suppress(BrokenPipeError):  # it died before it heard: its exit code tells how
-        to.write(asked)
-        to.close()
-    told = answer.read(MOST)
-    answer.close()
-    said = beside.read(2**16)
+    stdin, stdout, stderr = pipes
+    with suppress(BrokenPipeError):  # the child exited before it read the request: its exit code tells the cause
+        stdin.write(request)
+        stdin.close()
+    output = stdout.read(MAX_OUTPUT_BYTES)
+    stdout.close()
+    errors = stderr.read(MAX_ERROR_BYTES)
     child.wait()
-    return told, said[-2000:]
+    return output, errors[-LOGGED_ERROR_BYTES:]

@@ -1,6 +1,6 @@
-"""A file on its way in: streamed to disk and hashed while it comes, whether raw or as a part of a form.
+"""Uploads: streamed to disk and hashed meanwhile, from a raw body or from a multipart form.
 
-The names that a client gives are labels; none of them becomes a path.
+Names that a client sends are labels only; none of them becomes a path.
 """
 
 import json
@@ -15,19 +15,19 @@ from python_multipart.multipart import MultipartParser
 from starlette.concurrency import run_in_threadpool
 
 from api.http.body import media_type
-from api.http.problems import InvalidBody, InvalidParameter
+from api.http.errors import InvalidBody, InvalidParameter
 from core.blobs.folder import Writer
 
-CHUNK = 2**20  # bytes a hop into the thread pool: disks and hops are slow, so not for each 64 KiB of the network
-FIELD_BYTES = 2**16
+CHUNK_BYTES = 2**20  # per call into the thread pool, which is too slow for each 64 KiB of the network
+MAX_FIELD_BYTES = 2**16
 FIELDS = frozenset({"name", "format", "types"})
-NAME_LENGTH = 200
-HEAD_BYTES = 4096
+MAX_NAME_LENGTH = 200
+HEAD_BYTES = 4096  # kept to detect the format
 
 
 @dataclass
 class Upload:
-    """What came with a file; the bytes themselves are in the writer."""
+    """The metadata of an uploaded file; its bytes are in the writer."""
 
     fields: dict[str, str] = field(default_factory=dict)
     file_name: str | None = None
@@ -36,15 +36,17 @@ class Upload:
 
     @property
     def name(self) -> str | None:
-        """What the client calls it: the field, else the last part of the file's name."""
+        """The field `name`, else the last component of the file name. Raises `InvalidParameter`."""
         given = self.fields.get("name") or (self.file_name or "").replace("\\", "/").rpartition("/")[2]
-        if len(given) > NAME_LENGTH or not given.isprintable():
-            raise InvalidParameter("name", f"must be printable and have at most {NAME_LENGTH} characters: shorten it")
+        if len(given) > MAX_NAME_LENGTH or not given.isprintable():
+            raise InvalidParameter(
+                "name", f"must be printable and have at most {MAX_NAME_LENGTH} characters: shorten it"
+            )
         return given or None
 
     @property
     def types(self) -> dict[str, Any] | None:
-        """The types that the client sets instead of guessed ones, by column."""
+        """The column types that override the inferred ones. Raises `InvalidParameter`."""
         text = self.fields.get("types")
         if not text:
             return None
@@ -53,12 +55,14 @@ class Upload:
         except (ValueError, RecursionError):
             types = None
         if not isinstance(types, dict) or not all(kind in {"number", "category", "text"} for kind in types.values()):
-            raise InvalidParameter("types", 'must be JSON such as {"zip": "category"}: number, category or text')
+            raise InvalidParameter(
+                "types", 'must be JSON such as {"zip": "category"}, with the types number, category or text'
+            )
         return types
 
 
 async def receive(request: Request, writer: Writer) -> Upload:
-    """Stream this request's file into the writer. The raw body's fields are query parameters, a form's its parts."""
+    """Stream the file of this request into the writer. Fields are query parameters (raw body) or parts (form)."""
     if media_type(request) == "multipart/form-data":
         return await _receive_form(request, writer)
     upload = Upload(fields=dict(request.query_params), content_type=media_type(request))
@@ -70,33 +74,33 @@ async def receive(request: Request, writer: Writer) -> Upload:
 
 async def _receive_form(request: Request, writer: Writer) -> Upload:
     upload = Upload()
-    parts = Parts(upload, writer)
+    form = FormReceiver(upload, writer)
     try:
-        parser = MultipartParser(_boundary(request), parts.callbacks())
+        parser = MultipartParser(_boundary(request), form.callbacks())
         async for chunk in chunks(request):
             await run_in_threadpool(parser.write, chunk)
     except FormParserError:
-        raise InvalidBody([("", _NO_FORM)]) from None
-    if not parts.complete:
-        raise InvalidBody([("", _NO_FORM)])
-    if not parts.has_file:
-        raise InvalidBody([("/file", 'is required: add the data as the part named "file"')])
+        raise InvalidBody([("", _INCOMPLETE_FORM)]) from None
+    if not form.complete:
+        raise InvalidBody([("", _INCOMPLETE_FORM)])
+    if not form.has_file:
+        raise InvalidBody([("/file", 'is required: add the data as a part named "file"')])
     return upload
 
 
-_NO_FORM = "is no complete multipart/form-data: send it as curl -F does"
+_INCOMPLETE_FORM = "is not complete multipart/form-data: send it as curl -F does"
 
 
 async def chunks(request: Request) -> AsyncIterator[bytes]:
-    """The body in pieces of about `CHUNK` bytes."""
-    held = bytearray()
+    """Yield the body in chunks of about `CHUNK_BYTES`."""
+    buffer = bytearray()
     async for piece in request.stream():
-        held += piece
-        if len(held) >= CHUNK:
-            yield bytes(held)
-            held.clear()
-    if held:
-        yield bytes(held)
+        buffer += piece
+        if len(buffer) >= CHUNK_BYTES:
+            yield bytes(buffer)
+            buffer.clear()
+    if buffer:
+        yield bytes(buffer)
 
 
 def _boundary(request: Request) -> bytes:
@@ -108,8 +112,8 @@ def _boundary(request: Request) -> bytes:
     return boundary.encode("latin-1", "replace")
 
 
-class Parts:
-    """Takes a form apart while it comes: the part named `file` goes to the writer, the few others are kept."""
+class FormReceiver:
+    """The callbacks of a streaming multipart parser: writes the part `file` to the writer, keeps the other fields."""
 
     def __init__(self, upload: Upload, writer: Writer) -> None:
         self.upload = upload
@@ -123,30 +127,30 @@ class Parts:
         self._value = bytearray()
 
     def callbacks(self) -> Any:
-        """What the parser calls."""
+        """Return the callbacks by the parser's names."""
         return {
-            "on_part_begin": self._begin,
-            "on_header_field": self._take_header_name,
-            "on_header_value": self._take_header_value,
+            "on_part_begin": self._begin_part,
+            "on_header_field": self._add_to_header_name,
+            "on_header_value": self._add_to_header_value,
             "on_header_end": self._end_header,
-            "on_headers_finished": self._start,
-            "on_part_data": self._take,
-            "on_part_end": self._end,
-            "on_end": self._complete,
+            "on_headers_finished": self._end_headers,
+            "on_part_data": self._add_data,
+            "on_part_end": self._end_part,
+            "on_end": self._end_form,
         }
 
     @property
     def _name(self) -> str:
         return self._disposition.get("name", "")
 
-    def _begin(self) -> None:
+    def _begin_part(self) -> None:
         self._disposition, self._content_type = {}, ""
         self._value.clear()
 
-    def _take_header_name(self, data: bytes, start: int, end: int) -> None:
+    def _add_to_header_name(self, data: bytes, start: int, end: int) -> None:
         self._header_name += data[start:end]
 
-    def _take_header_value(self, data: bytes, start: int, end: int) -> None:
+    def _add_to_header_value(self, data: bytes, start: int, end: int) -> None:
         self._header_value += data[start:end]
 
     def _end_header(self) -> None:
@@ -160,29 +164,31 @@ class Parts:
         elif name == b"content-type":
             self._content_type = value.partition(";")[0].strip().lower()
 
-    def _start(self) -> None:
+    def _end_headers(self) -> None:
         if self._name == "file":
             if self.has_file:
-                raise InvalidBody([("/file", "came twice: send one file a request")])
+                raise InvalidBody([("/file", "is sent twice: send one file per request")])
             self.has_file = True
             self.upload.file_name = self._disposition.get("filename")
             self.upload.content_type = self._content_type or None
         elif self._name not in FIELDS:
-            raise InvalidBody([(f"/{self._name}", f"is no part of this form: send file, {', '.join(sorted(FIELDS))}")])
+            raise InvalidBody(
+                [(f"/{self._name}", f"is not a field of this form: send file, {', '.join(sorted(FIELDS))}")]
+            )
 
-    def _take(self, data: bytes, start: int, end: int) -> None:
+    def _add_data(self, data: bytes, start: int, end: int) -> None:
         if self._name == "file":
             self.upload.head += data[start : start + min(HEAD_BYTES - len(self.upload.head), end - start)]
             self.writer.write(data[start:end])
             return
         self._value += data[start:end]
-        if len(self._value) > FIELD_BYTES:
-            raise InvalidBody([(f"/{self._name}", f"must have at most {FIELD_BYTES:,} bytes: shorten it")])
+        if len(self._value) > MAX_FIELD_BYTES:
+            raise InvalidBody([(f"/{self._name}", f"must have at most {MAX_FIELD_BYTES:,} bytes: shorten it")])
 
-    def _complete(self) -> None:
+    def _end_form(self) -> None:
         self.complete = True
 
-    def _end(self) -> None:
+    def _end_part(self) -> None:
         if self._name == "file":
             return
         try:

@@ -1,17 +1,15 @@
-"""Where a job begins that does not begin anew: found, and held against its own net, before it is made."""
+"""The checkpoint that a new job starts from: found, and compared with the job's network, before the job exists."""
 
 from sqlalchemy.orm import Session
 
 from api.dependencies import Services
-from api.schemas.examples import LATEST
-from core.blobs.folder import DamagedBlob, NoSuchBlob
+from api.services.identifiers import resolve_job_id
+from api.services.model_cache import UNREADABLE_CHECKPOINT
 from core.data.prepare import Signature
-from core.ids import is_id
 from core.jobs.continuation import TrainingProgress
 from core.jobs.resolve import InvalidSpec, require_weights_of, resolve
 from core.jobs.spec import JobSpec, StartFrom
 from core.jobs.states import TERMINAL, StopReason
-from core.models.checkpoint import DamagedCheckpoint
 from core.models.model import Model
 from core.store import checkpoints, jobs
 from core.store.checkpoints import START
@@ -20,39 +18,29 @@ from core.store.scope import Scope
 from core.store.tables import Checkpoint, Job
 from core.store.warm_starts import WarmStart, held_still
 
-UNREADABLE = (NoSuchBlob, DamagedBlob, DamagedCheckpoint)
-
-
-def known(s: Session, scope: Scope, job_id: str) -> str:
-    """The id that a client means: `latest` is the newest job's. `NoSuchJob` for what cannot be one."""
-    if job_id == LATEST:
-        newest, _ = jobs.page(s, scope, limit=1)
-        if newest:
-            return newest[0].id
-    if not is_id("job", job_id):
-        raise NoSuchJob(job_id)
-    return job_id
-
 
 def require_same_weights(
     services: Services, scope: Scope, start: StartFrom, spec: JobSpec, signature: Signature
 ) -> None:
-    """Return where the net has the weights of the job that it starts from; else `InvalidSpec`."""
+    """Raise `InvalidSpec` unless the network has the same weight shapes as the job that it starts from."""
     require_weights_of(spec.architecture, resolve(spec, signature).network, _model(services, scope, start).network)
 
 
-def warm(s: Session, scope: Scope, start: StartFrom) -> WarmStart:
-    """The checkpoint to start from, held still. Raises `InvalidSpec` where there is none such."""
+def warm_start_of(s: Session, scope: Scope, start: StartFrom) -> WarmStart:
+    """Return the checkpoint to start from, locked against deletion. Raise `InvalidSpec` if there is none."""
     try:
         return WarmStart(held_still(s, scope, _chosen(s, scope, start).id), START)
     except NoSuchCheckpoint:
-        raise _nothing(f"the checkpoint of {start.job} was given up just now: try again") from None
+        raise _invalid_checkpoint(f"the checkpoint of {start.job} was just deleted: try again") from None
 
 
-def last_of(s: Session, scope: Scope, job: Job) -> Checkpoint:
-    """The checkpoint that an ended job can go on from, held still. Raises `WrongState` where it cannot."""
+def last_checkpoint(s: Session, scope: Scope, job: Job) -> Checkpoint:
+    """Return the checkpoint from which an ended job can continue, locked against deletion.
+
+    Raise `WrongState` if the job has not ended, has diverged, or has no checkpoint.
+    """
     if job.status not in TERMINAL:
-        raise WrongState(job.id, job.status, "continued before it has ended: cancel it, or let it end")
+        raise WrongState(job.id, job.status, "continued before it has ended: cancel it, or wait for its end")
     if job.stop_reason == StopReason.DIVERGED:
         remedy = "it would diverge again; post a job with start_from and a smaller learning rate"
         raise WrongState(job.id, job.status, f"continued: {remedy}")
@@ -69,35 +57,35 @@ def progress(job: Job, checkpoint: Checkpoint) -> TrainingProgress:
 
 
 def _model(services: Services, scope: Scope, start: StartFrom) -> Model:
-    """The net to start from; where its file was just given up by a training that went on, the newer one's."""
+    """Return the model to start from; the newer one if a running training has just pruned its checkpoint."""
     for _ in range(2):
         with services.database.read() as s:
             found = _chosen(s, scope, start)
         try:
             return services.models.get(found.sha256, "last")
-        except UNREADABLE:
+        except UNREADABLE_CHECKPOINT:
             pass
-    raise _nothing(f"the checkpoint of step {found.step} cannot be read: choose another")
+    raise _invalid_checkpoint(f"the checkpoint of step {found.step} cannot be read: choose another")
 
 
 def _chosen(s: Session, scope: Scope, start: StartFrom) -> Checkpoint:
     try:
-        job = jobs.get(s, scope, known(s, scope, start.job))
+        job = jobs.get(s, scope, resolve_job_id(s, scope, start.job))
     except NoSuchJob:
         raise InvalidSpec(
-            [("/start_from/job", f"there is no job {start.job!r:.60}: GET /v1/jobs lists those there are")]
+            [("/start_from/job", f"there is no job {start.job!r:.60}: GET /v1/jobs lists the existing jobs")]
         ) from None
     found = checkpoints.of_job(s, scope, job.id)
     for one in found:
         if one.step == start.checkpoint or (isinstance(start.checkpoint, str) and one.id == job.checkpoint_id):
             return one
     steps = ", ".join(str(one.step) for one in found)
-    raise _nothing(
+    raise _invalid_checkpoint(
         f"{job.id} has checkpoints of the steps {steps}: choose one of them, best or last"
         if found
-        else f"{job.id} is {job.status} and has no checkpoint: start from another job, or when it has trained an epoch"
+        else f"{job.id} is {job.status} and has no checkpoint: start from another job, or wait for its first epoch"
     )
 
 
-def _nothing(message: str) -> InvalidSpec:
+def _invalid_checkpoint(message: str) -> InvalidSpec:
     return InvalidSpec([("/start_from/checkpoint", message)])

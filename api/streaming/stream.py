@@ -1,46 +1,51 @@
-"""A job's events to one listener: no gap, no double, in order, until the last one.
+"""One listener's stream of a job's events: in order, without gaps or duplicates, up to the last event.
 
-The listener holds a page of rows at most, reads on from the last that it sent, and leaves nothing behind when it goes.
+A stream holds at most one page of events, continues after the last event that it sent, and frees everything when its
+connection closes.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Literal
 
 from fastapi.sse import format_sse_event
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from api.streaming.hub import Head, Hub, Row, TracedArray
+from api.streaming.hub import EncodedEvent, Hub, JobFeed, LogHead
 
-COMMENT_SECONDS = 15.0
+KEEPALIVE_SECONDS = 15.0
 RETRY_MS = 1000
 
 
 @dataclass(frozen=True)
-class Form:
-    """How rows are written: as server-sent events or as JSON lines."""
+class StreamFormat:
+    """How events are written to the connection."""
 
     media_type: str
-    part: str
-    comment: bytes
-    goodbye: bytes
+    field: Literal["sse", "json_line"]
+    """The field of `EncodedEvent` that is sent."""
+    keepalive: bytes
+    """Sent after `KEEPALIVE_SECONDS` without an event."""
+    on_close: bytes
+    """Sent last when the server stops: SSE's reconnection delay."""
 
 
-SSE = Form("text/event-stream", "frame", format_sse_event(comment="still here"), format_sse_event(retry=RETRY_MS))
-LINES = Form("application/jsonl", "line", b"\n", b"")  # an empty line keeps the connection alive and is no row
+SSE = StreamFormat("text/event-stream", "sse", format_sse_event(comment="keep-alive"), format_sse_event(retry=RETRY_MS))
+JSON_LINES = StreamFormat("application/jsonl", "json_line", b"\n", b"")  # readers skip an empty line
 
 
 class EventStream(StreamingResponse):
-    """A stream that is closed with its connection, wherever in it that ends."""
+    """A streaming response whose generator is closed with its connection, whenever that ends."""
 
-    def __init__(self, hub: Hub, job_id: str, head: Head, after: int, form: Form) -> None:
+    def __init__(self, hub: Hub, job_id: str, head: LogHead, after: int, form: StreamFormat) -> None:
         self.rows = events(hub, job_id, head, after, form)
         super().__init__(self.rows, media_type=form.media_type)
         self.headers["Cache-Control"] = "no-cache"
-        self.headers["X-Accel-Buffering"] = "no"  # nginx would hold rows back
+        self.headers["X-Accel-Buffering"] = "no"  # nginx would buffer events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one listener."""
@@ -48,35 +53,35 @@ class EventStream(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-async def events(hub: Hub, job_id: str, head: Head, after: int, form: Form) -> AsyncGenerator[bytes, None]:
-    """The job's events past `after`, several rows a chunk; ends after the terminal one or when the hub closes."""
-    with hub.watching(job_id, head) as watched:
+async def events(hub: Hub, job_id: str, head: LogHead, after: int, form: StreamFormat) -> AsyncGenerator[bytes, None]:
+    """Yield the job's events past `after`, several per chunk, up to the terminal one or until the hub closes."""
+    with hub.subscribe(job_id, head) as feed:
         while not hub.closing.is_set():
-            moved, now = watched.moved, watched.head
-            rows = await _page(hub, job_id, watched, after) if after < now.last_seq else []
+            changed, head = feed.changed, feed.head
+            rows = await _page(hub, job_id, feed, after) if after < head.last_seq else []
             if rows:
                 after = rows[-1].seq
-                yield b"".join(getattr(row, form.part) for row in rows)
-            elif not now.status or (now.ended and after >= now.last_seq):
+                yield b"".join(getattr(row, form.field) for row in rows)
+            elif not head.status or (head.ended and after >= head.last_seq):
                 return
-            elif not await _moves(moved, COMMENT_SECONDS if after >= now.last_seq else hub.tick):
-                yield form.comment
-        if form.goodbye:
-            yield form.goodbye
+            elif not await _wait(changed, KEEPALIVE_SECONDS if after >= head.last_seq else hub.poll_seconds):
+                yield form.keepalive
+        if form.on_close:
+            yield form.on_close
 
 
-async def _page(hub: Hub, job_id: str, watched: TracedArray, after: int) -> list[Row]:
+async def _page(hub: Hub, job_id: str, feed: JobFeed, after: int) -> list[EncodedEvent]:
     try:
-        return await hub.page(job_id, watched, after)
+        return await hub.page(job_id, feed, after)
     except SQLAlchemyError:
-        return []  # the poller says so; the next tick tries again
+        return []  # the poller logs it; the next poll reads again
 
 
-async def _moves(moved: asyncio.Event, seconds: float) -> bool:
-    """Whether the job moved in this time."""
+async def _wait(changed: asyncio.Event, seconds: float) -> bool:
+    """Wait for a change of the feed; return whether one came in time."""
     try:
         async with asyncio.timeout(seconds):
-            await moved.wait()
+            await changed.wait()
     except TimeoutError:
         return False
     return True

@@ -41,7 +41,7 @@ TABULATED = 100
 
 INVALID_SPEC_CODES: Mapping[str, str] = MappingProxyType(
     {
-        "invalid_spec": "The job cannot be trained as it stands",
+        "invalid_spec": "The job spec is not valid",
         "shape_mismatch": "A layer does not fit its input, or the output does not fit the loss or the target",
         "limit_exceeded": "The job needs more than its limits or those of the service allow",
     }

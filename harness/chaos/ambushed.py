@@ -9,12 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import api.routes.jobs
 import worker.run.run
 from chainrule.cli import app
 from core.blobs.folder import Blobs, Writer
 from core.queue.notifier import Notifier
-from core.store import leases
+from core.store import jobs, leases
 
 FOLDER = Path(os.environ["CHAINRULE_CHAOS_AMBUSHES"])
 COMMAND = sys.argv[1]
@@ -28,7 +27,7 @@ PLACES: dict[str, list[tuple[str, Any, str]]] = {
         ("before", leases, "leave"),
         ("after", worker.run.run, "_attempt"),
     ],
-    "api": [("after", api.routes.jobs, "_insert"), ("before", Notifier, "notify"), ("before", Writer, "commit")],
+    "api": [("after", jobs, "insert"), ("before", Notifier, "notify"), ("before", Writer, "commit")],
 }
 """Of each command: before or after which function one may lie."""
 

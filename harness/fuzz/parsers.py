@@ -19,9 +19,9 @@ from starlette.testclient import TestClient
 
 from api.app import create_app
 from api.http.body import parse
-from api.http.problems import InvalidBody
-from api.routes.predictions import Instances
+from api.http.errors import InvalidBody
 from api.schemas.examples import CSV, JOBS, LINE
+from api.schemas.prediction import PredictionRequest
 from core import logging
 from core.data.errors import InvalidData, InvalidFile
 from core.data.instances import instances_from_csv, instances_from_npy
@@ -72,7 +72,7 @@ def npz(data: bytes) -> None:
 def instances(data: bytes) -> None:
     """A prediction's body."""
     with contextlib.suppress(InvalidBody):
-        parse(Instances, data)
+        parse(PredictionRequest, data)
 
 
 def checkpoint(data: bytes) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from api.http.problems import FACTS
+from api.http.problem_types import PROBLEM_TYPES
 from core.settings import Settings
 from core.store.tables import IdempotencyKey
 from harness.processes import ROOT
@@ -255,7 +255,7 @@ def test_every_documented_error_can_be_had(place: Place) -> None:
 
 def test_every_error_is_documented(place: Place) -> None:
     document = place.ask("GET", "/openapi.json").text
-    codes = {fact.code for fact in FACTS.values()}
+    codes = {fact.code for fact in PROBLEM_TYPES.values()}
     assert {code for code in codes if f"`{code}`" not in document} == ANYWHERE
     assert ANYWHERE <= ELSEWHERE.keys() <= codes
 

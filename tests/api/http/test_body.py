@@ -7,7 +7,7 @@ from annotated_types import Ge, Len
 from pydantic import BaseModel, ConfigDict
 
 from api.http.body import parse
-from api.http.problems import InvalidBody
+from api.http.errors import InvalidBody
 
 
 class Line(BaseModel):

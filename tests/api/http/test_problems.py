@@ -10,7 +10,8 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.requests import ClientDisconnect
 
-from api.http.problems import FACTS, Problem
+from api.http.problem_types import PROBLEM_TYPES
+from api.http.problems import Problem
 from core.blobs.folder import BlobsAway
 from core.data.errors import DataError
 from core.store import errors as store_errors
@@ -225,8 +226,8 @@ INSIDE = {"StoreError", "NoSuchCheckpoint", "Fenced", "WrongRevision", "NetworkF
 @pytest.mark.parametrize("root", [store_errors.StoreError, DataError])
 def test_every_fact_of_the_core_has_a_row(root: type[Exception]) -> None:
     facts = {kind.__name__ for kind in root.__subclasses__()}
-    assert facts - INSIDE <= {kind.__name__ for kind in FACTS}
+    assert facts - INSIDE <= {kind.__name__ for kind in PROBLEM_TYPES}
 
 
 def test_codes_are_words() -> None:
-    assert all(fact.code.replace("_", "").isalpha() and fact.code.islower() for fact in FACTS.values())
+    assert all(fact.code.replace("_", "").isalpha() and fact.code.islower() for fact in PROBLEM_TYPES.values())

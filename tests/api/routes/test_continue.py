@@ -129,8 +129,8 @@ INEXACT: list[tuple[dict[str, Any], dict[str, Any], str]] = [
 def test_what_is_not_exact_says_why(api: Api, spec: dict[str, Any], wish: dict[str, Any], words: str) -> None:
     second = more(api, api.trained(**spec), **wish)
     assert (second["status"], second["exact"]) == ("succeeded", False)
-    assert words in second["inexact"]
-    assert words in more(api, second, epochs=1)["inexact"]
+    assert words in second["inexact_reason"]
+    assert words in more(api, second, epochs=1)["inexact_reason"]
 
 
 REFUSED: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [

@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import delete, text, update
 
-from api.routes.events import encode
+from api.streaming.event_reader import encode
 from core.store import events, leases, tables
 from core.store.events import LogRow, MetricRow
 from core.store.guards import token_of
@@ -145,6 +145,6 @@ def test_a_browser_that_has_it_all_is_told_not_to_come_back(client: TestClient, 
 def test_remarks_are_told(api: Api, client: TestClient) -> None:
     job = running_with(api, [], logs=(LogRow("careful", data={"code": "not_reproduced"}),))
     with api.services.database.read() as s:
-        rows = [json.loads(encode(row).line) for row in events.after(s, EVERYTHING, job, 0)]
+        rows = [json.loads(encode(row).json_line) for row in events.after(s, EVERYTHING, job, 0)]
     (remark,) = [row for row in rows if row["event"] == "log"]
     assert (remark["message"], remark["code"]) == ("careful", "not_reproduced")

@@ -15,7 +15,7 @@ from structlog.testing import LogCapture
 
 from api.app import create_app
 from api.http import middleware
-from api.services.lease_collector import collect
+from api.services.lease_collector import collect_leases
 from core.settings import Settings
 from core.store import leases
 from core.store.errors import WrongRevision
@@ -130,13 +130,13 @@ def test_the_sweep_takes_jobs_back_and_rings(api: Api, monkeypatch: pytest.Monke
             rung.append(True)
             return True
 
-    collect(database, Notifier())  # type: ignore[arg-type]
+    collect_leases(database, Notifier())  # type: ignore[arg-type]
     assert api.job(job)["status"] == "queued"
     assert rung == [True]
     with database.begin() as s:
         s.execute(text("UPDATE jobs SET due_at = 0 WHERE id = :id"), {"id": job})
     for _ in range(3):  # it rings once for a job that nobody rang for, and not again so soon
-        collect(database, Notifier())  # type: ignore[arg-type]
+        collect_leases(database, Notifier())  # type: ignore[arg-type]
     assert rung == [True, True]
     assert [one["status"] for one in api.job(job)["transitions"]] == ["queued", "running", "queued"]
 

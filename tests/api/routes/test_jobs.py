@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from api.schemas.views import Job
+from api.schemas.job import Job
 from core.store import jobs, tables
 from core.store.scope import Scope
 from tests.api.conftest import LINE, Api
@@ -56,7 +56,7 @@ def test_a_trained_job_tells_its_story(api: Api) -> None:
 
 def test_a_job_tells_what_memory_it_was_estimated_to_need(client: TestClient) -> None:
     estimate = client.post("/v1/jobs/validate", json=LINE).json()
-    assert client.post("/v1/jobs", json=LINE).json()["bytes"] == estimate["bytes"] > 0
+    assert client.post("/v1/jobs", json=LINE).json()["memory_bytes"] == estimate["memory_bytes"] > 0
 
 
 def test_the_higher_priority_goes_first(api: Api) -> None:
@@ -240,7 +240,7 @@ def test_validate_says_what_it_costs_and_leaves_nothing(client: TestClient) -> N
     assert told["layers"] == [
         {"pointer": "/architecture/layers/0", "type": "dense", "output_shape": [1], "parameters": 1}
     ]
-    assert told["bytes"] > 0
+    assert told["memory_bytes"] > 0
     assert told["flops"] > 0
     assert client.get("/v1/jobs").json() == before
 

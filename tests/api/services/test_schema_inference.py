@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from api.services.schema_inference import SchemaInference, TooManyUploads, UnreadableFile, inspect_apart
+from api.services.schema_inference import SchemaInference, TooManyUploads, UnreadableFile, infer_in_child
 from core.data.errors import InvalidFile
 from core.data.readers.csv import Csv
 from core.data.readers.formats import FORMATS, inspect
@@ -49,15 +49,15 @@ def test_the_child_finds_what_is_found_here(tmp_path: Path, word: str) -> None:
     path = tmp_path / "file"
     path.write_bytes(FILES[word])
     layout = Csv(delimiter=";", header=True) if word == "csv" else FORMATS[word]()
-    assert inspect_apart(path, layout, {}, Limits(), BOUNDS) == inspect(path, layout)
+    assert infer_in_child(path, layout, {}, Limits(), BOUNDS) == inspect(path, layout)
 
 
 def test_types_and_limits_reach_the_child(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"zip\n0815\n4711\n")
-    assert inspect_apart(path, Csv(), {"zip": "category"}, Limits(), BOUNDS).columns[0].type == "category"
+    assert infer_in_child(path, Csv(), {"zip": "category"}, Limits(), BOUNDS).columns[0].type == "category"
     with pytest.raises(InvalidFile, match="more than 1 cells"):
-        inspect_apart(path, Csv(), None, Limits(cells=1), BOUNDS)
+        infer_in_child(path, Csv(), None, Limits(cells=1), BOUNDS)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
@@ -93,11 +93,11 @@ def test_a_reader_without_end_is_a_422_and_leaves_nothing(start: Callable[..., A
 
 
 def test_a_reader_that_waits_for_ever_is_ended_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.services.schema_inference.STARTING", 0.0)
+    monkeypatch.setattr("api.services.schema_inference.STARTUP_SECONDS", 0.0)
     os.mkfifo(tmp_path / "pipe")  # to be opened takes a writer, and none comes: no second of a core is used
     began = time.monotonic()
     with pytest.raises(UnreadableFile, match="takes longer than 1 s"):
-        inspect_apart(tmp_path / "pipe", Csv(), None, Limits(), Bounds(1, 2**30))
+        infer_in_child(tmp_path / "pipe", Csv(), None, Limits(), Bounds(1, 2**30))
     assert time.monotonic() - began < 60
 
 
@@ -110,7 +110,7 @@ def test_a_reader_without_enough_memory_is_a_422_and_leaves_nothing(start: Calla
     path = api.services.settings.blob_dir / "file"
     path.write_bytes(b"\n".join([hungry] * 2))
     with pytest.raises(UnreadableFile, match="CHAINRULE_SCHEMA_MEMORY_BYTES"):
-        inspect_apart(path, Csv(), None, Limits(columns=10**6, record_bytes=2**30), Bounds(60, 2**28))
+        infer_in_child(path, Csv(), None, Limits(columns=10**6, record_bytes=2**30), Bounds(60, 2**28))
 
 
 def test_the_child_has_no_variables_of_ours_and_may_write_no_file(
@@ -122,10 +122,10 @@ def test_the_child_has_no_variables_of_ours_and_may_write_no_file(
     (tmp_path / "core" / "data" / "readers" / "infer_schema.py").write_text(program)
     for package in ("core", "core/data", "core/data/readers"):
         (tmp_path / package / "__init__.py").touch()
-    monkeypatch.setattr("api.services.schema_inference.CODE", tmp_path)
+    monkeypatch.setattr("api.services.schema_inference.CODE_ROOT", tmp_path)
     monkeypatch.setenv("CHAINRULE_DATABASE_URL", "postgresql://someone:secret@127.0.0.1/x")
     with pytest.raises(InvalidFile) as refused:
-        inspect_apart(tmp_path / "file", Csv(), None, Limits(), BOUNDS)
+        infer_in_child(tmp_path / "file", Csv(), None, Limits(), BOUNDS)
     variables = json.loads(refused.value.message)
     assert not [name for name in variables if name.startswith("CHAINRULE_")]
     assert "secret" not in refused.value.message
@@ -151,21 +151,21 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
         go.wait(30)
         return Schema(format="csv", rows=1, columns=())
 
-    monkeypatch.setattr("api.services.schema_inference.inspect_apart", wait)
+    monkeypatch.setattr("api.services.schema_inference.infer_in_child", wait)
     yield go
     go.set()
 
 
 def test_beyond_the_queue_one_is_told_to_come_again(slow: threading.Event) -> None:
     async def many() -> list[Any]:
-        schema_inference = SchemaInference(BOUNDS, at_once=2, waiting=3)
-        asked = [asyncio.create_task(schema_inference.inspect(Path("f"), Csv(), None, Limits())) for _ in range(8)]
+        schema_inference = SchemaInference(BOUNDS, max_running=2, max_waiting=3)
+        asked = [asyncio.create_task(schema_inference.infer(Path("f"), Csv(), None, Limits())) for _ in range(8)]
         while not all(task.done() for task in asked[5:]):
             await asyncio.sleep(0)
         assert not any(task.done() for task in asked[:5])
         slow.set()
         first = await asyncio.gather(*asked, return_exceptions=True)
-        return [*first, await schema_inference.inspect(Path("f"), Csv(), None, Limits())]
+        return [*first, await schema_inference.infer(Path("f"), Csv(), None, Limits())]
 
     answers = asyncio.run(many())
     assert [isinstance(answer, TooManyUploads) for answer in answers] == [False] * 5 + [True] * 3 + [False]
@@ -173,7 +173,7 @@ def test_beyond_the_queue_one_is_told_to_come_again(slow: threading.Event) -> No
 
 def test_too_many_uploads_are_a_429_that_says_when(start: Callable[..., Api], monkeypatch: pytest.MonkeyPatch) -> None:
     api = start()
-    monkeypatch.setattr(api.services.schema_inference, "_most", 0)
+    monkeypatch.setattr(api.services.schema_inference, "_capacity", 0)
     answer = api.client.post("/v1/datasets", content=b"a\n1\n", headers=CSV)
     assert (answer.status_code, answer.json()["code"]) == (429, "too_many_uploads")
     assert int(answer.headers["retry-after"]) > 0

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.streaming.downsample import Thinned, downsample
+from api.streaming.downsample import Downsampler, downsample
 
 VALUES = st.lists(st.none() | st.floats(allow_nan=False, allow_infinity=False, width=32), max_size=400)
 
@@ -36,12 +36,12 @@ def test_a_short_series_stays_whole(values: list[float | None], points: int) -> 
 
 @given(VALUES, st.integers(4, 60), st.lists(st.integers(0, 50), max_size=20))
 def test_portions_change_nothing(values: list[float | None], points: int, sizes: list[int]) -> None:
-    thinned, start = Thinned(len(values), points), 0
+    thinned, start = Downsampler(len(values), points), 0
     for size in [*sizes, len(values)]:
         portion = values[start : start + size]
         thinned.add([100 + start + place for place in range(len(portion))], portion)
         start += len(portion)
-    assert (thinned.kept() - 100).tolist() == downsample(values, points).tolist()
+    assert (thinned.selected() - 100).tolist() == downsample(values, points).tolist()
 
 
 @pytest.mark.parametrize("points", [4, 5, 99, 100])

@@ -13,8 +13,8 @@ from starlette.concurrency import run_in_threadpool
 
 from api.streaming import hub as hub_module
 from api.streaming import stream
-from api.streaming.hub import Head, Hub, Row
-from api.streaming.stream import LINES, SSE, Form, events
+from api.streaming.hub import EncodedEvent, Hub, LogHead
+from api.streaming.stream import JSON_LINES, SSE, StreamFormat, events
 
 TICK = 0.001
 Told = TypeVar("Told")
@@ -34,19 +34,19 @@ class Log:
         self.last[job] = self.last.get(job, 0) + rows
         self.status[job] = status
 
-    def head(self, job: str) -> Head:
-        return Head(self.last[job], self.status[job])
+    def head(self, job: str) -> LogHead:
+        return LogHead(self.last[job], self.status[job])
 
-    def heads(self, job_ids: Collection[str]) -> Mapping[str, Head]:
+    def heads(self, job_ids: Collection[str]) -> Mapping[str, LogHead]:
         self._refuse()
         self.head_queries += 1
         return {job: self.head(job) for job in job_ids if job in self.last}
 
-    def rows(self, job_id: str, after: int, limit: int) -> list[Row]:
+    def rows(self, job_id: str, after: int, limit: int) -> list[EncodedEvent]:
         self._refuse()
         self.row_queries += 1
         end = min(after + limit, self.last.get(job_id, 0))
-        return [Row(seq, b"frame %d\n" % seq, b"%d\n" % seq) for seq in range(after + 1, end + 1)]
+        return [EncodedEvent(seq, b"frame %d\n" % seq, b"%d\n" % seq) for seq in range(after + 1, end + 1)]
 
     def asked(self, times: int) -> bool:
         return self.head_queries >= times
@@ -64,7 +64,7 @@ def log() -> Log:
 
 
 async def collect(
-    hub: Hub, log: Log, after: int = 0, job: str = "job", form: Form = LINES, into: list[int] | None = None
+    hub: Hub, log: Log, after: int = 0, job: str = "job", form: StreamFormat = JSON_LINES, into: list[int] | None = None
 ) -> list[int]:
     """All rows of the job until its stream ends; `into` holds what came so far."""
     seen = [] if into is None else into
@@ -77,7 +77,7 @@ async def collect(
 async def until(true: Callable[[], object], hub: Hub, seconds: float = 5.0) -> None:
     async with asyncio.timeout(seconds):
         while not true():
-            await asyncio.sleep(hub.tick)
+            await asyncio.sleep(hub.poll_seconds)
 
 
 async def with_poller(hub: Hub, work: Awaitable[Told]) -> Told:
@@ -179,7 +179,7 @@ def test_a_listener_that_goes_frees_everything(log: Log) -> None:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         assert hub.listeners == 0
-        assert not hub._watched
+        assert not hub._feeds
 
     asyncio.run(with_poller(hub, story()))
 
@@ -203,14 +203,14 @@ def test_closing_says_when_to_come_back(log: Log) -> None:
 
 
 def test_silence_is_filled_with_comments(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "COMMENT_SECONDS", TICK)
+    monkeypatch.setattr(stream, "KEEPALIVE_SECONDS", TICK)
     hub = Hub(log, TICK)
 
     async def story() -> bytes:
         async with aclosing(events(hub, "job", log.head("job"), 3, SSE)) as chunks:
             return await anext(chunks)
 
-    assert asyncio.run(with_poller(hub, story())) == b": still here\n\n"
+    assert asyncio.run(with_poller(hub, story())) == b": keep-alive\n\n"
 
 
 def test_memory_is_bounded(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,7 +218,7 @@ def test_memory_is_bounded(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     hub = Hub(log, TICK)
 
     async def story() -> int:
-        with hub.watching("job", log.head("job")) as watched:
+        with hub.subscribe("job", log.head("job")) as watched:
             log.grow("job", 50_000)
             await until(lambda: watched.head.last_seq == 50_003, hub)
             return len(watched.tail)

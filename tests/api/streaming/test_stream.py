@@ -194,13 +194,13 @@ def test_a_client_that_does_not_read_holds_nothing_up(service: Service) -> None:
 
 
 def test_silence_is_filled_with_comments(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "COMMENT_SECONDS", 0.05)
+    monkeypatch.setattr(stream, "KEEPALIVE_SECONDS", 0.05)
     job = service.running()
     with httpx.stream("GET", f"{service.url}/v1/jobs/{job.id}/events", timeout=30) as answer:
         lines = (line for line in answer.iter_lines() if line.startswith((":", "id")))
-        assert [next(lines) for _ in range(5)] == ["id: 1", "id: 2", *[": still here"] * 3]
+        assert [next(lines) for _ in range(5)] == ["id: 1", "id: 2", *[": keep-alive"] * 3]
         job.write(1)
-        assert next(line for line in lines if line != ": still here") == "id: 3"
+        assert next(line for line in lines if line != ": keep-alive") == "id: 3"
     job.end()
 
 

@@ -1,0 +1,102 @@
+"""The errors that the HTTP layer itself raises.
+
+    RequestError
+    ├── InvalidBody, InvalidParameter
+    ├── UnsupportedMediaType, BodyTooLarge, BodyTooSlow
+    ├── NoSuchPage
+    ├── JobNotTrained
+    └── StorageFull
+
+`api.http.problem_types` maps each of them, and each error of the core, to a status and a code.
+"""
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, Field
+
+
+class FieldError(BaseModel):
+    """One invalid place of a request: a pointer into the body or a parameter, and how to correct it."""
+
+    pointer: str | None = Field(default=None, description="A JSON pointer (RFC 6901) into the request body.")
+    parameter: str | None = Field(default=None, description="The invalid query, path or header parameter.")
+    message: str
+
+
+class RequestError(Exception):
+    """A request that the API refuses, with the invalid places where they are known."""
+
+    errors: Sequence[FieldError] = ()
+
+
+class InvalidBody(RequestError):
+    """The body does not match the schema of the route."""
+
+    def __init__(self, errors: Sequence[tuple[str, str]], code: str = "invalid_body") -> None:
+        self.errors = [FieldError(pointer=pointer, message=message) for pointer, message in errors]
+        self.code = code
+        super().__init__(summarize(self.errors))
+
+
+class InvalidParameter(RequestError):
+    """A parameter does not match the schema of the route."""
+
+    def __init__(self, parameter: str, message: str) -> None:
+        self.errors = [FieldError(parameter=parameter, message=message)]
+        super().__init__(summarize(self.errors))
+
+
+class UnsupportedMediaType(RequestError):
+    """The route does not read bodies of this media type."""
+
+    def __init__(self, media_type: str, supported: Sequence[str]) -> None:
+        received = media_type or "no Content-Type"
+        super().__init__(f"this route reads {', '.join(supported)}, but got {received}: set the Content-Type header")
+
+
+class BodyTooLarge(RequestError):
+    """The body exceeds the size limit."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"the body exceeds {limit:,} bytes: send less, or raise CHAINRULE_MAX_BODY_BYTES "
+            "(for uploads CHAINRULE_MAX_UPLOAD_BYTES)"
+        )
+
+
+class BodyTooSlow(RequestError):
+    """The body did not arrive in time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"the body did not arrive within {seconds:g} s plus one second per 512 bytes received: send it faster, "
+            "or raise CHAINRULE_CLIENT_SECONDS"
+        )
+
+
+class NoSuchPage(RequestError):
+    """Nothing is served at this path."""
+
+
+class JobNotTrained(RequestError):
+    """The job has no weights to predict with."""
+
+    def __init__(self, job_id: str, status: str) -> None:
+        self.state = status
+        super().__init__(f"{job_id} is {status} and has no checkpoint: try again after its first epoch")
+
+
+class StorageFull(RequestError):
+    """The disk is full; nothing of the request was stored."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the service's disk is full, and nothing of this request was stored: make room on it and send it again"
+        )
+
+
+def summarize(errors: Sequence[FieldError]) -> str:
+    """Return the first error and the number of further errors in one line."""
+    first = errors[0]
+    rest = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return f"{first.pointer or first.parameter or 'the body'}: {first.message}{rest}"

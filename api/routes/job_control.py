@@ -1,0 +1,121 @@
+"""The routes that change what a job does: cancel, pause, resume, continue."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from sqlalchemy.orm import Session
+from starlette.responses import Response
+
+from api.dependencies import ClientScope, Services, ServicesDep
+from api.http.body import JsonBody, parse
+from api.http.errors import BodyTooLarge, InvalidBody, StorageFull, UnsupportedMediaType
+from api.http.openapi import operation
+from api.http.parameters import IdempotencyKey
+from api.http.responses import JsonResponse
+from api.schemas.examples import CONTINUATIONS, JobId
+from api.schemas.job import Job, job_json
+from api.services import warm_start
+from api.services.identifiers import resolve_job_id
+from api.services.job_creation import create_job, estimate_job, insert_job, stored_response
+from core.jobs.continuation import Continuation, merge_training, why_inexact
+from core.jobs.resolve import Estimate, InvalidSpec
+from core.jobs.spec import JobSpec
+from core.jobs.states import Keep
+from core.store import jobs, tables
+from core.store.errors import KeyInProgress, KeyReused, NoSuchJob, TooManyJobs, WrongState
+from core.store.scope import Scope
+from core.store.warm_starts import continuing
+
+router = APIRouter(prefix="/v1", tags=["jobs"])
+
+
+@router.post("/jobs/{job_id}/cancel", summary="Cancel a job", **operation(NoSuchJob, WrongState, answer=Job))
+def cancel_job(
+    services: ServicesDep,
+    scope: ClientScope,
+    job_id: JobId,
+    keep: Annotated[Keep, Query(description="Which weights to keep for predictions.")] = Keep.LAST,
+) -> Response:
+    """End the job within one batch. A job that is already cancelled does not change."""
+    return _change(services, scope, job_id, lambda s, scope, resolved: jobs.cancel(s, scope, resolved, keep))
+
+
+@router.post("/jobs/{job_id}/pause", summary="Pause a job", **operation(NoSuchJob, WrongState, answer=Job))
+def pause_job(services: ServicesDep, scope: ClientScope, job_id: JobId) -> Response:
+    """Write a checkpoint and free the worker."""
+    return _change(services, scope, job_id, jobs.pause)
+
+
+@router.post("/jobs/{job_id}/resume", summary="Resume a job", **operation(NoSuchJob, WrongState, answer=Job))
+def resume_job(services: ServicesDep, scope: ClientScope, job_id: JobId) -> Response:
+    """Continue from the checkpoint; the result is equal, bit for bit, to a training without the pause."""
+    response = _change(services, scope, job_id, jobs.resume)
+    services.notifier.notify()
+    return response
+
+
+def _change(
+    services: Services, scope: Scope, job_id: str, change: Callable[[Session, Scope, str], tables.Job]
+) -> Response:
+    with services.database.begin() as s:
+        job = change(s, scope, resolve_job_id(s, scope, job_id))
+        spec = jobs.spec(s, scope, job.id)
+        return JsonResponse(job_json(job, jobs.transitions(s, scope, job.id, up_to=job.last_seq), spec))
+
+
+@router.post(
+    "/jobs/{job_id}/continue",
+    status_code=201,
+    summary="Continue an ended job",
+    **operation(
+        NoSuchJob,
+        WrongState,
+        InvalidBody,
+        InvalidSpec,
+        KeyReused,
+        KeyInProgress,
+        BodyTooLarge,
+        UnsupportedMediaType,
+        TooManyJobs,
+        StorageFull,
+        answer=Job,
+        body=Continuation,
+        examples=CONTINUATIONS,
+    ),
+)
+def continue_job(
+    services: ServicesDep, scope: ClientScope, job_id: JobId, body: JsonBody, key: IdempotencyKey = None
+) -> Response:
+    """Train an ended job further, as a new job.
+
+    `exact` in the response says whether the result is equal, bit for bit, to one longer training.
+    """
+    digest = hashlib.sha256(f"continue {job_id} ".encode() + body).hexdigest()
+    if key and (first := stored_response(services, scope, key, digest)):
+        return first
+    continuation = parse(Continuation, body)
+    with services.database.read() as s:
+        before, posted = jobs.with_spec(s, scope, resolve_job_id(s, scope, job_id))
+        progress = warm_start.progress(before, warm_start.last_checkpoint(s, scope, before))
+    text = json.dumps(merge_training(json.loads(posted), continuation, progress))
+    spec = JobSpec.model_validate_json(text)
+    estimate = _estimate_whole_training(services, scope, spec, before.threads)
+    reasons = why_inexact(JobSpec.model_validate_json(posted), spec, progress, estimate.steps)
+
+    def insert(s: Session) -> tables.Job:
+        origin = continuing(before, warm_start.last_checkpoint(s, scope, before), reasons)
+        return insert_job(s, scope, spec, estimate, text, origin=origin, threads=before.threads, owner=before.owner)
+
+    return create_job(services, scope, key, digest, insert, text)
+
+
+def _estimate_whole_training(services: Services, scope: Scope, spec: JobSpec, threads: int) -> Estimate:
+    """Return the cost of the old and new training together; pointers of errors are those of the continuation."""
+    try:
+        return estimate_job(services, scope, spec.model_copy(update={"start_from": None}), threads)
+    except InvalidSpec as error:
+        errors = [(pointer.removeprefix("/training"), message) for pointer, message in error.errors]
+        raise InvalidSpec(errors, error.code) from None

@@ -1,0 +1,34 @@
+"""The cost of a job spec as JSON."""
+
+from dataclasses import asdict
+
+from pydantic import BaseModel, Field
+
+from core.jobs.resolve import Estimate
+
+
+class LayerEstimate(BaseModel):
+    """One layer of a checked network."""
+
+    pointer: str
+    type: str
+    output_shape: list[int] = Field(description="Without the batch axis.")
+    parameters: int
+
+
+class JobEstimate(BaseModel):
+    """The cost of a job spec, known before anything is allocated."""
+
+    parameters: int
+    layers: list[LayerEstimate]
+    output_shape: list[int]
+    memory_bytes: int = Field(description="Estimated memory of the training, in bytes.")
+    flops: int = Field(description="Floating-point operations per step.")
+    steps: int | None
+    warnings: list[str]
+
+
+def estimate_view(estimate: Estimate) -> JobEstimate:
+    """Return the view of an estimate."""
+    fields = asdict(estimate)
+    return JobEstimate.model_validate(fields | {"memory_bytes": fields.pop("bytes")})

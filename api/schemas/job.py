@@ -1,0 +1,155 @@
+"""A job as JSON."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
+
+from pydantic import BaseModel, Field
+
+from api.schemas.values import finite_or_none, rfc3339, rfc3339_or_none
+from core.jobs.states import TERMINAL, Status, StopReason
+from core.store import tables
+
+Split: TypeAlias = Literal["train", "validation"]
+
+
+class Progress(BaseModel):
+    """How far a job's training is."""
+
+    epoch: int = Field(description="Completed epochs.")
+    epochs: int | None
+    step: int = Field(description="Completed steps (batches).")
+    steps: int | None = Field(description="Steps in all, if it trains to its last epoch.")
+    fraction: float = Field(description="From 0 to 1; 1 once it has succeeded.")
+    seconds_left: float | None = Field(description="Estimated from the speed so far; null before the first step.")
+
+
+class Best(BaseModel):
+    """The best value of the monitored metric so far."""
+
+    metric: str
+    value: float | None
+    epoch: int
+    step: int
+
+
+class Transition(BaseModel):
+    """One change of a job's status."""
+
+    status: Status
+    at: str
+    actor: str
+    message: str
+
+
+class JobSummary(BaseModel):
+    """A job in a list."""
+
+    id: str
+    name: str | None
+    status: Status
+    stop_reason: StopReason | None
+    progress: Progress
+    latest: dict[str, float | None] = Field(description="The newest value of each metric.")
+    best: Best | None
+    weights_sha256: str | None = Field(description="SHA-256 of the newest checkpoint's weights; null before the first.")
+    error: dict[str, Any] | None
+    worker: str | None
+    heartbeat_at: str | None
+    priority: int = Field(description="From −10 to 10; a higher priority trains first.")
+    threads: int = Field(description="BLAS threads, or processes that share a batch; fixed when the job is created.")
+    memory_bytes: int | None = Field(description="Estimated memory of the training, in bytes.")
+    continues: str | None = Field(description="The job whose training this job continues.")
+    exact: bool | None = Field(
+        description="For a job that continues another: whether its weights and metric rows are equal, bit for bit, "
+        "to those of one training with the whole spec from the start. Null for other jobs."
+    )
+    inexact_reason: str | None = Field(description="Why `exact` is false.")
+    metadata: dict[str, str]
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+
+
+class JobWithoutSpec(JobSummary):
+    """A job with its transitions; `job_json` adds the spec."""
+
+    transitions: list[Transition]
+    confusion_matrix: dict[Split, list[list[int]]] | None = Field(
+        description="The confusion matrix of the last epoch, if that metric was asked for: rows are the true classes, "
+        "columns the predicted classes, in the order of a prediction's probabilities."
+    )
+
+
+class Job(JobWithoutSpec):
+    """A job with its transitions and its spec as posted."""
+
+    spec: dict[str, Any]
+
+
+def progress(job: tables.Job) -> Progress:
+    """Return the progress of a job, with the remaining time at its speed so far."""
+    fraction = 1.0 if job.status == Status.SUCCEEDED else _fraction(job)
+    left = job.runtime / 1e6 * (1 - fraction) / fraction if fraction and job.runtime else None
+    return Progress(
+        epoch=job.epoch,
+        epochs=job.epochs,
+        step=job.step,
+        steps=job.steps,
+        fraction=round(fraction, 6),
+        seconds_left=None if left is None or job.status in TERMINAL else round(left, 3),
+    )
+
+
+def _fraction(job: tables.Job) -> float:
+    done, total = (job.step, job.steps) if job.steps else (job.epoch, job.epochs)
+    return min(1.0, done / total) if total else 0.0
+
+
+def summary_fields(job: tables.Job) -> dict[str, Any]:
+    """Return the fields of a `JobSummary`."""
+    return {
+        "id": job.id,
+        "name": job.name,
+        "status": job.status,
+        "stop_reason": job.stop_reason,
+        "progress": progress(job),
+        "latest": {name: finite_or_none(value) for name, value in (job.latest or {}).items() if name != tables.TABLES},
+        "best": {**job.best, "value": finite_or_none(job.best["value"])} if job.best else None,
+        "weights_sha256": job.weights_sha256,
+        "error": job.error,
+        "worker": job.worker,
+        "heartbeat_at": rfc3339_or_none(job.heartbeat_at),
+        "priority": job.priority,
+        "threads": job.threads,
+        "memory_bytes": job.memory_bytes,
+        "continues": job.continues,
+        "exact": None if job.continues is None else job.inexact_reason is None,
+        "inexact_reason": job.inexact_reason,
+        "metadata": job.labels or {},
+        "created_at": rfc3339(job.created_at),
+        "started_at": rfc3339_or_none(job.started_at),
+        "ended_at": rfc3339_or_none(job.ended_at),
+    }
+
+
+def job_summary(job: tables.Job) -> JobSummary:
+    """Return the view of a job in a list."""
+    return JobSummary(**summary_fields(job))
+
+
+def _confusion_matrix(job: tables.Job) -> dict[Split, list[list[int]]] | None:
+    stored = (job.latest or {}).get(tables.TABLES, {})
+    matrices: dict[Split, Any] = {
+        "train": stored.get("confusion_matrix"),
+        "validation": stored.get("val_confusion_matrix"),
+    }
+    return {split: matrix for split, matrix in matrices.items() if matrix} or None
+
+
+def job_json(job: tables.Job, transitions: Sequence[tables.Transition], spec: str) -> str:
+    """Return a `Job` as JSON. The spec is inserted as text: it can be megabytes, and needs no parsing."""
+    changes = [
+        Transition(status=one.status, at=rfc3339(one.at), actor=one.actor, message=one.message) for one in transitions
+    ]
+    view = JobWithoutSpec(**summary_fields(job), transitions=changes, confusion_matrix=_confusion_matrix(job))
+    return f'{view.model_dump_json()[:-1]},"spec":{spec}}}'
