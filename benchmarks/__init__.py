@@ -1,5 +1,5 @@
 """Benchmarks: the core and the service beside others, on the same work, in one run."""
 
-from core.blas import set_up
+from core.blas import configure_openblas
 
-set_up()  # before any measure imports NumPy
+configure_openblas()  # before any benchmark imports NumPy

@@ -12,7 +12,10 @@ from typing import Annotated
 
 import typer
 
+from core.blas import configure_openblas
 from core.settings import Settings, SettingsError, read_settings
+
+configure_openblas()  # before any command imports NumPy
 
 app = typer.Typer(
     help="Training as a service. Settings come from CHAINRULE_… variables; the README lists them.",

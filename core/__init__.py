@@ -1,7 +1,3 @@
-"""What Chainrule is made of: nets, data, models, jobs and their store. Knows neither HTTP nor Celery."""
-
-from core.blas import set_up
+"""Networks, data, models, jobs and their store. Knows neither HTTP nor Celery; importing it changes nothing."""
 
 VERSION = "0.1.0"
-
-set_up()  # here, since whoever imports anything of this imports NumPy after it
