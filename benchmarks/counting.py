@@ -1,164 +1,116 @@
-"""What a step costs, counted: by arrays that are watched, over rows enough to know all others.
+"""Floating-point operations of a training step, counted by traced arrays.
 
-Costs grow evenly with the rows, so that two small batches tell of a large one. Layers know nothing of it: a step that
-nobody counts pays nothing.
+Operations grow linearly with the rows, so two small batches give those of a large one. Layers do not know of it: a
+step that is not counted pays nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from core.nn.arrays import Shape, size
+from core.nn.arrays import Shape
 from core.nn.execution.traced_arrays import plain, watched
 from core.nn.network import Network
-from core.nn.step.context import Arena, PassContext, fitting
+from core.nn.step.context import PassContext
 
-FEW = 16
-"""Rows of the smaller of the two batches from which others are told."""
-WHOLE = 1 << 28
-"""Operations up to which a batch is counted itself: the blocks of columns of a small convolution fill late."""
+SAMPLE_ROWS = 16
+"""Rows of the smaller of the two batches from which larger ones are extrapolated."""
+MAX_COUNTED_FLOPS = 1 << 28
+"""Operations up to which a batch is counted itself: small convolutions fill their blocks of columns late."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a step takes for a batch, without its loss and its update.
+    """Operations of a step on one batch, without its loss and its update.
 
-    An operation is one on a number: a multiplication and an addition are two, an exponential is one; to copy, compare
-    and choose is none.
+    An operation is one on a number: a multiplication and an addition are two, an exponential is one; copies,
+    comparisons and selections are none.
     """
 
     parameters: int
     forward_flops: int
     backward_flops: int
-    bytes: int
-    """Of weights, gradient and statistics, and of all arrays of the step."""
 
     @property
     def flops(self) -> int:
-        """Of both passes."""
+        """Operations of both passes."""
         return self.forward_flops + self.backward_flops
 
 
 def estimate(network: Network, batch: int) -> Cost:
-    """The cost of a step of `batch` rows, of a large one told from steps of a few.
+    """Return the cost of a step of `batch` rows, of a large batch extrapolated from steps of a few rows.
 
-    It allocates the net's weights and takes those steps.
+    Allocates the weights and runs those steps.
     """
-    few, buffers = _counted(network, min(batch, FEW))
-    if batch <= FEW:
+    few = count(network, min(batch, SAMPLE_ROWS))
+    if batch <= SAMPLE_ROWS:
         return few
-    if few.flops * batch <= WHOLE * FEW:
+    if few.flops * batch <= MAX_COUNTED_FLOPS * SAMPLE_ROWS:
         return count(network, batch)
-    more, grown = _counted(network, 2 * FEW)
+    twice = count(network, 2 * SAMPLE_ROWS)
 
-    def at(least: int, twice: int) -> int:
-        return least + (twice - least) * (batch - FEW) // FEW
+    def extrapolated(at_one: int, at_two: int) -> int:
+        return at_one + (at_two - at_one) * (batch - SAMPLE_ROWS) // SAMPLE_ROWS
 
-    forward, backward = at(few.forward_flops, more.forward_flops), at(few.backward_flops, more.backward_flops)
-    sizes = [_Buffer(at(one.nbytes, other.nbytes), other.freed) for one, other in zip(buffers, grown, strict=True)]
-    vectors = few.bytes - _together(buffers)
-    return Cost(network.parameters, forward, backward, vectors + _together(sizes))
+    forward = extrapolated(few.forward_flops, twice.forward_flops)
+    backward = extrapolated(few.backward_flops, twice.backward_flops)
+    return Cost(network.parameters, forward, backward)
 
 
 def count(network: Network, batch: int) -> Cost:
-    """The cost of a step of `batch` rows, which is taken."""
-    return _counted(network, batch)[0]
-
-
-def _counted(network: Network, batch: int) -> tuple[Cost, list[_Buffer]]:
+    """Run a step of `batch` rows and return its cost."""
     rng = np.random.default_rng(0)
     weights, statistics = network.initialize(rng)
-    views = network.views(weights, statistics, gradient := np.zeros_like(weights))
-    arena = _CountingArena()
-    run = PassContext(arena, training=True, rng=rng, shapes=network.shapes)
-    x = arena.counted(np.zeros((batch, *network.input_shape), np.float32))
+    views = network.views(weights, statistics, np.zeros_like(weights))
+    counter = FlopCounter()
+    ctx = CountingContext(counter, rng=rng, shapes=network.shapes)
     with np.errstate(all="ignore"):
-        outputs, backward = network.forward(x, views, run)
-        forward = arena.tally.flops
-        backward(arena.counted(np.ones(outputs.shape, np.float32)))
-    held = weights.nbytes + gradient.nbytes + statistics.nbytes + arena.nbytes
-    return Cost(network.parameters, forward, arena.tally.flops - forward, held), arena.asked
+        x = watched(np.zeros((batch, *network.input_shape), np.float32), counter)
+        outputs, backward = network.forward(x, views, ctx)
+        forward = counter.flops
+        backward(watched(np.ones(outputs.shape, np.float32), counter))
+    return Cost(network.parameters, forward, counter.flops - forward)
 
 
-class _Tally:
-    """Counts what is done with the arrays that it watches."""
+class FlopCounter:
+    """A tracer that adds up the operations of traced arrays."""
 
     flops = 0
 
     def saw(self, function: Callable[..., Any], args: Any, named: Mapping[str, Any], result: Any) -> None:
-        """Count it."""
+        """Add the operations of one call."""
         inputs = plain(args)
         if function in PRODUCTS:
             self.flops += PRODUCTS[function](*inputs[:2])
         elif isinstance(ufunc := getattr(function, "__self__", function), np.ufunc):
-            self.flops += _of_ufunc(ufunc, function.__name__, inputs, result)
+            self.flops += _ufunc_flops(ufunc, function.__name__, inputs, result)
 
     def missed(self) -> None:
-        """It costs no operation on a number."""
+        """Ignore what costs no operation on a number."""
 
 
-class _Buffer(NamedTuple):
-    """What a step asks for, and which of the buffers before it nobody refers to any more by then."""
+class CountingContext(PassContext):
+    """The context of a training pass whose arrays are traced by a counter."""
 
-    nbytes: int
-    freed: tuple[int, ...]
+    __slots__ = ("_counter",)
 
+    def __init__(self, counter: FlopCounter, *, rng: np.random.Generator, shapes: tuple[Shape, ...] = ()) -> None:
+        super().__init__(training=True, rng=rng, shapes=shapes)
+        self._counter = counter
 
-def _together(buffers: Sequence[_Buffer]) -> int:
-    """The bytes that an arena takes for them."""
-    lengths: list[int] = []
-    places: list[int] = []
-    free: dict[int, int] = {}
-    for nbytes, freed in buffers:
-        free |= {places[number]: lengths[places[number]] for number in freed}
-        place = fitting(free, nbytes)
-        if place is None:
-            place = len(lengths)
-            lengths.append(nbytes)
-        free.pop(place, None)
-        places.append(place)
-    return sum(lengths)
+    def empty(self, shape: Shape, dtype: DTypeLike | None = None) -> Any:
+        """Return a traced array of `shape`."""
+        return watched(super().empty(shape, dtype), self._counter)
 
 
-class _CountingArena(Arena):
-    """Buffers that count what is done with them; each has memory of its own, to see when nobody refers to it."""
-
-    __slots__ = ("asked", "tally", "used")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tally = _Tally()
-        self.asked: list[_Buffer] = []
-        self.used: list[int] = []
-
-    def counted(self, array: Any) -> Any:
-        """The same numbers, counted."""
-        return watched(array, self.tally)
-
-    def empty(self, shape: Shape, dtype: Any = None) -> Any:
-        """An array of `shape`, counted."""
-        kind = np.dtype(dtype or np.float32)
-        nbytes = size(shape) * kind.itemsize
-        freed = tuple(number for number in self.used if self._is_free(number))
-        self.used = [number for number in self.used if number not in freed]
-        self.used.append(len(self.asked))
-        self.asked.append(_Buffer(nbytes, freed))
-        self._memory.append(np.empty(nbytes, np.uint8))
-        return self.counted(self._within(self.used[-1], shape, kind))
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes that an arena takes which does not count."""
-        return _together(self.asked)
-
-
-def _of_ufunc(ufunc: np.ufunc, method: str, inputs: Any, result: Any) -> int:
-    """Of floating-point results: a number each, or each that is summed up; of a product of matrices its sums."""
+def _ufunc_flops(ufunc: np.ufunc, method: str, inputs: Any, result: Any) -> int:
+    """Count one operation for each float of the result, or for each that a reduction adds up."""
     if ufunc is np.matmul:
         return 2 * int(np.size(result)) * int(inputs[0].shape[-1])
     sizes = {"reduce": 0, "accumulate": 0, "reduceat": 0, "at": 2}
@@ -173,11 +125,11 @@ def _is_float(value: Any) -> bool:
     return np.asarray(value).dtype.kind == "f"
 
 
-def _dot(a: Any, b: Any) -> int:
+def _dot_flops(a: Any, b: Any) -> int:
     return 2 * int(np.size(a)) * (int(b.shape[-1]) if np.ndim(b) > 1 else 1)
 
 
 PRODUCTS: Mapping[Any, Callable[[Any, Any], int]] = MappingProxyType(
-    {np.dot: _dot, np.vdot: lambda a, _: 2 * int(np.size(a)), np.inner: lambda a, _: 2 * int(np.size(a))}
+    {np.dot: _dot_flops, np.vdot: lambda a, _: 2 * int(np.size(a)), np.inner: lambda a, _: 2 * int(np.size(a))}
 )
-"""The products that are no ufuncs, and their operations."""
+"""Products that are no ufuncs, with their operations."""

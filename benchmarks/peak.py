@@ -19,6 +19,7 @@ from benchmarks.outcome import Missing, Outcome, at_most
 from benchmarks.rounds import Contestant
 from benchmarks.steps import MUST, THREADS, planned, theirs
 from benchmarks.tasks.learning import Rows
+from core.allocator import keep_freed_memory
 from core.nn.step.state import start
 from core.nn.training.learner import Learner
 
@@ -50,6 +51,7 @@ def _once(make: Callable[[Net], Contestant], library: str, net: Net) -> float:
 
 def ours(net: Net) -> Contestant:
     """Return our contestant, which trains on arrays as PyTorch's does; a job's data come from JSON."""
+    keep_freed_memory()
     spec, resolved, _ = planned(replace(net, rows=2))
     rows = _rows(net)
     state = start(resolved.network, spec.optimizer, seed=0)

@@ -29,6 +29,7 @@ from benchmarks.nets import (
 )
 from benchmarks.outcome import Missing, Outcome, at_least, information, ratios
 from benchmarks.rounds import Contestant, alternate
+from core.allocator import keep_freed_memory
 from core.data.prepare import Prepared
 from core.jobs.resolve import Resolved
 from core.jobs.spec import JobSpec
@@ -88,7 +89,8 @@ def _beside(net: Net, least: float) -> Outcome:
 
 
 def ours(net: Net) -> Contestant:
-    """Return our contestant."""
+    """Return our contestant, in a process that keeps freed memory as a worker's does."""
+    keep_freed_memory()
     spec, resolved, data = planned(net)
     state = start(resolved.network, spec.optimizer, seed=0)
     learner = Learner(resolved.network, resolved.loss, spec.optimizer, resolved.training, data, state, threads=THREADS)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from core.allocator import keep_freed_memory
 from core.blobs.folder import Blobs
 from core.blobs.storage import open_blobs
 from core.queue.notifier import Notifier
@@ -34,6 +35,7 @@ class WorkerContext:
     def set_up(cls, settings: Settings, prefix: str, stop: ShutdownRequest) -> "WorkerContext":
         """The desk of this process, whose name begins with its parent's `prefix`."""
         np.seterr(all="ignore")  # training itself looks for what is not finite, and says where
+        keep_freed_memory()
         gc.freeze()  # what is loaded by now stays: to look through it again and again would cost a training 4 %
         return cls(
             name=f"{prefix}{os.getpid()}:{secrets.token_hex(4)}",

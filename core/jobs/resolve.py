@@ -161,21 +161,23 @@ def check(spec: JobSpec, signature: Signature, limits: Limits, threads: int = 1)
     resolved = resolve(spec, signature)
     looked = spec.training.inspect_every is not None
     turns = spec.optimizer.passes
-    # A look has those of its passes, and a copy of each output and of its gradient.
-    arenas = turns * _arenas(spec, resolved.network) + (2 + turns) * looked
+    if spec.training.bucket_by_length:
+        _require_cuttable(spec, resolved.network)
+    # An inspection between two steps has the arrays of a pass, and a copy of each output and of its gradient.
+    copies = 3 if looked else 1
     plan, batch = resolved.network.plan, min(spec.training.batch_size, signature.train_rows)
     validated = min(resolved.network.prediction_batch, signature.validation_rows)
     shards = shards_worth(resolved.network, batch, threads)
     plans = list(plan.every())
     remembered = sum(lengths(spec.optimizer.slots(), resolved.network.shapes).values())
-    own = 3 + resolved.network.regularized  # weights, gradient, best weights, and what penalties are computed in
+    own = 4  # weights, gradient, best weights, and the scratch of optimizers, penalties and constraints
     vectors = (own * plan.parameters + remembered) * (1 + looked)
     estimate = Estimate(
         parameters=plan.parameters,
         layers=list(_layers(spec.architecture, plan, "/architecture")),
         output_shape=plan.output_shape,
         bytes=signature.bytes
-        + arenas * (_of_a_batch(resolved, signature, batch) + shard_bytes(resolved.network, batch, shards))
+        + copies * (_of_a_batch(resolved, signature, batch) + shard_bytes(resolved.network, batch, shards))
         + (_of_a_batch(resolved, signature, validated) if validated else 0)
         + 4 * vectors
         + (mixed_bytes(batch, signature.input_shape, plan.output_shape) if spec.training.mixup else 0)
@@ -188,10 +190,8 @@ def check(spec: JobSpec, signature: Signature, limits: Limits, threads: int = 1)
     return estimate
 
 
-def _arenas(spec: JobSpec, network: Network) -> int:
-    """How much more memory steps take than one on whole rows; `InvalidSpec` where batches cannot be cut as wanted."""
-    if not spec.training.bucket_by_length:
-        return 1
+def _require_cuttable(spec: JobSpec, network: Network) -> None:
+    """Raise `InvalidSpec` where batches cannot be cut to the lengths of their rows."""
     pointer = "/training/bucket_by_length"
     padding = spec.data.padding if isinstance(spec.data, Inline) else None
     if padding is None or padding.side != "post":
@@ -199,7 +199,7 @@ def _arenas(spec: JobSpec, network: Network) -> int:
             [(pointer, "needs inline data that is padded after its steps: say so by padding, or leave it out")]
         )
     try:
-        return len(list(shorter(network)))
+        list(shorter(network))
     except ShapeMismatch as error:
         raise InvalidSpec([(pointer, f"the net {error.message}; or leave it out")]) from None
 

@@ -1,6 +1,6 @@
 """What weights are held to: after each step of the optimizer they are brought back to where they may be.
 
-It happens in place, with scratch of the weight's shape and an arena for lengths. Where `axis` is left out, a length is
+It happens in place. Where `axis` is left out, a length is
 taken over all axes but the last: over the incoming weights of one unit.
 """
 
@@ -11,7 +11,6 @@ import numpy as np
 from annotated_types import Ge, Gt, MinLen
 
 from core.nn.arrays import Array, Shape
-from core.nn.step.context import Arena
 from core.nn.tagged_union import Tagged
 
 Number: TypeAlias = Annotated[int, Ge(0)]
@@ -36,9 +35,9 @@ class MaxNorm:
         """Whether a weight of this shape has these axes."""
         return _has(shape, self.axis)
 
-    def apply(self, weight: Array, scratch: Array, arena: Arena) -> None:
+    def apply(self, weight: Array) -> None:
         """`w ← w · c / max(|w|, c)`, in place."""
-        lengths = _lengths(weight, self.axis, scratch, arena)
+        lengths = _lengths(weight, self.axis)
         np.maximum(lengths, self.max_value, out=lengths)
         np.divide(self.max_value, lengths, out=lengths)
         weight *= lengths
@@ -56,9 +55,9 @@ class UnitNorm:
         """Whether a weight of this shape has these axes."""
         return _has(shape, self.axis)
 
-    def apply(self, weight: Array, scratch: Array, arena: Arena) -> None:
+    def apply(self, weight: Array) -> None:
         """`w ← w / |w|`, in place, where they are not all 0."""
-        lengths = _lengths(weight, self.axis, scratch, arena)
+        lengths = _lengths(weight, self.axis)
         np.maximum(lengths, LEAST, out=lengths)
         weight /= lengths
 
@@ -73,7 +72,7 @@ class NonNegative:
         """A weight of any shape."""
         return True
 
-    def apply(self, weight: Array, scratch: Array, arena: Arena) -> None:
+    def apply(self, weight: Array) -> None:
         """`w ← max(w, 0)`, in place."""
         np.maximum(weight, 0, out=weight)
 
@@ -89,12 +88,9 @@ def _axes(shape: Shape, axis: Axis | None) -> tuple[int, ...]:
     return axis if isinstance(axis, tuple) else (axis,)
 
 
-def _lengths(weight: Array, axis: Axis | None, scratch: Array, arena: Arena) -> Array:
+def _lengths(weight: Array, axis: Axis | None) -> Array:
     """`√ Σ w²` over these axes, which are left with the length 1."""
-    axes = _axes(weight.shape, axis)
-    lengths: Array = arena.empty(tuple(1 if place in axes else length for place, length in enumerate(weight.shape)))
-    np.multiply(weight, weight, out=scratch)
-    np.add.reduce(scratch, axis=axes, keepdims=True, out=lengths)
+    lengths: Array = np.add.reduce(weight * weight, axis=_axes(weight.shape, axis), keepdims=True)
     return np.sqrt(lengths, out=lengths)
 
 

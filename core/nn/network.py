@@ -15,7 +15,7 @@ from core.nn.constraints import Constraint
 from core.nn.layers.composite import Sequential
 from core.nn.plan import Plan, Views, Weight, layer_parts
 from core.nn.regularizers import Regularizer
-from core.nn.step.context import Arena, PassContext
+from core.nn.step.context import PassContext
 
 ROOM = 1 << 22
 """Numbers that a pass which only predicts may hold, if a row leaves it the choice. 1,024 rows at once of a small image
@@ -38,7 +38,6 @@ class Network:
         )
         """How many rows are predicted at once."""
         self.shapes = tuple(w.shape for plan in self.plan.every() for w in plan.weights.values())
-        self.regularized = any(w.regularizer for plan in self.plan.every() for w in plan.weights.values())
 
     def names(self) -> tuple[str, ...]:
         """Where each weight stands in the architecture, in the order of the flat vector: `layers/0/kernel`."""
@@ -79,7 +78,7 @@ class Network:
         """The outputs (logits) `(batch, *output_shape)` for `x` `(batch, *input_shape)`, and the backward pass."""
         ctx.mask = None
         outputs, backward = self.architecture.forward(x, views, ctx)
-        ctx.weigh()
+        ctx.combine_weights()
         return outputs, backward
 
     def frozen(self, vector: Array) -> list[Array]:
@@ -95,17 +94,16 @@ class Network:
     def penalty(self, weights: Array) -> float:
         """What the regularizers add to the loss."""
         each = self.penalized(weights, weights)
-        return sum((regularizer.penalty(weight, Arena(weight.dtype)) for regularizer, weight, _ in each), start=0.0)
+        return sum((regularizer.penalty(weight) for regularizer, weight, _ in each), start=0.0)
 
     def add_penalty_gradient(self, weights: Array, gradient: Array) -> None:
         """Add the gradient of the penalties to the flat gradient."""
         for regularizer, weight, slope in self.penalized(weights, gradient):
-            regularizer.add_gradient(weight, slope, Arena(weight.dtype))
+            regularizer.add_gradient(weight, slope)
 
-    def constrained(self, weights: Array, scratch: Array) -> list[tuple[Constraint, Array, Array]]:
-        """Each constraint, its weight, and as much of the scratch, a vector of the weights' length."""
-        pairs = zip(self._each_weight(weights), self._each_weight(scratch), strict=True)
-        return [(weight.constraint, view, spare) for (view, weight), (spare, _) in pairs if weight.constraint]
+    def constrained(self, weights: Array) -> list[tuple[Constraint, Array]]:
+        """Each constraint with the weight it applies to."""
+        return [(weight.constraint, view) for view, weight in self._each_weight(weights) if weight.constraint]
 
     def _trainable(self) -> list[bool]:
         return [plan.trainable for plan in self.plan.every() for _ in plan.weights]

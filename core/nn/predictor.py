@@ -26,7 +26,7 @@ class Predictor:
         self._views = network.views(weights, statistics)
         self._dtype = weights.dtype
         self._records = sum(plan.activation_size for plan in network.plan.every()) <= SMALL
-        self._idle: list[tuple[Recording, PassContext]] = []
+        self._idle: list[Recording] = []
         """Those that no thread plays just now; to take one from a list's end and to put it there are safe."""
 
     def outputs(self, x: Array) -> Array:
@@ -49,17 +49,17 @@ class Predictor:
 
     def _answer(self, row: Array, link: Callable[[Array, Mask | None], Array]) -> Array:
         """The answer for a single row."""
+        ctx = inference(row.dtype)
         try:
-            recording, ctx = self._idle.pop()
+            recording = self._idle.pop()
         except IndexError:
-            ctx = inference(row.dtype)
             recording = Recording(self._outputs, (row,), self._views, ctx)
             self._records = recording.ready
         else:
-            recording.play((row,))
+            recording.play((row,), ctx)
         answer = link(recording.result.copy(), ctx.mask)
         if recording.ready:
-            self._idle.append((recording, ctx))
+            self._idle.append(recording)
         return answer
 
     def _outputs(self, x: Array, views: Views, ctx: PassContext) -> Array:

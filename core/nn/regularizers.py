@@ -1,6 +1,6 @@
 """Penalties on the size of weights, added to the loss: the plainest remedy against overfitting.
 
-Each knows its penalty and adds its gradient, in memory of an arena.
+Each knows its penalty and adds its gradient.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ import numpy as np
 from annotated_types import Ge
 
 from core.nn.arrays import Array
-from core.nn.step.context import Arena
 from core.nn.tagged_union import Tagged
 
 Strength: TypeAlias = Annotated[float, Ge(0)]
@@ -24,15 +23,15 @@ class L1:
     l1: Strength = 0.01
     """The factor of the penalty."""
 
-    def penalty(self, weight: Array, arena: Arena) -> float:
+    def penalty(self, weight: Array) -> float:
         """`l1 · Σ|w|`."""
-        return self.l1 * float(np.abs(weight, out=arena.empty(weight.shape)).sum())
+        return self.l1 * float(np.abs(weight).sum())
 
-    def add_gradient(self, weight: Array, gradient: Array, arena: Arena) -> None:
+    def add_gradient(self, weight: Array, gradient: Array) -> None:
         """Add `l1 · sign(w)`; both arrays have the same shape."""
-        scratch = np.sign(weight, out=arena.empty(weight.shape))
-        scratch *= self.l1
-        gradient += scratch
+        signs = np.sign(weight)
+        signs *= self.l1
+        gradient += signs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,14 +42,14 @@ class L2:
     l2: Strength = 0.01
     """The factor of the penalty."""
 
-    def penalty(self, weight: Array, arena: Arena) -> float:
+    def penalty(self, weight: Array) -> float:
         """`l2 · Σw²`."""
         flat = weight.reshape(-1)
         return self.l2 * float(np.dot(flat, flat))
 
-    def add_gradient(self, weight: Array, gradient: Array, arena: Arena) -> None:
+    def add_gradient(self, weight: Array, gradient: Array) -> None:
         """Add `2 · l2 · w`; both arrays have the same shape."""
-        gradient += np.multiply(weight, 2 * self.l2, out=arena.empty(weight.shape))
+        gradient += 2 * self.l2 * weight
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,14 +62,14 @@ class L1L2:
     l2: Strength = 0.01
     """The factor of the sum of squared weights."""
 
-    def penalty(self, weight: Array, arena: Arena) -> float:
+    def penalty(self, weight: Array) -> float:
         """`l1 · Σ|w| + l2 · Σw²`."""
-        return L1(l1=self.l1).penalty(weight, arena) + L2(l2=self.l2).penalty(weight, arena)
+        return L1(l1=self.l1).penalty(weight) + L2(l2=self.l2).penalty(weight)
 
-    def add_gradient(self, weight: Array, gradient: Array, arena: Arena) -> None:
+    def add_gradient(self, weight: Array, gradient: Array) -> None:
         """Add the gradients of both; both arrays have the same shape."""
-        L1(l1=self.l1).add_gradient(weight, gradient, arena)
-        L2(l2=self.l2).add_gradient(weight, gradient, arena)
+        L1(l1=self.l1).add_gradient(weight, gradient)
+        L2(l2=self.l2).add_gradient(weight, gradient)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,24 +80,24 @@ class OrthogonalRegularizer:
     factor: Strength = 0.01
     """The factor of the penalty."""
 
-    def penalty(self, weight: Array, arena: Arena) -> float:
+    def penalty(self, weight: Array) -> float:
         """`factor · Σ (WᵀW − 1)²`; all axes but the last are taken as one."""
-        _, off = self._off(weight, arena)
+        _, off = self._off(weight)
         return self.factor * float(np.vdot(off, off))
 
-    def add_gradient(self, weight: Array, gradient: Array, arena: Arena) -> None:
+    def add_gradient(self, weight: Array, gradient: Array) -> None:
         """Add `4 · factor · W · (WᵀW − 1)`; both arrays have the same shape."""
-        matrix, off = self._off(weight, arena)
+        matrix, off = self._off(weight)
         left, right = (matrix, off) if len(off) == matrix.shape[1] else (off, matrix)
-        along = np.matmul(left, right, out=arena.empty(matrix.shape))
-        along *= 4 * self.factor
-        gradient += along.reshape(weight.shape)
+        product = left @ right
+        product *= 4 * self.factor
+        gradient += product.reshape(weight.shape)
 
-    def _off(self, weight: Array, arena: Arena) -> tuple[Array, Array]:
+    def _off(self, weight: Array) -> tuple[Array, Array]:
         """The weight as a matrix, and its smaller product with itself less the identity."""
         matrix = weight.reshape(-1, weight.shape[-1])
         left, right = (matrix.T, matrix) if len(matrix) >= matrix.shape[1] else (matrix, matrix.T)
-        off = np.matmul(left, right, out=arena.empty((len(left), len(left))))
+        off = left @ right
         np.einsum("ii->i", off)[...] -= 1
         return matrix, off
 

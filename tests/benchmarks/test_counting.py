@@ -1,4 +1,4 @@
-"""What a step is said to cost is what a run counts, for every layer and for whole nets."""
+"""Estimated operations of a step agree with those counted, for every layer and for complete networks."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from benchmarks import counting
-from benchmarks.counting import FEW, Cost, _CountingArena, count, estimate
+from benchmarks.counting import SAMPLE_ROWS, Cost, CountingContext, FlopCounter, count, estimate
 from core.nn.activations import Relu
 from core.nn.arrays import Array
-from core.nn.execution.traced_arrays import TracedArray
+from core.nn.execution.traced_arrays import TracedArray, watched
 from core.nn.layers.composite import Sequential
 from core.nn.layers.convolution import Conv2D
 from core.nn.layers.dense import Dense
@@ -17,10 +17,10 @@ from core.nn.layers.pooling import MaxPooling2D
 from core.nn.layers.recurrent import Lstm
 from core.nn.layers.reshaping import Flatten
 from core.nn.network import Network
-from core.nn.step.context import Arena, PassContext
+from core.nn.step.context import PassContext
 from tests.core.nn.cases import LAYERS, LayerCase, sequential
 
-NEAR = 0.05
+RELATIVE_TOLERANCE = 0.05
 ROWS = 70
 
 LENET = sequential(
@@ -41,12 +41,12 @@ NETS: list[tuple[Sequential, tuple[int, ...]]] = [
 ]
 
 
-def near(told: Cost, counted: Cost) -> None:
-    for name in ("parameters", "forward_flops", "backward_flops", "flops", "bytes"):
-        assert getattr(told, name) == pytest.approx(getattr(counted, name), rel=NEAR), name
+def require_close(estimated: Cost, counted: Cost) -> None:
+    for name in ("parameters", "forward_flops", "backward_flops", "flops"):
+        assert getattr(estimated, name) == pytest.approx(getattr(counted, name), rel=RELATIVE_TOLERANCE), name
 
 
-def test_the_cost_of_a_dense_net_is_that_of_its_formulas() -> None:
+def test_the_cost_of_a_dense_network_follows_its_formulas() -> None:
     rows, inputs, hidden, outputs = 5, 7, 4, 3
     found = count(Network(sequential(Dense(units=hidden), Dense(units=outputs)), (inputs,)), rows)
     products = [2 * rows * inputs * hidden, 2 * rows * hidden * outputs]
@@ -59,55 +59,53 @@ def test_the_cost_of_a_dense_net_is_that_of_its_formulas() -> None:
 
 
 @pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.layer.type)
-def test_the_cost_of_a_layer_is_what_a_run_counts(case: LayerCase, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Told from a few rows, too."""
+def test_the_estimate_of_a_layer_agrees_with_the_count(case: LayerCase, monkeypatch: pytest.MonkeyPatch) -> None:
     network = Network(sequential(case.layer), case.input_shape)
     expected = count(network, ROWS)
     assert estimate(network, ROWS) == expected
-    monkeypatch.setattr(counting, "WHOLE", 0)
-    near(estimate(network, ROWS), expected)
+    monkeypatch.setattr(counting, "MAX_COUNTED_FLOPS", 0)
+    require_close(estimate(network, ROWS), expected)
 
 
 @pytest.mark.parametrize(("net", "shape"), NETS, ids=["small", "wide", "lenet", "lstm"])
-@pytest.mark.parametrize("rows", [1, FEW, FEW + 1, 100])
-def test_the_cost_of_a_net_is_what_a_run_counts(
+@pytest.mark.parametrize("rows", [1, SAMPLE_ROWS, SAMPLE_ROWS + 1, 100])
+def test_the_estimate_of_a_network_agrees_with_the_count(
     net: Sequential, shape: tuple[int, ...], rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = Network(net, shape)
-    monkeypatch.setattr(counting, "WHOLE", 0)
-    near(estimate(network, rows), count(network, rows))
+    monkeypatch.setattr(counting, "MAX_COUNTED_FLOPS", 0)
+    require_close(estimate(network, rows), count(network, rows))
 
 
-def a_step(network: Network, arena: Arena, x: Array) -> tuple[Array, Array]:
-    """The outputs of a step in this arena, and the gradient of the weights."""
+def a_step(network: Network, ctx: PassContext, x: Array) -> tuple[Array, Array]:
+    """Return the outputs of a step and the gradient of the weights."""
     rng = np.random.default_rng(0)
     weights, statistics = network.initialize(rng)
     gradient = np.zeros_like(weights)
     views = network.views(weights, statistics, gradient)
-    outputs, backward = network.forward(x, views, PassContext(arena, training=True, rng=rng, shapes=network.shapes))
-    told = np.array(outputs)
+    outputs, backward = network.forward(x, views, ctx)
+    copy = np.array(outputs)
     backward(outputs)
-    return told, gradient
+    return copy, gradient
 
 
 @pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.layer.type)
-def test_to_count_changes_neither_numbers_nor_memory(case: LayerCase) -> None:
+def test_counting_changes_no_numbers(case: LayerCase) -> None:
     network = Network(sequential(case.layer), case.input_shape)
     x = case.inputs(4, np.random.default_rng(1)).astype(np.float32)
-    plain, counting = Arena(), _CountingArena()
-    expected = a_step(network, plain, x)
-    found = a_step(network, counting, counting.counted(x))
+    counter, (rng, same) = FlopCounter(), (np.random.default_rng(2) for _ in range(2))
+    expected = a_step(network, PassContext(training=True, rng=rng, shapes=network.shapes), x)
+    found = a_step(network, CountingContext(counter, rng=same, shapes=network.shapes), watched(x, counter))
     assert all(one.tobytes() == other.tobytes() for one, other in zip(expected, found, strict=True))
-    assert counting.nbytes == plain.nbytes
 
 
-def counted(make: Any) -> int:
-    """The operations of what is made of two counted arrays, 3 × 4 and 4 × 5."""
-    arena = _CountingArena()
-    a, b = arena.counted(np.ones((3, 4), np.float32)), arena.counted(np.ones((4, 5), np.float32))
+def counted(operation: Any) -> int:
+    """Return the counted operations of a function of two arrays, 3 × 4 and 4 × 5."""
+    counter = FlopCounter()
+    a, b = (watched(np.ones(shape, np.float32), counter) for shape in [(3, 4), (4, 5)])
     assert isinstance(a[:2].T, TracedArray)
-    make(a, b)
-    return arena.tally.flops
+    operation(a, b)
+    return counter.flops
 
 
 OPERATIONS: list[tuple[Any, int]] = [
@@ -128,6 +126,6 @@ OPERATIONS: list[tuple[Any, int]] = [
 ]
 
 
-@pytest.mark.parametrize(("make", "flops"), OPERATIONS, ids=range(len(OPERATIONS)))
-def test_an_operation_counts(make: Any, flops: int) -> None:
-    assert counted(make) == flops
+@pytest.mark.parametrize(("operation", "flops"), OPERATIONS, ids=range(len(OPERATIONS)))
+def test_an_operation_is_counted(operation: Any, flops: int) -> None:
+    assert counted(operation) == flops

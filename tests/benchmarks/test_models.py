@@ -11,7 +11,7 @@ from benchmarks.steps import MUST, planned
 from core.nn.arrays import Array
 from core.nn.optimizers.slots import each_weight
 from core.nn.predictor import Predictor
-from core.nn.step.context import Arena, PassContext
+from core.nn.step.context import PassContext
 
 ROWS = 6
 
@@ -123,7 +123,7 @@ def test_both_sides_are_the_same_net(net: Net, torch: Any) -> None:
     vector, statistics = network.initialize(np.random.default_rng(0))
     vector += 0.01  # biases, too
     model = model_of(torch, net)
-    run = PassContext(Arena(), training=False, shapes=network.shapes)
+    run = PassContext(training=False, shapes=network.shapes)
     weights = Weights(torch, [weight for (weight,) in each_weight(run, vector)])
     lay(weights, net, model)
     assert next(weights.left, None) is None

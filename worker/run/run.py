@@ -12,6 +12,7 @@ from time import monotonic
 import structlog
 from structlog.contextvars import bound_contextvars
 
+from core.allocator import release_freed_memory
 from core.jobs.states import Request, StopReason
 from core.nn.execution.processes import ShardProcessLost
 from core.nn.step.state import State
@@ -57,6 +58,7 @@ def run(context: WorkerContext, job: Job) -> None:
             log.warning("database is away during shutdown: the job is requeued when its lease runs out")
         else:
             log.info("job left", status=outcome.status.value, message=outcome.message)
+    release_freed_memory()
 
 
 def _kill_self(number: int) -> None:

@@ -10,15 +10,15 @@ dropout. It is noticed while recording, and a net with one is passed through eac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from operator import getitem, setitem
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from core.nn.arrays import Array
+from core.nn.arrays import Array, Shape
 from core.nn.execution.traced_arrays import TracedArray, plain, traced_views, watched
 from core.nn.plan import Views
 from core.nn.step.context import PassContext
@@ -125,71 +125,74 @@ Repeatable: TypeAlias = Callable[..., Any]
 """From arrays, views and a run to other arrays: passes through a network."""
 
 
+class TracingContext(PassContext):
+    """The context of a pass that is recorded: the arrays it allocates are traced, and so are its random numbers."""
+
+    __slots__ = ("_recorder",)
+
+    def __init__(self, ctx: PassContext, recorder: Recorder) -> None:
+        super().__init__(ctx.dtype, training=ctx.training, shapes=ctx.shapes, names=ctx.names)
+        self._recorder = recorder
+        if ctx.rng is not None:
+            self.rng = _WatchedChance(ctx.rng, recorder)  # type: ignore[assignment]  # it has all methods of one
+
+    def empty(self, shape: Shape, dtype: DTypeLike | None = None) -> Any:
+        """Return a traced array of `shape` with arbitrary content."""
+        return watched(super().empty(shape, dtype), self._recorder)
+
+
 class Recording:
-    """Passes on arrays of one shape, in the memory of one run."""
+    """The NumPy calls of passes over inputs of given shapes, on arrays that the recording keeps.
+
+    `ready` says whether they can be replayed; `result` is that of the last replay, and is overwritten by the next.
+    """
 
     def __init__(self, passes: Repeatable, inputs: tuple[Array, ...], views: Views, ctx: PassContext) -> None:
-        """Make the passes, `passes(*inputs, views, ctx)`, and write them down.
-
-        The run's arena has to know by now which of its buffers share memory, or to keep them for this.
-        """
+        """Run `passes(*inputs, views, ctx)` and record its calls."""
         self.ready = False
-        """Whether the passes can be played."""
-        others = [one for one in inputs if not ctx.arena.has(one)]  # which the next time are somewhere else
-        if sum(one.nbytes for one in others) > MOST_COPIED or ctx.sample_weight is not None:
+        if sum(one.nbytes for one in inputs) > MOST_COPIED or ctx.sample_weight is not None:
             self.result = passes(*inputs, views, ctx)
-            """What comes of them; of the last that were played, overwritten by the next."""
             return
-        self._inputs = tuple(one.copy() if any(one is other for other in others) else one for one in inputs)
+        self._inputs = tuple(one.copy() for one in inputs)
         recorder = Recorder()
-        with _watched_run(ctx, recorder):
-            arrays = [watched(one, recorder) for one in self._inputs]
-            self.result = plain(passes(*arrays, traced_views(views, recorder), ctx))
-        ctx.mask, ctx.weights = plain(ctx.mask), plain(ctx.weights)  # and so they stay, in the same memory
-        self._arena, self._turn = ctx.arena, ctx.arena.turn
+        tracing = TracingContext(ctx, recorder)
+        arrays = [watched(one, recorder) for one in self._inputs]
+        self.result = plain(passes(*arrays, traced_views(views, recorder), tracing))
+        self._mask, self._weights = ctx.mask, ctx.weights = plain(tracing.mask), plain(tracing.weights)
         self._calls, self.ready = recorder.calls, recorder.whole
 
-    def play(self, inputs: tuple[Array, ...]) -> Any:
-        """The same result for other inputs of the same shapes, and other numbers in the views."""
+    def play(self, inputs: tuple[Array, ...], ctx: PassContext) -> Any:
+        """Replay the calls on other inputs of the same shapes, with the views' current content; return the result."""
         for own, given in zip(self._inputs, inputs, strict=True):
-            own[...] = given  # which returns at once where both are the same memory
+            own[...] = given
         for call in self._calls:
             call()
-        self._arena.turn = self._turn
+        ctx.mask, ctx.weights = self._mask, self._weights
         return self.result
 
 
-@contextmanager
-def _watched_run(ctx: PassContext, recorder: Recorder) -> Iterator[None]:
-    """All that the run hands out is watched, as long as the block."""
-    empty, rng = ctx.empty, ctx.rng
-    ctx.empty = lambda shape, dtype=None: watched(empty(shape, dtype), recorder)
-    if rng is not None:
-        ctx.rng = _WatchedChance(rng, recorder)  # type: ignore[assignment]  # it has all that a generator has
-    try:
-        yield
-    finally:
-        ctx.empty, ctx.rng = empty, rng
+Shapes: TypeAlias = tuple[Shape, ...]
 
 
 class Replayer:
-    """Passes that are made at every step: the first time of each run as they are, the second recorded, then played.
+    """Passes that run at every step: recorded at the second step with inputs of given shapes, then replayed.
 
-    Each run has inputs of one shape. What cannot be played is made as it is each time, and so is all unless `record`.
+    Passes that cannot be replayed run as they are each time, and so do all unless `record`.
     """
 
     def __init__(self, passes: Repeatable, views: Views, *, record: bool = True) -> None:
         self._passes, self._views, self._record = passes, views, record
-        self._begun: set[PassContext] = set()
-        self.recordings: dict[PassContext, Recording] = {}
+        self._begun: set[Shapes] = set()
+        self.recordings: dict[Shapes, Recording] = {}
 
     def __call__(self, ctx: PassContext, *inputs: Array) -> Any:
         """What the passes give for these inputs."""
-        recording = self.recordings.get(ctx)
+        shapes = tuple([one.shape for one in inputs])
+        recording = self.recordings.get(shapes)
         if recording and recording.ready:
-            return recording.play(inputs)
-        if self._record and recording is None and ctx in self._begun:
-            recording = self.recordings[ctx] = Recording(self._passes, inputs, self._views, ctx)
+            return recording.play(inputs, ctx)
+        if self._record and recording is None and shapes in self._begun:
+            recording = self.recordings[shapes] = Recording(self._passes, inputs, self._views, ctx)
             return recording.result
-        self._begun.add(ctx)
+        self._begun.add(shapes)
         return self._passes(*inputs, self._views, ctx)

@@ -24,7 +24,7 @@ from core.nn.execution.random_streams import Chance, DrawsOfRows
 from core.nn.layers.composite import Sequential
 from core.nn.network import Network
 from core.nn.plan import Plan, Views
-from core.nn.step.context import Arena, PassContext
+from core.nn.step.context import PassContext
 
 MANY = 8
 """Operations of a row with each weight of a layer, from which on it does much with few."""
@@ -65,7 +65,6 @@ class Shards:
         self._gradients = [gradient, *(in_common(gradient.shape, gradient.dtype) for _ in range(count - 1))]
         self._own, *others = [_Shard(stretches, network.views(weights, statistics, each)) for each in self._gradients]
         self._seams = [[_Seam(stretch, -(-rows // count)) for _ in others] for stretch in stretches]
-        self._runs: dict[PassContext, int] = {}
         self._blas = ThreadpoolController().select(user_api="blas")
         with self.one_blas_thread():
             own_seams = zip(*self._seams, strict=True)
@@ -98,7 +97,7 @@ class Shards:
             else:
                 x, backward = stretch.layers.forward(x, self._own.views[place], ctx)
             chain.append(backward)
-        ctx.weigh()
+        ctx.combine_weights()
         return x, chained(chain)
 
     def _divided(self, place: int, x: Array, ctx: PassContext) -> tuple[Array, Backward]:
@@ -110,7 +109,7 @@ class Shards:
         def turn(rows: slice) -> _Turn:
             mask = None if ctx.mask is None else ctx.mask[rows]
             chance = None if ctx.rng is None else Chance(ctx.rng.bit_generator.state, rows.start, len(x) - rows.stop)
-            return _Turn(place, self._runs.setdefault(ctx, len(self._runs)), mask, chance)
+            return _Turn(place, mask, chance)
 
         with self._closed_on_error():
             for helper, seam, rows in helpers:
@@ -156,8 +155,6 @@ class _Turn(NamedTuple):
 
     place: int
     """Which stretch."""
-    ctx: int
-    """Which of the trainer's runs, that each have a size of batch."""
     mask: Mask | None
     """Its rows of the mask that came in."""
     chance: Chance | None
@@ -171,16 +168,12 @@ class _Shard:
         self.stretches = stretches
         self.views = [_some(views, stretch) for stretch in stretches]
         self.draws = DrawsOfRows()
-        self._begins = next(place for place, stretch in enumerate(stretches) if stretch.divided)
-        self._runs: dict[int, tuple[Arena, PassContext]] = {}
         self._back: dict[int, Backward] = {}
 
     def forth(self, turn: _Turn, x: Array) -> tuple[Array, Mask | None]:
         """Its rows of what a stretch emits, and of the mask then."""
-        arena, ctx = self._runs.get(turn.ctx) or self._runs.setdefault(turn.ctx, _of_a_shard(x))
-        if turn.place == self._begins:
-            arena.rewind()
-        ctx.mask, ctx.rng = turn.mask, None
+        ctx = PassContext(x.dtype, training=True)
+        ctx.mask = turn.mask
         if turn.chance is not None:
             self.draws.follow(turn.chance, len(x))
             ctx.rng = self.draws
@@ -191,11 +184,6 @@ class _Shard:
     def back(self, place: int, d_y: Array) -> Array:
         """Its rows of the gradient with regard to what the stretch got."""
         return self._back.pop(place)(d_y)
-
-
-def _of_a_shard(x: Array) -> tuple[Arena, PassContext]:
-    arena = Arena(x.dtype)
-    return arena, PassContext(arena, training=True)
 
 
 class _Seam:

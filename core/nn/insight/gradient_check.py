@@ -16,7 +16,7 @@ from core.nn.insight.step_inspection import Path
 from core.nn.losses import Loss
 from core.nn.network import Network
 from core.nn.plan import Views, layer_parts
-from core.nn.step.context import Arena, PassContext
+from core.nn.step.context import PassContext
 
 STEP = 1e-5
 """How far the slope looks to either side, in float64."""
@@ -133,7 +133,7 @@ class _Slope:
         return self.loss.forward(outputs, self.targets, ctx)[0] + self.network.penalty(weights)
 
     def _run(self) -> PassContext:
-        return PassContext(Arena(np.float64), training=True, rng=np.random.default_rng(self.seed))
+        return PassContext(np.float64, training=True, rng=np.random.default_rng(self.seed))
 
 
 def _weighted(layer: Any, views: Views, path: Path) -> Iterator[tuple[Path, str, Views]]:

@@ -17,7 +17,7 @@ from core.nn.losses import Loss
 from core.nn.network import Network
 from core.nn.optimizers.wrappers import Optimizer
 from core.nn.plan import Plan, Views
-from core.nn.step.context import Arena, PassContext, inference
+from core.nn.step.context import PassContext, inference
 from core.nn.step.passes import Passes
 from core.nn.step.reevaluation import Reevaluation
 from core.nn.step.state import State
@@ -119,29 +119,24 @@ def look(
     tapped = Network(_tapped(network.architecture, (), taps), network.input_shape)
     gradient = np.zeros_like(aside.weights)
     views = tapped.views(aside.weights, aside.statistics, gradient)
-    ctx = PassContext(
-        Arena(aside.weights.dtype), training=True, rng=aside.rng, shapes=network.shapes, names=network.names()
-    )
+    ctx = PassContext(aside.weights.dtype, training=True, rng=aside.rng, shapes=network.shapes, names=network.names())
     with np.errstate(all="ignore"):
         targets = loss.encode(targets, network.output_shape)
         draws = aside.rng.bit_generator.state
         _, lost = Passes(tapped, loss)(x, targets, views, ctx)
         lost = float(lost) + tapped.penalty(aside.weights)
         tapped.add_penalty_gradient(aside.weights, gradient)
-        arena = Arena(gradient.dtype)
-        own = PassContext(arena, training=True, rng=aside.rng)
+        own = PassContext(gradient.dtype, training=True, rng=aside.rng)
         untapped = network.views(aside.weights, aside.statistics, gradient)
         ctx.loss = lost
-        ctx.again = _again(
-            Reevaluation(Passes(network, loss), untapped, aside, x, targets, arena, own, draws), gradient
-        )
+        ctx.reevaluate = _again(Reevaluation(Passes(network, loss), untapped, aside, x, targets, own, draws), gradient)
         before = {id(view): view.copy() for one in taps for view in one.views.weights.values()}
         kept = [(view, view.copy()) for view in tapped.frozen(aside.weights)]
         optimizer.update(aside.weights, gradient, aside.slots, aside.step, rate, ctx)
         for view, copy in kept:
             np.copyto(view, copy)
-        for constraint, weight, scratch in tapped.constrained(aside.weights, np.empty_like(gradient)):
-            constraint.apply(weight, scratch, Arena(gradient.dtype))
+        for constraint, weight in tapped.constrained(aside.weights):
+            constraint.apply(weight)
         return StepInspection(lost, tuple(one.told(before, arrays=arrays) for one in taps))
 
 

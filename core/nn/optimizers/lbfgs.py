@@ -75,7 +75,7 @@ class Lbfgs(BaseOptimizer):
 
         def look(length: float) -> Point:
             move(length)
-            loss = ctx.again()
+            loss = ctx.reevaluate()
             return Point(length, loss, float(np.dot(gradient, along)))
 
         try:

@@ -1,6 +1,6 @@
 """What every optimizer works on: the flat vectors, block by block or weight by weight."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -60,17 +60,12 @@ def flush(slots: Slots) -> None:
         np.subtract(slot, DIED_AWAY, out=slot)
 
 
-def blocks(ctx: PassContext, weights: Array, *vectors: Array) -> Iterable[tuple[Array, ...]]:
-    """The vectors cut into blocks, each with a piece of scratch of its length in front.
-
-    The scratch is asked for at once. An optimizer around another asks before that one does, which may do so at some
-    steps only: the arena hands out by order.
-    """
+def blocks(ctx: PassContext, weights: Array, *vectors: Array) -> Iterator[tuple[Array, ...]]:
+    """Cut the vectors into blocks; yield each with a scratch array of its length in front."""
     spare = ctx.empty((min(BLOCK, len(weights)),))
-    return [(spare, weights, *vectors)] if len(weights) <= BLOCK else _blocks(spare, weights, *vectors)
-
-
-def _blocks(spare: Array, weights: Array, *vectors: Array) -> Iterator[tuple[Array, ...]]:
+    if len(weights) <= BLOCK:
+        yield spare, weights, *vectors
+        return
     for start in range(0, len(weights), BLOCK):
         block = slice(start, start + BLOCK)
         piece = weights[block]

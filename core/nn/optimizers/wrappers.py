@@ -291,7 +291,7 @@ class SharpnessAware(Wrapper):
         gradient *= self.rho / (norm or 1.0)
         weights += gradient
         try:
-            ctx.again()
+            ctx.reevaluate()
         finally:
             np.copyto(weights, kept)
         self.optimizer.update(weights, gradient, slots, step, rate, ctx)

@@ -7,14 +7,14 @@ import numpy as np
 
 from core.nn.arrays import Array
 from core.nn.plan import Views
-from core.nn.step.context import Arena, PassContext
+from core.nn.step.context import PassContext
 from core.nn.step.passes import Passes
 from core.nn.step.state import State
 
 
 @dataclass(frozen=True, slots=True)
 class Reevaluation:
-    """A pass through the network that can be made any number of times, with an arena of its own; without penalties.
+    """A pass through the network that can be made any number of times; without penalties.
 
     `draws` is the state of the source of chance before the first pass: each has the same draws, and leaves the source
     where the first did. Moving statistics are measured by the first alone.
@@ -25,13 +25,11 @@ class Reevaluation:
     state: State
     x: Array
     targets: Any
-    arena: Arena
     ctx: PassContext
     draws: Any
 
     def __call__(self) -> float:
         """The loss; the gradient is in the vector that the views write to."""
-        self.arena.rewind()
         statistics = self.state.statistics
         measured = self.ctx.empty(statistics.shape)
         np.copyto(measured, statistics)

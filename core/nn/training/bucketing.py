@@ -1,6 +1,6 @@
 """Batches of sequences of similar lengths, cut to the longest, so that little work goes into what only fills up.
 
-A batch is cut to one of a few widths and not to its longest row: each width has an arena of its own.
+A batch is cut to one of a few widths and not to its longest row, so that a replay is recorded for each.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from core.nn.network import Network
 from core.nn.plan import ShapeMismatch
 
 WIDTHS = 4
-"""Quarters of the whole; all arenas together take two and a half times that of whole batches."""
+"""Into how many equal parts the longest width is divided."""
 WINDOW = 50
 """Batches that are sorted together: the more, the more alike the rows of one, and the less chance which these are."""
 

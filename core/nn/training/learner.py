@@ -21,7 +21,7 @@ from core.nn.metrics.base import Sums, Table, nothing
 from core.nn.network import Network
 from core.nn.optimizers.slots import FLUSH_STEPS, flush
 from core.nn.optimizers.wrappers import Optimizer
-from core.nn.step.context import Arena, PassContext, inference
+from core.nn.step.context import PassContext, inference
 from core.nn.step.passes import Passes
 from core.nn.step.reevaluation import Reevaluation
 from core.nn.step.state import Best, State
@@ -67,18 +67,12 @@ class Learner:
         self.views = network.views(state.weights, state.statistics, self.gradient)
         self.passes = Replayer(Passes(network, loss, self.shards), self.views, record=self.shards is None)
         self.penalized = network.penalized(state.weights, self.gradient)
-        self.penalties = Arena(state.weights.dtype)
-        """Of the regularizers: an optimizer may ask for the loss more often in one step than in another."""
         self.frozen = [(view, view.copy()) for view in network.frozen(state.weights)]
-        self.constrained = network.constrained(state.weights, self.gradient)  # no gradient is wanted after the update
-        self.scratch = Arena(state.weights.dtype)
-        """Of the constraints: an optimizer may take more of an arena in one step than in another."""
+        self.constrained = network.constrained(state.weights)
         self.again = optimizer.passes > 1
         self.statistics_before = state.statistics.copy()
         bucketed = training.bucket_by_length and data.lengths is not None
         self.buckets = Buckets(network, data.lengths, labels=loss.predicts == "labels") if bucketed else None
-        self.arenas: dict[tuple[int, int], tuple[Arena, PassContext]] = {}
-        self.arenas_again: dict[PassContext, tuple[Arena, PassContext]] = {}
 
     def _new_shards(self, batch: int, threads: int) -> Shards | None:
         """Where they are worth it.
@@ -112,7 +106,8 @@ class Learner:
     def _step(self) -> Step:
         """The four lines of backpropagation, and the bookkeeping around them."""
         state = self.state
-        arena, ctx, x, targets = self._next_batch()
+        ctx = self._new_context()
+        x, targets = self._next_batch(ctx)
         rate = state.rate_factor * self.optimizer.learning_rate.at(state.step, self.steps)
         if self.again:
             self._prepare_again(x, targets, ctx)
@@ -125,15 +120,13 @@ class Learner:
             np.copyto(self.statistics_before, state.statistics)
         for weights, kept in self.frozen:  # an optimizer may change weights without a gradient, such as by decay
             np.copyto(weights, kept)
-        for constraint, weights, scratch in self.constrained:
-            constraint.apply(weights, scratch, self.scratch)
-        self.scratch.rewind()
+        for constraint, weights in self.constrained:
+            constraint.apply(weights)
         state.step += 1
         if state.step % FLUSH_STEPS == 0:
             flush(state.slots)
         state.position += len(x)
         self._measure(state.sums, loss, outputs, targets, ctx)
-        arena.rewind()
         return Step(state.step, state.epoch + 1, loss, rate)
 
     def end_epoch(self) -> Epoch:
@@ -171,14 +164,13 @@ class Learner:
             look(self.network, self.loss, self.optimizer, state, self.x[rows], self.targets[rows], rate=rate)
         )
 
-    def _next_batch(self) -> tuple[Arena, PassContext, Array, Any]:
+    def _next_batch(self, ctx: PassContext) -> tuple[Array, Any]:
         state, buckets = self.state, self.buckets
         start, end = state.position, min(state.position + self.training.batch_size, self.rows)
         if self.training.shuffle and start == 0:
             state.order = self._order()
         turn: Any = state.order[start:end] if self.training.shuffle else slice(start, end)
         width = buckets.width(turn) if buckets else 0
-        arena, ctx = self.arenas.get((end - start, width)) or self._new_arena(end - start, width)
         if self.sample_weight is not None:
             ctx.sample_weight = self.sample_weight[turn]
         if self.training.shuffle:
@@ -190,7 +182,7 @@ class Learner:
             x, y = buckets.cut(x, y, width, ctx.empty)
         if self.training.mixup:
             x, y = self.training.mixup.mix(x, y, self.network.output_shape, ctx, self.state.rng)
-        return arena, ctx, x, y
+        return x, y
 
     def _order(self) -> Any:
         """The rows of an epoch in the order of their turn."""
@@ -198,21 +190,16 @@ class Learner:
         order = rng.permutation(self.rows)
         return self.buckets.order(order, self.training.batch_size, rng) if self.buckets else order
 
-    def _new_arena(self, rows: int, width: int) -> tuple[Arena, PassContext]:
-        return self.arenas.setdefault((rows, width), self._an_arena())
-
-    def _an_arena(self) -> tuple[Arena, PassContext]:
-        arena = Arena(self.state.weights.dtype)
-        shapes, names = self.network.shapes, self.names
-        return arena, PassContext(arena, training=True, rng=self.state.rng, shapes=shapes, names=names)
+    def _new_context(self) -> PassContext:
+        state, shapes = self.state, self.network.shapes
+        return PassContext(state.weights.dtype, training=True, rng=state.rng, shapes=shapes, names=self.names)
 
     def _checked(self, loss: float, x: Array) -> float:
         """The loss with its penalties, if it and the gradient are finite."""
         state = self.state
         for regularizer, weight, slope in self.penalized:
-            loss += regularizer.penalty(weight, self.penalties)
-            regularizer.add_gradient(weight, slope, self.penalties)
-        self.penalties.rewind()
+            loss += regularizer.penalty(weight)
+            regularizer.add_gradient(weight, slope)
         length = float(np.dot(self.gradient, self.gradient))
         if not math.isfinite(loss + length) and not (math.isfinite(loss) and np.isfinite(self.gradient).all()):
             np.copyto(state.statistics, self.statistics_before)
@@ -223,10 +210,10 @@ class Learner:
         """Give the optimizer more passes on the batch than the first, each as sound as that."""
         state = self.state
         draws = state.rng.bit_generator.state
-        arena, own = self.arenas_again.get(ctx) or self.arenas_again.setdefault(ctx, self._an_arena())
+        own = self._new_context()
         own.sample_weight = ctx.sample_weight
-        again = Reevaluation(Passes(self.network, self.loss), self.views, state, x, targets, arena, own, draws)
-        ctx.again = lambda: self._checked(again(), x)
+        again = Reevaluation(Passes(self.network, self.loss), self.views, state, x, targets, own, draws)
+        ctx.reevaluate = lambda: self._checked(again(), x)
 
     def _diverged(self, x: Array, loss: float) -> Diverged:
         """What went wrong with the batch `x`, in which layer and for which rows."""

@@ -237,7 +237,7 @@ def test_what_an_optimizer_remembers_costs_its_memory() -> None:
     assert around - factored == 4 * parameters
 
 
-def test_a_second_pass_costs_as_much_as_the_first() -> None:
+def test_a_second_pass_costs_the_operations_of_the_first_and_no_memory() -> None:
     def of(optimizer: Any, training: dict[str, int], units: int = 30) -> Estimate:
         spec = a_spec(layers=[dense(units), dense(1)], optimizer=optimizer, training=training)
         return check(spec, signature(spec.data, None), Limits())
@@ -245,7 +245,8 @@ def test_a_second_pass_costs_as_much_as_the_first() -> None:
     aware = {"type": "sharpness_aware", "optimizer": "gradient_descent"}
     one, two, four = (of(*each) for each in (("gradient_descent", {"batch_size": 2}), (aware, {"batch_size": 2}),
                                              ("gradient_descent", {"batch_size": 4})))  # fmt: skip
-    assert (two.flops, two.bytes) == (four.flops, four.bytes)
+    assert two.flops == four.flops
+    assert two.bytes == one.bytes
     assert two.flops > 1.5 * one.flops
 
 
@@ -345,11 +346,11 @@ def test_what_cannot_be_cut_by_length_is_refused(data: dict[str, Any], layers: l
     assert words in str(error)
 
 
-def test_steps_cut_by_length_take_the_memory_of_each_width() -> None:
+def test_batches_cut_by_length_take_no_more_memory_than_whole_ones() -> None:
     net = [WORDS_OF_TWO | {"mask_zero": True}, {"type": "gru", "units": 2}, dense(1)]
     cut, whole = (a_spec(RAGGED, net, **more) for more in (BUCKETED, {}))
     sizes = [check(spec, signature(spec.data, None), Limits()).bytes for spec in (cut, whole)]
-    assert sizes[0] > sizes[1]
+    assert sizes[0] == sizes[1]
 
 
 PADDED: list[tuple[list[Any], Any, float, bool]] = [

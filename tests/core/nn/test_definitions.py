@@ -24,13 +24,13 @@ from core.nn.metrics import Metric
 from core.nn.metrics.base import nothing
 from core.nn.metrics.ranking import PrAuc, RocAuc, kept_bytes
 from core.nn.regularizers import OrthogonalRegularizer, Regularizer
-from core.nn.step.context import Arena, PassContext
+from core.nn.step.context import PassContext
 from tests.core.nn.cases import INITIALIZERS, METRICS, REGULARIZERS, SCHEDULES, ScheduleCase
 
 
 def a_run(dtype: Any = np.float64) -> PassContext:
     """A pass with memory of its own."""
-    return PassContext(Arena(dtype), training=True)
+    return PassContext(dtype, training=True)
 
 
 @pytest.mark.parametrize("case", SCHEDULES, ids=lambda case: case.schedule.type)
@@ -52,7 +52,7 @@ def test_orthogonal_weights_are_orthogonal(shape: tuple[int, ...]) -> None:
     matrix = drawn.reshape(-1, shape[-1])
     product = matrix.T @ matrix if len(matrix) >= shape[-1] else matrix @ matrix.T
     np.testing.assert_allclose(product, 9 * np.eye(len(product)), atol=1e-12)
-    assert OrthogonalRegularizer().penalty(drawn / 3, Arena(np.float64)) == pytest.approx(0)
+    assert OrthogonalRegularizer().penalty(drawn / 3) == pytest.approx(0)
 
 
 def test_a_truncated_normal_has_no_tails() -> None:
@@ -61,7 +61,7 @@ def test_a_truncated_normal_has_no_tails() -> None:
 
 @pytest.mark.parametrize(("regularizer", "penalty"), REGULARIZERS, ids=lambda v: getattr(v, "type", ""))
 def test_a_regularizer_has_its_penalty(regularizer: Regularizer, penalty: float) -> None:
-    assert regularizer.penalty(np.array([1.0, -2.0, 3.0]), Arena(np.float64)) == pytest.approx(penalty)
+    assert regularizer.penalty(np.array([1.0, -2.0, 3.0])) == pytest.approx(penalty)
 
 
 @pytest.mark.parametrize(("metric", "outputs", "targets", "value"), METRICS, ids=lambda v: getattr(v, "type", ""))
@@ -115,7 +115,7 @@ def test_gelu_off_its_table_is_as_exact_as_float32_can_be(monkeypatch: pytest.Mo
     z = np.linspace(-12, 12, 24_010, dtype=np.float32).reshape(-1, 10)[::-1]
     both = np.zeros((len(z), 20), np.float32)
     out = both[:, 5:15]  # in the midst of other numbers, as a gate of a recurrent layer is
-    slope = Gelu().forward(z, out, PassContext(Arena(), training=True))(np.ones_like(z))
+    slope = Gelu().forward(z, out, PassContext(training=True))(np.ones_like(z))
     exact = z.astype(np.float64)
     cdf = np.vectorize(math.erfc)(-exact / math.sqrt(2)) / 2
     density = np.exp(-exact * exact / 2) / math.sqrt(2 * math.pi)
@@ -129,7 +129,7 @@ def test_gelu_hides_nothing_that_is_not_finite() -> None:
     z = np.array([[np.nan, np.inf, 3e38, -3e38, 1e20]], np.float32)
     out = np.empty_like(z)
     with np.errstate(invalid="ignore"):
-        Gelu().forward(z, out, PassContext(Arena(), training=True))
+        Gelu().forward(z, out, PassContext(training=True))
     np.testing.assert_array_equal(out, np.array([[np.nan, np.inf, 3e38, 0, 1e20]], np.float32))
 
 

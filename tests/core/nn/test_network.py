@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.nn.arrays import size
 from core.nn.layers.augmentation.crop import RandomCrop
 from core.nn.layers.augmentation.geometric import RandomZoom
 from core.nn.layers.composite import Layer, Mixture, Parallel, Repeat, Residual, Sequential, TimeDistributed
@@ -26,8 +25,9 @@ from core.nn.losses.regression import MeanSquaredError
 from core.nn.network import ROOM, Network
 from core.nn.plan import ShapeMismatch
 from core.nn.predictor import Predictor
-from core.nn.step.context import Arena, PassContext
+from core.nn.step.context import PassContext
 from tests.core.nn.cases import LAYERS, LayerCase, sequential
+from tests.core.nn.trainings import MeasuringContext
 
 
 @pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.layer.type)
@@ -57,23 +57,17 @@ def test_a_weight_is_named_by_its_place() -> None:
     )  # fmt: skip
 
 
-def a_step_of(case: LayerCase, rows: int) -> tuple[Network, Arena, Any]:
-    """The layer alone, its memory, and a function that takes a step of it."""
+def measured_step(case: LayerCase, rows: int) -> tuple[Network, int]:
+    """Return a network of the layer alone, and the peak of the memory of both passes in bytes."""
     network = Network(sequential(case.layer), case.input_shape)
     rng = np.random.default_rng(0)
     weights, statistics = network.initialize(rng)
     views = network.views(weights, statistics, np.zeros_like(weights), input_gradient=True)
-    arena = Arena()
-    run = PassContext(arena, training=True, rng=rng)
-    x = case.inputs(rows, rng).astype(np.float32)
-    slope = np.ones((rows, *case.output_shape), np.float32)
-
-    def step() -> None:
-        arena.rewind()
-        slope.fill(1)
-        network.forward(x, views, run)[1](slope)
-
-    return network, arena, step
+    ctx = MeasuringContext(rng)
+    outputs, backward = network.forward(case.inputs(rows, rng).astype(np.float32), views, ctx)
+    del outputs
+    backward(np.ones((rows, *case.output_shape), np.float32))
+    return network, ctx.peak
 
 
 WIDE = [LayerCase(layer(units=200), (4, 3), (200,)) for layer in (SimpleRnn, Lstm, Gru)]
@@ -83,26 +77,10 @@ WIDE = [LayerCase(layer(units=200), (4, 3), (200,)) for layer in (SimpleRnn, Lst
 @pytest.mark.parametrize("rows", [1, 70])
 @pytest.mark.parametrize("case", [*LAYERS, *WIDE], ids=lambda case: case.layer.type)
 def test_a_layer_takes_the_memory_that_is_planned(case: LayerCase, rows: int) -> None:
-    network, arena, step = a_step_of(case, rows)
-    step()
+    network, peak = measured_step(case, rows)
     of_rows = 4 * rows * sum(plan.activation_size for plan in network.plan.every())
-    assert arena.nbytes <= of_rows + 4 * sum(plan.scratch for plan in network.plan.every())
-    assert arena.nbytes >= of_rows / 6 or not arena.nbytes
-
-
-@pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.layer.type)
-def test_a_layer_allocates_nothing_after_its_second_step(case: LayerCase) -> None:
-    least = min(size(case.input_shape), size(case.output_shape))
-    _, _, step = a_step_of(case, 1 + 2**17 // least)
-    step(), step()
-    tracemalloc.start()
-    step()
-    tracemalloc.reset_peak()
-    before, _ = tracemalloc.get_traced_memory()
-    step()
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak - before < 2**18  # half of the smaller of input and output
+    assert peak <= of_rows + 4 * sum(plan.scratch for plan in network.plan.every())
+    assert peak >= of_rows / 6 or not peak
 
 
 @st.composite
@@ -137,13 +115,11 @@ def test_any_net_runs_as_planned(architecture: Sequential, rows: int) -> None:
     rng = np.random.default_rng(0)
     weights, statistics = network.initialize(rng)
     x = rng.standard_normal((rows, 2, 3)).astype(np.float32)
-    arena = Arena()
 
-    def outputs_and_gradient(arena: Arena, *, input_gradient: bool) -> tuple[bytes, bytes]:
-        arena.rewind()
+    def outputs_and_gradient(*, input_gradient: bool) -> tuple[bytes, bytes]:
         gradient = np.zeros_like(weights)
         views = network.views(weights, statistics.copy(), gradient, input_gradient=input_gradient)
-        run = PassContext(arena, training=True, rng=np.random.default_rng(1))
+        run = PassContext(training=True, rng=np.random.default_rng(1))
         outputs, backward = network.forward(x, views, run)
         assert outputs.shape == (rows, *network.output_shape)
         _, gradient_of_loss = MeanSquaredError().forward(outputs, np.zeros_like(outputs), run)
@@ -151,10 +127,8 @@ def test_any_net_runs_as_planned(architecture: Sequential, rows: int) -> None:
         assert d_x.shape == x.shape or not input_gradient
         return outputs.tobytes(), gradient.tobytes()
 
-    fresh = outputs_and_gradient(Arena(), input_gradient=True)
-    assert outputs_and_gradient(arena, input_gradient=True) == fresh
-    assert outputs_and_gradient(arena, input_gradient=True) == fresh  # the arena gives what fresh arrays give
-    assert outputs_and_gradient(Arena(), input_gradient=False) == fresh  # and so does a pass that ends early
+    whole = outputs_and_gradient(input_gradient=True)
+    assert outputs_and_gradient(input_gradient=False) == whole  # a backward pass that stops at the first weights
 
 
 @settings(deadline=None, max_examples=30)
@@ -168,7 +142,7 @@ def test_a_batch_split_in_two_gives_the_gradient_of_the_whole(rows: int, cut: in
 
     def gradient_of(part: slice) -> Any:
         gradient = np.zeros_like(weights)
-        run = PassContext(Arena(np.float64), training=True)
+        run = PassContext(np.float64, training=True)
         outputs, backward = network.forward(x[part], network.views(weights, statistics, gradient), run)
         backward(MeanSquaredError().forward(outputs, y[part], run)[1]())
         return gradient

@@ -25,7 +25,7 @@ from core.nn.layers.reshaping import Flatten, RepeatVector, Reshape
 from core.nn.layers.resizing import UpSampling1D
 from core.nn.network import Network
 from core.nn.plan import ShapeMismatch
-from core.nn.step.context import Arena, PassContext
+from core.nn.step.context import PassContext
 from tests.core.nn.random_specs import specs
 from tests.core.nn.unguarded import no_refusals
 
@@ -60,7 +60,7 @@ def step(network: Network, rows: int) -> None:
     weights, statistics = network.initialize(rng)
     gradient = np.zeros_like(weights)
     views = network.views(weights, statistics, gradient, input_gradient=True)
-    run = PassContext(Arena(), training=True, rng=rng, shapes=network.shapes)
+    run = PassContext(training=True, rng=rng, shapes=network.shapes)
     x = np.zeros((rows, *network.input_shape), np.float32)  # zeros are numbers to all layers, an embedding's words too
     with np.errstate(all="ignore"):
         outputs, backward = network.forward(x, views, run)
@@ -68,8 +68,8 @@ def step(network: Network, rows: int) -> None:
         assert outputs.shape == (rows, *network.output_shape)
         assert backward(outputs.copy()).shape == x.shape
         network.add_penalty_gradient(weights, gradient)
-        for constraint, constrained, scratch in network.constrained(weights, gradient):
-            constraint.apply(constrained, scratch, Arena())
+        for constraint, constrained in network.constrained(weights):
+            constraint.apply(constrained)
 
 
 NONSENSE = {

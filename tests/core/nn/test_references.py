@@ -37,7 +37,7 @@ from core.nn.optimizers.wrappers import Optimizer
 from core.nn.predictor import Predictor
 from core.nn.regularizers import L2
 from core.nn.schedules import ConstantRate, OneCycle
-from core.nn.step.context import Arena, PassContext
+from core.nn.step.context import PassContext
 from core.nn.step.state import State
 from core.nn.training.options import Step, Training
 from harness.backends import missing
@@ -111,7 +111,7 @@ def descend(
     weights = start.copy()
     slots = first_slots(optimizer.slots(), shapes or (weights.shape,), weights.dtype)
     for step in range(steps):
-        run = PassContext(Arena(start.dtype), training=True, shapes=shapes, names=names)
+        run = PassContext(start.dtype, training=True, shapes=shapes, names=names)
         at = optimizer.learning_rate.at(step, STEPS)
         optimizer.update(weights, gradient_at(weights), slots, step, at, run)
     return weights
@@ -272,7 +272,7 @@ def test_adafactor_without_relative_steps_takes_the_rate_as_it_is() -> None:
     start = np.full(4, 2.0)
     for optimizer, length in [(matrix.Adafactor(learning_rate=rate(0.5), relative_step=False), 0.5),
                               (matrix.Adafactor(learning_rate=rate(0.5)), 1 / math.sqrt(STEPS))]:  # fmt: skip
-        run = PassContext(Arena(np.float64), training=True)
+        run = PassContext(np.float64, training=True)
         weights, slots = start.copy(), first_slots(optimizer.slots(), ((4,),), np.float64)
         optimizer.update(weights, np.ones(4), slots, STEPS - 1, 0.5, run)
         share = STEPS**-0.8
@@ -290,8 +290,8 @@ def newton_descent(optimizer: lbfgs.Lbfgs, lost: Any, start: Array, steps: int) 
 
     found = []
     for step in range(steps):
-        run = PassContext(Arena(start.dtype), training=True)
-        run.loss, run.again = again(), again
+        run = PassContext(start.dtype, training=True)
+        run.loss, run.reevaluate = again(), again
         optimizer.update(weights, gradient, slots, step, optimizer.learning_rate.at(step, steps), run)
         found.append(weights.copy())
     return found
@@ -564,7 +564,7 @@ def test_an_activation_is_torchs(
     expected = getattr(torch.nn, name)(**options)(theirs)
     expected.backward(torch.from_numpy(slope.copy()))
     out = z if in_place else np.empty_like(z)
-    d_z = activation.forward(z, out, PassContext(Arena(np.float64), training=True))(slope)
+    d_z = activation.forward(z, out, PassContext(np.float64, training=True))(slope)
     np.testing.assert_allclose(out, expected.detach().numpy(), rtol=1e-7, atol=1e-13)
     np.testing.assert_allclose(d_z, theirs.grad.numpy(), rtol=1e-7, atol=1e-13)
 
@@ -667,7 +667,7 @@ def test_a_loss_is_torchs(torch: Any, loss: Loss, kind: str, shape: tuple[int, .
     theirs = torch.tensor(z, requires_grad=True)
     expected = formula(torch.nn.functional, theirs, torch.from_numpy(t))
     expected.backward()
-    value, gradient = loss.forward(z, t, PassContext(Arena(np.float64), training=True))
+    value, gradient = loss.forward(z, t, PassContext(np.float64, training=True))
     assert value == pytest.approx(expected.item(), rel=1e-10)
     np.testing.assert_allclose(gradient(), theirs.grad.numpy(), rtol=1e-9, atol=1e-15)
 
@@ -761,7 +761,7 @@ def test_clipping_is_torchs(torch: Any, clip: Optimizer, name: str, bound: float
     together = [parts] if clip.type != "clip_by_weight_norm" else [[part] for part in parts]
     for some in together:
         getattr(torch.nn.utils, name)(some, bound)
-    run = PassContext(Arena(np.float64), training=True, shapes=((2, 3), (24,)))
+    run = PassContext(np.float64, training=True, shapes=((2, 3), (24,)))
     weights = np.zeros(30)
     clip.update(weights, gradient.copy(), {}, 0, 1.0, run)
     expected = np.concatenate([part.grad.numpy() for part in parts])

@@ -2,14 +2,16 @@
 
 import itertools
 import tracemalloc
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from core.nn.activations import Relu
-from core.nn.arrays import Array
+from core.nn.arrays import Array, Shape
 from core.nn.layers.composite import Sequential
 from core.nn.layers.dense import Dense
 from core.nn.layers.dropout import Dropout
@@ -20,7 +22,7 @@ from core.nn.metrics.classification import Accuracy
 from core.nn.network import Network
 from core.nn.optimizers.adam import Adam
 from core.nn.optimizers.wrappers import Optimizer
-from core.nn.step.context import Arena
+from core.nn.step.context import PassContext
 from core.nn.step.state import State, start
 from core.nn.training.learner import Learner
 from core.nn.training.options import Epoch, Step, Training
@@ -94,19 +96,19 @@ class ATraining:
         """What is left of the training, or its next so many items."""
         return list(itertools.islice(self.items(), items))
 
-    def allocated(self) -> int:
-        """The bytes that its fourth to seventh step hold at a time beyond what there was, at most."""
-        made = self.items()
-        next(made), next(made)
+    def step_bytes(self) -> tuple[int, int]:
+        """Return the peak of memory allocated during steps 4 to 7, and what of it remains after them, in bytes."""
+        items = self.items()
+        next(items), next(items)
         tracemalloc.start()
-        next(made)
+        next(items)
         tracemalloc.reset_peak()
         before, _ = tracemalloc.get_traced_memory()
         for _ in range(4):
-            next(made)
-        _, peak = tracemalloc.get_traced_memory()
+            next(items)
+        after, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        return peak - before
+        return peak - before, after - before
 
     @property
     def weights(self) -> Array:
@@ -115,15 +117,31 @@ class ATraining:
         return self.state.weights
 
 
-def peaks(step: Callable[[Arena], object], steps: int = 3) -> list[int]:
-    """The bytes that each of some steps over one arena holds at a time beyond what there was, at most."""
-    found, arena = [], Arena()
+class MeasuringContext(PassContext):
+    """A training pass that measures the bytes of its arrays that exist at the same time, at most."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        super().__init__(training=True, rng=rng)
+        self.peak = self._live = 0
+
+    def empty(self, shape: Shape, dtype: DTypeLike | None = None) -> Any:
+        """Return an array of `shape`, counted until it and its views are released."""
+        array = super().empty(shape, dtype)
+        self._live += array.nbytes
+        self.peak = max(self.peak, self._live)
+        weakref.finalize(array, self._release, array.nbytes)
+        return array
+
+    def _release(self, nbytes: int) -> None:
+        self._live -= nbytes
+
+
+def peak_bytes(function: Callable[[], object]) -> int:
+    """Return the peak of memory allocated during the second of two calls, in bytes."""
+    function()
     tracemalloc.start()
-    for _ in range(steps):
-        arena.rewind()
-        tracemalloc.reset_peak()
-        before, _ = tracemalloc.get_traced_memory()
-        step(arena)
-        found.append(tracemalloc.get_traced_memory()[1] - before)
+    before, _ = tracemalloc.get_traced_memory()
+    function()
+    _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    return found
+    return peak - before

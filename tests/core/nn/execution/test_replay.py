@@ -31,7 +31,7 @@ from core.nn.network import Network
 from core.nn.optimizers.wrappers import Optimizer
 from core.nn.plan import Views
 from core.nn.predictor import Predictor
-from core.nn.step.context import Arena, PassContext
+from core.nn.step.context import PassContext
 from core.nn.training.options import Training
 from tests.core.nn.cases import ACTIVATIONS, LAYERS, LOSSES, OPTIMIZERS, LayerCase, LossCase, sequential
 from tests.core.nn.insight.test_gradient_check import some_targets
@@ -63,12 +63,11 @@ class Passes:
         weights, statistics = self.network.initialize(np.random.default_rng(0))
         gradient = np.zeros_like(weights)
         views = self.network.views(weights, statistics, gradient, input_gradient=True)
-        arena = Arena()
-        run = PassContext(arena, training=True, rng=np.random.default_rng(1), shapes=self.network.shapes)
+        rng = np.random.default_rng(1)
         self.played = Replayer(self.through, views, record=self.repeated)
         for x in batches:
-            arena.rewind()
-            read = [*self.played(run, x), gradient, statistics, run.mask, run.weights, arena.turn]
+            run = PassContext(training=True, rng=rng, shapes=self.network.shapes)
+            read = [*self.played(run, x), gradient, statistics, run.mask, run.weights]
             assert not any(isinstance(array, TracedArray) for array in read)
             yield [np.array(array).tobytes() for array in read]
             weights += np.float32(0.01) * np.sin(np.arange(len(weights), dtype=np.float32))
@@ -97,7 +96,7 @@ def draws(network: Network, x: Array) -> bool:
     rng = np.random.default_rng(1)
     before = rng.bit_generator.state
     weights, statistics = network.initialize(np.random.default_rng(0))
-    network.forward(x, network.views(weights, statistics), PassContext(Arena(), training=True, rng=rng))
+    network.forward(x, network.views(weights, statistics), PassContext(training=True, rng=rng))
     return rng.bit_generator.state != before
 
 
@@ -167,10 +166,8 @@ def test_a_loss_that_is_played(case: LossCase) -> None:
         return value, backward()
 
     def losses(repeated: Replayer) -> Iterator[tuple[float, bytes]]:
-        arena = Arena()
-        run = PassContext(arena, training=True)
+        run = PassContext(training=True)
         for outputs, targets in batches:
-            arena.rewind()
             value, slope = repeated(run, outputs, targets)
             yield float(value), slope.tobytes()
 
@@ -206,31 +203,24 @@ def test_rows_that_count_differently_are_not_played() -> None:
     network = Network(NET, (3,))
     weights, statistics = network.initialize(rng)
     views = network.views(weights, statistics, np.zeros_like(weights))
-    run = PassContext(Arena(), training=True)
+    run = PassContext(training=True)
     run.sample_weight = np.ones(4, np.float32)
     repeated = Replayer(Passes(network, repeated=True).through, views)
     for _ in range(2):
         repeated(run, rows(4))
-        run.arena.rewind()
     assert not ready(repeated)
 
 
-def test_a_large_batch_is_played_only_where_it_is_in_the_same_memory_each_time() -> None:
+def test_a_large_batch_is_not_replayed() -> None:
     network = Network(sequential(Dense(units=1)), (3,))
     weights, statistics = network.initialize(np.random.default_rng(0))
     views = network.views(weights, statistics, np.zeros_like(weights))
     count = 1 + replay.MOST_COPIED // 12
 
-    def steps(inputs: Callable[[PassContext], Array]) -> Replayer:
-        run = PassContext(Arena(), training=True)
-        repeated = Replayer(Passes(network, repeated=True).through, views)
-        for _ in range(3):
-            repeated(run, inputs(run))
-            run.arena.rewind()
-        return repeated
-
-    assert not ready(steps(lambda _: rows(count)))
-    assert ready(steps(lambda run: np.add(rows(count), 1, out=run.empty((count, 3)))))
+    repeated = Replayer(Passes(network, repeated=True).through, views)
+    for _ in range(3):
+        repeated(PassContext(training=True), rows(count))
+    assert not ready(repeated)
 
 
 def test_a_pass_of_many_calls_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,15 +244,11 @@ def test_an_error_in_the_middle_leaves_nothing_half_recorded() -> None:
         return y
 
     repeated = Replayer(outputs, network.views(weights, statistics))
-    run = PassContext(Arena(), training=False)
-    empty = run.empty
+    run = PassContext(training=False)
     repeated(run, rows(4))
-    run.arena.rewind()
     with pytest.raises(KeyboardInterrupt):
         repeated(run, rows(4))
-    assert run.empty == empty
     for seed in range(4):
-        run.arena.rewind()
         np.testing.assert_array_equal(
             repeated(run, rows(4, seed)), Predictor(network, weights, statistics).outputs(rows(4, seed))
         )

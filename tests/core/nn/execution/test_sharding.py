@@ -28,7 +28,7 @@ from core.nn.network import Network
 from core.nn.optimizers.adam import Adam
 from core.nn.optimizers.sgd import GradientDescent
 from core.nn.optimizers.wrappers import Optimizer, SharpnessAware
-from core.nn.step.context import Arena, PassContext
+from core.nn.step.context import PassContext
 from core.nn.training.mixup import Mixup
 from core.nn.training.options import Training
 from harness.processes import forked_by
@@ -61,7 +61,7 @@ def passes(architecture: Sequential, x: Array, shards: int, drawn: int = 0) -> t
     gradient = np.zeros_like(weights)
     rng = np.random.default_rng(1)
     rng.random(drawn, np.float32)
-    run = PassContext(Arena(x.dtype), training=True, rng=rng)
+    run = PassContext(x.dtype, training=True, rng=rng)
     if shards == 1:
         outputs, backward = network.forward(x, network.views(weights, statistics, gradient), run)
     else:
@@ -240,9 +240,14 @@ def test_as_many_threads_give_the_same_numbers_again() -> None:
     np.testing.assert_array_equal(halves.weights, whole.weights)
 
 
-def test_a_step_in_shards_allocates_next_to_nothing_after_the_second() -> None:
+def test_a_sharded_step_takes_the_planned_memory_and_releases_it() -> None:
     training = ATraining(images(640), CONVOLUTIONS, training=Training(batch_size=64, metrics=()), threads=2)
-    assert training.allocated() < 4 * 32 * 16 * 16 * 16  # what one shard of one layer emits
+    plans = list(training.network.plan.every())
+    own = 4 * sum(32 * plan.activation_size + plan.scratch for plan in plans)
+    batch = 64 * (training.data.x[0].nbytes + 8)
+    peak, remaining = training.step_bytes()
+    assert peak < own + batch + shard_bytes(training.network, 64, 2)
+    assert remaining < 16 * 1024
 
 
 def test_an_error_in_a_shard_is_an_error_of_the_step() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from core.nn.arrays import Array
 from core.nn.losses.regression import MeanSquaredError
-from core.nn.step.context import Arena, PassContext
+from core.nn.step.context import PassContext
 from tests.core.nn.cases import LOSSES, LossCase
 from tests.core.nn.insight.test_gradient_check import some_targets
 
@@ -17,9 +17,9 @@ TIMES = np.array([2, 0, 1, 3])
 
 def a_run(mask: Any = None, sample_weight: Any = None) -> PassContext:
     """A run in float64 that knows this of its rows."""
-    run = PassContext(Arena(np.float64), training=True)
+    run = PassContext(np.float64, training=True)
     run.mask, run.sample_weight = mask, sample_weight
-    run.weigh()
+    run.combine_weights()
     return run
 
 
