@@ -43,6 +43,6 @@ def test_freed_memory_is_kept_until_it_is_released() -> None:
 
 
 def test_another_c_library_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(allocator.sys, "platform", "darwin")
+    monkeypatch.setattr(sys, "platform", "darwin")
     assert not allocator.keep_freed_memory()
     allocator.release_freed_memory()
