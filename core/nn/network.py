@@ -147,5 +147,5 @@ def _views(
     below = input_gradient or (bool(own) and plan.trainable) or (plan.order == "loop" and plan.learns)
     for part in plan.parts:
         parts.append(_views(part, weights, gradients, statistics, input_gradient=below))
-        below = below or (part.learns and plan.order != "abreast")
+        below = below or (part.learns and plan.order != "parallel")
     return Views(own, slopes, moving, tuple(parts), plan.learns, input_gradient, plan.trainable)

@@ -81,8 +81,8 @@ class Plan:
     scratch: int = 0
     parts: tuple[Plan, ...] = ()
     trainable: bool = True
-    order: Literal["chain", "abreast", "loop"] = "chain"
-    """What the parts get: each what the one before emits, all the same, or one its own output again."""
+    order: Literal["chain", "parallel", "loop"] = "chain"
+    """The input of the parts: the output of the part before, the same for all, or the part's own output."""
     divisible: bool = True
     """Whether processes may take some rows of a batch each: not where rows are measured together, nor where chance is
     drawn by another method than `random`."""

@@ -130,7 +130,7 @@ class Residual(Wrapper):
         if output != shortcut:
             raise ShapeMismatch(f"gets {shortcut} to add to {output}: add a projection that emits the same shape")
         activation_size = 3 * size(output) + size(shape)
-        plan = Plan(output, parts=parts, flops=size(output), activation_size=activation_size, order="abreast")
+        plan = Plan(output, parts=parts, flops=size(output), activation_size=activation_size, order="parallel")
         return plan.frozen_unless(self.trainable)
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
@@ -181,7 +181,7 @@ class Parallel(Composite):
             parts=parts,
             flops=numbers,
             activation_size=3 * numbers + 2 * size(shape),
-            order="abreast",
+            order="parallel",
         )
         return plan.frozen_unless(self.trainable)
 
@@ -241,7 +241,7 @@ class Mixture(Composite):
             parts=(gate, *parts),
             flops=2 * len(parts) * size(output),
             activation_size=(2 * len(parts) + 2) * size(output) + 6 * len(parts) + 2 * size(shape),
-            order="abreast",
+            order="parallel",
         )
         return plan.frozen_unless(self.trainable)
 
@@ -398,7 +398,7 @@ class Bidirectional(Wrapper):
             parts=(part, part),
             flops=2 * size(output),
             activation_size=6 * size(output) + 2 * size(shape),
-            order="abreast",
+            order="parallel",
         )
         return plan.frozen_unless(self.trainable)
 
