@@ -21,8 +21,8 @@ from api.services.identifiers import resolve_dataset_id
 from api.services.schema_inference import TooManyUploads, UnreadableFile
 from api.services.upload import receive
 from core.blobs.folder import Writer
+from core.data import readers
 from core.data.errors import InvalidFile
-from core.data.readers import formats
 from core.data.schema import Limits, Schema
 from core.store import datasets
 from core.store.errors import BadCursor, DatasetInUse, NoSuchDataset
@@ -78,8 +78,10 @@ async def upload_dataset(request: Request, services: ServicesDep, scope: ClientS
         upload = await receive(request, writer)
         await run_in_threadpool(writer.flush)
         name, limits = upload.name, Limits(cells=services.settings.max_cells)
-        layout = formats.format_of(upload.fields.get("format"), upload.file_name, upload.content_type, upload.head)
-        schema = await services.schema_inference.infer(writer.path, layout, upload.types, limits)
+        reader = readers.reader_of_upload(
+            upload.fields.get("format"), upload.file_name, upload.content_type, upload.head
+        )
+        schema = await services.schema_inference.infer(writer.path, reader, upload.types, limits)
         return await run_in_threadpool(_store, services, scope, writer, name, schema)
 
 
@@ -131,7 +133,7 @@ def get_dataset_rows(
     """A page of the rows, as stored."""
     with services.database.read() as s:
         row = datasets.get(s, scope, resolve_dataset_id(s, scope, dataset_id))
-    items = formats.rows(services.blobs.fetch(row.sha256), Schema.from_json(row.columns), offset, limit)
+    items = readers.rows(services.blobs.fetch(row.sha256), Schema.from_json(row.columns), offset, limit)
     next_offset = offset + limit if offset + limit < row.rows else None
     return JsonResponse({"items": items, "next_offset": next_offset})
 

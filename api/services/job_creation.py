@@ -13,7 +13,6 @@ from api.services import warm_start
 from core.data.errors import InvalidData
 from core.data.prepare import signature
 from core.data.schema import Schema
-from core.data.sources.source import DatasetReference
 from core.jobs.resolve import Estimate, Limits, check
 from core.jobs.spec import JobSpec
 from core.store import admission, datasets, idempotency, jobs, tables
@@ -39,15 +38,15 @@ def estimate_job(services: Services, scope: Scope, spec: JobSpec, threads: int |
 
 
 def _dataset_schema(services: Services, scope: Scope, spec: JobSpec) -> Schema | None:
-    if not isinstance(spec.data, DatasetReference):
+    if spec.data.dataset_id is None:
         return None
     try:
         with services.database.read() as s:
-            return Schema.from_json(datasets.get(s, scope, spec.data.id).columns)
+            return Schema.from_json(datasets.get(s, scope, spec.data.dataset_id).columns)
     except NoSuchDataset:
         raise InvalidData(
             "/data/id",
-            f"there is no dataset {spec.data.id!r}: POST /v1/datasets creates one, GET /v1/datasets lists them",
+            f"there is no dataset {spec.data.dataset_id!r}: POST /v1/datasets creates one, GET /v1/datasets lists them",
         ) from None
 
 
@@ -95,6 +94,6 @@ def insert_job(s: Session, scope: Scope, spec: JobSpec, estimate: Estimate, text
         steps=estimate.steps,
         memory_bytes=estimate.bytes,
         priority=spec.priority,
-        dataset_id=spec.data.id if isinstance(spec.data, DatasetReference) else None,
+        dataset_id=spec.data.dataset_id,
         **fields,
     )

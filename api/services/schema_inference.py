@@ -23,8 +23,8 @@ from starlette.concurrency import run_in_threadpool
 
 from core.data.errors import InvalidFile
 from core.data.readers import infer_schema
-from core.data.readers.formats import FORMATS, Format
 from core.data.readers.infer_schema import Bounds
+from core.data.readers.reader import FileReader
 from core.data.schema import ColumnType, Limits, Schema
 from core.settings import CORES
 
@@ -77,7 +77,9 @@ class SchemaInference:
         self._in_progress = 0
         self._slots = asyncio.Semaphore(max_running)
 
-    async def infer(self, path: Path, layout: Format, types: Mapping[str, ColumnType] | None, limits: Limits) -> Schema:
+    async def infer(
+        self, path: Path, reader: FileReader, types: Mapping[str, ColumnType] | None, limits: Limits
+    ) -> Schema:
         """Return the schema of a file.
 
         Raises
@@ -94,20 +96,19 @@ class SchemaInference:
         self._in_progress += 1
         try:
             async with self._slots:
-                return await run_in_threadpool(infer_in_child, path, layout, types, limits, self._bounds)
+                return await run_in_threadpool(infer_in_child, path, reader, types, limits, self._bounds)
         finally:
             self._in_progress -= 1
 
 
 def infer_in_child(
-    path: Path, layout: Format, types: Mapping[str, ColumnType] | None, limits: Limits, bounds: Bounds
+    path: Path, reader: FileReader, types: Mapping[str, ColumnType] | None, limits: Limits, bounds: Bounds
 ) -> Schema:
     """Return the schema of a file, inferred by a child process. Raise `InvalidFile` or `UnreadableFile`."""
-    name = next(name for name, kind in FORMATS.items() if isinstance(layout, kind))
     request = {
         "path": str(path.absolute()),
-        "format": name,
-        "layout": asdict(layout),
+        "format": reader.format,
+        "options": reader.options(),
         "types": dict(types or {}),
         "limits": asdict(limits),
         "bounds": asdict(bounds),

@@ -1,6 +1,6 @@
-"""What a column of texts turns out to be, found in one pass that holds none of it.
+"""Statistics of columns, accumulated block by block without keeping the values.
 
-Numbers are summed up chunk by chunk (Chan, Golub and LeVeque 1979), different values are counted while they are few.
+Means and deviations are merged as by Chan, Golub and LeVeque (1979); different values are counted while they are few.
 """
 
 import math
@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.cells import FLOAT32_MAX, MISSING, fits, number, shown
+from core.data.cells import FLOAT32_MAX, MISSING, fits_float32, parse_number, quote
 from core.data.errors import InvalidFile
 from core.data.schema import Column, ColumnType, Limits
 
 
 class Moments:
-    """Count, least, greatest, mean and standard deviation of numbers that come in blocks."""
+    """Count, minimum, maximum, mean and standard deviation of numbers, added in blocks."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -26,25 +26,25 @@ class Moments:
         self.max = -math.inf
         self.integers = True
         self._mean = 0.0
-        self._squares = 0.0  # the sum of squared distances from the mean
+        self._squares = 0.0  # the sum of squared differences from the mean
 
     def add(self, block: NDArray[Any]) -> None:
-        """Take in a block of finite numbers."""
+        """Add a block of finite numbers."""
         if not block.size:
             return
         values = block.astype(np.float64, copy=False)
         total = self.count + values.size
         mean = float(values.mean())
-        apart = mean - self._mean
-        self._squares += float(np.square(values - mean).sum()) + apart**2 * self.count * values.size / total
-        self._mean += apart * values.size / total
+        difference = mean - self._mean
+        self._squares += float(np.square(values - mean).sum()) + difference**2 * self.count * values.size / total
+        self._mean += difference * values.size / total
         self.count = total
         self.min = min(self.min, float(values.min()))
         self.max = max(self.max, float(values.max()))
         self.integers = self.integers and bool((values == np.rint(values)).all())
 
     def fields(self) -> dict[str, Any]:
-        """These figures as fields of a `Column`; none where no number came."""
+        """Return the statistics as fields of a `Column`; empty where no number was added."""
         if not self.count:
             return {}
         std = math.sqrt(self._squares / self.count)
@@ -52,124 +52,123 @@ class Moments:
 
 
 class IntegerCounts:
-    """Counts of whole numbers that come in blocks, for as long as they are whole and few."""
+    """Counts of integers, added in blocks; dropped when a number is not an integer or too many are different."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, max_distinct: int) -> None:
+        self._max_distinct = max_distinct
         self._counts: Counter[int] | None = Counter()
 
     def add(self, block: NDArray[Any]) -> None:
-        """Take in a block of finite numbers."""
+        """Add a block of finite numbers."""
         if self._counts is None:
             return
-        found, times = np.unique(block, return_counts=True)
-        if len(found) > self._most or (found != np.rint(found)).any():
+        integers, counts = np.unique(block, return_counts=True)
+        if len(integers) > self._max_distinct or (integers != np.rint(integers)).any():
             self._counts = None
             return
-        for value, count in zip(found.tolist(), times.tolist(), strict=True):
+        for value, count in zip(integers.tolist(), counts.tolist(), strict=True):
             self._counts[int(value)] += count
-        if len(self._counts) > self._most:
+        if len(self._counts) > self._max_distinct:
             self._counts = None
 
     def fields(self) -> dict[str, Any]:
-        """The counts as fields of a `Column`."""
+        """Return the counts as fields of a `Column`."""
         counts = self._counts or Counter[int]()
         classes = tuple((str(value), counts[value]) for value in sorted(counts))
         return {"classes": classes, "distinct": len(classes) or None}
 
 
 class ColumnStatistics:
-    """One column of a CSV file while it is read."""
+    """Statistics of one column of texts, from which its type is inferred."""
 
-    def __init__(self, name: str, wanted: ColumnType | None, limits: Limits, categories: int) -> None:
+    def __init__(self, name: str, requested: ColumnType | None, limits: Limits, categories: int) -> None:
         self._name = name
-        self._wanted = wanted
+        self._requested = requested
         self._limits = limits
         self._categories = categories
         self._rows = 0
         self._missing = 0
         self._counts: Counter[str] | None = Counter()
         self._moments: Moments | None = Moments()
-        self._stray: tuple[int, str] | None = None  # the first row that holds no number
-        self._beyond: tuple[int, str] | None = None  # the first row that holds a number no float32 can hold
+        self._not_a_number: tuple[int, str] | None = None  # the first row whose cell is not a number, and the cell
+        self._outside: tuple[int, str] | None = None  # the first row whose number is outside the range of float32
 
     def add(self, cells: Sequence[str]) -> None:
-        """Take in the next cells of the column."""
+        """Add the next cells of the column."""
         stripped = list(map(str.strip, cells))
         present = [cell for cell in stripped if cell not in MISSING]
         if self._moments is not None:
-            self._measure(stripped, present, self._moments)
+            self._add_numbers(stripped, present, self._moments)
         if self._counts is not None:
-            self._count(present, self._counts)
+            self._add_counts(present, self._counts)
         self._missing += len(stripped) - len(present)
         self._rows += len(stripped)
 
-    def _measure(self, stripped: list[str], present: list[str], moments: Moments) -> None:
-        values = floats(present)
+    def _add_numbers(self, stripped: list[str], present: list[str], moments: Moments) -> None:
+        values = parse_floats(present)
         if values is None:
-            self._stray = self._first(stripped, lambda value: value is None)
+            self._not_a_number = self._first_row(stripped, lambda value: value is None)
             self._moments = None
             return
-        held = np.abs(values) <= FLOAT32_MAX
-        if not held.all():
-            self._beyond = self._beyond or self._first(stripped, lambda value: value is not None and not fits(value))
-            values = values[held]
+        inside = np.abs(values) <= FLOAT32_MAX
+        if not inside.all():
+            self._outside = self._outside or self._first_row(
+                stripped, lambda value: value is not None and not fits_float32(value)
+            )
+            values = values[inside]
         moments.add(values)
 
-    def _first(self, stripped: list[str], wrong: Callable[[float | None], bool]) -> tuple[int, str]:
+    def _first_row(self, stripped: list[str], wrong: Callable[[float | None], bool]) -> tuple[int, str]:
         return next(
             (self._rows + row, cell)
             for row, cell in enumerate(stripped, 1)
-            if cell not in MISSING and wrong(number(cell))
+            if cell not in MISSING and wrong(parse_number(cell))
         )
 
-    def _count(self, present: list[str], counts: "Counter[str]") -> None:
+    def _add_counts(self, present: list[str], counts: "Counter[str]") -> None:
         counts.update(present)
         if len(counts) > self._categories or max(map(len, present), default=0) > self._limits.category_length:
             self._counts = None
 
     def column(self) -> Column:
-        """What the column is, by what was wanted or by what was seen."""
-        kind = self._wanted or self._guess()
+        """Return the column, of the type that was requested or else inferred. Raises `InvalidFile`."""
+        column_type = self._requested or self._inferred_type()
         distinct = None if self._counts is None else len(self._counts)
-        found = Column(name=self._name, type=kind, rows=self._rows, missing=self._missing, distinct=distinct)
-        finish = {"number": self._number, "category": self._category, "text": self._text}
-        return finish[kind](found)
+        found = Column(name=self._name, type=column_type, rows=self._rows, missing=self._missing, distinct=distinct)
+        complete = {"number": self._number, "category": self._category, "text": self._text}
+        return complete[column_type](found)
 
-    def _guess(self) -> ColumnType:
-        there = self._rows - self._missing
-        if there and self._moments is not None:
+    def _inferred_type(self) -> ColumnType:
+        present = self._rows - self._missing
+        if present and self._moments is not None:
             return "number"
-        # Names and other keys differ in nearly every row: nothing can be learnt from them as categories.
-        few = self._counts is not None and len(self._counts) <= max(20, there // 2)
-        return "category" if there and few else "text"
+        # Names and keys differ in nearly every row: as categories, a net cannot learn from them.
+        few = self._counts is not None and len(self._counts) <= max(20, present // 2)
+        return "category" if present and few else "text"
 
     def _number(self, found: Column) -> Column:
-        wrong = self._stray or self._beyond
+        wrong = self._not_a_number or self._outside
         if wrong:
-            what = "is not a number" if self._stray else "is beyond what a float32 holds"
-            message = (
-                f"row {wrong[0]}, column {shown(self._name)}: {shown(wrong[1])} {what}: correct it or leave it empty"
-            )
+            row, cell = wrong
+            problem = "is not a number" if self._not_a_number else "is outside the range of float32"
+            message = f"row {row}, column {quote(self._name)}: {quote(cell)} {problem}: correct it or leave it empty"
             raise InvalidFile(message)
-        figures = self._moments.fields() if self._moments else {}
-        classes = whole_numbers(self._counts, self._limits) if figures.get("integers") else ()
-        return replace(found, **figures, classes=classes)
+        fields = self._moments.fields() if self._moments else {}
+        classes = integer_classes(self._counts, self._limits) if fields.get("integers") else ()
+        return replace(found, **fields, classes=classes)
 
     def _category(self, found: Column) -> Column:
         if self._counts is None:
-            message = (
-                f"column {shown(self._name)} is no category: it holds more than {self._categories} different values"
-            )
-            raise InvalidFile(f"{message}, or one over {self._limits.category_length} characters")
-        return replace(found, classes=tuple((name, self._counts[name]) for name in in_order(self._counts)))
+            message = f"column {quote(self._name)} cannot be a category: it has more than {self._categories} different"
+            raise InvalidFile(f"{message} values, or a value of more than {self._limits.category_length} characters")
+        return replace(found, classes=tuple((name, self._counts[name]) for name in sort_classes(self._counts)))
 
     def _text(self, found: Column) -> Column:
         return found
 
 
-def floats(cells: list[str]) -> NDArray[np.float64] | None:
-    """The numbers that all these cells write, or None where one writes none."""
+def parse_floats(cells: list[str]) -> NDArray[np.float64] | None:
+    """Return the numbers in all cells, or None where one is not a number."""
     joined = "".join(cells)
     if "_" in joined or not joined.isascii():
         return None
@@ -180,17 +179,20 @@ def floats(cells: list[str]) -> NDArray[np.float64] | None:
     return None if np.isnan(values).any() else values
 
 
-def whole_numbers(counts: "Counter[str] | None", limits: Limits) -> tuple[tuple[str, int], ...]:
-    """The counts of whole numbers by their plain spelling (`1`, also for `1.0` and `01`); none where they are many."""
+def integer_classes(counts: "Counter[str] | None", limits: Limits) -> tuple[tuple[str, int], ...]:
+    """Return the counts of integers by their digits (`1` also for `1.0` and `01`); empty where too many differ."""
     if counts is None or len(counts) > 4 * limits.whole_numbers:
         return ()
-    whole: Counter[int] = Counter()
+    integers: Counter[int] = Counter()
     for cell, count in counts.items():
-        whole[int(float(cell))] += count
-    return tuple((str(n), whole[n]) for n in sorted(whole)) if len(whole) <= limits.whole_numbers else ()
+        integers[int(float(cell))] += count
+    if len(integers) > limits.whole_numbers:
+        return ()
+    return tuple((str(integer), integers[integer]) for integer in sorted(integers))
 
 
-def in_order(names: Iterable[str]) -> list[str]:
-    """Classes in their order: by number where all are numbers, else by letters."""
-    listed = sorted(names)
-    return sorted(listed, key=float) if all(number(name) is not None for name in listed) else listed
+def sort_classes(names: Iterable[str]) -> list[str]:
+    """Return class names in order: by value where all are numbers, else by letters."""
+    alphabetic = sorted(names)
+    numeric = all(parse_number(name) is not None for name in alphabetic)
+    return sorted(alphabetic, key=float) if numeric else alphabetic

@@ -1,14 +1,14 @@
-"""What can be wrong with data, each error named for the fact.
+"""Errors about data, each named for the fact.
 
 DataError
-├── InvalidData       a job's data is wrong, at a pointer into its spec
+├── InvalidData       the data of a job is wrong, at a pointer into its spec
 ├── InvalidInstance   a record to predict is wrong, at a pointer into the request
-└── InvalidFile       a file or body is not what its format says
+└── InvalidFile       a file or a body does not hold what its format requires
 """
 
 
 class DataError(Exception):
-    """The root of this room's errors."""
+    """Base of all errors of core/data."""
 
 
 class InvalidData(DataError):

@@ -1,6 +1,6 @@
-"""Bodies of a prediction that are no JSON: CSV and .npy become instances for `Features.encode`.
+"""Instances of a prediction that are not JSON: CSV and .npy bodies, as `encode` of the features takes them.
 
-They are held to the same limits as uploads.
+The same limits apply as to uploads.
 """
 
 from io import BytesIO
@@ -9,38 +9,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.cells import number
+from core.data.cells import parse_number
 from core.data.errors import InvalidFile
 from core.data.readers.csv import Csv
-from core.data.readers.npy import KINDS, blocks, read_header
+from core.data.readers.numpy_array import NUMBER, read_blocks, read_header
 from core.data.schema import Limits
 
 
 def instances_from_csv(body: bytes, limits: Limits | None = None) -> list[Any]:
-    """Records as objects by column, of texts, where the body has a header; else lists, with numbers as numbers.
+    """Return the records: objects of texts by column where the body has a header, else lists of numbers and texts.
 
     Raises `InvalidFile`.
     """
-    bounds = limits or Limits()
+    limits = limits or Limits()
     file = BytesIO(body)
-    layout = Csv().settled(file, bounds)
-    chunks = layout.chunks(file, bounds)
+    reader = Csv().infer_options(file, limits)
+    chunks = reader.chunks(file, limits)
     names = next(chunks)[0]
-    if layout.header:
+    if reader.header:
         return [dict(zip(names, row, strict=True)) for chunk in chunks for row in chunk]
-    return [[_value(cell) for cell in row] for chunk in chunks for row in chunk]
+    return [[_number_or_text(cell) for cell in row] for chunk in chunks for row in chunk]
 
 
-def _value(cell: str) -> float | str:
-    found = number(cell.strip())
-    return cell if found is None else found
+def _number_or_text(cell: str) -> float | str:
+    number = parse_number(cell.strip())
+    return cell if number is None else number
 
 
 def instances_from_npy(body: bytes, limits: Limits | None = None) -> NDArray[Any]:
-    """The array, its first axis the instances. Raises `InvalidFile`."""
+    """Return the array, whose first axis counts the instances. Raises `InvalidFile`."""
     file = BytesIO(body)
     header = read_header(file, len(body), "the array", limits or Limits())
-    if KINDS[header.dtype.kind] != "number":
-        raise InvalidFile(f"the array holds {header.dtype}: give numbers")
-    array = np.concatenate(list(blocks(file, header, "the array")))
-    return array.astype(header.held, copy=False)
+    if header.value_type != NUMBER:
+        raise InvalidFile(f"the array is of type {header.dtype}: give numbers")
+    array = np.concatenate(list(read_blocks(file, header, "the array")))
+    return array.astype(header.loaded_dtype, copy=False)

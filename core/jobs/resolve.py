@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import Any
 
 from core.data.prepare import Prepared, Signature
-from core.data.sources.source import Inline
-from core.data.targets import Classes, Numbers
+from core.data.targets.classes import Classes
+from core.data.targets.numbers import Numbers
 from core.jobs.spec import JobLimits, JobSpec
 from core.json_pointer import pointer
 from core.nn.arrays import Shape
@@ -193,7 +193,7 @@ def check(spec: JobSpec, signature: Signature, limits: Limits, threads: int = 1)
 def _require_cuttable(spec: JobSpec, network: Network) -> None:
     """Raise `InvalidSpec` where batches cannot be cut to the lengths of their rows."""
     pointer = "/training/bucket_by_length"
-    padding = spec.data.padding if isinstance(spec.data, Inline) else None
+    padding = spec.data.padding
     if padding is None or padding.side != "post":
         raise InvalidSpec(
             [(pointer, "needs inline data that is padded after its steps: say so by padding, or leave it out")]
@@ -229,7 +229,7 @@ def _targets(target: Numbers | Classes) -> Targets:
     if isinstance(target, Classes):
         return Targets(classes=len(target.names))
     return Targets(
-        shape=target.shape, integers=target.integers, filled=target.filled, least=target.least, most=target.most
+        shape=target.shape, integers=target.integers, filled=target.padded, least=target.min, most=target.max
     )
 
 
@@ -279,7 +279,7 @@ def _no_mixture(spec: JobSpec, loss: Loss) -> Iterator[tuple[str, str]]:
             "/training/mixup",
             "embedding takes whole numbers that stand for something, which cannot be mixed: leave it out",
         )
-    if isinstance(spec.data, Inline) and spec.data.padding:
+    if spec.data.padding:
         yield "/training/mixup", "rows of different lengths cannot be mixed: leave it out"
 
 
@@ -340,7 +340,7 @@ def _warnings(spec: JobSpec, signature: Signature) -> Iterator[str]:
         yield f"batch_size is more than the {signature.train_rows} rows to train on: each epoch is one step"
     if spec.training.early_stopping and not signature.validation_rows:
         yield "early_stopping watches the training loss, which falls while a net overfits: ask for a validation split"
-    padding = spec.data.padding if isinstance(spec.data, Inline) else None
+    padding = spec.data.padding
     if padding and not _hides(spec.architecture, padding.value):
         begin = f"masking with mask_value {padding.value:g}" + (
             "" if padding.value else ", or an embedding with mask_zero"

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le, Len, MaxLen
 from pydantic import BaseModel, ConfigDict
 
-from core.data.sources.source import Data
+from core.data.sources import Data
 from core.nn.layers.composite import Sequential
 from core.nn.losses import Loss
 from core.nn.optimizers.adam import Adam

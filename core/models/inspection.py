@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from core.data.errors import InvalidInstance
-from core.data.target_values import targets_of
-from core.data.targets import Labels
+from core.data.targets.labels import Labels
 from core.models.checkpoint import CheckpointData
 from core.models.model import Model
 from core.nn.insight.gradient_check import LayerCheck, check_layers
@@ -86,7 +85,7 @@ def _batch(model: Model, instances: Sequence[Any], targets: Sequence[Any]) -> tu
     x, _ = model.features.encode(instances)
     if len(targets) != len(x):
         raise InvalidInstance(0, "/targets", f"has {len(targets)} rows where instances has {len(x)}: give one for each")
-    return x, targets_of(model.target, targets, model.network.output_shape[:-1])
+    return x, model.target.parse(targets, model.network.output_shape[:-1])
 
 
 @contextmanager
@@ -125,5 +124,5 @@ def _check_size(model: Model, rows: int, limits: InspectionLimits, *, arrays: bo
 
 def _scratch_bytes(model: Model, rows: int) -> int:
     """Return the bytes that the loss allocates for so many rows."""
-    labels = model.target.most if isinstance(model.target, Labels) else 1
+    labels = model.target.max_labels if isinstance(model.target, Labels) else 1
     return model.loss.scratch_bytes(rows, model.network.output_shape, Targets(shape=(labels,)))

@@ -23,12 +23,11 @@ from api.http.errors import InvalidBody
 from api.schemas.examples import CSV, JOBS, LINE
 from api.schemas.prediction import PredictionRequest
 from core import logging
+from core.data import readers
 from core.data.errors import InvalidData, InvalidFile
 from core.data.instances import instances_from_csv, instances_from_npy
 from core.data.prepare import prepare, signature
-from core.data.readers import formats
 from core.data.schema import Limits
-from core.data.sources.source import DatasetReference
 from core.jobs.resolve import InvalidSpec, check
 from core.jobs.resolve import Limits as JobLimits
 from core.jobs.spec import JobSpec
@@ -45,7 +44,7 @@ def spec(data: bytes) -> None:
     """A job's spec, with its inline data, up to the arrays that a worker makes of it."""
     with contextlib.suppress(InvalidBody, InvalidSpec, InvalidData):
         found = parse(JobSpec, data)
-        if not isinstance(found.data, DatasetReference):
+        if found.data.dataset_id is None:
             check(found, signature(found.data, None), JobLimits(parameters=100_000, memory=1 << 24))
             prepare(found.data, None, 0)
 
@@ -137,9 +136,9 @@ def _file(name: str, data: bytes) -> None:
         file.flush()
         path = Path(file.name)
         with contextlib.suppress(InvalidFile):
-            schema = formats.inspect(path, formats.format_of(None, name, None, data[:64]), None, SMALL)
-            formats.rows(path, schema, 0, 5)
-            formats.load(path, schema, [column.name for column in schema.columns if column.type != "text"])
+            schema = readers.reader_of_upload(None, name, None, data[:64]).infer_schema(path, {}, SMALL)
+            readers.rows(path, schema, 0, 5)
+            readers.load(path, schema, [column.name for column in schema.columns if column.type != "text"])
 
 
 def _memory() -> str | None:

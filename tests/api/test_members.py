@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.data.sources.source import Data
+from core.data.sources import Data
 from core.nn.activations import Activation
 from core.nn.constraints import Constraint
 from core.nn.initializers import Initializer

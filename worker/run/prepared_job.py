@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from core.blobs.folder import Blobs, DamagedBlob, NoSuchBlob
-from core.data.prepare import Prepared, Stored, prepare, signature
+from core.data.prepare import Prepared, prepare, signature
 from core.data.schema import Schema
-from core.data.sources.source import DatasetReference
+from core.data.sources.source import StoredDataset
 from core.jobs.cadence import Cadence
 from core.jobs.resolve import Resolved, resolve
 from core.jobs.spec import JobSpec
@@ -74,13 +74,13 @@ def prepare_job(database: Database, blobs: Blobs, job_id: str) -> PreparedJob:
     """
     with database.read() as s:
         spec = JobSpec.model_validate_json(jobs.spec(s, EVERYTHING, job_id))
-        dataset = datasets.get(s, EVERYTHING, spec.data.id) if isinstance(spec.data, DatasetReference) else None
+        dataset = datasets.get(s, EVERYTHING, spec.data.dataset_id) if spec.data.dataset_id else None
     stored = None
     if dataset is not None:
         try:
             path = blobs.whole(dataset.sha256)
         except (NoSuchBlob, DamagedBlob) as error:
             raise DamagedDataset(DamagedDataset.__doc__) from error
-        stored = Stored(path=path, schema=Schema.from_json(dataset.columns))
+        stored = StoredDataset(path=path, schema=Schema.from_json(dataset.columns))
     resolved = resolve(spec, signature(spec.data, stored.schema if stored else None))
     return PreparedJob(spec, resolved, resolved.fit(prepare(spec.data, stored, spec.training.seed)))

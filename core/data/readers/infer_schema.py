@@ -1,8 +1,8 @@
-"""The child process that reads an upload for the first time: `python -m core.data.readers.infer_schema`.
+"""Program that infers the schema of an upload in a process of its own: `python -m core.data.readers.infer_schema`.
 
-A question on standard input, as JSON: where the file is, how it is laid out, and what may be used. An answer on
-standard output: `{"schema": …}`, `{"invalid": why}` or `{"memory": true}`. It imports what the formats need and nothing
-more, which is NumPy: some 0.2 s of a core.
+It reads a request as JSON from standard input (path, format, reader options, types, limits, bounds) and writes
+`{"schema": …}`, `{"invalid": message}` or `{"memory": true}` to standard output. It imports only the readers and NumPy,
+about 0.2 s of CPU time.
 """
 
 import json
@@ -14,27 +14,27 @@ from pathlib import Path
 from typing import Any
 
 from core.data.errors import InvalidFile
-from core.data.readers.formats import FORMATS, inspect
+from core.data.readers import READERS
 from core.data.schema import Limits
 
-NICE = 10
+NICENESS = 10
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What one inspection may take: seconds of a core, and bytes of memory."""
+    """What one inference may use: seconds of CPU time, and bytes of memory."""
 
     seconds: float
     bytes: int
 
 
 def main() -> None:
-    """Answer one question."""
-    asked = json.load(sys.stdin)
-    _bind(Bounds(**asked["bounds"]))
+    """Answer one request."""
+    request = json.load(sys.stdin)
+    _set_limits(Bounds(**request["bounds"]))
     try:
-        layout = FORMATS[asked["format"]](**asked["layout"])
-        schema = inspect(Path(asked["path"]), layout, asked["types"], Limits(**asked["limits"]))
+        reader = READERS[request["format"]](**request["options"])
+        schema = reader.infer_schema(Path(request["path"]), request["types"], Limits(**request["limits"]))
         answer: dict[str, Any] = {"schema": schema.to_json()}
     except InvalidFile as error:
         answer = {"invalid": error.message}
@@ -43,15 +43,14 @@ def main() -> None:
     json.dump(answer, sys.stdout)
 
 
-def _bind(bounds: Bounds) -> None:
+def _set_limits(bounds: Bounds) -> None:
     seconds = max(1, round(bounds.seconds))
     resource.setrlimit(resource.RLIMIT_AS, (bounds.bytes, bounds.bytes))
-    resource.setrlimit(
-        resource.RLIMIT_CPU, (seconds, seconds + 1)
-    )  # at the first a signal that tells, at the second the end
+    # SIGXCPU at the soft limit tells the parent the reason; SIGKILL follows at the hard limit.
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.nice(NICE)
+    os.nice(NICENESS)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,11 @@
-"""Data sources of a job: inline, built-in, an uploaded dataset."""
+"""Data sources, one per file: rows in the spec, built-in datasets, uploaded datasets."""
+
+from typing import Annotated
+
+from core.data.sources.builtin import Builtin
+from core.data.sources.dataset import DatasetReference
+from core.data.sources.inline import Inline
+from core.nn.tagged_union import Tagged
+
+Data = Annotated[Inline | Builtin | DatasetReference, Tagged()]
+"""The field `data` of a spec."""

@@ -17,12 +17,12 @@ import pytest
 
 from api.services.schema_inference import SchemaInference, TooManyUploads, UnreadableFile, infer_in_child
 from core.data.errors import InvalidFile
+from core.data.readers import READERS
 from core.data.readers.csv import Csv
-from core.data.readers.formats import FORMATS, inspect
 from core.data.readers.infer_schema import Bounds
 from core.data.schema import Limits, Schema
 from tests.api.conftest import Api
-from tests.core.data.readers.test_formats import FILES
+from tests.core.data.readers.test_readers import FILES, a_reader
 
 BOUNDS = Bounds(60, 2**30)
 CSV = {"Content-Type": "text/csv"}
@@ -44,12 +44,12 @@ def children() -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("word", FORMATS)
+@pytest.mark.parametrize("word", READERS)
 def test_the_child_finds_what_is_found_here(tmp_path: Path, word: str) -> None:
     path = tmp_path / "file"
     path.write_bytes(FILES[word])
-    layout = Csv(delimiter=";", header=True) if word == "csv" else FORMATS[word]()
-    assert infer_in_child(path, layout, {}, Limits(), BOUNDS) == inspect(path, layout)
+    reader = a_reader(word)
+    assert infer_in_child(path, reader, {}, Limits(), BOUNDS) == reader.infer_schema(path, {}, Limits())
 
 
 def test_types_and_limits_reach_the_child(tmp_path: Path) -> None:
@@ -134,8 +134,8 @@ def test_the_child_has_no_variables_of_ours_and_may_write_no_file(
 def test_its_limits_hold() -> None:
     program = """
 import os, resource, sys
-from core.data.readers.infer_schema import Bounds, _bind
-_bind(Bounds(7, 2**30))
+from core.data.readers.infer_schema import Bounds, _set_limits
+_set_limits(Bounds(7, 2**30))
 print([resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_CPU, resource.RLIMIT_FSIZE)])
 """
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout

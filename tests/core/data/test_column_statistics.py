@@ -1,4 +1,4 @@
-"""Figures that are summed up block by block are those of the whole."""
+"""Tests of core/data/column_statistics.py."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from core.data.column_statistics import ColumnStatistics, IntegerCounts, Moments, floats, in_order
+from core.data.column_statistics import ColumnStatistics, IntegerCounts, Moments, parse_floats, sort_classes
 from core.data.schema import Limits
 
 
 @given(st.lists(arrays.arrays(np.float64, st.integers(0, 9), elements=st.floats(-1e6, 1e6)), min_size=1, max_size=6))
-def test_moments_of_blocks_are_those_of_the_whole(blocks: list[Any]) -> None:
+def test_moments_of_blocks_equal_those_of_the_concatenation(blocks: list[Any]) -> None:
     moments, whole = Moments(), np.concatenate(blocks)
     for block in blocks:
         moments.add(block)
@@ -27,30 +27,30 @@ def test_moments_of_blocks_are_those_of_the_whole(blocks: list[Any]) -> None:
     assert found["integers"] == bool((whole == np.rint(whole)).all())
 
 
-def test_moments_far_from_zero_keep_their_deviation() -> None:
+def test_moments_far_from_zero_keep_the_deviation() -> None:
     moments = Moments()
     for start in range(0, 1000, 100):
         moments.add(1e9 + np.arange(start, start + 100) % 2)
     assert moments.fields()["std"] == pytest.approx(0.5)
 
 
-def test_whole_numbers_are_counted_while_they_are_few() -> None:
-    wholes = IntegerCounts(3)
-    wholes.add(np.array([2.0, 0.0]))
-    wholes.add(np.array([2.0]))
-    assert wholes.fields() == {"classes": (("0", 1), ("2", 2)), "distinct": 2}
-    wholes.add(np.array([3.0, 4.0]))
-    wholes.add(np.array([2.0]))
-    assert wholes.fields() == {"classes": (), "distinct": None}
+def test_integer_counts_end_when_too_many_differ() -> None:
+    counts = IntegerCounts(3)
+    counts.add(np.array([2.0, 0.0]))
+    counts.add(np.array([2.0]))
+    assert counts.fields() == {"classes": (("0", 1), ("2", 2)), "distinct": 2}
+    counts.add(np.array([3.0, 4.0]))
+    counts.add(np.array([2.0]))
+    assert counts.fields() == {"classes": (), "distinct": None}
 
 
-def test_broken_numbers_are_no_classes() -> None:
-    wholes = IntegerCounts(3)
-    wholes.add(np.array([0.5]))
-    assert wholes.fields() == {"classes": (), "distinct": None}
+def test_integer_counts_of_fractions_are_empty() -> None:
+    counts = IntegerCounts(3)
+    counts.add(np.array([0.5]))
+    assert counts.fields() == {"classes": (), "distinct": None}
 
 
-GUESSES = [
+INFERRED_TYPES = [
     (["1", " 2.5 ", "", "NA"], "number"),
     (["a", "b", "a"], "category"),
     (["1", "b", "1"], "category"),
@@ -63,14 +63,14 @@ GUESSES = [
 ]
 
 
-@pytest.mark.parametrize(("cells", "kind"), GUESSES)
-def test_the_type_of_a_column_is_guessed(cells: list[str], kind: str) -> None:
+@pytest.mark.parametrize(("cells", "column_type"), INFERRED_TYPES)
+def test_type_of_a_column_is_inferred(cells: list[str], column_type: str) -> None:
     statistics = ColumnStatistics("a", None, Limits(), 1000)
     statistics.add(cells)
-    assert statistics.column().type == kind
+    assert statistics.column().type == column_type
 
 
-def test_what_looked_like_numbers_may_turn_out_as_categories() -> None:
+def test_numbers_followed_by_a_text_are_categories() -> None:
     statistics = ColumnStatistics("a", None, Limits(), 1000)
     statistics.add(["1", "2"] * 10)
     statistics.add(["two", "1"])
@@ -79,25 +79,25 @@ def test_what_looked_like_numbers_may_turn_out_as_categories() -> None:
     assert column.classes == (("1", 11), ("2", 10), ("two", 1))
 
 
-def test_more_different_values_than_are_counted_are_text() -> None:
+def test_too_many_different_values_are_text() -> None:
     statistics = ColumnStatistics("a", None, Limits(), 3)
     statistics.add(["a", "b", "c", "d"] * 10)
     assert statistics.column().type == "text"
     assert statistics.column().distinct is None
 
 
-def test_whole_numbers_keep_counts_by_their_plain_spelling() -> None:
+def test_integers_are_counted_by_value() -> None:
     statistics = ColumnStatistics("a", None, Limits(), 1000)
     statistics.add(["10", "2", "2.0", "02"])
     assert statistics.column().classes == (("2", 3), ("10", 1))
 
 
-def test_classes_that_are_numbers_stand_in_their_order() -> None:
-    assert in_order(["10", "9", "1.5"]) == ["1.5", "9", "10"]
-    assert in_order(["b", "10", "9"]) == ["10", "9", "b"]
+def test_sort_classes_of_numbers_is_by_value() -> None:
+    assert sort_classes(["10", "9", "1.5"]) == ["1.5", "9", "10"]
+    assert sort_classes(["b", "10", "9"]) == ["10", "9", "b"]
 
 
 @given(st.lists(st.text(max_size=6)))
-def test_any_cells_are_numbers_or_are_none(cells: list[str]) -> None:
-    found = floats(cells)
+def test_parse_floats_of_any_cells_returns_all_or_none(cells: list[str]) -> None:
+    found = parse_floats(cells)
     assert found is None or len(found) == len(cells)

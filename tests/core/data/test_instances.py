@@ -1,4 +1,4 @@
-"""Bodies of a prediction that are no JSON."""
+"""Tests of core/data/instances.py."""
 
 from contextlib import suppress
 
@@ -8,45 +8,45 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.data.errors import InvalidFile
-from core.data.features import ArrayFeatures
+from core.data.features.arrays import ArrayFeatures
 from core.data.instances import instances_from_csv, instances_from_npy
 from core.data.schema import Limits
 from tests.core.data.readers.files import npy_bytes
 
 
-def test_a_header_makes_records() -> None:
+def test_csv_with_header_gives_objects() -> None:
     assert instances_from_csv(b"age,city\n20,Oslo\n,Bergen\n") == [
         {"age": "20", "city": "Oslo"},
         {"age": "", "city": "Bergen"},
     ]
 
 
-def test_without_a_header_rows_are_lists() -> None:
+def test_csv_without_header_gives_lists() -> None:
     assert instances_from_csv(b"6\n7\n") == [[6.0], [7.0]]
     assert instances_from_csv(b"1.5;Oslo\n") == [[1.5, "Oslo"]]
 
 
-def test_an_array_goes_to_the_net_as_it_is() -> None:
+def test_npy_gives_the_array() -> None:
     array = np.arange(6, dtype="i8").reshape(3, 2)
     found = instances_from_npy(npy_bytes(array))
     np.testing.assert_array_equal(ArrayFeatures(shape=(2,)).encode(found).x, array)
 
 
 @pytest.mark.parametrize("body", [b"", npy_bytes(["a"]), npy_bytes(3.0), npy_bytes(np.array([None]))])
-def test_what_is_no_array_of_numbers_is_refused(body: bytes) -> None:
+def test_npy_other_than_numbers_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidFile):
         instances_from_npy(body)
 
 
-def test_limits_are_kept() -> None:
+def test_bodies_above_the_limits_are_refused() -> None:
     with pytest.raises(InvalidFile, match="more than 3 cells"):
         instances_from_csv(b"1,2\n3,4\n", Limits(cells=3))
-    with pytest.raises(InvalidFile, match="at most 3"):
+    with pytest.raises(InvalidFile, match="more than 3"):
         instances_from_npy(npy_bytes(np.zeros(4)), Limits(cells=3))
 
 
 @given(st.binary(max_size=100))
-def test_any_body_is_instances_or_an_invalid_file(body: bytes) -> None:
+def test_any_body_is_instances_or_invalid_file(body: bytes) -> None:
     for parse in (instances_from_csv, instances_from_npy):
         with suppress(InvalidFile):
             parse(body)

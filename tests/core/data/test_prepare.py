@@ -1,4 +1,4 @@
-"""What was said of the data before is what is trained with; what is trained with is what a prediction sees."""
+"""Tests of core/data/prepare.py: signatures match the prepared arrays, and predictions encode as training did."""
 
 from pathlib import Path
 from typing import Any
@@ -9,29 +9,34 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.data.errors import InvalidData, InvalidFile
-from core.data.features import ArrayFeatures, features_from_json
-from core.data.prepare import Prepared, Stored, prepare, signature
-from core.data.readers.formats import FORMATS, inspect, rows
+from core.data.features import features_from_json
+from core.data.features.arrays import ArrayFeatures
+from core.data.prepare import Prepared, prepare, signature
+from core.data.readers import READERS, rows
+from core.data.schema import Limits
 from core.data.sources.builtin import Builtin
-from core.data.sources.source import DatasetReference, Inline
+from core.data.sources.dataset import DatasetReference
+from core.data.sources.inline import Inline
+from core.data.sources.source import StoredDataset
 from core.data.split import Validation
-from core.data.targets import Classes, Numbers
+from core.data.targets.classes import Classes
+from core.data.targets.numbers import Numbers
 from tests.core.data.readers.files import csv_schema, npy_bytes, npz_bytes
 
-LESSON = Inline(x=[[1], [2], [3], [4], [5]], y=[[2], [4], [6], [8], [10]])
+LINE = Inline(x=[[1], [2], [3], [4], [5]], y=[[2], [4], [6], [8], [10]])
 HALF = Validation(fraction=0.5)
 TABLE = "age,city,income,pay\n20,Oslo,1,a\n30,Bergen,2,b\n,Oslo,1,a\n41,NA,2,b\n25,Oslo,3,a\n61,Paris,2,b\n"
 
 
-def agrees(data: Any, stored: Stored | None, seed: int = 3) -> Prepared:
-    """The prepared data, after it was compared with what was said of it."""
-    said = signature(data, stored.schema if stored else None)
+def prepared(data: Any, stored: StoredDataset | None, seed: int = 3) -> Prepared:
+    """Return the prepared data, after comparing it with its signature."""
+    expected = signature(data, stored.schema if stored else None)
     found = prepare(data, stored, seed)
-    held = 0 if found.x_validation is None else len(found.x_validation)
-    assert (said.train_rows, said.validation_rows) == (len(found.x), held)
-    assert said.rows == said.train_rows + said.validation_rows
-    assert found.x.shape[1:] == said.input_shape == found.features.input_shape
-    assert found.target == said.target
+    validation_rows = 0 if found.x_validation is None else len(found.x_validation)
+    assert (expected.train_rows, expected.validation_rows) == (len(found.x), validation_rows)
+    assert expected.rows == expected.train_rows + expected.validation_rows
+    assert found.x.shape[1:] == expected.input_shape == found.features.input_shape
+    assert found.target == expected.target
     for x, y in [(found.x, found.y), (found.x_validation, found.y_validation)]:
         if x is None or y is None:
             continue
@@ -39,7 +44,7 @@ def agrees(data: Any, stored: Stored | None, seed: int = 3) -> Prepared:
         assert x.flags.c_contiguous
         assert y.flags.c_contiguous
         assert len(x) == len(y)
-        classes = isinstance(said.target, Classes)
+        classes = isinstance(expected.target, Classes)
         assert (y.dtype.name, y.shape[1:]) == (("int64", ()) if classes else ("float32", found_shape(found)))
     return found
 
@@ -48,19 +53,19 @@ def found_shape(found: Prepared) -> tuple[int, ...]:
     return found.target.shape if isinstance(found.target, Numbers) else ()
 
 
-def test_the_lesson_is_prepared_as_it_stands() -> None:
-    found = agrees(LESSON, None)
-    assert (found.x.tolist(), found.y.tolist()) == (LESSON.x, LESSON.y)
+def test_inline_rows_are_prepared_unchanged() -> None:
+    found = prepared(LINE, None)
+    assert (found.x.tolist(), found.y.tolist()) == (LINE.x, LINE.y)
     assert found.x_validation is None
     assert found.features == ArrayFeatures(shape=(1,))
 
 
-def test_weights_stay_with_their_rows(tmp_path: Path) -> None:
+def test_weights_are_split_with_their_rows(tmp_path: Path) -> None:
     inline = Inline(x=[[1], [2], [3], [4]], y=[1, 2, 3, 4], sample_weight=[10, 20, 30, 40], validation=HALF)
     table = "a,b,w\n" + "".join(f"{n},{n},{10 * n}\n" for n in (1, 2, 3, 4))
-    stored = Stored(path=tmp_path / "table.csv", schema=csv_schema(tmp_path / "table.csv", table))
+    stored = StoredDataset(path=tmp_path / "table.csv", schema=csv_schema(tmp_path / "table.csv", table))
     reference = DatasetReference(id="ds_1", target="b", sample_weight="w", scaling="none", validation=HALF)
-    for found in (agrees(inline, None), agrees(reference, stored)):
+    for found in (prepared(inline, None), prepared(reference, stored)):
         assert found.x.shape[1:] == (1,)
         assert found.sample_weight is not None
         assert found.sample_weight_validation is not None
@@ -71,36 +76,36 @@ def test_weights_stay_with_their_rows(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stratify", [True, False])
 @pytest.mark.parametrize("name", ["xor", "spirals", "circles", "moons", "blobs"])
-def test_builtin_data_is_what_was_said(name: Any, stratify: bool) -> None:
-    agrees(Builtin(name=name, rows=40, validation=Validation(fraction=0.3, stratify=stratify)), None)
+def test_builtin_data_matches_its_signature(name: Any, stratify: bool) -> None:
+    prepared(Builtin(name=name, rows=40, validation=Validation(fraction=0.3, stratify=stratify)), None)
 
 
-def test_broken_numbers_are_not_stratified() -> None:
+def test_stratify_fractional_targets_is_refused() -> None:
     with pytest.raises(InvalidData, match="needs a target of classes"):
         signature(Builtin(name="sine", validation=Validation(fraction=0.3, stratify=True)), None)
 
 
-def test_a_stratified_split_holds_out_each_class() -> None:
+def test_stratified_split_has_each_class_in_validation() -> None:
     data = Inline(x=list(range(20)), y=["a"] * 10 + ["b"] * 10, validation=Validation(fraction=0.2, stratify=True))
-    found = agrees(data, None)
+    found = prepared(data, None)
     assert found.y_validation is not None
     assert np.bincount(found.y_validation).tolist() == [2, 2]
 
 
-def test_whole_numbers_become_classes_for_a_loss_that_wants_them() -> None:
+def test_with_classes_makes_integers_class_ids() -> None:
     data = Inline(x=list(range(4)), y=[0, 2, 1, 2], validation=Validation(fraction=0.25))
-    found = agrees(data, None).with_classes(4)
+    found = prepared(data, None).with_classes(4)
     assert found.target == Classes(names=("0", "1", "2", "3"))
     assert found.y_validation is not None
     assert (found.y.dtype.name, found.y.shape, found.y_validation.shape) == ("int64", (3,), (1,))
 
 
-def table(path: Path, content: str = TABLE) -> Stored:
-    return Stored(path=path / "table", schema=csv_schema(path / "table", content))
+def table(path: Path, content: str = TABLE) -> StoredDataset:
+    return StoredDataset(path=path / "table", schema=csv_schema(path / "table", content))
 
 
-def test_a_table_becomes_features(tmp_path: Path) -> None:
-    found = agrees(DatasetReference(id="a", target="pay"), table(tmp_path))
+def test_table_is_encoded(tmp_path: Path) -> None:
+    found = prepared(DatasetReference(id="a", target="pay"), table(tmp_path))
     assert found.y.tolist() == [0, 1, 0, 1, 0, 1]
     assert found.x.shape == (6, 7)  # age and its mark, three cities and their mark, income
     np.testing.assert_allclose(found.x[:, 0].mean(), 0, atol=1e-6)
@@ -115,33 +120,33 @@ def test_a_table_becomes_features(tmp_path: Path) -> None:
     ]
 
 
-def test_unscaled_numbers_stay_as_they_are(tmp_path: Path) -> None:
+def test_unscaled_numbers_are_unchanged(tmp_path: Path) -> None:
     data = DatasetReference(id="a", target="pay", features=["income"], scaling="none")
-    assert agrees(data, table(tmp_path)).x.ravel().tolist() == [1, 2, 1, 2, 3, 2]
+    assert prepared(data, table(tmp_path)).x.ravel().tolist() == [1, 2, 1, 2, 3, 2]
 
 
-def test_features_are_fitted_on_the_training_rows_alone(tmp_path: Path) -> None:
+def test_features_are_fitted_on_training_rows_only(tmp_path: Path) -> None:
     data = DatasetReference(id="a", target="pay", features=["age"], validation=Validation(fraction=0.5))
     stored = table(tmp_path, TABLE.replace("61", "1e6"))
     for seed in range(5):
-        found = agrees(data, stored, seed)
+        found = prepared(data, stored, seed)
         np.testing.assert_allclose(found.x[:, 0].mean(), 0, atol=1e-5)
         assert found.x_validation is not None
         assert abs(found.x[:, 0]).max() < 3
         if abs(found.x_validation[:, 0]).max() > 1000:
             return
-    pytest.fail("no seed of these held the odd row out")
+    pytest.fail("no seed put the outlier into validation")
 
 
-def test_the_seed_decides_what_is_held_out(tmp_path: Path) -> None:
+def test_validation_rows_depend_on_the_seed(tmp_path: Path) -> None:
     data = DatasetReference(id="a", target="pay", validation=Validation(fraction=0.5))
     first, again, other = (prepare(data, table(tmp_path), seed).x.tolist() for seed in (1, 1, 2))
     assert first == again != other
 
 
-def test_numbers_of_few_values_can_be_stratified(tmp_path: Path) -> None:
+def test_stratify_integers_of_few_values(tmp_path: Path) -> None:
     data = DatasetReference(id="a", target="income", validation=Validation(fraction=0.34, stratify=True))
-    agrees(data, table(tmp_path))
+    prepared(data, table(tmp_path))
 
 
 FILES = {
@@ -151,38 +156,42 @@ FILES = {
 }
 
 
-@pytest.mark.parametrize("word", FORMATS)
+@pytest.mark.parametrize("word", READERS)
 def test_every_format_is_prepared(tmp_path: Path, word: str) -> None:
     path = tmp_path / "file"
     path.write_bytes(FILES[word])
-    schema = inspect(path, FORMATS[word]())
+    schema = READERS[word]().infer_schema(path, {}, Limits())
     target = schema.columns[1].name
     data = DatasetReference(id="a", target=target, validation=Validation(fraction=0.3, stratify=True))
-    found = agrees(data, Stored(path=path, schema=schema))
+    found = prepared(data, StoredDataset(path=path, schema=schema))
     assert np.bincount(found.y.astype(int).ravel()).tolist() == [7, 7, 7]
 
 
-def test_images_and_their_classes_are_prepared(tmp_path: Path) -> None:
+def test_images_and_classes_are_prepared(tmp_path: Path) -> None:
     path = tmp_path / "file"
     images = np.arange(32, dtype="u1").reshape(4, 2, 4)
     path.write_bytes(npz_bytes(x=images, y=np.array(["b", "a", "b", "a"])))
-    found = agrees(DatasetReference(id="a"), Stored(path=path, schema=inspect(path, FORMATS["npz"]())))
+    found = prepared(
+        DatasetReference(id="a"), StoredDataset(path=path, schema=READERS["npz"]().infer_schema(path, {}, Limits()))
+    )
     np.testing.assert_array_equal(found.x, images)
     assert found.y.tolist() == [1, 0, 1, 0]
 
 
-def test_a_dataset_must_be_there() -> None:
-    for ask in (lambda data: signature(data, None), lambda data: prepare(data, None, 1)):
+def test_missing_dataset_is_refused() -> None:
+    for call in (lambda data: signature(data, None), lambda data: prepare(data, None, 1)):
         with pytest.raises(InvalidData, match="there is no such dataset") as caught:
-            ask(DatasetReference(id="a", target="b"))
+            call(DatasetReference(id="a", target="b"))
         assert caught.value.pointer == "/data/id"
 
 
-def test_the_bytes_are_known_before() -> None:
-    found = agrees(LESSON, None)
-    assert signature(LESSON, None).bytes == found.x.nbytes + found.y.nbytes
+def test_bytes_of_the_signature_are_those_of_the_arrays() -> None:
+    found = prepared(LINE, None)
+    assert signature(LINE, None).bytes == found.x.nbytes + found.y.nbytes
     data = Builtin(name="moons")
-    assert signature(data, None).bytes == sum(array.nbytes for array in (agrees(data, None).x, agrees(data, None).y))
+    assert signature(data, None).bytes == sum(
+        array.nbytes for array in (prepared(data, None).x, prepared(data, None).y)
+    )
 
 
 CELLS = st.one_of(
@@ -201,7 +210,7 @@ CELLS = st.one_of(
     st.booleans(),
     st.sampled_from([None, "none"]),
 )
-def test_random_tables_agree_and_are_encoded_as_they_were_trained(
+def test_random_tables_match_signature_and_prediction(
     tmp_path: Path, data: st.DataObject, columns: int, length: int, fraction: float, stratify: bool, scaling: Any
 ) -> None:
     kinds = [
@@ -216,9 +225,9 @@ def test_random_tables_agree_and_are_encoded_as_they_were_trained(
     try:
         stored = table(tmp_path, content)
         signature(reference, stored.schema)
-    except (InvalidData, InvalidFile):  # a number beyond float32, nothing to learn from, an empty side
+    except (InvalidData, InvalidFile):  # a number beyond float32, nothing to learn from, an empty part
         return
-    found = agrees(reference, stored)
+    found = prepared(reference, stored)
     records = rows(stored.path, stored.schema, 0, length)
     encoded = features_from_json(found.features.to_json()).encode(records).x
     together = np.concatenate([found.x, found.x_validation]) if found.x_validation is not None else found.x

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.data.prepare import prepare
-from core.data.sources.source import Inline
+from core.data.sources.inline import Inline
 from core.models.checkpoint import DamagedCheckpoint, decode, encode, weights_sha256
 from core.models.model import Model, describe
 from core.nn.layers.dense import Dense

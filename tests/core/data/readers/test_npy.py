@@ -1,4 +1,4 @@
-"""Files of one array: what they hold, and what is refused before anything is allocated."""
+"""Tests of core/data/readers/npy.py and numpy_array.py."""
 
 import tracemalloc
 from pathlib import Path
@@ -22,7 +22,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("dtype", ["f8", "f4", "f2", ">f8", "i8", "u1", ">i4", "?"])
-def test_a_table_of_any_numbers_is_read(path: Path, dtype: str, order: Any) -> None:
+def test_infer_schema_and_load_of_each_number_type(path: Path, dtype: str, order: Any) -> None:
     array = np.array([[0, 1, 1], [1, 0, 1]]).astype(dtype, order=order)
     schema = npy_schema(path, array)
     assert (schema.rows, [column.name for column in schema.columns]) == (2, ["0", "1", "2"])
@@ -32,18 +32,18 @@ def test_a_table_of_any_numbers_is_read(path: Path, dtype: str, order: Any) -> N
     assert Npy().rows(path, schema, 1, 5) == [{"0": 1, "1": 0, "2": 1}]
 
 
-def test_a_flat_array_is_one_column(path: Path) -> None:
+def test_flat_array_is_one_column(path: Path) -> None:
     schema = npy_schema(path, np.array([1.5, 2.5]))
     assert (schema.rows, schema.columns[0].mean, schema.columns[0].classes) == (2, 2.0, ())
 
 
-def test_nan_is_a_missing_value(path: Path) -> None:
+def test_nan_is_missing(path: Path) -> None:
     schema = npy_schema(path, np.array([[1.0, np.nan], [3.0, 4.0]]))
     assert [column.missing for column in schema.columns] == [0, 1]
     assert Npy().rows(path, schema, 0, 1) == [{"0": 1.0, "1": None}]
 
 
-def test_blocks_are_seamless(path: Path) -> None:
+def test_infer_schema_and_load_of_many_blocks_keep_every_row(path: Path) -> None:
     array = np.arange(1_500_000.0).reshape(-1, 3)
     schema = npy_schema(path, array)
     assert schema.columns[2].mean == pytest.approx(array[:, 2].mean())
@@ -51,76 +51,76 @@ def test_blocks_are_seamless(path: Path) -> None:
     assert Npy().rows(path, schema, 400_000, 1) == [dict(zip("012", array[400_000].tolist(), strict=True))]
 
 
-def header_that_says(text: str, data: bytes = b"") -> bytes:
+def with_header(text: str, data: bytes = b"") -> bytes:
     header = text.encode().ljust(117) + b"\n"
     return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + data
 
 
-LAID = "{'descr': '<f8', 'fortran_order': False, 'shape': %s}"
+HEADER = "{'descr': '<f8', 'fortran_order': False, 'shape': %s}"
 
 WRONG: list[tuple[Any, str]] = [
-    (b"", "is no array"),
-    (b"\x93NUMPY\x01", "is no array"),
-    (npy_bytes([1.0])[:-4], "says it has 8 bytes of numbers, and has 4"),
-    (npy_bytes([1.0]) + b"more", "says it has 8 bytes of numbers, and has 12"),
-    (header_that_says(LAID % "(10000000,)"), "says it has 80000000 bytes"),
-    (header_that_says(LAID % "(100000000000, 1000000000000)"), "at most 100000000 are taken"),
-    (header_that_says(LAID % "(-1,)"), "is empty"),
-    (header_that_says(LAID % "('a',)"), "is no array"),
-    (header_that_says("__import__('os').getcwd()"), "is no array"),
-    (header_that_says("{'descr': '<U0', 'fortran_order': False, 'shape': (1,)}"), "holds <U0"),
-    (npy_bytes(np.array([object()], dtype=object)), "holds object"),
-    (npy_bytes(np.zeros(2, "c16")), "holds complex128"),
-    (npy_bytes(np.zeros(2, "M8[s]")), "holds datetime64"),
-    (npy_bytes(np.zeros(2, [("a", "f8")])), "only whole numbers, floats"),
-    (npy_bytes(np.array([1], np.longdouble)), "only whole numbers, floats"),
+    (b"", "is not an array"),
+    (b"\x93NUMPY\x01", "is not an array"),
+    (npy_bytes([1.0])[:-4], "has 4 bytes of values, and its header says 8"),
+    (npy_bytes([1.0]) + b"more", "has 12 bytes of values, and its header says 8"),
+    (with_header(HEADER % "(10000000,)"), "its header says 80000000"),
+    (with_header(HEADER % "(100000000000, 1000000000000)"), "more than 100000000"),
+    (with_header(HEADER % "(-1,)"), "is empty"),
+    (with_header(HEADER % "('a',)"), "is not an array"),
+    (with_header("__import__('os').getcwd()"), "is not an array"),
+    (with_header("{'descr': '<U0', 'fortran_order': False, 'shape': (1,)}"), "is of type <U0"),
+    (npy_bytes(np.array([object()], dtype=object)), "is of type object"),
+    (npy_bytes(np.zeros(2, "c16")), "is of type complex128"),
+    (npy_bytes(np.zeros(2, "M8[s]")), "is of type datetime64"),
+    (npy_bytes(np.zeros(2, [("a", "f8")])), "save integers, floats up to 64 bits"),
+    (npy_bytes(np.array([1], np.longdouble)), "save integers, floats up to 64 bits"),
     (npy_bytes(1.0), "is a single value"),
     (npy_bytes(np.zeros((0, 3))), "is empty"),
     (npy_bytes(np.zeros((2, 0))), "is empty"),
     (npy_bytes(np.zeros((1,) * 9)), "has 9 axes"),
-    (npy_bytes(np.zeros((2, 2, 2))), "put arrays of other shapes"),
+    (npy_bytes(np.zeros((2, 2, 2))), "save arrays of other shapes"),
     (npy_bytes(["a", "b"]), "one table of numbers"),
-    (npy_bytes([[1.0, 2.0], [3.0, np.inf]]), "column 1, row 1: inf is beyond"),
-    (npy_bytes([1e39]), "beyond what a float32 holds"),
+    (npy_bytes([[1.0, 2.0], [3.0, np.inf]]), "column 1, row 1: inf is outside the range"),
+    (npy_bytes([1e39]), "outside the range of float32"),
 ]
 
 
 @pytest.mark.parametrize(("content", "message"), WRONG)
-def test_what_is_wrong_is_refused(path: Path, content: bytes, message: str) -> None:
+def test_invalid_file_is_refused(path: Path, content: bytes, message: str) -> None:
     with pytest.raises(InvalidFile, match=message):
         npy_schema(path, content)
 
 
-def test_limits_are_kept(path: Path) -> None:
-    with pytest.raises(InvalidFile, match="has 4 values: at most 3"):
+def test_files_above_the_limits_are_refused(path: Path) -> None:
+    with pytest.raises(InvalidFile, match="has 4 values, more than 3"):
         npy_schema(path, np.zeros((2, 2)), Limits(cells=3))
-    with pytest.raises(InvalidFile, match="has 2 columns: at most 1"):
+    with pytest.raises(InvalidFile, match="has 2 columns, more than 1"):
         npy_schema(path, np.zeros((2, 2)), Limits(columns=1))
 
 
-def test_types_are_those_of_the_file(path: Path) -> None:
-    with pytest.raises(InvalidFile, match="types can be given for CSV alone"):
-        Npy().inspect(path, {"0": "category"}, Limits())
+def test_types_are_refused(path: Path) -> None:
+    with pytest.raises(InvalidFile, match="leave types out"):
+        Npy().infer_schema(path, {"0": "category"}, Limits())
 
 
-def test_a_header_that_lies_allocates_nothing(path: Path) -> None:
+def test_wrong_header_allocates_no_memory(path: Path) -> None:
     tracemalloc.start()
     with pytest.raises(InvalidFile):
-        npy_schema(path, header_that_says(LAID % "(99999999,)"))
+        npy_schema(path, with_header(HEADER % "(99999999,)"))
     assert tracemalloc.get_traced_memory()[1] < 10**6
     tracemalloc.stop()
 
 
-def test_a_file_that_is_not_what_its_schema_says_is_refused(path: Path) -> None:
+def test_load_of_a_changed_file_is_refused(path: Path) -> None:
     schema = npy_schema(path, np.zeros((2, 2)))
     path.write_bytes(npy_bytes(np.zeros((1, 2))))
-    with pytest.raises(InvalidFile, match="other rows"):
+    with pytest.raises(InvalidFile, match="another number of rows"):
         Npy().load(path, schema, schema.columns)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(st.data())
-def test_any_bytes_are_an_array_or_an_invalid_file(path: Path, data: st.DataObject) -> None:
+def test_any_bytes_are_an_array_or_invalid_file(path: Path, data: st.DataObject) -> None:
     good = npy_bytes(np.arange(6.0).reshape(2, 3))
     at = data.draw(st.integers(0, len(good)))
     content = good[:at] + data.draw(st.binary(max_size=20)) + good[data.draw(st.integers(at, len(good))) :]

@@ -1,4 +1,4 @@
-"""Which columns of a dataset a job may name, decided by the schema alone."""
+"""Tests of core/data/sources/columns.py and dataset.py."""
 
 from typing import Any
 
@@ -6,9 +6,10 @@ import pytest
 
 from core.data.errors import InvalidData
 from core.data.schema import Column, Schema
-from core.data.sources.dataset import choose, target_of
-from core.data.sources.source import DatasetReference
-from core.data.targets import Classes, Numbers
+from core.data.sources.columns import ColumnNames, SelectedColumns, select_columns, target_of
+from core.data.sources.dataset import DatasetReference
+from core.data.targets.classes import Classes
+from core.data.targets.numbers import Numbers
 
 AGE = Column(name="age", type="number", rows=9, missing=2, min=1.0, max=90.0)
 INCOME = Column(name="income", type="number", rows=9, min=0.0, max=5.0, integers=True, distinct=3)
@@ -19,7 +20,7 @@ BELOW = Column(name="below", type="number", rows=9, min=-1.0, max=1.0)
 ZERO = Column(name="zero", type="number", rows=9, min=0.0, max=0.0)
 ONE = Column(name="one", type="category", rows=9, classes=(("a", 9),))
 TABLE = Schema(format="csv", rows=9, columns=(AGE, INCOME, CITY, NAME, EMPTY, ONE))
-WEIGHED = Schema(format="csv", rows=9, columns=(*TABLE.columns, BELOW, ZERO))
+WITH_WEIGHTS = Schema(format="csv", rows=9, columns=(*TABLE.columns, BELOW, ZERO))
 
 IMAGES = Column(name="x", type="number", rows=9, min=0.0, max=1.0, shape=(2, 2))
 LABELS = Column(name="y", type="category", rows=9, classes=(("a", 4), ("b", 5)))
@@ -28,31 +29,31 @@ HOLES = Column(name="holes", type="number", rows=9, missing=1, min=0.0, max=1.0)
 ARRAYS = Schema(format="npz", rows=9, columns=(IMAGES, LABELS, MORE, HOLES))
 
 
-def a_reference(**fields: Any) -> DatasetReference:
-    return DatasetReference(id="ds_1", **fields)
+def selected(schema: Schema, features: Any = None, target: Any = None, sample_weight: Any = None) -> SelectedColumns:
+    return select_columns(ColumnNames(features, target, sample_weight), schema)
 
 
-def test_all_that_is_useful_is_learnt_from() -> None:
-    chosen = choose(a_reference(target="city"), TABLE)
-    assert (chosen.features, chosen.target) == ([AGE, INCOME, ONE], CITY)
-    assert chosen.warnings == [
+def test_default_features_are_all_usable_columns() -> None:
+    found = selected(TABLE, target="city")
+    assert (found.features, found.target) == ([AGE, INCOME, ONE], CITY)
+    assert found.warnings == [
         'column "name" is text, and is left out',
         'column "empty" has no values, and is left out',
     ]
 
 
-def test_nothing_is_learnt_from_weights() -> None:
-    chosen = choose(a_reference(target="city", sample_weight="income"), TABLE)
-    assert (chosen.features, chosen.weight) == ([AGE, ONE], INCOME)
+def test_weight_is_not_a_feature() -> None:
+    found = selected(TABLE, target="city", sample_weight="income")
+    assert (found.features, found.weight) == ([AGE, ONE], INCOME)
 
 
-def test_columns_may_be_named_in_any_order() -> None:
-    assert choose(a_reference(target="city", features=["income", "age"]), TABLE).features == [INCOME, AGE]
+def test_features_keep_their_order() -> None:
+    assert selected(TABLE, target="city", features=["income", "age"]).features == [INCOME, AGE]
 
 
-def test_an_archive_has_its_usual_names() -> None:
-    assert choose(a_reference(), ARRAYS)[:2] == ([IMAGES], LABELS)
-    assert choose(a_reference(features=["x"], target="x", scaling="none"), ARRAYS)[:2] == ([IMAGES], IMAGES)
+def test_default_arrays_are_x_and_y() -> None:
+    assert selected(ARRAYS)[:2] == ([IMAGES], LABELS)
+    assert selected(ARRAYS, features=["x"], target="x")[:2] == ([IMAGES], IMAGES)
 
 
 WRONG: list[tuple[Schema, dict[str, Any], str, str]] = [
@@ -60,37 +61,42 @@ WRONG: list[tuple[Schema, dict[str, Any], str, str]] = [
     (TABLE, {"target": "pay"}, "/data/target", 'there is no "pay"'),
     (TABLE, {"target": "city", "features": ["age", "pay"]}, "/data/features/1", 'there is no "pay"'),
     (TABLE, {"target": "city", "features": ["city"]}, "/data/features/0", "is the target"),
-    (TABLE, {"target": "city", "features": ["age", "age"]}, "/data/features/1", "stands here twice"),
+    (TABLE, {"target": "city", "features": ["age", "age"]}, "/data/features/1", "is named twice"),
     (TABLE, {"target": "city", "features": ["name"]}, "/data/features/0", "is text"),
     (TABLE, {"target": "city", "features": ["empty"]}, "/data/features/0", "has no values"),
     (Schema(format="csv", rows=9, columns=(CITY, NAME)), {"target": "city"}, "/data/features", "no column to learn"),
     (TABLE, {"target": "city", "sample_weight": "pay"}, "/data/sample_weight", 'there is no "pay"'),
-    (TABLE, {"target": "income", "sample_weight": "income"}, "/data/sample_weight", "beside the target"),
+    (TABLE, {"target": "income", "sample_weight": "income"}, "/data/sample_weight", "is the target"),
     (TABLE, {"target": "city", "sample_weight": "age"}, "/data/sample_weight", "one number for each row"),
     (TABLE, {"target": "city", "sample_weight": "one"}, "/data/sample_weight", "one number for each row"),
-    (WEIGHED, {"target": "city", "sample_weight": "below"}, "/data/sample_weight", "holds numbers below 0"),
-    (WEIGHED, {"target": "city", "sample_weight": "zero"}, "/data/sample_weight", "holds no number above 0"),
-    (TABLE, {"target": "city", "sample_weight": "income", "features": ["income"]}, "/data/features/0", "is the weight"),
+    (WITH_WEIGHTS, {"target": "city", "sample_weight": "below"}, "/data/sample_weight", "has numbers below 0"),
+    (WITH_WEIGHTS, {"target": "city", "sample_weight": "zero"}, "/data/sample_weight", "has no number above 0"),
+    (
+        TABLE,
+        {"target": "city", "sample_weight": "income", "features": ["income"]},
+        "/data/features/0",
+        "is the sample_weight",
+    ),
     (ARRAYS, {"sample_weight": "x"}, "/data/sample_weight", "one number for each row"),
-    (ARRAYS, {"scaling": "standard"}, "/data/scaling", "arrays go to the net as they are"),
-    (ARRAYS, {"features": ["x", "more"]}, "/data/features", "one array is learnt from"),
+    (ARRAYS, {"scaling": "standard"}, "/data/scaling", "arrays are not scaled"),
+    (ARRAYS, {"features": ["x", "more"]}, "/data/features", "must name one array"),
     (ARRAYS, {"features": ["z"]}, "/data/features", 'there is no "z"'),
-    (ARRAYS, {"features": ["y"]}, "/data/features", "holds texts"),
-    (ARRAYS, {"features": ["holes"]}, "/data/features", r"lacks 1 numbers \(NaN\)"),
-    (ARRAYS, {"target": "more"}, "/data/target", 'has 8 rows where "x" has 9'),
+    (ARRAYS, {"features": ["y"]}, "/data/features", "has texts"),
+    (ARRAYS, {"features": ["holes"]}, "/data/features", r"has 1 missing numbers \(NaN\)"),
+    (ARRAYS, {"target": "more"}, "/data/target", 'has 8 rows and "x" has 9'),
 ]
 
 
 @pytest.mark.parametrize(("schema", "fields", "pointer", "message"), WRONG)
 def test_wrong_columns_are_refused(schema: Schema, fields: dict[str, Any], pointer: str, message: str) -> None:
     with pytest.raises(InvalidData, match=message) as caught:
-        choose(a_reference(**fields), schema)
+        DatasetReference(id="ds_1", **fields).signature(schema)
     assert caught.value.pointer == pointer
 
 
-def test_a_column_as_a_target() -> None:
+def test_target_of_a_column() -> None:
     assert target_of(CITY) == Classes(names=("Bergen", "Oslo"))
-    assert target_of(INCOME) == Numbers(shape=(1,), integers=True, least=0, most=5, distinct=3)
+    assert target_of(INCOME) == Numbers(shape=(1,), integers=True, min=0, max=5, distinct=3)
     found = target_of(IMAGES)
     assert isinstance(found, Numbers)
     assert found.shape == (2, 2)
@@ -98,9 +104,9 @@ def test_a_column_as_a_target() -> None:
 
 @pytest.mark.parametrize(
     ("column", "message"),
-    [(AGE, "lacks 2 values"), (NAME, "is text"), (ONE, "one class alone"), (EMPTY, "lacks 9 values")],
+    [(AGE, "has 2 missing values"), (NAME, "is text"), (ONE, "only one class"), (EMPTY, "has 9 missing values")],
 )
-def test_a_column_that_is_no_target(column: Column, message: str) -> None:
+def test_target_of_an_unusable_column_is_refused(column: Column, message: str) -> None:
     with pytest.raises(InvalidData, match=message) as caught:
         target_of(column)
     assert caught.value.pointer == "/data/target"

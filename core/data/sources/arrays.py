@@ -1,0 +1,30 @@
+"""Arrays that a source makes from the spec alone."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.data.features import Features
+from core.data.sources.source import LoadedData, SourceSignature, count_classes
+from core.data.targets import SourceTarget
+
+
+class Arrays(NamedTuple):
+    """Inputs x (rows, *shape), and targets y: numbers (rows, *shape) or class ids (rows,)."""
+
+    x: NDArray[Any]
+    y: NDArray[Any]
+    target: SourceTarget
+    weights: NDArray[np.float32] | None = None
+    """Weight of each row in the loss (rows,); None: all equal."""
+
+    def signature(self) -> SourceSignature:
+        """Return the number of rows and their shapes."""
+        ids = self.target.class_ids(self.y)
+        return SourceSignature(len(self.x), self.x.shape[1:], self.target, None if ids is None else count_classes(ids))
+
+    def load(self, features: Features, lengths: NDArray[np.int64] | None = None) -> LoadedData:
+        """Return the rows, with features that are not fitted to them."""
+        y, ids = self.target.array(self.y), self.target.class_ids(self.y)
+        return LoadedData(self.x, lambda _: features, self.target, y, ids, self.weights, lengths)

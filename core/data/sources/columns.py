@@ -1,0 +1,168 @@
+"""The columns of a dataset that a job uses, chosen from the schema alone."""
+
+from typing import NamedTuple
+
+from core.data.cells import quote, quote_names
+from core.data.errors import InvalidData
+from core.data.readers import is_table
+from core.data.schema import Column, Schema
+from core.data.targets import SourceTarget
+from core.data.targets.classes import Classes
+from core.data.targets.numbers import Numbers
+
+FEATURES = "/data/features"
+TARGET = "/data/target"
+WEIGHT = "/data/sample_weight"
+
+
+class ColumnNames(NamedTuple):
+    """The columns that a spec names."""
+
+    features: list[str] | None
+    target: str | None
+    weight: str | None
+
+
+class SelectedColumns(NamedTuple):
+    """The columns that a job uses."""
+
+    features: list[Column]
+    target: Column
+    warnings: list[str]
+    weight: Column | None
+    """The weight of each row in the loss; None: all equal."""
+
+    @property
+    def all(self) -> list[Column]:
+        """All columns that are read."""
+        return [*self.features, self.target, *([] if self.weight is None else [self.weight])]
+
+
+def select_columns(names: ColumnNames, schema: Schema) -> SelectedColumns:
+    """Return the columns that a spec names, or the defaults where it names none.
+
+    Raises `InvalidData` for columns that do not exist, or that cannot be used.
+    """
+    return _from_table(names, schema) if is_table(schema) else _from_arrays(names, schema)
+
+
+def target_of(column: Column) -> SourceTarget:
+    """Return a column as a target. Raises `InvalidData` for text, missing values and a single class."""
+    if column.type == "text":
+        message = "is text, which cannot be predicted: name a column of numbers or categories"
+        raise InvalidData(TARGET, f"column {quote(column.name)} {message}")
+    if column.missing:
+        message = f"has {column.missing} missing values: fill them in, or remove their rows"
+        raise InvalidData(TARGET, f"column {quote(column.name)} {message}")
+    if column.type == "category":
+        if len(column.classes) < 2:
+            raise InvalidData(TARGET, f"column {quote(column.name)} has only one class: at least two are needed")
+        return Classes(names=tuple(name for name, _ in column.classes))
+    if column.min is None or column.max is None:
+        raise InvalidData(TARGET, f"column {quote(column.name)} has no numbers")
+    return Numbers(
+        shape=column.shape or (1,),
+        integers=column.integers,
+        min=column.min,
+        max=column.max,
+        distinct=column.distinct,
+    )
+
+
+def class_counts(column: Column) -> list[int] | None:
+    """Return the rows of each class of a target, to stratify by; None where there are no classes."""
+    return [count for _, count in column.classes] or None
+
+
+def _from_table(names: ColumnNames, schema: Schema) -> SelectedColumns:
+    target = _find(schema, names.target, TARGET, "name the column to predict")
+    weight = _weight(names, schema, target)
+    if names.features is None:
+        return _default_features(target, weight, schema)
+    columns: list[Column] = []
+    for place, name in enumerate(names.features):
+        pointer = f"{FEATURES}/{place}"
+        column = _find(schema, name, pointer, "name a column to learn from")
+        problem = _why_unusable(column) or _why_taken(column, target, weight, columns)
+        if problem:
+            raise InvalidData(pointer, f"column {quote(name)} {problem}: leave it out")
+        columns.append(column)
+    return SelectedColumns(columns, target, [], weight)
+
+
+def _default_features(target: Column, weight: Column | None, schema: Schema) -> SelectedColumns:
+    """Return all columns but target and weight, without those that cannot be used."""
+    others = [column for column in schema.columns if column is not target and column is not weight]
+    usable = [column for column in others if not _why_unusable(column)]
+    if not usable:
+        raise InvalidData(FEATURES, "there is no column to learn from besides the target: upload more columns")
+    warnings = [
+        f"column {quote(column.name)} {problem}, and is left out"
+        for column in others
+        if (problem := _why_unusable(column))
+    ]
+    return SelectedColumns(usable, target, warnings, weight)
+
+
+def _why_unusable(column: Column) -> str:
+    """Return why a net cannot learn from a column of a table; empty where it can."""
+    if column.missing == column.rows:
+        return "has no values"
+    return "is text" if column.type == "text" else ""
+
+
+def _why_taken(column: Column, target: Column, weight: Column | None, features: list[Column]) -> str:
+    """Return what else a column is used for; empty where it is free."""
+    if column is target:
+        return "is the target"
+    if column is weight:
+        return "is the sample_weight"
+    return "is named twice" if column in features else ""
+
+
+def _weight(names: ColumnNames, schema: Schema, target: Column) -> Column | None:
+    """Return the column of weights. Raises `InvalidData` where it does not have one weight for each row."""
+    if names.weight is None:
+        return None
+    column = _find(schema, names.weight, WEIGHT, "name the column of weights")
+    problem = _why_no_weight(column, target)
+    if problem:
+        remedy = "name a column of numbers that are 0 or above, or leave it out"
+        raise InvalidData(WEIGHT, f"column {quote(column.name)} {problem}: {remedy}")
+    return column
+
+
+def _why_no_weight(column: Column, target: Column) -> str:
+    """Return why a column cannot weight the rows; empty where it can."""
+    if column is target:
+        return "is the target"
+    if column.type != "number" or column.shape or column.missing or column.rows != target.rows:
+        return "does not have one number for each row"
+    if not column.max:
+        return "has no number above 0"
+    return "has numbers below 0" if (column.min or 0) < 0 else ""
+
+
+def _from_arrays(names: ColumnNames, schema: Schema) -> SelectedColumns:
+    chosen = names.features or ["x"]
+    if len(chosen) != 1:
+        raise InvalidData(FEATURES, "must name one array: a net has one input")
+    features = _find(schema, chosen[0], FEATURES, "name the array to learn from")
+    target = _find(schema, names.target or "y", TARGET, "name the array to predict")
+    if features.type != "number" or features.missing:
+        problem = f"has {features.missing} missing numbers (NaN)" if features.missing else "has texts"
+        raise InvalidData(FEATURES, f"array {quote(features.name)} {problem}: upload an array of numbers")
+    if features.rows != target.rows:
+        found = f"has {target.rows} rows and {quote(features.name)} has {features.rows}"
+        raise InvalidData(TARGET, f"array {quote(target.name)} {found}: name arrays with the same number of rows")
+    return SelectedColumns([features], target, [], _weight(names, schema, target))
+
+
+def _find(schema: Schema, name: str | None, pointer: str, instruction: str) -> Column:
+    columns = f"the dataset has {quote_names([column.name for column in schema.columns])}"
+    if name is None:
+        raise InvalidData(pointer, f"is required: {instruction}; {columns}")
+    column = schema.column(name)
+    if column is None:
+        raise InvalidData(pointer, f"there is no {quote(name)}: {instruction}; {columns}")
+    return column

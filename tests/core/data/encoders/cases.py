@@ -1,0 +1,73 @@
+"""A fitted encoder of each type, with values of a column as JSON and as a reader loads them."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.data.encoders.encoder import ColumnEncoder
+from core.data.encoders.one_hot import OneHot
+from core.data.encoders.standard import Standardize
+from core.data.schema import Column
+
+
+class Case(NamedTuple):
+    """One encoder: its column, its values, and what they become."""
+
+    encoder: ColumnEncoder
+    column: Column
+    raw: list[Any]
+    """Values of records, one for each row."""
+    loaded: NDArray[Any]
+    """The same as a reader loads them (rows,)."""
+    encoded: list[list[float]]
+    """The same as rows of x (rows, *shape)."""
+    refused: list[Any]
+    """Values of records that `parse` refuses."""
+
+
+def standardize(**changes: Any) -> Standardize:
+    return Standardize(**{"column": "age", "mean": 2.0, "std": 4.0, "imputed": 2.0, "marked": False, **changes})
+
+
+def one_hot(**changes: Any) -> OneHot:
+    return OneHot(**{"column": "city", "categories": ("3", "Oslo", "True"), "unseen": (), "marked": False, **changes})
+
+
+AGE = Column(name="age", type="number", rows=6)
+CITY = Column(name="city", type="category", rows=6, classes=(("3", 1), ("Oslo", 2), ("True", 1)))
+
+CASES: dict[str, Case] = {
+    "standardize": Case(
+        standardize(),
+        AGE,
+        [6, "-2", 2.0, None, " NA ", 1e38],
+        np.array([6.0, -2.0, 2.0, np.nan, np.nan, 1e38]),
+        [[1], [-1], [0], [0], [0], [2.5e37]],
+        ["old", True, [1], {"a": 1}, 10**400, "inf"],
+    ),
+    "standardize, marked": Case(
+        standardize(marked=True),
+        Column(name="age", type="number", rows=6, missing=1),
+        [6, None, "?"],
+        np.array([6.0, np.nan, np.nan]),
+        [[1, 0], [0, 1], [0, 1]],
+        ["old", True, [1], {"a": 1}],
+    ),
+    "one_hot": Case(
+        one_hot(),
+        CITY,
+        ["Oslo", 3, 3.0, True, None],
+        np.array([1, 0, 0, 2, -1], np.int32),
+        [[0, 1, 0], [1, 0, 0], [1, 0, 0], [0, 0, 1], [0, 0, 0]],
+        [[1], {"a": 1}],
+    ),
+    "one_hot, marked": Case(
+        one_hot(marked=True, unseen=("3",)),
+        Column(name="city", type="category", rows=6, missing=1, classes=CITY.classes),
+        [" Oslo ", "3", ""],
+        np.array([1, 0, -1], np.int32),
+        [[0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]],
+        [["Oslo"]],
+    ),
+}

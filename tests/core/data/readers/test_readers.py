@@ -1,0 +1,83 @@
+"""Tests of core/data/readers: every reader keeps the interface, and the reader of an upload is found."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.data.errors import InvalidFile
+from core.data.readers import READERS, is_table, load, reader_of, reader_of_upload, rows
+from core.data.readers.csv import Csv
+from core.data.readers.reader import FileReader
+from core.data.schema import Limits, Schema
+from tests.core.data.readers.files import npy_bytes, npz_bytes
+
+FILES = {
+    "csv": b"0;1\n3.5;x\n1.5;y\n",
+    "npy": npy_bytes([[3.5, 0], [1.5, 1]]),
+    "npz": npz_bytes(**{"0": np.array([3.5, 1.5]), "1": np.array(["x", "y"])}),
+}
+"""A file of each format."""
+
+
+def a_reader(word: str) -> FileReader:
+    return Csv(header=True) if word == "csv" else READERS[word]()
+
+
+def test_every_reader_has_a_file() -> None:
+    assert set(FILES) == set(READERS)
+
+
+def test_every_reader_has_a_content_type_and_a_suffix_of_its_own() -> None:
+    for names in ([r.content_types for r in READERS.values()], [r.suffixes for r in READERS.values()]):
+        assert all(names)
+        assert len(set(sum(names, ()))) == sum(map(len, names))
+
+
+@pytest.mark.parametrize("word", READERS)
+def test_infer_schema_then_load_and_rows(tmp_path: Path, word: str) -> None:
+    path = tmp_path / "file without a suffix"
+    path.write_bytes(FILES[word])
+    schema = a_reader(word).infer_schema(path, {}, Limits())
+    assert (schema.format, type(reader_of(schema))) == (word, READERS[word])
+    assert Schema.from_json(schema.to_json()) == schema
+    loaded = load(path, schema, ["0"])
+    assert {name: values.tolist() for name, values in loaded.items()} == {"0": [3.5, 1.5]}
+    assert [row["0"] for row in rows(path, schema, 0, 2)] == [3.5, 1.5]
+
+
+@pytest.mark.parametrize("word", READERS)
+def test_options_make_an_equal_reader(word: str) -> None:
+    assert READERS[word](**a_reader(word).options()) == a_reader(word)
+
+
+def test_is_table_unless_arrays() -> None:
+    tables = {word: is_table(Schema(format=word, rows=1, columns=())) for word in READERS}
+    assert tables == {"csv": True, "npy": True, "npz": False}
+
+
+def test_reader_of_a_schema_has_its_layout(tmp_path: Path) -> None:
+    path = tmp_path / "table"
+    path.write_bytes(b"1;2\n3;4\n")
+    assert reader_of(Csv().infer_schema(path, {}, Limits())) == Csv(delimiter=";", header=False)
+
+
+UPLOADS = [
+    (("npz", "a.csv", "text/csv", b""), "npz"),
+    ((None, "a.csv", "text/csv", FILES["npy"]), "npy"),
+    ((None, None, None, FILES["npz"]), "npz"),
+    ((None, "a.npy", "text/csv; charset=utf-8", b"a,b"), "csv"),
+    ((None, "../../A.TSV", "application/octet-stream", b"a\tb"), "csv"),
+]
+
+
+@pytest.mark.parametrize(("upload", "word"), UPLOADS)
+def test_reader_of_upload(upload: tuple[str | None, str | None, str | None, bytes], word: str) -> None:
+    assert type(reader_of_upload(*upload)) is READERS[word]
+
+
+def test_reader_of_upload_of_an_unknown_format_is_refused() -> None:
+    with pytest.raises(InvalidFile, match='there is no format "parquet": use one of csv, npy, npz'):
+        reader_of_upload("parquet", None, None, b"")
+    with pytest.raises(InvalidFile, match="set format to one of csv, npy, npz"):
+        reader_of_upload(None, "a.bin", None, b"a,b")
