@@ -134,7 +134,7 @@ def test_a_check_takes_no_more_than_it_may(api: Api, words: str, monkeypatch: py
 
 
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
-    ({"instances": [[0, 1]], "targets": ["cow"]}, "/targets/0", 'none of the classes "cat", "dog"'),
+    ({"instances": [[0, 1]], "targets": ["cow"]}, "/targets/0", 'is not a class: give one of "cat", "dog"'),
     ({"instances": [[0, 1]], "targets": ["cat", "dog"]}, "/targets", "give one for each"),
     ({"instances": [[0]], "targets": ["cat"]}, "/instances/0", "shape"),
     ({"instances": [], "targets": []}, "/instances", "at least 1"),
