@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 from api.services.model_cache import ModelCache
 from api.services.schema_inference import SchemaInference
 from api.streaming.hub import Hub
-from core.blobs.folder import Blobs
+from core.blobs.blobs import Blobs
 from core.queue.notifier import Notifier
 from core.settings import Settings
 from core.store.database import Database

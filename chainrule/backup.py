@@ -9,7 +9,9 @@ from pathlib import Path
 from sqlalchemy import make_url
 
 from chainrule.instance_lock import claimed
-from core.blobs.folder import Blobs, DamagedBlob, NoSuchBlob
+from core.blobs.blobs import Blobs
+from core.blobs.errors import DamagedBlob, NoSuchBlob
+from core.blobs.folder import FolderBlobs
 from core.blobs.storage import open_blobs
 from core.settings import Settings
 from core.store.backup import snapshot
@@ -37,8 +39,8 @@ def back_up(settings: Settings, folder: Path) -> set[str]:
     if not database.exists():
         raise CannotBackUp(f"there is no database at {database}: name its folder by CHAINRULE_DATA_DIR")
     _require_empty(folder, "name a new folder")
-    blobs, copies = open_blobs(settings), Blobs(folder / "blobs")
-    with _whole(copies, folder / DATABASE) as part:
+    blobs, copies = open_blobs(settings), FolderBlobs(folder / "blobs")
+    with _whole(copies.root, folder / DATABASE) as part:
         _take(copies, blobs, blobs.names())
         for _ in range(TRIES):
             named = snapshot(database, part)
@@ -62,8 +64,8 @@ def restore(settings: Settings, folder: Path) -> None:
     _require_empty(settings.data_dir, "set CHAINRULE_DATA_DIR to a new folder")
     if database.exists():
         raise CannotBackUp(f"there is a database at {database} already: set CHAINRULE_DATABASE_URL to a new file")
-    blobs, copies = open_blobs(settings), Blobs(folder / "blobs")
-    with claimed(settings.data_dir), _whole(blobs, database) as part:
+    blobs, copies = open_blobs(settings), FolderBlobs(folder / "blobs")
+    with claimed(settings.data_dir), _whole(settings.blob_dir, database) as part:
         if lacking := _take(blobs, copies, copies.names()):
             raise CannotBackUp(f"the backup's file {min(lacking)} is damaged: take another backup")
         shutil.copyfile(folder / DATABASE, part)
@@ -89,14 +91,14 @@ def _take(into: Blobs, source: Blobs, names: Iterable[str]) -> set[str]:
     lacking = set()
     for name in sorted(set(names) - into.names()):
         try:
-            into.take(source, name)
+            into.copy_from(source, name)
         except (NoSuchBlob, DamagedBlob):
             lacking.add(name)
     return lacking
 
 
 @contextmanager
-def _whole(blobs: Blobs, database: Path) -> Iterator[Path]:
+def _whole(blob_dir: Path, database: Path) -> Iterator[Path]:
     """A place to write the database to, which gets its name when all else is there; an error leaves nothing."""
     database.parent.mkdir(parents=True, exist_ok=True)
     part = database.with_name(f"{database.name}.part")
@@ -105,7 +107,7 @@ def _whole(blobs: Blobs, database: Path) -> Iterator[Path]:
         part.replace(database)
         _sync(database.parent)
     except BaseException:
-        shutil.rmtree(blobs.root, ignore_errors=True)
+        shutil.rmtree(blob_dir, ignore_errors=True)
         with suppress(OSError):
             part.unlink()
         raise

@@ -92,10 +92,10 @@ def doctor() -> None:
     from sqlalchemy.exc import OperationalError
 
     from chainrule.doctor import examine
-    from core.blobs.folder import BlobsAway
+    from core.blobs.errors import BlobStoreUnavailable
     from core.store.errors import StoreError
 
-    with _plainly(StoreError, OperationalError, BlobsAway, OSError):
+    with _plainly(StoreError, OperationalError, BlobStoreUnavailable, OSError):
         report = examine(settings)
     for line in (*report.findings, *report.remarks):
         typer.echo(line)
@@ -109,13 +109,13 @@ def tidy() -> None:
     settings = _settings()
     from sqlalchemy.exc import OperationalError
 
-    from core.blobs.folder import BlobsAway
+    from core.blobs.errors import BlobStoreUnavailable
     from core.blobs.storage import open_blobs
     from core.store import garbage
     from core.store.database import open_database
 
     database = open_database(settings.resolved_database_url)
-    with _plainly(OperationalError, BlobsAway, OSError):
+    with _plainly(OperationalError, BlobStoreUnavailable, OSError):
         removed = garbage.collect(database, open_blobs(settings))
     database.close()
     typer.echo(f"removed: {len(removed)}")
@@ -128,9 +128,9 @@ def backup(folder: Annotated[Path, typer.Argument(help="Where to write it: new o
     from sqlite3 import Error
 
     from chainrule.backup import CannotBackUp, back_up
-    from core.blobs.folder import BlobsAway
+    from core.blobs.errors import BlobStoreUnavailable
 
-    with _plainly(CannotBackUp, Error, BlobsAway, OSError):
+    with _plainly(CannotBackUp, Error, BlobStoreUnavailable, OSError):
         lacking = back_up(settings, folder)
     if lacking:
         typer.echo(f"chainrule: {len(lacking)} files are missing or damaged here too: see `chainrule doctor`", err=True)
@@ -144,9 +144,9 @@ def restore(folder: Annotated[Path, typer.Argument(help="What `chainrule backup`
     from chainrule.backup import CannotBackUp
     from chainrule.backup import restore as restored
     from chainrule.instance_lock import CannotStart
-    from core.blobs.folder import BlobsAway
+    from core.blobs.errors import BlobStoreUnavailable
 
-    with _plainly(CannotBackUp, CannotStart, BlobsAway, OSError):
+    with _plainly(CannotBackUp, CannotStart, BlobStoreUnavailable, OSError):
         restored(settings, folder)
 
 

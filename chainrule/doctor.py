@@ -7,7 +7,8 @@ from pathlib import Path
 from sqlalchemy import make_url
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from core.blobs.folder import Blobs, DamagedBlob, NoSuchBlob
+from core.blobs.blobs import Blobs
+from core.blobs.errors import DamagedBlob, NoSuchBlob
 from core.blobs.storage import open_blobs
 from core.models.checkpoint import DamagedCheckpoint, decode
 from core.settings import Settings

@@ -10,7 +10,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from core.allocator import keep_freed_memory
-from core.blobs.folder import Blobs
+from core.blobs.blobs import Blobs
 from core.blobs.storage import open_blobs
 from core.queue.notifier import Notifier
 from core.settings import Settings

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
-from core.blobs.folder import Blobs
+from core.blobs.folder import FolderBlobs
 from core.queue.notifier import Notifier
 from core.settings import Settings
 from core.store import garbage, idempotency, leases
@@ -63,7 +63,7 @@ class Supervisor:
         self._lost_children = lost_children
         self._liveness = liveness
         self._notifier = Notifier(settings, speaking=UNFORKED)
-        self._blobs = Blobs(settings.blob_dir) if settings.blobs_url is None else None
+        self._blobs = FolderBlobs(settings.blob_dir) if settings.blobs_url is None else None
         self._tidying: subprocess.Popen[bytes] | None = None
         self._database = open_database(settings.resolved_database_url)
         self._tidy_at = 0.0

@@ -19,7 +19,7 @@ from api.http.errors import (
     UnsupportedMediaType,
 )
 from api.services.schema_inference import TooManyUploads, UnreadableFile
-from core.blobs.folder import BlobsAway, DamagedBlob, NoSuchBlob
+from core.blobs.errors import BlobStoreUnavailable, DamagedBlob, NoSuchBlob
 from core.data.errors import InvalidData, InvalidFile, InvalidInstance
 from core.jobs.resolve import InvalidSpec
 from core.store.errors import (
@@ -73,7 +73,7 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     InternalError: ProblemType(503, "database_away", "The database cannot be reached"),
     PoolTimeout: ProblemType(503, "database_busy", "The database is busy"),
     TooManyUploads: ProblemType(429, "too_many_uploads", "Too many uploads wait to be read"),
-    BlobsAway: ProblemType(503, "storage_away", "The stored files cannot be reached"),
+    BlobStoreUnavailable: ProblemType(503, "storage_away", "The stored files cannot be reached"),
     StorageFull: ProblemType(507, "storage_full", "The disk is full"),
 }
 

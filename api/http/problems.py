@@ -14,7 +14,7 @@ from starlette.responses import Response
 from api.http.errors import FieldError, StorageFull, summarize
 from api.http.pointers import message
 from api.http.problem_types import HTTP_PROBLEM_TYPES, INTERNAL_ERROR, PROBLEM_TYPES, ProblemType, problem_type_of
-from core.blobs.folder import BlobsAway
+from core.blobs.errors import BlobStoreUnavailable
 from core.data.errors import InvalidData, InvalidInstance
 from core.jobs.resolve import InvalidSpec
 from core.store.errors import storage_is_full
@@ -114,7 +114,7 @@ def internal_error_response(scope: Mapping[str, Any]) -> Response:
 
 def _detail(kind: ProblemType, error: Exception) -> str:
     if kind.status == 503:
-        return _UNAVAILABLE_DETAIL.format(what="bucket" if isinstance(error, BlobsAway) else "database")
+        return _UNAVAILABLE_DETAIL.format(what="bucket" if isinstance(error, BlobStoreUnavailable) else "database")
     if kind.status == 500:
         return _INTERNAL_DETAIL
     if isinstance(error, RequestValidationError):

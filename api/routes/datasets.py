@@ -20,7 +20,7 @@ from api.schemas.page import Page
 from api.services.identifiers import resolve_dataset_id
 from api.services.schema_inference import TooManyUploads, UnreadableFile
 from api.services.upload import receive
-from core.blobs.folder import Writer
+from core.blobs.writer import BlobWriter
 from core.data import readers
 from core.data.errors import InvalidFile
 from core.data.schema import Limits, Schema
@@ -85,7 +85,7 @@ async def upload_dataset(request: Request, services: ServicesDep, scope: ClientS
         return await run_in_threadpool(_store, services, scope, writer, name, schema)
 
 
-def _store(services: Services, scope: Scope, writer: Writer, name: str | None, schema: Schema) -> Response:
+def _store(services: Services, scope: Scope, writer: BlobWriter, name: str | None, schema: Schema) -> Response:
     """Commit the file and insert the row of a valid upload."""
     size, sha256 = writer.bytes, writer.commit()
     with services.database.begin() as s:

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from core.blobs.folder import DamagedBlob, NoSuchBlob
+from core.blobs.errors import DamagedBlob, NoSuchBlob
 from core.models.checkpoint import DamagedCheckpoint, Which, decode
 from core.models.model import Model
 

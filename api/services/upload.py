@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.http.body import media_type
 from api.http.errors import InvalidBody, InvalidParameter
-from core.blobs.folder import Writer
+from core.blobs.writer import BlobWriter
 
 CHUNK_BYTES = 2**20  # per call into the thread pool, which is too slow for each 64 KiB of the network
 MAX_FIELD_BYTES = 2**16
@@ -61,7 +61,7 @@ class Upload:
         return types
 
 
-async def receive(request: Request, writer: Writer) -> Upload:
+async def receive(request: Request, writer: BlobWriter) -> Upload:
     """Stream the file of this request into the writer. Fields are query parameters (raw body) or parts (form)."""
     if media_type(request) == "multipart/form-data":
         return await _receive_form(request, writer)
@@ -72,7 +72,7 @@ async def receive(request: Request, writer: Writer) -> Upload:
     return upload
 
 
-async def _receive_form(request: Request, writer: Writer) -> Upload:
+async def _receive_form(request: Request, writer: BlobWriter) -> Upload:
     upload = Upload()
     form = FormReceiver(upload, writer)
     try:
@@ -115,7 +115,7 @@ def _boundary(request: Request) -> bytes:
 class FormReceiver:
     """The callbacks of a streaming multipart parser: writes the part `file` to the writer, keeps the other fields."""
 
-    def __init__(self, upload: Upload, writer: Writer) -> None:
+    def __init__(self, upload: Upload, writer: BlobWriter) -> None:
         self.upload = upload
         self.writer = writer
         self.has_file = False

@@ -1,1 +1,1 @@
-"""Large byte strings by their SHA-256, in a folder or in a bucket."""
+"""Large byte strings named by their sha256, in a folder or in a bucket."""

@@ -1,7 +1,7 @@
-"""Blobs in a bucket, so that machines without a common folder share them; a folder here keeps what was used lately.
+"""Blobs in a bucket, shared by machines without a common folder; a local folder caches recently used ones.
 
-Each put makes an object of its own, `<sha256>/<random>`. No bucket can delete an object on the condition that nobody
-has put it anew meanwhile, but what was put meanwhile has another name here.
+Each put makes an object of its own, `<sha256>/<random>`: no bucket can delete an object on the condition that it was
+not overwritten meanwhile, so what was put meanwhile must have another key.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,60 +19,77 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import from_url
 
-from core.blobs.folder import NAME, PIECE, Blobs, BlobsAway, DamagedBlob, NoSuchBlob
+from core.blobs.blobs import CHUNK_BYTES, SHA256_PATTERN, Blobs
+from core.blobs.errors import BlobStoreUnavailable, DamagedBlob, NoSuchBlob
+from core.blobs.folder import FolderBlobs, copy_bytes, open_fetched, read_verified
+from core.blobs.writer import BlobWriter
 from core.settings import SettingsError, variable
 
-if TYPE_CHECKING:  # they are of stubs alone
+if TYPE_CHECKING:  # obstore has these names in its stubs only
     from obstore.store import ClientConfig, ObjectStore, RetryConfig
 
-YOUNG = 3600.0
-"""Seconds in which who put a blob has written the row that names it. The bucket's clock may be off by most of it."""
-UNUSED = 86_400.0
-"""Seconds after which a file that nobody used goes from this machine."""
-FORGET_EVERY = 600.0
-"""Seconds between two looks for such files."""
+RECENT_SECONDS = 3600.0
+"""Seconds within which a process that put a blob has written the row that names it; allows for clocks that differ."""
+CACHE_SECONDS = 86_400.0
+"""Seconds without use after which the local copy of a blob is deleted."""
+CACHE_CLEANUP_SECONDS = 600.0
+"""Seconds between two deletions of unused local copies."""
 RETRIES: "RetryConfig" = {"max_retries": 5, "retry_timeout": timedelta(seconds=20)}
 TIMEOUTS: "ClientConfig" = {"allow_http": True, "connect_timeout": "5s", "read_timeout": "20s", "timeout": "1h"}
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
-def connect(root: Path, url: str) -> "Bucket":
-    """The bucket at an address such as `s3://bucket/prefix`; keys and region come from the provider's own variables.
+def open_bucket(root: Path, url: str) -> "BucketBlobs":
+    """Open the bucket at an address such as `s3://bucket/prefix`; credentials come from the provider's own variables.
 
     Raises
     ------
     SettingsError
-        the address is none.
+        If the address is not valid.
     """
     try:
         if url.startswith("file:"):
-            return Bucket(root, from_url(url, mkdir=True))
-        return Bucket(root, from_url(url, retry_config=RETRIES, client_options=TIMEOUTS))
+            return BucketBlobs(root, from_url(url, mkdir=True))
+        return BucketBlobs(root, from_url(url, retry_config=RETRIES, client_options=TIMEOUTS))
     except (BaseError, ValueError) as error:
         raise SettingsError(variable("blobs_url"), str(error).splitlines()[0]) from None
 
 
-class Bucket(Blobs):
-    """The blobs in a bucket. Not to be used in a process that forks afterwards: obstore's threads would stay behind.
+class BucketBlobs(Blobs):
+    """The blobs in a bucket. Not for a process that forks afterwards: obstore's threads do not survive a fork.
 
     Parameters
     ----------
     root
-        The folder that keeps what was used lately.
+        Folder of the local cache.
     store
         The bucket.
     """
 
     def __init__(self, root: Path, store: "ObjectStore") -> None:
-        super().__init__(root)
+        self.cache = FolderBlobs(root)
         self._store = store
-        self._here = Blobs(root)
         self._put_at: dict[str, float] = {}
-        self._forget_at = time.monotonic() + FORGET_EVERY
+        self._cleanup_at = time.monotonic() + CACHE_CLEANUP_SECONDS
+
+    def put(self, data: bytes) -> str:
+        """Store the bytes durably and return their sha256."""
+        with self.writer() as writer:
+            writer.write(data)
+            return writer.commit()
+
+    def writer(self) -> BlobWriter:
+        """Return a writer for bytes that arrive in pieces."""
+        self.cache.root.mkdir(parents=True, exist_ok=True)
+        return BlobWriter(self.cache.root, self._publish)
+
+    def path(self, sha256: str) -> Path:
+        """Return where the blob's file is on this machine, or would be."""
+        return self.cache.path(sha256)
 
     def fetch(self, sha256: str) -> Path:
-        """The blob as a file of this machine, verified where it had to be fetched."""
+        """Return the blob as a local file; one that has to be downloaded is verified. Raises as `Blobs`."""
         path = self.path(sha256)
         try:
             os.utime(path)
@@ -79,145 +97,150 @@ class Bucket(Blobs):
             self._download(sha256)
         return path
 
+    def open(self, sha256: str) -> BufferedReader:
+        """Open the blob's local file for reading. Raises as `Blobs`."""
+        return open_fetched(self, sha256)
+
     def read(self, sha256: str) -> bytes:
-        """The blob's bytes, verified."""
-        return self._again(sha256, super().read)
-
-    def whole(self, sha256: str) -> Path:
-        """As `fetch`, each byte verified."""
-
-        def look(sha256: str) -> Path:
-            path = self.fetch(sha256)
-            self._here.verify(sha256)
-            return path
-
-        return self._again(sha256, look)
+        """Return the blob's bytes, verified. Raises as `Blobs`."""
+        return self._retry_damaged(sha256, lambda: read_verified(self, sha256))
 
     def verify(self, sha256: str) -> int:
-        """How many bytes the blob has, each of them verified as it comes from the bucket."""
+        """Verify the bytes in the bucket and return their number. Raises as `Blobs`."""
         digest = hashlib.sha256()
         size = 0
-        for piece in self._stream(sha256, self._keys(sha256)[0]):
-            digest.update(piece)
-            size += len(piece)
+        for chunk in self._stream(sha256, self._keys(sha256)[0]):
+            digest.update(chunk)
+            size += len(chunk)
         if digest.hexdigest() != sha256:
             raise DamagedBlob(sha256)
         return size
 
-    def keep(self, sha256: str, data: bytes) -> None:
-        """Have the blob be there and young, just before a row is written that names it."""
-        if time.monotonic() - self._put_at.get(sha256, float("-inf")) > YOUNG / 2:
+    def fetch_verified(self, sha256: str) -> Path:
+        """Return the blob as a local file whose bytes are verified. Raises as `Blobs`."""
+
+        def fetch() -> Path:
+            path = self.fetch(sha256)
+            self.cache.verify(sha256)
+            return path
+
+        return self._retry_damaged(sha256, fetch)
+
+    def ensure(self, sha256: str, data: bytes) -> None:
+        """Make sure that the blob exists and is recent."""
+        if time.monotonic() - self._put_at.get(sha256, float("-inf")) > RECENT_SECONDS / 2:
             self.put(data)
 
     def names(self) -> set[str]:
-        """The names of all blobs in the bucket."""
+        """Return the sha256 of all blobs."""
         return {name for name, _, _ in self._objects()}
 
-    def take(self, source: Blobs, sha256: str) -> None:
-        """Have a blob of another place here too."""
-        self._copy(source, sha256)
+    def copy_from(self, source: Blobs, sha256: str) -> None:
+        """Copy a blob of another storage to this one. Raises as `Blobs`."""
+        copy_bytes(source, self, sha256)
 
     def old(self) -> dict[str, int]:
-        """The names of all blobs that are not young, each with its stamp."""
+        """Return the sha256 and stamp of all blobs that are not recent."""
         newest: dict[str, int] = {}
         for name, stamp, _ in self._objects():
             newest[name] = max(stamp, newest.get(name, 0))
-        latest = time.time_ns() - int(YOUNG * 1e9)
+        latest = time.time_ns() - int(RECENT_SECONDS * 1e9)
         return {name: stamp for name, stamp in sorted(newest.items()) if stamp < latest}
 
     def delete(self, sha256: str, stamp: int) -> bool:
-        """As of a folder, with the stamp of what was put last."""
-        found = list(self._objects(sha256))
-        if max((put_at for _, put_at, _ in found), default=None) != stamp:
+        """Delete an old blob, unless it was put or ensured since that stamp."""
+        objects = list(self._objects(sha256))
+        if max((put_at for _, put_at, _ in objects), default=None) != stamp:
             return False
-        self._delete([key for _, _, key in found])
+        self._delete([key for _, _, key in objects])
         self.path(sha256).unlink(missing_ok=True)
         return True
 
-    def clear(self) -> list[str]:
-        """Remove what a crash left half written here, and all but the newest of what was put more than once."""
-        found = sorted(self._objects(), reverse=True)
-        latest = time.time_ns() - int(YOUNG * 1e9)
-        older = [
+    def delete_abandoned(self) -> list[str]:
+        """Delete temporary files of the cache and, of each blob, all old objects but the newest; return the files."""
+        objects = sorted(self._objects(), reverse=True)
+        latest = time.time_ns() - int(RECENT_SECONDS * 1e9)
+        superseded = [
             key
-            for (name, stamp, key), newer in zip(found[1:], found, strict=False)
+            for (name, _, key), newer in zip(objects[1:], objects, strict=False)
             if name == newer[0] and newer[1] < latest
         ]
-        self._delete(older)
-        return super().clear()
+        self._delete(superseded)
+        return self.cache.delete_abandoned()
 
-    def _adopt(self, part: Path, sha256: str) -> None:
+    def _publish(self, part: Path, sha256: str) -> None:
         try:
-            with _reaching():
+            with _translated_errors():
                 obstore.put(self._store, f"{sha256}/{secrets.token_hex(16)}", part)
         except FileNotFoundError:
-            raise BlobsAway("there is no such bucket") from None
+            raise BlobStoreUnavailable("there is no such bucket") from None
         now = time.monotonic()
-        self._put_at = {name: at for name, at in self._put_at.items() if now - at < YOUNG} | {sha256: now}
-        super()._adopt(part, sha256)
-        self._forget_unused()
+        self._put_at = {name: at for name, at in self._put_at.items() if now - at < RECENT_SECONDS} | {sha256: now}
+        self.cache.publish(part, sha256)
+        self._clean_cache()
 
     def _download(self, sha256: str) -> None:
-        """Have the newest object of the blob that is whole here."""
+        """Download the newest undamaged object of the blob."""
         for key in self._keys(sha256):
-            with self._here.writer() as writer:
-                for piece in self._stream(sha256, key):
-                    writer.write(piece)
+            with self.cache.writer() as writer:
+                for chunk in self._stream(sha256, key):
+                    writer.write(chunk)
                 if writer.sha256 == sha256:
                     writer.commit()
-                    self._forget_unused()
+                    self._clean_cache()
                     return
         raise DamagedBlob(sha256)
 
     def _keys(self, sha256: str) -> list[str]:
-        """The keys of what was put of a blob, the newest first."""
+        """Return the keys of a blob's objects, newest first."""
         if keys := [key for _, _, key in sorted(self._objects(sha256), reverse=True)]:
             return keys
         raise NoSuchBlob(sha256)
 
     def _stream(self, sha256: str, key: str) -> Iterator[bytes]:
         try:
-            with _reaching():
-                for piece in obstore.get(self._store, key).stream(min_chunk_size=PIECE):
-                    yield bytes(piece)
+            with _translated_errors():
+                for chunk in obstore.get(self._store, key).stream(min_chunk_size=CHUNK_BYTES):
+                    yield bytes(chunk)
         except FileNotFoundError:
             raise NoSuchBlob(sha256) from None
 
-    def _again(self, sha256: str, look: Callable[[str], Answer]) -> Answer:
-        """What `look` finds; where the file of this machine is damaged, that of the bucket."""
+    def _retry_damaged(self, sha256: str, read: Callable[[], Result]) -> Result:
+        """Read once; where the local copy is damaged, delete it and read again from the bucket."""
         try:
-            return look(sha256)
+            return read()
         except DamagedBlob:
             self.path(sha256).unlink(missing_ok=True)
-            return look(sha256)
+            return read()
 
     def _objects(self, sha256: str | None = None) -> Iterator[tuple[str, int, str]]:
-        """Name, stamp and key of what was put: of one blob, or of all."""
-        prefix = f"{self.path(sha256).name}/" if sha256 else None
-        with _reaching():
+        """Yield sha256, stamp (nanoseconds) and key of the objects of one blob, or of all."""
+        prefix = f"{self.path(sha256).name}/" if sha256 is not None else None
+        with _translated_errors():
             for batch in obstore.list(self._store, prefix):
                 for found in batch:
                     name, _, rest = found["path"].partition("/")
-                    if rest and NAME.fullmatch(name):
+                    if rest and SHA256_PATTERN.fullmatch(name):
                         yield name, int(found["last_modified"].timestamp() * 1e9), found["path"]
 
     def _delete(self, keys: list[str]) -> None:
-        with _reaching():
+        with _translated_errors():
             obstore.delete(self._store, keys)
 
-    def _forget_unused(self) -> None:
-        """Now and then, remove from this machine what nobody used here lately."""
-        if time.monotonic() < self._forget_at:
+    def _clean_cache(self) -> None:
+        """At most every `CACHE_CLEANUP_SECONDS`, delete local copies that were not used for `CACHE_SECONDS`."""
+        if time.monotonic() < self._cleanup_at:
             return
-        self._forget_at = time.monotonic() + FORGET_EVERY
-        for name, stamp in self._here.old().items():
-            if time.time_ns() - stamp > UNUSED * 1e9:
-                self._here.delete(name, stamp)
+        self._cleanup_at = time.monotonic() + CACHE_CLEANUP_SECONDS
+        for name, stamp in self.cache.old().items():
+            if time.time_ns() - stamp > CACHE_SECONDS * 1e9:
+                self.cache.delete(name, stamp)
 
 
 @contextmanager
-def _reaching() -> Iterator[None]:
+def _translated_errors() -> Iterator[None]:
+    """Raise `BlobStoreUnavailable` for errors of obstore."""
     try:
         yield
     except BaseError as error:
-        raise BlobsAway(str(error).splitlines()[0]) from error
+        raise BlobStoreUnavailable(str(error).splitlines()[0]) from error

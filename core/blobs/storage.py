@@ -1,13 +1,14 @@
-"""Where this service keeps its blobs: in a folder, or in the bucket that its settings name."""
+"""Open the blob storage that the settings name: a folder or a bucket."""
 
-from core.blobs.folder import Blobs
+from core.blobs.blobs import Blobs
+from core.blobs.folder import FolderBlobs
 from core.settings import Settings
 
 
 def open_blobs(settings: Settings) -> Blobs:
-    """The blobs of these settings."""
+    """Return the blobs of these settings."""
     if settings.blobs_url is None:
-        return Blobs(settings.blob_dir)
-    from core.blobs.bucket import connect  # noqa: PLC0415 - needs an extra
+        return FolderBlobs(settings.blob_dir)
+    from core.blobs.bucket import open_bucket  # noqa: PLC0415 - needs an extra
 
-    return connect(settings.blob_dir, settings.blobs_url)
+    return open_bucket(settings.blob_dir, settings.blobs_url)

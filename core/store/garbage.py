@@ -4,7 +4,7 @@ from itertools import islice
 
 from sqlalchemy import select
 
-from core.blobs.folder import Blobs
+from core.blobs.blobs import Blobs
 from core.store.database import Database
 from core.store.tables import Checkpoint, Dataset
 
@@ -18,7 +18,7 @@ def collect(database: Database, blobs: Blobs) -> list[str]:
     A blob is put, or kept, just before the transaction that names it. One that is old and has no row now can only get
     a row from who gives it another stamp before, and with that it is not deleted.
     """
-    removed = blobs.clear()
+    removed = blobs.delete_abandoned()
     old = iter(blobs.old().items())
     while portion := dict(islice(old, PORTION)):
         with database.read() as s:

@@ -11,7 +11,8 @@ from typing import Any
 
 import worker.run.run
 from chainrule.cli import app
-from core.blobs.folder import Blobs, Writer
+from core.blobs.folder import FolderBlobs
+from core.blobs.writer import BlobWriter
 from core.queue.notifier import Notifier
 from core.store import jobs, leases
 
@@ -21,13 +22,13 @@ COMMAND = sys.argv[1]
 PLACES: dict[str, list[tuple[str, Any, str]]] = {
     "worker": [
         ("before", worker.run.run.JobRun, "__init__"),
-        ("before", Writer, "commit"),
-        ("after", Blobs, "put"),
+        ("before", BlobWriter, "commit"),
+        ("after", FolderBlobs, "put"),
         ("before", worker.run.run.JobRun, "_finish"),
         ("before", leases, "leave"),
         ("after", worker.run.run, "_attempt"),
     ],
-    "api": [("after", jobs, "insert"), ("before", Notifier, "notify"), ("before", Writer, "commit")],
+    "api": [("after", jobs, "insert"), ("before", Notifier, "notify"), ("before", BlobWriter, "commit")],
 }
 """Of each command: before or after which function one may lie."""
 

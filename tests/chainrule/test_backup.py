@@ -16,7 +16,7 @@ from chainrule.backup import CannotBackUp, back_up, restore
 from chainrule.cli import app
 from chainrule.doctor import examine
 from chainrule.instance_lock import claimed
-from core.blobs.folder import YOUNG, Blobs
+from core.blobs.folder import RECENT_SECONDS, FolderBlobs
 from core.settings import Settings
 from core.store import garbage
 from core.store.backup import snapshot
@@ -115,7 +115,7 @@ def api(tmp_path: Path) -> Any:
 def tidy(api: Api) -> list[str]:
     """Time passes, and the worker removes what no row names."""
     for name in api.services.blobs.names():
-        long_ago = time.time() - 2 * YOUNG
+        long_ago = time.time() - 2 * RECENT_SECONDS
         os.utime(api.services.blobs.path(name), (long_ago, long_ago))
     return garbage.collect(api.services.database, api.services.blobs)
 
@@ -148,7 +148,7 @@ def whole(folder: Path, tmp_path: Path) -> list[str]:
     with database.read() as s:
         wanted = {row.sha256 for row in named(s)}
     database.close()
-    assert Blobs(there.blob_dir).names() == wanted, "and nothing else"
+    assert FolderBlobs(there.blob_dir).names() == wanted, "and nothing else"
     return sorted(wanted)
 
 
@@ -190,7 +190,7 @@ def test_where_no_link_works_files_are_copied_and_verified(api: Api, tmp_path: P
     made = upload(api.client, 0)
     with small_disk(tmp_path / "other", 8):
         back_up(api.services.settings, tmp_path / "other" / "b")
-        copy = Blobs(tmp_path / "other" / "b" / "blobs").path(made["sha256"])
+        copy = FolderBlobs(tmp_path / "other" / "b" / "blobs").path(made["sha256"])
         assert copy.stat().st_nlink == 1
         assert whole(tmp_path / "other" / "b", tmp_path) == [made["sha256"]]
         copy.write_bytes(b"damaged")
@@ -214,7 +214,7 @@ def test_what_is_missing_here_too_is_told(api: Api, tmp_path: Path) -> None:
     said = invoke("backup", str(tmp_path / "b"), data_dir=api.services.settings.data_dir)
     assert said.exit_code == 1
     assert "1 files are missing or damaged here too" in said.output
-    assert Blobs(tmp_path / "b" / "blobs").names() == {whole_}
+    assert FolderBlobs(tmp_path / "b" / "blobs").names() == {whole_}
 
 
 def test_neither_writes_over_anything(api: Api, tmp_path: Path) -> None:

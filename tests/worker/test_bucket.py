@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from core.blobs.bucket import YOUNG
+from core.blobs.bucket import RECENT_SECONDS
 from harness.backends import redis_database
 from harness.buckets import URL, bucket_server
 from harness.chaos.proxy import Proxy, State
@@ -107,7 +107,7 @@ def test_a_worker_removes_from_the_bucket_what_no_row_names(tmp_path: Path) -> N
     for path in (old, young):
         path.parent.mkdir(parents=True)
         path.write_bytes(path.name.encode())
-    os.utime(old, (time.time() - 2 * YOUNG,) * 2)
+    os.utime(old, (time.time() - 2 * RECENT_SECONDS,) * 2)
     with machine(tmp_path / "one", {"blobs_url": f"file://{tmp_path}/bucket"}) as running:
         running.start_worker()
         running.until(lambda: not old.exists(), "the old one is removed")

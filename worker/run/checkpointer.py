@@ -10,7 +10,8 @@ from typing import Any
 
 import structlog
 
-from core.blobs.folder import Blobs, BlobsAway, DamagedBlob, NoSuchBlob
+from core.blobs.blobs import Blobs
+from core.blobs.errors import BlobStoreUnavailable, DamagedBlob, NoSuchBlob
 from core.models.checkpoint import CheckpointData, DamagedCheckpoint, decode, encode, weights_sha256
 from core.nn.step.state import State
 from core.store import checkpoints
@@ -119,9 +120,9 @@ class Checkpointer:
         try:
             checkpoint = self.store(state, metrics, "epoch" if epoch_ended else "interval")
             self._writer.write(WriteBatch(checkpoint=checkpoint))
-        except (OSError, BlobsAway) as error:
+        except (OSError, BlobStoreUnavailable) as error:
             log.warning("checkpoint could not be written", error=str(error))
-            reason = error.strerror if isinstance(error, OSError) else BlobsAway.__doc__
+            reason = error.strerror if isinstance(error, OSError) else BlobStoreUnavailable.__doc__
             self._writer.add_log(LogRow(f"a checkpoint could not be written: {reason}", state.step, state.epoch))
         self._schedule_next(monotonic() - now)
 
@@ -132,7 +133,7 @@ class Checkpointer:
 
         Raises
         ------
-        OSError, BlobsAway
+        OSError, BlobStoreUnavailable
             The disk is full, or the bucket does not answer (and is not waited for).
         """
         run_info = {"emitted": self._writer.emitted_rows(), "kernels": self._kernels}

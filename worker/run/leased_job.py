@@ -10,7 +10,8 @@ from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import Session
 
-from core.blobs.folder import Blobs, BlobsAway
+from core.blobs.blobs import Blobs
+from core.blobs.errors import BlobStoreUnavailable
 from core.jobs.states import Request
 from core.store import checkpoints, counts, events, leases
 from core.store.database import Database
@@ -19,7 +20,7 @@ from core.store.tables import Checkpoint
 from worker.run.outcomes import Outcome, apply_request
 from worker.run.write_batch import NewCheckpoint, WorkDone, WriteBatch
 
-AWAY = (OperationalError, InterfaceError, InternalError, NoConnection, BlobsAway)
+AWAY = (OperationalError, InterfaceError, InternalError, NoConnection, BlobStoreUnavailable)
 """Errors of a database or bucket that is away, busy or restarting; whether the transaction was committed is unknown.
 
 Postgres reports an internal error if it ended a session that was idle in a transaction, such as that of a suspended
@@ -143,7 +144,7 @@ class LeasedJob:
         leases.note(s, token, message, self.worker)
 
     def _record(self, s: Session, token: FencingToken, checkpoint: NewCheckpoint) -> None:
-        self._blobs.keep(checkpoint.sha256, checkpoint.data)  # the database may have been away for long
+        self._blobs.ensure(checkpoint.sha256, checkpoint.data)  # the database may have been away for long
         checkpoints.record(
             s,
             token,

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from core.blobs.folder import Blobs, DamagedBlob, NoSuchBlob
+from core.blobs.blobs import Blobs
+from core.blobs.errors import DamagedBlob, NoSuchBlob
 from core.data.prepare import Prepared, prepare, signature
 from core.data.schema import Schema
 from core.data.sources.source import StoredDataset
@@ -78,7 +79,7 @@ def prepare_job(database: Database, blobs: Blobs, job_id: str) -> PreparedJob:
     stored = None
     if dataset is not None:
         try:
-            path = blobs.whole(dataset.sha256)
+            path = blobs.fetch_verified(dataset.sha256)
         except (NoSuchBlob, DamagedBlob) as error:
             raise DamagedDataset(DamagedDataset.__doc__) from error
         stored = StoredDataset(path=path, schema=Schema.from_json(dataset.columns))

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 
 from api.http.problem_types import PROBLEM_TYPES
 from api.http.problems import Problem
-from core.blobs.folder import BlobsAway
+from core.blobs.errors import BlobStoreUnavailable
 from core.data.errors import DataError
 from core.store import errors as store_errors
 from core.store import jobs
@@ -187,7 +187,7 @@ def test_what_nobody_foresaw_says_nothing_of_the_inside(embedded: Api, monkeypat
     [
         (OperationalError("SELECT", {}, Exception("secret")), "database_away"),
         (PoolTimeout("secret"), "database_busy"),
-        (BlobsAway("secret"), "storage_away"),
+        (BlobStoreUnavailable("secret"), "storage_away"),
     ],
 )
 def test_what_is_away_is_a_503_that_says_when(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.blobs.folder import YOUNG
+from core.blobs.folder import RECENT_SECONDS
 from core.models.checkpoint import decode
 from core.store import checkpoints, events, garbage
 from tests.api.conftest import LINE, Api
@@ -232,8 +232,8 @@ def test_a_source_may_be_deleted_while_a_job_waits_to_start_from_it(api: Api) ->
     on = api.client.post(f"/v1/jobs/{first['id']}/continue", json={"epochs": 3}).json()
     warm = api.post(**lasting(3), start_from={"job": first["id"]})
     assert api.client.delete(f"/v1/jobs/{first['id']}").status_code == 204
-    for path in api.services.blobs.root.iterdir():
-        stamp = path.stat().st_mtime_ns - int(1e9 * (YOUNG + 1))
+    for path in api.services.settings.blob_dir.iterdir():
+        stamp = path.stat().st_mtime_ns - int(1e9 * (RECENT_SECONDS + 1))
         os.utime(path, ns=(stamp, stamp))
     garbage.collect(api.services.database, api.services.blobs)
     api.train()

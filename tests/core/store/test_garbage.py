@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from core.blobs import bucket
-from core.blobs.bucket import Bucket, connect
-from core.blobs.folder import YOUNG, Blobs
+from core.blobs.blobs import Blobs
+from core.blobs.bucket import BucketBlobs, open_bucket
+from core.blobs.folder import RECENT_SECONDS, FolderBlobs
 from core.store import datasets, garbage
 from core.store.database import Database
 from core.store.scope import EVERYTHING
@@ -25,11 +26,11 @@ NAMES = [hashlib.sha256(content).hexdigest() for content in CONTENTS]
 
 
 def a_folder(root: Path) -> Blobs:
-    return Blobs(root)
+    return FolderBlobs(root)
 
 
 def a_bucket(root: Path) -> Blobs:
-    return connect(root / "here", f"file://{root}")
+    return open_bucket(root / "here", f"file://{root}")
 
 
 Place = Callable[[Path], Blobs]
@@ -38,11 +39,14 @@ STORES = pytest.mark.parametrize("place", [a_folder, a_bucket])
 
 def age(blobs: Blobs) -> None:
     """Time passes, until nothing is young."""
-    root, seconds = (blobs.root.parent, bucket.YOUNG) if isinstance(blobs, Bucket) else (blobs.root, YOUNG)
+    if isinstance(blobs, BucketBlobs):
+        root, seconds = blobs.cache.root.parent, bucket.RECENT_SECONDS
+    else:
+        root, seconds = blobs.path(NAMES[0]).parent, RECENT_SECONDS
     for path in root.glob("**/*"):
         stamp = path.stat().st_mtime_ns - int(1e9 * (seconds + 1))
         os.utime(path, ns=(stamp, stamp))
-    if isinstance(blobs, Bucket):
+    if isinstance(blobs, BucketBlobs):
         blobs._put_at.clear()
 
 
@@ -82,7 +86,7 @@ class World:
         sha256 = self.blobs.put(CONTENTS[which])
         yield  # for as long as the database is away
         with self.database.begin() as s:
-            self.blobs.keep(sha256, CONTENTS[which])
+            self.blobs.ensure(sha256, CONTENTS[which])
             dataset = a_dataset(s, sha256=sha256)
         self.rows[which] = dataset.id
 

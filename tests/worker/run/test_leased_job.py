@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from core.blobs.folder import Blobs
+from core.blobs.folder import FolderBlobs
 from core.store import events, leases
 from core.store.database import open_database
 from core.store.guards import token_of
@@ -25,7 +25,7 @@ def test_session_ended_while_idle_in_a_transaction_costs_no_row(
     with database.begin() as s:
         claimed = leases.claim(s, "me", LEASE_SECONDS)
     assert claimed is not None
-    leased_job = LeasedJob(database, Blobs(tmp_path), token_of(claimed), "me", LEASE_SECONDS)
+    leased_job = LeasedJob(database, FolderBlobs(tmp_path), token_of(claimed), "me", LEASE_SECONDS)
     append = events.append
     backends: list[int] = []
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.blobs.folder import Blobs
+from core.blobs.blobs import Blobs
 from core.data.prepare import signature
 from core.jobs.resolve import resolve
 from core.jobs.spec import JobSpec

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from core.blobs.folder import Blobs
+from core.blobs.folder import FolderBlobs
 from core.jobs.states import Request, Status, StopReason
 from core.store import counts, jobs, leases
 from core.store.database import Database
@@ -53,7 +53,7 @@ def job(database: Database) -> Job:
 
 @pytest.fixture
 def leased_job(database: Database, job: Job, tmp_path: Path) -> LeasedJob:
-    return LeasedJob(database, Blobs(tmp_path / "blobs"), token_of(job), "me", LEASE_SECONDS)
+    return LeasedJob(database, FolderBlobs(tmp_path / "blobs"), token_of(job), "me", LEASE_SECONDS)
 
 
 def rows(*steps: int) -> list[MetricRow]:
