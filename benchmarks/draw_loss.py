@@ -8,21 +8,14 @@ import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import httpx
 import typer
 
 from benchmarks.panels import Axis, Point, panel, picture
+from core.jobs.examples import DOUBLING
 
-SPEC: dict[str, Any] = {
-    "name": "y = 2x",
-    "data": {"type": "inline", "x": [[1], [2], [3], [4], [5]], "y": [[2], [4], [6], [8], [10]]},
-    "architecture": {"layers": [{"type": "dense", "units": 1, "use_bias": False}]},
-    "loss": {"type": "mean_squared_error"},
-    "optimizer": {"type": "sgd", "learning_rate": 0.01},
-    "training": {"epochs": 100, "batch_size": 5, "shuffle": False, "seed": 7},
-}
 DEADLINE_SECONDS = 60.0
 
 
@@ -39,7 +32,7 @@ def main(
 
 def train(client: httpx.Client) -> list[Point]:
     """Train and return `(step, loss)` of every step."""
-    posted = client.post("/v1/jobs", json=SPEC).raise_for_status()
+    posted = client.post("/v1/jobs", json=DOUBLING).raise_for_status()
     job = f"/v1/jobs/{posted.json()['id']}"
     deadline = time.monotonic() + DEADLINE_SECONDS
     while client.get(job).raise_for_status().json()["status"] in {"queued", "running"}:

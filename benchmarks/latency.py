@@ -6,9 +6,9 @@ from contextlib import ExitStack
 from statistics import median
 from typing import NamedTuple
 
-from benchmarks.nets import STRAIGHT_LINE
 from benchmarks.outcome import Outcome, at_most, information, percentile
 from benchmarks.service import Client, postgres, redis_database, service, until
+from core.jobs.examples import DOUBLING
 
 TIMES = 30
 PAUSE = 0.003
@@ -55,7 +55,7 @@ def _posted(client: Client) -> list[Times]:
 
 def _post(client: Client) -> Times:
     began = time.perf_counter()
-    job_id = client.post("/v1/jobs", STRAIGHT_LINE)["id"]
+    job_id = client.post("/v1/jobs", DOUBLING)["id"]
     answered = time.perf_counter()
     until(lambda: client.get(f"/v1/jobs/{job_id}/metrics?limit=1")["items"], "a first metric row", PAUSE)
     first_row = time.perf_counter()

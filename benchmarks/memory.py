@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.nets import STRAIGHT_LINE
 from benchmarks.outcome import Outcome, at_most
 from benchmarks.service import service
+from core.jobs.examples import DOUBLING
 
 
 def measure() -> Iterator[Outcome]:
     """Measure on the embedded service."""
     with service() as embedded, embedded.client() as client:
-        job_id = client.post("/v1/jobs", STRAIGHT_LINE)["id"]
+        job_id = client.post("/v1/jobs", DOUBLING)["id"]
         client.until_status(job_id, "succeeded")
         said = client.get(f"/v1/jobs/{job_id}")["transitions"]
         worker = next(one["actor"] for one in said if one["status"] == "running")

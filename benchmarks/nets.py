@@ -9,14 +9,6 @@ from core.data.prepare import Prepared, prepare, signature
 from core.jobs.resolve import Resolved, resolve
 from core.jobs.spec import JobSpec
 
-STRAIGHT_LINE: dict[str, Any] = {
-    "name": "y = 2x",
-    "data": {"type": "inline", "x": [[1], [2], [3], [4], [5]], "y": [[2], [4], [6], [8], [10]]},
-    "architecture": {"layers": [{"type": "dense", "units": 1, "use_bias": False}]},
-    "loss": {"type": "mean_squared_error"},
-    "optimizer": {"type": "sgd", "learning_rate": 0.01},
-    "training": {"epochs": 100, "batch_size": 5, "shuffle": False, "seed": 7},
-}
 FOREVER = 10_000_000
 
 

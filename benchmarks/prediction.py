@@ -4,9 +4,9 @@ import time
 from collections.abc import Iterator
 from statistics import median
 
-from benchmarks.nets import STRAIGHT_LINE
 from benchmarks.outcome import Outcome, at_most, percentile
 from benchmarks.service import Client, service
+from core.jobs.examples import DOUBLING
 
 TIMES = 1000
 WARM = 50
@@ -15,7 +15,7 @@ WARM = 50
 def measure() -> Iterator[Outcome]:
     """Measure on the embedded service."""
     with service() as embedded, embedded.client() as client:
-        job_id = client.post("/v1/jobs", STRAIGHT_LINE)["id"]
+        job_id = client.post("/v1/jobs", DOUBLING)["id"]
         client.until_status(job_id, "succeeded")
         asked, empty = [], []
         for _ in range(WARM + TIMES):

@@ -10,16 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from chainrule import digits
 from chainrule.service import service
+from core.jobs.examples import DOUBLING
 from core.settings import Settings
 
-DOUBLING = {
-    "name": "y = 2x",
-    "data": {"type": "inline", "x": [[1], [2], [3], [4], [5]], "y": [[2], [4], [6], [8], [10]]},
-    "architecture": {"layers": [{"type": "dense", "units": 1, "use_bias": False}]},
-    "loss": {"type": "mean_squared_error"},
-    "optimizer": {"type": "sgd", "learning_rate": 0.01},
-    "training": {"epochs": 100, "batch_size": 5, "shuffle": False, "seed": 7, "log_every": 1},
-}
 DIGITS = {
     "name": "digits",
     "architecture": {
@@ -54,7 +47,7 @@ def learn_doubling(client: httpx.Client, console: Console) -> None:
     console.rule("[bold]1. y = 2x")
     costs: dict[int, float] = {}
     job = _post(client, DOUBLING)
-    steps = DOUBLING["training"]["epochs"]  # type: ignore[index]  # a number by the spec above
+    steps = DOUBLING["training"]["epochs"]
     with _bar(console) as bar:
         task = bar.add_task("learning", total=steps, told="")
         for row in _rows(client, job):

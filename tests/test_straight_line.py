@@ -7,13 +7,13 @@ a prediction.
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from core.data.prepare import prepare, signature
 from core.jobs.cadence import Cadence
+from core.jobs.examples import DOUBLING
 from core.jobs.resolve import resolve
 from core.jobs.spec import JobSpec
 from core.nn.step.state import start
@@ -23,16 +23,6 @@ from core.store.database import open_database
 from core.store.scope import EVERYTHING
 from harness.backends import postgres_database, redis_database
 from harness.processes import Processes, processes
-
-BODY: dict[str, Any] = {
-    "name": "y = 2x",
-    "data": {"type": "inline", "x": [[1], [2], [3], [4], [5]], "y": [[2], [4], [6], [8], [10]]},
-    "architecture": {"layers": [{"type": "dense", "units": 1, "use_bias": False}]},
-    "loss": {"type": "mean_squared_error"},
-    "optimizer": {"type": "sgd", "learning_rate": 0.01},
-    "training": {"epochs": 100, "batch_size": 5, "shuffle": False, "seed": 7},
-    "metadata": {"lesson": "1"},
-}
 
 
 @pytest.fixture(params=["embedded", "postgres+redis"])
@@ -55,11 +45,11 @@ def test_the_straight_line(machine: Processes) -> None:
     database = open_database(machine.settings.resolved_database_url)
     with httpx.Client(base_url=machine.url, timeout=30) as client:
         # HTTP body → JobSpec → a row
-        answer = client.post("/v1/jobs", json=BODY)
+        answer = client.post("/v1/jobs", json=DOUBLING)
         assert answer.status_code == 201, answer.text
         job_id = answer.json()["id"]
         assert answer.headers["Location"].endswith(job_id)
-        spec = JobSpec.model_validate_json(json.dumps(BODY))
+        spec = JobSpec.model_validate_json(json.dumps(DOUBLING))
         with database.read() as s:
             row = jobs.get(s, EVERYTHING, job_id)
             assert JobSpec.model_validate_json(jobs.spec(s, EVERYTHING, job_id)) == spec

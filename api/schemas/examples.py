@@ -4,17 +4,9 @@ from typing import Annotated, Any
 
 from fastapi import Path
 
-LATEST = "latest"
+from core.jobs.examples import DOUBLING
 
-LINE: dict[str, Any] = {
-    "name": "y = 2x",
-    "data": {"type": "inline", "x": [[1], [2], [3], [4], [5]], "y": [[2], [4], [6], [8], [10]]},
-    "architecture": {"layers": [{"type": "dense", "units": 1, "use_bias": False}]},
-    "loss": {"type": "mean_squared_error"},
-    "optimizer": {"type": "sgd", "learning_rate": 0.01},
-    "training": {"epochs": 100, "batch_size": 5, "shuffle": False, "seed": 7},
-    "metadata": {"lesson": "1"},
-}
+LATEST = "latest"
 
 SPIRALS: dict[str, Any] = {
     "name": "two spirals",
@@ -30,10 +22,10 @@ SPIRALS: dict[str, Any] = {
     "training": {"epochs": 200, "batch_size": 32, "seed": 1},
 }
 
-WARM: dict[str, Any] = LINE | {"start_from": {"job": LATEST, "checkpoint": "last"}}
+WARM: dict[str, Any] = DOUBLING | {"start_from": {"job": LATEST, "checkpoint": "last"}}
 
 JOBS = {
-    "line": {"summary": "y = 2x in 100 steps", "value": LINE},
+    "line": {"summary": "y = 2x in 100 steps", "value": DOUBLING},
     "spirals": {"summary": "Two spirals, separated by a small network", "value": SPIRALS},
     "warm": {"summary": "y = 2x, starting from the weights of the newest job", "value": WARM},
 }

@@ -10,6 +10,7 @@ from annotated_types import Ge, Le, Len, MaxLen
 from pydantic import BaseModel, ConfigDict
 
 from core.data.sources import Data
+from core.jobs.examples import DOUBLING
 from core.nn.layers.composite import Sequential
 from core.nn.losses import Loss
 from core.nn.optimizers.adam import Adam
@@ -49,17 +50,7 @@ class JobSpec(BaseModel):
         extra="forbid",
         strict=True,
         allow_inf_nan=False,
-        json_schema_extra={
-            "example": {
-                "name": "y = 2x",
-                "data": {"type": "inline", "x": [[1], [2], [3], [4], [5]], "y": [[2], [4], [6], [8], [10]]},
-                "architecture": {"layers": [{"type": "dense", "units": 1, "use_bias": False}]},
-                "loss": {"type": "mean_squared_error"},
-                "optimizer": {"type": "sgd", "learning_rate": 0.01},
-                "training": {"epochs": 100, "batch_size": 5, "shuffle": False, "seed": 7},
-                "metadata": {"lesson": "1"},
-            }
-        },
+        json_schema_extra={"example": DOUBLING},
     )
 
     name: Annotated[str, Len(1, 200)] | None = None

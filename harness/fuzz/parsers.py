@@ -20,7 +20,7 @@ from starlette.testclient import TestClient
 from api.app import create_app
 from api.http.body import parse
 from api.http.errors import InvalidBody
-from api.schemas.examples import CSV, JOBS, LINE
+from api.schemas.examples import CSV, JOBS
 from api.schemas.prediction import PredictionRequest
 from core import logging
 from core.data import readers
@@ -28,6 +28,7 @@ from core.data.errors import InvalidData, InvalidFile
 from core.data.instances import instances_from_csv, instances_from_npy
 from core.data.prepare import prepare, signature
 from core.data.schema import Limits
+from core.jobs.examples import DOUBLING
 from core.jobs.resolve import InvalidSpec, check
 from core.jobs.resolve import Limits as JobLimits
 from core.jobs.spec import JobSpec
@@ -167,6 +168,6 @@ def _client() -> TestClient:
     upgrade(settings.resolved_database_url)
     logging.configure(settings)
     client = stack.enter_context(TestClient(create_app(settings)))
-    job = client.post("/v1/jobs", json=LINE).raise_for_status().json()["id"]
+    job = client.post("/v1/jobs", json=DOUBLING).raise_for_status().json()["id"]
     client.post(f"/v1/jobs/{job}/cancel").raise_for_status()
     return client

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from core.jobs.examples import DOUBLING
+
 PREFIX = "CHAINRULE_SOAK_"
 
 Spec = dict[str, Any]
@@ -46,14 +48,8 @@ def _spirals(units: int, epochs: int) -> Spec:
     }
 
 
-LINE: Spec = {
-    "data": {"type": "inline", "x": [[1], [2], [3], [4], [5]], "y": [[2], [4], [6], [8], [10]]},
-    "architecture": {"layers": [{"type": "dense", "units": 1, "use_bias": False}]},
-    "optimizer": {"type": "sgd", "learning_rate": 0.01},
-    "training": {"epochs": 100, "batch_size": 5, "shuffle": False, "seed": 7},
-}
 SIZES: Mapping[str, tuple[int, Spec]] = {
-    "tiny": (70, LINE),
+    "tiny": (70, DOUBLING),
     "small": (20, _spirals(16, 40)),
     "medium": (8, _spirals(64, 150)),
     "large": (2, _spirals(256, 400)),

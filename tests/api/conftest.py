@@ -13,6 +13,7 @@ from threadpoolctl import ThreadpoolController
 from api.app import create_app
 from api.dependencies import Services
 from core import logging
+from core.jobs.examples import DOUBLING
 from core.settings import Settings
 from core.store import leases
 from core.store.migrate import upgrade
@@ -21,12 +22,8 @@ from worker.context import WorkerContext
 from worker.run.run import run
 from worker.shutdown import ShutdownRequest
 
-LINE: dict[str, Any] = {
-    "data": {"type": "inline", "x": [[1], [2], [3], [4], [5]], "y": [[2], [4], [6], [8], [10]]},
-    "architecture": {"layers": [{"type": "dense", "units": 1, "use_bias": False}]},
-    "optimizer": {"type": "sgd", "learning_rate": 0.01},
-    "training": {"epochs": 100, "batch_size": 5, "shuffle": False, "seed": 7},
-}
+LINE: dict[str, Any] = {key: DOUBLING[key] for key in ("data", "architecture", "optimizer", "training")}
+"""Y = 2x with the default loss, so that tests can change the data."""
 
 
 @dataclass(frozen=True)

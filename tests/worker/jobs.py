@@ -6,6 +6,7 @@ from typing import Any
 
 from core.data.prepare import signature
 from core.jobs.continuation import Continuation, TrainingProgress, merge_training
+from core.jobs.examples import DOUBLING
 from core.jobs.resolve import Limits, check
 from core.jobs.spec import JobSpec
 from core.settings import Settings
@@ -19,12 +20,6 @@ from core.store.warm_starts import continuing, held_still
 from worker.context import WorkerContext
 from worker.shutdown import ShutdownRequest
 
-DOUBLING: dict[str, Any] = {
-    "data": {"type": "inline", "x": [[1], [2], [3], [4], [5]], "y": [[2], [4], [6], [8], [10]]},
-    "architecture": {"layers": [{"type": "dense", "units": 1, "use_bias": False}]},
-    "loss": {"type": "mean_squared_error"},
-    "optimizer": {"type": "sgd", "learning_rate": 0.01},
-}
 SPIRALS: dict[str, Any] = {
     "data": {"type": "builtin", "name": "spirals", "rows": 400, "validation": {"fraction": 0.25}},
     "architecture": {

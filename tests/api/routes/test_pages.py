@@ -13,6 +13,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
 
+from core.jobs.examples import DOUBLING
 from harness.backends import missing
 from harness.processes import service as running_service
 
@@ -31,13 +32,7 @@ TRAINED_MS = 60_000
 expect.set_options(timeout=15_000)  # a busy machine is no fault of the page
 VENDOR = Path(__file__).parents[3] / "api" / "static" / "vendor"
 
-LINE: dict[str, Any] = {
-    "name": "y = 2x",
-    "data": {"type": "inline", "x": [[1], [2], [3], [4], [5]], "y": [[2], [4], [6], [8], [10]]},
-    "architecture": {"layers": [{"type": "dense", "units": 1, "use_bias": False}]},
-    "optimizer": {"type": "sgd", "learning_rate": 0.01},
-    "training": {"epochs": 1, "batch_size": 5},
-}
+LINE = DOUBLING | {"training": {"epochs": 1, "batch_size": 5}}
 LONG = LINE | {"training": {"epochs": 5_000_000, "batch_size": 5, "log_every": 100}}
 
 CURVE_ENDS = """box => {
@@ -254,6 +249,12 @@ def test_a_phone_needs_no_sideways_scroll(page: Page, service: str, width: int, 
         page.goto(path)
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_first_example_of_the_dashboard_is_the_documented_one(page: Page) -> None:
+    page.goto("/")
+    spec = page.evaluate("async () => (await import('/static/examples.js')).EXAMPLES[0].spec")
+    assert spec == {name: value for name, value in DOUBLING.items() if name != "metadata"}
 
 
 def test_a_pointer_finds_its_place_in_the_text(page: Page) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from core.blobs.blobs import Blobs
 from core.data.prepare import signature
+from core.jobs.examples import DOUBLING
 from core.jobs.resolve import resolve
 from core.jobs.spec import JobSpec
 from core.jobs.states import Keep, Status
@@ -18,7 +19,6 @@ from core.store import checkpoints, jobs, leases
 from core.store.scope import EVERYTHING
 from core.store.tables import Checkpoint
 from tests.worker.jobs import (
-    DOUBLING,
     IMAGES,
     LONG,
     SPIRALS,
