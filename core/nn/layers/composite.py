@@ -315,7 +315,7 @@ class Repeat(Wrapper):
         return replace(once, output_shape=part.output_shape, order="loop" if self.n > 1 else "chain")
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
-        """The chain rule through all repetitions; the gradients of shared weights are summed."""
+        """Apply the chain rule through all repetitions; the gradients of shared weights are summed."""
         chain: list[Backward] = []
         for i in range(self.n):
             view = views.parts[0 if self.shared else i]
@@ -347,7 +347,7 @@ class TimeDistributed(Wrapper):
     type: Literal["time_distributed"] = "time_distributed"
 
     def plan(self, shape: Shape) -> Plan:
-        """That of the layer for one step, times the number of steps."""
+        """Those of the layer, which all steps share."""
         if not shape:
             raise ShapeMismatch("needs (steps, …) but gets a single number per row: nest each row in a list")
         part = plan_child(self.layer, shape[1:], "its layer", "layer")
@@ -355,7 +355,7 @@ class TimeDistributed(Wrapper):
         return plan.frozen_unless(self.trainable)
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
-        """The steps of all rows are processed as one batch, without a mask."""
+        """Process the steps of all rows as one batch, without a mask."""
         batch, steps = x.shape[:2]
         mask, ctx.mask = ctx.mask, None
         y, backward = self.layer.forward(x.reshape(batch * steps, *x.shape[2:]), views.parts[0], ctx)
@@ -385,7 +385,7 @@ class Bidirectional(Wrapper):
         return ((("layer",), self.layer) for _ in range(2))
 
     def plan(self, shape: Shape) -> Plan:
-        """That of the layer, twice."""
+        """Those of the layer, twice."""
         if len(shape) < 2:
             raise ShapeMismatch(f"needs (steps, features) but gets {shape}: put an embedding or a reshape before it")
         part = plan_child(self.layer, shape, "its layer", "layer")

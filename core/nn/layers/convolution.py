@@ -40,7 +40,7 @@ class Conv2D(Kernel, Bias):
     """The activation function."""
 
     def plan(self, shape: Shape) -> Plan:
-        """A kernel `(height, width, channels / groups, filters)` and, with `use_bias`, a bias `(filters,)`."""
+        """Kernel `(height, width, channels / groups, filters)` and, with `use_bias`, bias `(filters,)`."""
         return self._passes(require_axes(shape, ("height", "width"))).plan(rank=2)
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
@@ -76,7 +76,7 @@ class Conv1D(Kernel, Bias):
     """The activation function."""
 
     def plan(self, shape: Shape) -> Plan:
-        """A kernel `(length, channels / groups, filters)` and, with `use_bias`, a bias `(filters,)`."""
+        """Kernel `(length, channels / groups, filters)` and, with `use_bias`, bias `(filters,)`."""
         return self._passes(require_axes(shape, ("steps",))).plan(rank=1)
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:

@@ -25,7 +25,7 @@ class Dense(Kernel, Bias):
     """The activation function f."""
 
     def plan(self, shape: Shape) -> Plan:
-        """A kernel W `(inputs, units)` and, with `use_bias`, a bias b `(units,)`."""
+        """Kernel W `(inputs, units)` and, with `use_bias`, bias b `(units,)`."""
         if not shape:
             raise ShapeMismatch("needs (…, inputs) but gets a single number per row: nest each row in a list")
         weights = {"kernel": self.kernel_weight((shape[-1], self.units))}

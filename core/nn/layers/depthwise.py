@@ -148,7 +148,7 @@ class SeparableConv2D(DepthwiseKernel):
         return plan.frozen_unless(self.trainable)
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
-        """The two convolutions in order, and their backward passes in reverse."""
+        """Apply both convolutions in order, and their backward passes in reverse."""
         needed = views.trainable or views.input_gradient
         depthwise = _part_views(views, {"kernel": "depthwise_kernel"}, input_gradient=views.input_gradient)
         pointwise = _part_views(views, POINTWISE_NAMES, input_gradient=needed)

@@ -46,7 +46,7 @@ class Embedding(Trainable):
     """Whether 0 marks padding: layers that support masks skip such steps."""
 
     def plan(self, shape: Shape) -> Plan:
-        """The vectors W `(input_dim, output_dim)`."""
+        """Vectors W `(input_dim, output_dim)`."""
         if self.mask_zero and len(shape) != 1:
             raise ShapeMismatch(f"needs (steps,) to mask zeros but gets {shape}: leave out mask_zero or flatten first")
         vectors = Weight(

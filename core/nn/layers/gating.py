@@ -23,7 +23,7 @@ class Glu:
         return Plan(output, flops=5 * size(output), activation_size=5 * size(output))
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
-        """`∂a = ∂y · sigmoid(b)`, `∂b = ∂y · a · sigmoid'(b)`."""
+        """Halves of `∂x`: `∂a = ∂y · sigmoid(b)`, `∂b = ∂y · a · sigmoid'(b)`."""
         half = x.shape[-1] // 2
         return _gated(x, Sigmoid(), slice(half, None), slice(None, half), ctx)
 
@@ -40,7 +40,7 @@ class SwiGlu:
         return Plan(output, flops=6 * size(output), activation_size=6 * size(output))
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
-        """`∂a = ∂y · b · silu'(a)`, `∂b = ∂y · silu(a)`."""
+        """Halves of `∂x`: `∂a = ∂y · b · silu'(a)`, `∂b = ∂y · silu(a)`."""
         half = x.shape[-1] // 2
         return _gated(x, Silu(), slice(None, half), slice(half, None), ctx)
 

@@ -53,7 +53,7 @@ class PositionEmbedding(Trainable):
     """A constraint on W."""
 
     def plan(self, shape: Shape) -> Plan:
-        """The vectors W `(sequence_length, features)`."""
+        """Vectors W `(sequence_length, features)`."""
         steps, features = _require_sequence(shape)
         if steps > self.sequence_length:
             raise ShapeMismatch(

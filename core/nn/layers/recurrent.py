@@ -59,7 +59,7 @@ class SimpleRnn(RecurrentLayer):
     """The activation function f."""
 
     def plan(self, shape: Shape) -> Plan:
-        """A kernel W `(features, units)`, a recurrent kernel U `(units, units)` and a bias `(units,)`."""
+        """Kernel W `(features, units)`, recurrent kernel U `(units, units)` and bias `(units,)`."""
         return _plan(self, shape, gates=1, bias=(self.units,), kept=8)
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
@@ -86,7 +86,7 @@ class Lstm(RecurrentLayer):
     2015)."""
 
     def plan(self, shape: Shape) -> Plan:
-        """A kernel W `(features, 4 · units)`, a recurrent kernel U `(units, 4 · units)` and a bias `(4 · units,)`."""
+        """Kernel W `(features, 4 · units)`, recurrent kernel U `(units, 4 · units)` and bias `(4 · units,)`."""
         initializer = _ForgetBias(self.bias_initializer) if self.unit_forget_bias else self.bias_initializer
         return _plan(self, shape, gates=4, bias=(4 * self.units,), kept=24, bias_initializer=initializer)
 

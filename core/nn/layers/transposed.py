@@ -44,11 +44,11 @@ class Conv2DTranspose(Kernel, Bias):
     """The activation function."""
 
     def plan(self, shape: Shape) -> Plan:
-        """A kernel `(height, width, channels / groups, filters)` and, with `use_bias`, a bias `(filters,)`."""
+        """Kernel `(height, width, channels / groups, filters)` and, with `use_bias`, bias `(filters,)`."""
         return _plan(self, require_axes(shape, ("height", "width")))
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
-        """A convolution of the dilated input; `∂x` is its input gradient at the positions of x."""
+        """Convolve the dilated input; `∂x` is the input gradient at the positions of x."""
         return _forward(self, x, views, ctx)
 
     def convolution(self) -> Conv2D:
@@ -81,11 +81,11 @@ class Conv1DTranspose(Kernel, Bias):
     """The activation function."""
 
     def plan(self, shape: Shape) -> Plan:
-        """A kernel `(length, channels / groups, filters)` and, with `use_bias`, a bias `(filters,)`."""
+        """Kernel `(length, channels / groups, filters)` and, with `use_bias`, bias `(filters,)`."""
         return _plan(self, require_axes(shape, ("steps",)))
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
-        """A convolution of the dilated input; `∂x` is its input gradient at the positions of x."""
+        """Convolve the dilated input; `∂x` is the input gradient at the positions of x."""
         return _forward(self, x, views, ctx)
 
     def convolution(self) -> Conv1D:

@@ -36,7 +36,7 @@ class RandomFlip:
         return Plan(shape, activation_size=2 * len(FLIPPED_AXES[self.mode]) * (numbers + 1), divisible=False)
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
-        """The drawn rows mirrored; a flip is its own inverse, so the same rows of `∂y` are mirrored."""
+        """Mirror the drawn rows; a flip is its own inverse, so the same rows of `∂y` are mirrored."""
         if ctx.rng is None or not ctx.training:
             return x, lambda d_y: d_y
         axes = FLIPPED_AXES[self.mode]
