@@ -23,7 +23,7 @@ from core.nn.initializers import Initializer
 from core.nn.layers.composite import Layer
 from core.nn.losses import Loss
 from core.nn.metrics import Metric
-from core.nn.optimizers.wrappers import Inner, Optimizer
+from core.nn.optimizers.wrappers import OnePassOptimizer, Optimizer
 from core.nn.regularizers import Regularizer
 from core.nn.schedules import ConstantRate, Schedule
 from core.nn.tagged_union import members, tag
@@ -127,7 +127,7 @@ NAMES: Mapping[Any, str] = MappingProxyType(
         bool: "true or false",
         str: "text",
         NoneType: "null",
-        Inner: "[optimizer](optimizers.md) of one pass a step",
+        OnePassOptimizer: "[optimizer](optimizers.md) of one pass a step",
     }
 )
 BOUNDS: Mapping[type, Callable[[Any], str]] = MappingProxyType(

@@ -23,11 +23,11 @@ from core.nn.layers.dense import Dense
 from core.nn.layers.embedding import Embedding
 from core.nn.layers.masking import Masking
 from core.nn.losses import Loss
-from core.nn.losses.base import Misfit, Targets
+from core.nn.losses.base import Mismatch, Targets
 from core.nn.losses.binary import BinaryCrossEntropy
 from core.nn.losses.categorical import CrossEntropy
 from core.nn.losses.regression import MeanSquaredError
-from core.nn.metrics import USUAL, Metric
+from core.nn.metrics import DEFAULT_METRICS, Metric
 from core.nn.network import Network
 from core.nn.optimizers.slots import lengths
 from core.nn.plan import Plan, ShapeMismatch, layer_parts
@@ -120,14 +120,14 @@ def resolve(spec: JobSpec, signature: Signature) -> Resolved:
         raise InvalidSpec([(pointer("architecture", *error.path), error.message)], "shape_mismatch") from None
     loss = spec.loss or _loss_for(signature.target, network.output_shape)
     targets = _targets(signature.target)
-    if targets.filled and loss.predicts != "labels":
+    if targets.padded and loss.predicts != "labels":
         raise InvalidSpec([("/data/y", f"has rows of different lengths, which {loss.type} cannot compare: choose ctc")])
-    if misfit := loss.misfit(targets, network.output_shape):
-        raise _misfit(spec.architecture, misfit)
+    if mismatch := loss.mismatch(targets, network.output_shape):
+        raise _mismatch(spec.architecture, mismatch)
     if not network.plan.learns:
         remedy = "let one be trainable" if network.parameters else "add a layer with weights, such as dense"
         raise InvalidSpec([("/architecture/layers", f"nothing here can learn: {remedy}")])
-    metrics = USUAL[loss.predicts] if spec.training.metrics is None else spec.training.metrics
+    metrics = DEFAULT_METRICS[loss.predicts] if spec.training.metrics is None else spec.training.metrics
     training = replace(spec.training, metrics=metrics)
     errors = [
         *_applied_twice(spec.architecture, loss),
@@ -229,15 +229,15 @@ def _targets(target: Numbers | Classes) -> Targets:
     if isinstance(target, Classes):
         return Targets(classes=len(target.names))
     return Targets(
-        shape=target.shape, integers=target.integers, filled=target.padded, least=target.min, most=target.max
+        shape=target.shape, integers=target.integers, padded=target.padded, min=target.min, max=target.max
     )
 
 
-def _misfit(architecture: Sequential, misfit: Misfit) -> InvalidSpec:
-    if not misfit.output:
-        return InvalidSpec([("/loss", misfit.message)])
+def _mismatch(architecture: Sequential, mismatch: Mismatch) -> InvalidSpec:
+    if not mismatch.output:
+        return InvalidSpec([("/loss", mismatch.message)])
     last = len(architecture.layers) - 1
-    message = f"layer {last + 1} ({architecture.layers[last].type}), the last, {misfit.message}"
+    message = f"layer {last + 1} ({architecture.layers[last].type}), the last, {mismatch.message}"
     return InvalidSpec([(f"/architecture/layers/{last}", message)], "shape_mismatch")
 
 
@@ -245,7 +245,7 @@ def _applied_twice(architecture: Sequential, loss: Loss) -> Iterator[tuple[str, 
     """A loss applies its link itself; a net that ends with it would apply it a second time."""
     last = architecture.layers[-1]
     ends_with = last.activation.type if isinstance(last, Dense | ActivationLayer) else "linear"
-    if ends_with == loss.applies != "linear":
+    if ends_with == loss.link_type != "linear":
         pointer = f"/architecture/layers/{len(architecture.layers) - 1}/activation"
         yield pointer, f"{loss.type} applies {ends_with} itself: leave the last activation out"
 

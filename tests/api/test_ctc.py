@@ -52,7 +52,7 @@ def test_rows_of_any_lengths_are_learnt_and_answered(api: Api, as_many_labels_as
 
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"loss": {"type": "mean_squared_error"}}, "/data/y", "rows of different lengths, which mean_squared_error cannot"),
-    ({"architecture": {"layers": [*NET[:2], {"type": "dense", "units": 3}]}}, "/architecture/layers/2", "go to 3"),
+    ({"architecture": {"layers": [*NET[:2], {"type": "dense", "units": 3}]}}, "/architecture/layers/2", "go up to 3"),
     ({"architecture": {"layers": ["flatten", {"type": "dense", "units": 3}]}}, "/architecture/layers/1", "needs steps"),
 ]
 

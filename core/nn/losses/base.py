@@ -1,4 +1,4 @@
-"""What a loss says of itself, and what it is told of the targets."""
+"""The base class of all losses, the description of targets, and the weighted mean."""
 
 import math
 from abc import abstractmethod
@@ -12,43 +12,45 @@ from core.nn.arrays import Array, Mask, Shape
 from core.nn.step.context import PassContext
 
 Predicts: TypeAlias = Literal["numbers", "classes", "labels", "embeddings"]
-"""What a loss, or a metric, is about; labels are those of a sequence, fewer than its steps."""
+"""What a loss or a metric is for; `labels` are those of a sequence, fewer than its steps."""
 
-Lost: TypeAlias = tuple[Any, Callable[[], Array]]
-"""The value, a number or an array of no axes, and the backward pass: its gradient with regard to the outputs."""
+LossForward: TypeAlias = tuple[Any, Callable[[], Array]]
+"""The loss, a scalar, and the backward pass, which returns its gradient with respect to the outputs."""
 
-Compared: TypeAlias = tuple[Any, Callable[[], Array], Callable[[], Array]]
-"""As `Lost`, where all rows and steps count alike; and what each of them, or each of its numbers, is off by.
+Comparison: TypeAlias = tuple[Any, Callable[[], Array], Callable[[], Array]]
+"""The unweighted mean loss, its backward pass, and a function that returns the loss of each row, step or number.
 
-The last is asked for, before the backward pass, only where they count differently.
+The last one is called only where rows or steps have weights, and before the backward pass.
 """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Targets:
-    """What is known of the targets before they are read: the shape of a row's, and what values there are.
+    """The shape and the range of the targets, known before they are loaded.
 
-    `classes` is how many classes there are, where the targets name classes; else they are numbers.
+    `classes` is the number of classes if the targets are class names; None if they are numbers.
     """
 
     shape: Shape = (1,)
+    """The shape of one row's target."""
     classes: int | None = None
     integers: bool = False
-    filled: bool = False
-    """Whether rows had different numbers of targets, and the shorter are filled up with 0."""
-    least: float = -math.inf
-    most: float = math.inf
+    """Whether every number is an integer."""
+    padded: bool = False
+    """Whether rows had different numbers of targets, and the shorter are padded with 0."""
+    min: float = -math.inf
+    max: float = math.inf
 
-    def within(self, least: float, most: float) -> bool:
-        """Whether every number lies between the two."""
-        return least <= self.least and self.most <= most
+    def within(self, low: float, high: float) -> bool:
+        """Return whether every number is in the closed interval."""
+        return low <= self.min and self.max <= high
 
 
 @dataclass(frozen=True, slots=True)
-class Misfit:
-    """Why outputs and targets cannot be compared, and what to do.
+class Mismatch:
+    """Why a loss cannot compare outputs and targets, and what to change.
 
-    It is said of the last layer, or, where `output` is false, of the loss itself.
+    The message continues a sentence about the last layer if `output` is true; else it is about the loss.
     """
 
     message: str
@@ -57,78 +59,78 @@ class Misfit:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BaseLoss:
-    """What every loss has: its facts, its link, its targets and its forward pass."""
+    """A loss: its facts, its link, the encoding of its targets, and its forward pass."""
 
     type: str
     predicts: ClassVar[Predicts]
-    applies: ClassVar[str] = "linear"
-    """The type of the activation that the link applies, with which a network must not end."""
+    link_type: ClassVar[str] = "linear"
+    """The type of the activation that the link applies. A network must not end with it."""
     mixable: ClassVar[bool] = False
     """Whether a weighted mean of two targets is a target too, as mixup needs."""
     independent_units: ClassVar[bool] = False
     """Whether each output unit answers a yes-or-no question of its own (multi-label classification)."""
 
     @abstractmethod
-    def misfit(self, targets: Targets, output: Shape) -> Misfit | None:
-        """Return why targets cannot be compared with outputs of this shape, or None."""
+    def mismatch(self, targets: Targets, output: Shape) -> Mismatch | None:
+        """Return why the loss cannot compare these targets with outputs of this shape; None if it can."""
 
     def classes(self, output: Shape) -> int | None:
-        """Return the number of classes that an output of this shape tells apart, or None."""
+        """Return the number of classes that an output of this shape distinguishes; None if it has none."""
         return None
 
     def link(self, outputs: Array, mask: Mask | None = None) -> Array:
-        """Return the outputs as they are."""
+        """Return the predictions of these outputs: here the outputs themselves."""
         return outputs
 
     @abstractmethod
     def encode(self, targets: Array, output_shape: Shape) -> Array:
-        """Return targets `(rows, …)` as `forward` takes them."""
+        """Return targets `(rows, …)` in the form that `forward` takes."""
 
     def scratch_bytes(self, batch: int, output_shape: Shape, targets: Targets) -> int:
-        """Return the bytes that a batch takes beside arrays of the size of the outputs."""
+        """Return the bytes that a batch needs besides arrays of the outputs' size."""
         return 0
 
     @abstractmethod
-    def forward(self, outputs: Array, targets: Array, ctx: PassContext) -> Lost:
-        """Return the mean loss of a batch, and its backward pass."""
+    def forward(self, outputs: Array, targets: Array, ctx: PassContext) -> LossForward:
+        """Return the mean loss of a batch and its backward pass."""
 
 
-def weighed(compared: Compared, weights: Array) -> Lost:
-    """The mean in which rows `(batch,)`, or their steps `(batch, steps)`, count by their weights: `Σ w·l / Σ w`.
+def weighted_mean(comparison: Comparison, weights: Array) -> LossForward:
+    """Return the weighted mean `Σ w·l / Σ w` of rows `(batch,)` or steps `(batch, steps)`.
 
-    The gradient of each is `w · size / Σ w` times what it is where all count alike. Where nothing counts, it is all 0.
+    The gradient of each is `w · size / Σ w` times its unweighted gradient. If all weights are 0, loss and gradient are.
     """
-    _, backward, each = compared
+    _, backward, each = comparison
     total = float(np.add.reduce(weights, axis=None))
-    lost = np.add.reduce(values := each().reshape(*weights.shape, -1), axis=-1)
-    share = weights * (weights.size / total if total else 0.0)
+    losses = np.add.reduce(values := each().reshape(*weights.shape, -1), axis=-1)
+    factors = weights * (weights.size / total if total else 0.0)
 
-    def weighed_backward() -> Array:
+    def weighted_backward() -> Array:
         gradient = backward()
         parts = gradient.reshape(*weights.shape, -1)
-        np.multiply(parts, share[..., None], out=parts)
+        np.multiply(parts, factors[..., None], out=parts)
         return gradient
 
-    return (float(np.vdot(lost, weights)) / (total * values.shape[-1]) if total else 0.0), weighed_backward
+    return (float(np.vdot(losses, weights)) / (total * values.shape[-1]) if total else 0.0), weighted_backward
 
 
-def unequal(targets: Shape, output: Shape) -> Misfit | None:
-    """Why rows of both shapes cannot be compared number by number, if they cannot."""
+def shape_mismatch(targets: Shape, output: Shape) -> Mismatch | None:
+    """Return a mismatch if a row of targets and a row of outputs differ in shape."""
     if targets == output:
         return None
-    return Misfit(f"emits {output}, and a row of the target has the shape {targets}: make them equal")
+    return Mismatch(f"emits {output}, and a row of the target has the shape {targets}: make them equal")
 
 
-def not_class_numbers(targets: Targets, output: Shape, loss: str) -> Misfit | None:
-    """Why the targets are no class numbers for an output of one unit a class, for each step if there are any."""
+def class_mismatch(targets: Targets, output: Shape, loss: str) -> Mismatch | None:
+    """Return a mismatch if the targets are not one class number for each row or step of the output."""
     units = output[-1]
     if not targets.integers:
-        wanted = f"{loss} needs class numbers 0, 1, … or one share for each class"
-        return Misfit(f"{wanted}: use mean_squared_error for other numbers", output=False)
+        wanted = f"{loss} needs class numbers 0, 1, … or one probability for each class"
+        return Mismatch(f"{wanted}: use mean_squared_error for other numbers", output=False)
     if targets.shape != (output[:-1] or (1,)):
         each = f"emits {output}, {units} classes" + (f" for each of {output[:-1]}" if output[1:] else "")
-        return Misfit(f"{each}, and a row of the target has the shape {targets.shape}: make them equal")
+        return Mismatch(f"{each}, and a row of the target has the shape {targets.shape}: make them equal")
     if not targets.within(0, units - 1):
-        numbers = f"the class numbers go from {targets.least:g} to {targets.most:g}"
-        return Misfit(f"has {units} units, for the classes 0 to {units - 1}, and {numbers}")
+        numbers = f"the class numbers are {targets.min:g} to {targets.max:g}"
+        return Mismatch(f"has {units} units, for the classes 0 to {units - 1}, and {numbers}")
     return None

@@ -1,4 +1,4 @@
-"""Losses of any number of classes, with one output for each."""
+"""Losses for classification into any number of classes, with one output unit for each."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -11,150 +11,171 @@ from annotated_types import Ge, Gt, Lt, MinLen
 from core.nn.activations import softmax
 from core.nn.arrays import Array, Mask, Shape
 from core.nn.kernels.reductions import row_maxima, row_sums, total
-from core.nn.losses.base import BaseLoss, Compared, Lost, Misfit, Predicts, Targets, not_class_numbers, weighed
+from core.nn.losses.base import (
+    BaseLoss,
+    Comparison,
+    LossForward,
+    Mismatch,
+    Predicts,
+    Targets,
+    class_mismatch,
+    weighted_mean,
+)
 from core.nn.step.context import PassContext
 
-LEAST_SHARE = 1e-30
-"""Of a class, as the gradient sees it. What is less soon leads to denormal numbers, with which many processors compute
-many times more slowly: a little net that had all but learnt its classes took 147 µs a step, at first 69.
+MIN_PROBABILITY = 1e-30
+"""The smallest probability of a class in the gradient.
+
+Smaller ones soon lead to denormal numbers, with which many processors compute many times more slowly: a small net that
+had almost converged took 147 µs a step, compared with 69 at the start.
 """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OfClasses(BaseLoss):
-    """What every loss of classes says of itself, by the link softmax."""
+class CategoricalLoss(BaseLoss):
+    """A loss for several classes, with the link softmax unless a member says otherwise."""
 
     predicts: ClassVar[Predicts] = "classes"
-    applies: ClassVar[str] = "softmax"
+    link_type: ClassVar[str] = "softmax"
     mixable: ClassVar[bool] = True
 
-    def misfit(self, targets: Targets, output: Shape) -> Misfit | None:
-        """Targets are classes, whole numbers from 0, or a share for each class; the output has one unit a class.
+    def mismatch(self, targets: Targets, output: Shape) -> Mismatch | None:
+        """Return a mismatch unless the targets are class names, class numbers or probabilities that fit the output.
 
-        So it is for each step, where the output is `(steps, classes)`.
+        The output has one unit for each class. For outputs `(steps, classes)` this holds for each step.
         """
         if targets.classes:
             if output == (targets.classes,):
                 return None
-            return Misfit(f"emits {output}, and the target names {targets.classes} classes: give it as many units")
+            return Mismatch(f"emits {output}, and the target names {targets.classes} classes: give it as many units")
         if not output or output[-1] < 2:
-            return Misfit(f"emits {output}: {self.type} needs one unit for each class, at least 2")
+            return Mismatch(f"emits {output}: {self.type} needs one unit for each class, at least 2")
         if targets.shape == output:
-            return None if targets.within(0, 1) else Misfit(f"{self.type} needs shares from 0 to 1", output=False)
-        return not_class_numbers(targets, output, self.type)
+            return (
+                None if targets.within(0, 1) else Mismatch(f"{self.type} needs probabilities from 0 to 1", output=False)
+            )
+        return class_mismatch(targets, output, self.type)
 
     def classes(self, output: Shape) -> int | None:
-        """One unit a class."""
+        """Return the number of units: one for each class."""
         return output[-1]
 
     def link(self, outputs: Array, mask: Mask | None = None) -> Array:
-        """Probabilities `(batch, …, classes)` that add up to one."""
+        """Return probabilities `(batch, …, classes)` that add up to 1."""
         return softmax(outputs, np.empty_like(outputs))
 
     def encode(self, targets: Array, output_shape: Shape) -> Any:
-        """Class numbers `(rows, …)` as indices, one for each step; shares `(rows, …, classes)` as they are."""
+        """Return class numbers `(rows, …)` as indices, and probabilities `(rows, …, classes)` unchanged."""
         if targets.shape[1:] == output_shape and output_shape != (1,):
             return targets
         return targets.reshape(len(targets), *output_shape[:-1]).astype(np.intp)
 
     @abstractmethod
-    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
-        """The mean over outputs `(rows, classes)`; targets are numbers `(rows,)` or shares `(rows, classes)`."""
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Comparison:
+        """Return the unweighted mean loss of outputs `(rows, classes)`.
 
-    def forward(self, outputs: Array, targets: Array, ctx: PassContext) -> Lost:
-        """The mean over all rows, and steps, that are there, by their weights, if they have any.
-
-        Outputs are `(batch, …, classes)`; targets are class numbers `(batch, …)` or shares `(batch, …, classes)`.
+        Targets are class numbers `(rows,)` or probabilities `(rows, classes)`.
         """
-        rows, aims = outputs, targets
+
+    def forward(self, outputs: Array, targets: Array, ctx: PassContext) -> LossForward:
+        """Return the mean over all unmasked rows and steps, weighted by the rows' weights if there are any.
+
+        Outputs are `(batch, …, classes)`. Targets are class numbers `(batch, …)` or probabilities
+        `(batch, …, classes)`.
+        """
+        rows, row_targets = outputs, targets
         if outputs.ndim > 2:
             rows = outputs.reshape(-1, outputs.shape[-1])
-            aims = targets.reshape(rows.shape if targets.ndim == outputs.ndim else -1)
-        value, backward, each = self.compare(rows, aims, ctx)
+            row_targets = targets.reshape(rows.shape if targets.ndim == outputs.ndim else -1)
+        value, backward, each = self.compare(rows, row_targets, ctx)
         if ctx.weights is not None:
-            value, backward = weighed((value, backward, each), ctx.weights)
+            value, backward = weighted_mean((value, backward, each), ctx.weights)
         return value, backward if rows is outputs else lambda: backward().reshape(outputs.shape)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CrossEntropy(OfClasses):
-    """`−Σ t · log p` with `p = softmax(outputs)`: for classes. Link: softmax."""
+class CrossEntropy(CategoricalLoss):
+    """`−Σ t · log p` with `p = softmax(outputs)`. Link: softmax."""
 
     type: Literal["cross_entropy"] = "cross_entropy"
     label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
-    """The share of each target that is spread evenly over all classes (Szegedy et al. 2016, section 7)."""
+    """The fraction of each target that is spread evenly over all classes (Szegedy et al. 2016, section 7)."""
     class_weight: Annotated[tuple[Annotated[float, Gt(0)], ...], MinLen(2)] | None = None
-    """How much a row of each class counts; left out: all alike."""
+    """The weight of each class's rows; null: all weights are equal."""
 
-    def misfit(self, targets: Targets, output: Shape) -> Misfit | None:
-        """As all losses of classes; there is one weight for each class."""
-        misfit = OfClasses.misfit(self, targets, output)
-        if misfit or self.class_weight is None or len(self.class_weight) == output[-1]:
-            return misfit
-        return Misfit(f"class_weight has {len(self.class_weight)} weights for {output[-1]} classes", output=False)
+    def mismatch(self, targets: Targets, output: Shape) -> Mismatch | None:
+        """Return a mismatch as for all losses of classes, or if there is not one weight for each class."""
+        mismatch = CategoricalLoss.mismatch(self, targets, output)
+        if mismatch or self.class_weight is None or len(self.class_weight) == output[-1]:
+            return mismatch
+        return Mismatch(f"class_weight has {len(self.class_weight)} weights for {output[-1]} classes", output=False)
 
-    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
-        """Outputs (logits) `(batch, classes)`; targets are class numbers `(batch,)` or shares `(batch, classes)`.
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Comparison:
+        """Return the loss of outputs (logits) `(rows, classes)`; the gradient is `(p − t) / rows`.
 
-        The gradient is `(p − t) / batch`. The largest logit is taken off first, so nothing overflows.
+        Targets are class numbers `(rows,)` or probabilities `(rows, classes)`. The largest logit of each row is
+        subtracted first, so nothing overflows.
         """
         rows = len(outputs)
         if self.label_smoothing or self.class_weight:
-            targets = self._weighted(shares_of(targets, outputs, ctx))
+            targets = self._weighted(as_probabilities(targets, outputs, ctx))
         shifted = np.subtract(outputs, row_maxima(outputs, ctx), out=ctx.empty(outputs.shape))
-        shares = np.exp(shifted, out=ctx.empty(outputs.shape))
-        whole = row_sums(shares, ctx.empty((rows,)))
-        log_whole = np.log(whole, out=ctx.empty((rows,)))
-        one_hot = targets.ndim == 2
-        if one_hot:
-            known = np.dot(shifted.reshape(-1), targets.reshape(-1))
-            value = (np.dot(log_whole, np.add.reduce(targets, axis=1)) - known) / rows
+        p = np.exp(shifted, out=ctx.empty(outputs.shape))
+        sums = row_sums(p, ctx.empty((rows,)))
+        log_sums = np.log(sums, out=ctx.empty((rows,)))
+        dense = targets.ndim == 2
+        if dense:
+            target_logits = np.dot(shifted.reshape(-1), targets.reshape(-1))
+            value = (np.dot(log_sums, np.add.reduce(targets, axis=1)) - target_logits) / rows
         else:
-            chosen = np.add(_firsts(outputs.shape), targets, out=ctx.empty((rows,), np.intp))
-            lost = np.subtract(log_whole, shifted.reshape(-1)[chosen])
-            value = total(lost) / rows
+            chosen = np.add(_row_starts(outputs.shape), targets, out=ctx.empty((rows,), np.intp))
+            losses = np.subtract(log_sums, shifted.reshape(-1)[chosen])
+            value = total(losses) / rows
 
         def backward() -> Array:
-            if one_hot:
-                np.divide(shares, whole[:, None], out=shares)
-                np.maximum(shares, LEAST_SHARE, out=shares)
-                np.multiply(shares, np.add.reduce(targets, axis=1, keepdims=True), out=shares)
-                np.subtract(shares, targets, out=shares)
-                return np.divide(shares, rows, out=shares)
-            np.multiply(whole, rows, out=whole)
-            np.divide(shares, whole[:, None], out=shares)
-            np.maximum(shares, LEAST_SHARE, out=shares)
-            shares.reshape(-1)[chosen] -= 1 / rows
-            return shares
+            if dense:
+                np.divide(p, sums[:, None], out=p)
+                np.maximum(p, MIN_PROBABILITY, out=p)
+                np.multiply(p, np.add.reduce(targets, axis=1, keepdims=True), out=p)
+                np.subtract(p, targets, out=p)
+                return np.divide(p, rows, out=p)
+            np.multiply(sums, rows, out=sums)
+            np.divide(p, sums[:, None], out=p)
+            np.maximum(p, MIN_PROBABILITY, out=p)
+            p.reshape(-1)[chosen] -= 1 / rows
+            return p
 
         def each() -> Array:
-            return log_whole * targets.sum(axis=1) - (shifted * targets).sum(axis=1) if one_hot else lost
+            return log_sums * targets.sum(axis=1) - (shifted * targets).sum(axis=1) if dense else losses
 
         return value, backward, each
 
-    def _weighted(self, shares: Array) -> Array:
-        """The shares, smoothed; a row counts by the weight of its likeliest class."""
-        weight = np.asarray(self.class_weight, shares.dtype)[shares.argmax(axis=1)] if self.class_weight else 1
-        shares *= 1 - self.label_smoothing
-        shares += self.label_smoothing / shares.shape[1]
-        shares *= np.reshape(weight, (-1, 1))
-        return shares
+    def _weighted(self, t: Array) -> Array:
+        """Smooth the target probabilities, and multiply each row by the weight of its most probable class."""
+        weight = np.asarray(self.class_weight, t.dtype)[t.argmax(axis=1)] if self.class_weight else 1
+        t *= 1 - self.label_smoothing
+        t += self.label_smoothing / t.shape[1]
+        t *= np.reshape(weight, (-1, 1))
+        return t
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FocalCrossEntropy(OfClasses):
-    """`−α · Σ t · (1 − p)^γ · log p`: what is right already counts less (Lin et al. 2017, eq. 5). Link: softmax."""
+class FocalCrossEntropy(CategoricalLoss):
+    """`−α · Σ t · (1 − p)^γ · log p`: well-classified rows count less (Lin et al. 2017, eq. 5). Link: softmax."""
 
     type: Literal["focal_cross_entropy"] = "focal_cross_entropy"
     gamma: Annotated[float, Ge(0)] = 2.0
-    """How much less."""
+    """The focusing exponent γ: the higher, the less well-classified rows count."""
     alpha: Annotated[float, Gt(0)] = 0.25
-    """A factor of the whole loss."""
+    """The factor α of the whole loss."""
 
-    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
-        """`∂outputs = h − p · Σ h` with `h = −α · t · ((1 − p)^γ − γ · (1 − p)^(γ − 1) · p · log p)`."""
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Comparison:
+        """Return the loss; the gradient is `h − p · Σ h`.
+
+        Here `h = −α · t · ((1 − p)^γ − γ · (1 − p)^(γ − 1) · p · log p)`.
+        """
         rows = len(outputs)
-        t = shares_of(targets, outputs, ctx)
+        t = as_probabilities(targets, outputs, ctx)
         log_p = np.subtract(outputs, outputs.max(axis=1, keepdims=True), out=ctx.empty(outputs.shape))
         p = np.exp(log_p, out=ctx.empty(outputs.shape))
         log_p -= np.log(p.sum(axis=1, keepdims=True))
@@ -179,72 +200,76 @@ class FocalCrossEntropy(OfClasses):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class KlDivergence(OfClasses):
-    """`Σ t · log(t / p)` with `p = softmax(outputs)`: how far p is from t (Kullback & Leibler 1951). Link: softmax."""
+class KlDivergence(CategoricalLoss):
+    """`Σ t · log(t / p)` with `p = softmax(outputs)`, the relative entropy (Kullback & Leibler 1951). Link: softmax."""
 
     type: Literal["kl_divergence"] = "kl_divergence"
 
-    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
-        """The cross-entropy less that of the targets with themselves, which is no part of the gradient."""
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Comparison:
+        """Return the cross-entropy minus the entropy of the targets, which does not affect the gradient."""
         value, backward, each = CrossEntropy().compare(outputs, targets, ctx)
         if targets.ndim == 1:
             return value, backward, each
-        known = np.log(targets, out=np.zeros_like(targets), where=targets > 0)
-        value = value + np.vdot(targets, known) / len(targets)
-        return value, backward, lambda: each() + (targets * known).sum(axis=1)
+        log_t = np.log(targets, out=np.zeros_like(targets), where=targets > 0)
+        value = value + np.vdot(targets, log_t) / len(targets)
+        return value, backward, lambda: each() + (targets * log_t).sum(axis=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CategoricalHinge(OfClasses):
-    """`max(1 + the best wrong output − the true class's, 0)` (Crammer & Singer 2001). Link: the largest output.
+class CategoricalHinge(CategoricalLoss):
+    """`max(1 + the largest wrong output − the true class's, 0)` (Crammer & Singer 2001). Link: one-hot of the largest.
 
-    A margin is no probability: a prediction gives all of it to one class.
+    A margin is not a probability: a prediction gives all probability to one class.
     """
 
     type: Literal["categorical_hinge"] = "categorical_hinge"
-    applies: ClassVar[str] = "one_hot"
+    link_type: ClassVar[str] = "one_hot"
     mixable: ClassVar[bool] = False
 
-    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
-        """Where the margin lacks: `1 / batch` at the best wrong output and `−1 / batch` at the true one."""
-        turn = np.arange(len(outputs))
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Comparison:
+        """Return the loss.
+
+        Where the margin is violated, the gradient is `1 / rows` at the largest wrong output and `−1 / rows` at the true
+        one.
+        """
+        row = np.arange(len(outputs))
         true: Any = targets.argmax(axis=1) if targets.ndim == 2 else targets
         others: Any = ctx.empty(outputs.shape)
         np.copyto(others, outputs)
-        others[turn, true] = -np.inf
-        best = others.argmax(axis=1)
-        lacks = np.maximum(1 + outputs[turn, best] - outputs[turn, true], 0)
+        others[row, true] = -np.inf
+        wrong = others.argmax(axis=1)
+        violation = np.maximum(1 + outputs[row, wrong] - outputs[row, true], 0)
 
         def backward() -> Array:
             others.fill(0)
-            others[turn, best] = (lacks > 0) / len(outputs)
-            others[turn, true] -= others[turn, best]
+            others[row, wrong] = (violation > 0) / len(outputs)
+            others[row, true] -= others[row, wrong]
             return others
 
-        return float(lacks.mean()), backward, lambda: lacks
+        return float(violation.mean()), backward, lambda: violation
 
     def link(self, outputs: Array, mask: Mask | None = None) -> Array:
-        """1 for the class of the largest output, else 0."""
+        """Return 1 for the class of the largest output, else 0."""
         return np.eye(outputs.shape[-1], dtype=outputs.dtype)[outputs.argmax(axis=-1)]
 
 
 @lru_cache(maxsize=8)
-def _firsts(shape: Shape) -> Any:
-    """Where each row of `(rows, classes)` begins."""
-    firsts = np.arange(0, shape[0] * shape[1], shape[1])
-    firsts.flags.writeable = False
-    return firsts
+def _row_starts(shape: Shape) -> Any:
+    """Return the flat index of the first element of each row of `(rows, classes)`."""
+    starts = np.arange(0, shape[0] * shape[1], shape[1])
+    starts.flags.writeable = False
+    return starts
 
 
-def shares_of(targets: Array, outputs: Array, ctx: PassContext) -> Array:
-    """Class numbers `(batch,)` or shares `(batch, classes)` as shares that may be overwritten."""
-    shares: Any = ctx.empty(outputs.shape)
+def as_probabilities(targets: Array, outputs: Array, ctx: PassContext) -> Array:
+    """Return class numbers `(rows,)` or probabilities `(rows, classes)` as probabilities in a new array."""
+    t: Any = ctx.empty(outputs.shape)
     if targets.ndim == 2:
-        np.copyto(shares, targets)
+        np.copyto(t, targets)
     else:
-        shares.fill(0)
-        shares[np.arange(len(outputs)), targets] = 1
-    return shares
+        t.fill(0)
+        t[np.arange(len(outputs)), targets] = 1
+    return t
 
 
-OfAnyClass: TypeAlias = CrossEntropy | FocalCrossEntropy | KlDivergence | CategoricalHinge
+CategoricalLosses: TypeAlias = CrossEntropy | FocalCrossEntropy | KlDivergence | CategoricalHinge

@@ -1,7 +1,7 @@
-"""Losses of embeddings: rows of one class shall lie close together, and those of others apart.
+"""Losses for embeddings: rows of one class move together, rows of different classes apart.
 
-Every row of a batch is compared with every other, so the loss is one of the batch and not of its rows: more of them at
-once make more pairs, and accumulated batches make none between them.
+Every row of a batch is compared with every other, so the loss depends on the batch: a larger batch has more pairs, and
+accumulated batches have no pairs between them.
 """
 
 from abc import abstractmethod
@@ -13,156 +13,168 @@ import numpy as np
 from annotated_types import Gt
 
 from core.nn.arrays import Array, Shape
-from core.nn.losses.base import BaseLoss, Lost, Misfit, Predicts, Targets
+from core.nn.losses.base import BaseLoss, LossForward, Mismatch, Predicts, Targets
 from core.nn.step.context import PassContext
 
-MOST_NUMBER = 2**24
-"""Up to which float32 tells whole numbers apart, as which a target has them: two classes beyond it may become one."""
+MAX_CLASS_NUMBER = 2**24
+"""The largest class number: targets are float32, which cannot represent all larger integers."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OfPairs(BaseLoss):
-    """What every loss of embeddings says of itself; its link is the identity: an answer is the embedding."""
+class PairwiseLoss(BaseLoss):
+    """A loss for embeddings, computed from the distances of all pairs of rows in a batch.
+
+    Its link is the identity: a prediction is the embedding.
+    """
 
     margin: Annotated[float, Gt(0)] = 1.0
     predicts: ClassVar[Predicts] = "embeddings"
 
-    def misfit(self, targets: Targets, output: Shape) -> Misfit | None:
-        """Targets name the class of each row, or are whole numbers, equal for rows of one class; outputs are flat."""
+    def mismatch(self, targets: Targets, output: Shape) -> Mismatch | None:
+        """Return a mismatch unless each row has one class, a name or an integer, and one output vector."""
         if len(output) != 1:
-            return Misfit(f"emits {output}: {self.type} needs one vector for each row, as global_average_pooling1d "
-                          "or flatten make it")  # fmt: skip
+            return Mismatch(f"emits {output}: {self.type} needs one vector for each row: end with flatten or "
+                          "global_average_pooling1d")  # fmt: skip
         if not targets.classes and not (targets.integers and targets.shape == (1,)):
-            wanted = f"{self.type} needs the class of each row, a name or one whole number"
-            return Misfit(f"{wanted}: use mean_squared_error for numbers", output=False)
-        if not targets.classes and not targets.within(-MOST_NUMBER, MOST_NUMBER):
-            return Misfit(f"{self.type} tells numbers apart up to {MOST_NUMBER:,}: call classes by names", output=False)
+            wanted = f"{self.type} needs the class of each row, a name or an integer"
+            return Mismatch(f"{wanted}: use mean_squared_error for numbers", output=False)
+        if not targets.classes and not targets.within(-MAX_CLASS_NUMBER, MAX_CLASS_NUMBER):
+            return Mismatch(
+                f"{self.type} takes class numbers up to {MAX_CLASS_NUMBER:,}: use class names", output=False
+            )
         return None
 
     def encode(self, targets: Array, output_shape: Shape) -> Any:
-        """The number of each row's class `(rows,)`."""
+        """Return the class number of each row `(rows,)`."""
         return targets.reshape(len(targets)).astype(np.intp)
 
     def scratch_bytes(self, batch: int, output_shape: Shape, targets: Targets) -> int:
-        """The memory for a batch: two numbers and two flags a pair, each embedding 3½ times, and some numbers a row."""
+        """Return the bytes of a batch: 18 for each pair, 3½ copies of the embeddings in float64, and 100 for each row."""
         return batch * (18 * batch + 28 * output_shape[0] + 100)
 
-    def forward(self, outputs: Array, targets: Any, ctx: PassContext) -> Lost:
-        """The loss of embeddings `(batch, size)` by their classes `(batch,)`, computed in float64.
+    def forward(self, outputs: Array, targets: Any, ctx: PassContext) -> LossForward:
+        """Return the loss of embeddings `(batch, size)` by their classes `(batch,)`, computed in float64.
 
-        The gradient of a row is what its distances to all others pull at it: `2 · Σ_j (q_ij + q_ji) · (e_i − e_j)`,
-        where q_ij is the slope of the loss along the squared distance of a row i to a row j.
+        The gradient of row i is `2 · Σ_j (q_ij + q_ji) · (e_i − e_j)`, where q_ij is the derivative of the loss with
+        respect to the squared distance of rows i and j.
         """
         batch = len(outputs)
         embeddings = ctx.empty(outputs.shape, np.float64)
         np.copyto(embeddings, outputs)
         squares = _squared_distances(embeddings, ctx)
-        alike = np.equal(targets[:, None], targets, out=ctx.empty((batch, batch), bool))
+        same = np.equal(targets[:, None], targets, out=ctx.empty((batch, batch), bool))
         weights = ctx.empty((batch,), np.float64)
         weights.fill(1)
         if ctx.weights is not None:
             np.copyto(weights, ctx.weights)
         total = float(weights.sum())
         np.divide(weights, total or 1.0, out=weights)
-        value, slope = self.compare(squares, alike, weights, ctx)
-        pulled: Array = ctx.empty(outputs.shape)
+        value, slopes = self.compare(squares, same, weights, ctx)
+        gradient: Array = ctx.empty(outputs.shape)
 
         def backward() -> Array:
-            slopes = slope()
-            both = np.add(slopes, slopes.T, out=squares)
+            q = slopes()
+            both = np.add(q, q.T, out=squares)
             own = np.multiply(embeddings, both.sum(axis=1, keepdims=True), out=ctx.empty(outputs.shape, np.float64))
             others = np.matmul(both, embeddings, out=ctx.empty(outputs.shape, np.float64))
             np.subtract(own, others, out=own)
             np.multiply(own, 2, out=own)
-            np.copyto(pulled, own, casting="same_kind")
-            return pulled
+            np.copyto(gradient, own, casting="same_kind")
+            return gradient
 
         return value, backward
 
     @abstractmethod
-    def compare(self, squares: Any, alike: Any, weights: Any, ctx: PassContext) -> tuple[float, Callable[[], Any]]:
-        """The loss, and what gives its slopes along each squared distance `(batch, batch)`.
+    def compare(self, squares: Any, same: Any, weights: Any, ctx: PassContext) -> tuple[float, Callable[[], Any]]:
+        """Return the loss, and a function that returns its derivatives with respect to the squared distances.
 
-        `squares` are those distances, which the slopes may be written over; `alike` says which rows are of one class;
-        `weights` `(batch,)` add up to one, or are all 0.
+        `squares` `(batch, batch)` are the squared distances; the function may overwrite them. `same` says which pairs
+        are of one class. `weights` `(batch,)` add up to 1, or are all 0.
         """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Contrastive(OfPairs):
-    """`d²` of two rows of one class, `max(margin − d, 0)²` of two others: the mean over all pairs. Link: none.
+class Contrastive(PairwiseLoss):
+    """`d²` for rows of one class, `max(margin − d, 0)²` for others: the mean over all pairs. Link: identity.
 
-    After Hadsell, Chopra & LeCun 2006, eq. 4, without its factor of a half. A pair counts by the product of its rows'
-    weights, and a row makes one with itself too, so that a row that weighs 2 counts as two rows.
+    Hadsell, Chopra & LeCun 2006, eq. 4, without the factor 1/2. The weight of a pair is the product of its rows'
+    weights. Each row also forms a pair with itself, so that a row of weight 2 counts as two rows.
     """
 
     type: Literal["contrastive"] = "contrastive"
     margin: Annotated[float, Gt(0)] = 1.0
-    """How far apart rows of different classes shall be; beyond it they do not count."""
+    """The distance beyond which rows of different classes have no loss."""
 
-    def compare(self, squares: Any, alike: Any, weights: Any, ctx: PassContext) -> tuple[float, Callable[[], Any]]:
-        """The slope of a pair is `w` where they are alike, else `−w · max(margin − d, 0) / d`, at d = 0 none."""
-        far = np.sqrt(squares, out=ctx.empty(squares.shape, np.float64))
-        lacks = np.subtract(self.margin, far, out=far)
-        np.maximum(lacks, 0, out=lacks)
-        np.multiply(lacks, lacks, out=lacks)
-        np.copyto(lacks, squares, where=alike)
-        together = ctx.empty(squares.shape, bool)
-        value = float(weights @ lacks @ weights)
+    def compare(self, squares: Any, same: Any, weights: Any, ctx: PassContext) -> tuple[float, Callable[[], Any]]:
+        """Return the loss; its derivative is `w` for a pair of one class, else `−w · max(margin − d, 0) / d`.
+
+        w is the weight of the pair. At d = 0 the derivative is 0.
+        """
+        losses = np.sqrt(squares, out=ctx.empty(squares.shape, np.float64))
+        np.subtract(self.margin, losses, out=losses)
+        np.maximum(losses, 0, out=losses)
+        np.multiply(losses, losses, out=losses)
+        np.copyto(losses, squares, where=same)
+        coincident = ctx.empty(squares.shape, bool)
+        value = float(weights @ losses @ weights)
 
         def slopes() -> Any:
+            q = losses
             distances = np.sqrt(squares, out=squares)
-            np.subtract(self.margin, distances, out=lacks)
-            np.maximum(lacks, 0, out=lacks)
-            np.copyto(distances, -np.inf, where=np.equal(distances, 0, out=together))
-            np.divide(lacks, np.negative(distances, out=distances), out=lacks)
-            np.copyto(lacks, 1, where=alike)
-            np.multiply(lacks, weights, out=lacks)
-            return np.multiply(lacks, weights[:, None], out=lacks)
+            np.subtract(self.margin, distances, out=q)
+            np.maximum(q, 0, out=q)
+            np.copyto(distances, -np.inf, where=np.equal(distances, 0, out=coincident))
+            np.divide(q, np.negative(distances, out=distances), out=q)
+            np.copyto(q, 1, where=same)
+            np.multiply(q, weights, out=q)
+            return np.multiply(q, weights[:, None], out=q)
 
         return value, slopes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Triplet(OfPairs):
-    """`max(margin + d₊ − d₋, 0)`, the mean over the rows: d₊ to the farthest of its class, d₋ to the nearest other.
+class Triplet(PairwiseLoss):
+    """`max(margin + d₊ − d₋, 0)`, with d₊ to the farthest row of the class and d₋ to the nearest of another.
 
-    The hardest triplet of each row in its batch (Hermans, Beyer & Leibe 2017, eq. 5). A row that is alone in its class
-    has d₊ = 0; one without any other class in its batch loses 0. Link: none.
+    The mean over the hardest triplet of each row in its batch (Hermans, Beyer & Leibe 2017, eq. 5). A row that is alone
+    in its class has d₊ = 0; without another class in its batch, its loss is 0. Link: identity.
     """
 
     type: Literal["triplet"] = "triplet"
     margin: Annotated[float, Gt(0)] = 1.0
-    """How much farther another class shall be than the own."""
+    """How much farther the nearest row of another class must be than the farthest of the same class."""
 
-    def compare(self, squares: Any, alike: Any, weights: Any, ctx: PassContext) -> tuple[float, Callable[[], Any]]:
-        """Of a row that loses the slopes `w / (2 · d₊)` along d₊² and `−w / (2 · d₋)` along d₋²; at d = 0 none."""
+    def compare(self, squares: Any, same: Any, weights: Any, ctx: PassContext) -> tuple[float, Callable[[], Any]]:
+        """Return the loss; its derivatives are `w / (2 · d₊)` for d₊² and `−w / (2 · d₋)` for d₋².
+
+        w is the weight of the row. Where the row's loss is 0, or at d = 0, the derivatives are 0.
+        """
         rows = np.arange(len(weights))
-        there = weights > 0
+        counted = weights > 0
         candidates = ctx.empty(squares.shape, np.float64)
-        out = ctx.empty(squares.shape, bool)
+        excluded = ctx.empty(squares.shape, bool)
         np.copyto(candidates, squares)
-        np.copyto(candidates, np.inf, where=np.logical_or(alike, ~there, out=out))
+        np.copyto(candidates, np.inf, where=np.logical_or(same, ~counted, out=excluded))
         nearest = candidates.argmin(axis=1)
-        opposed = ~np.isposinf(candidates[rows, nearest])
+        has_other = ~np.isposinf(candidates[rows, nearest])
         np.copyto(candidates, squares)
-        np.copyto(candidates, -1, where=np.logical_not(np.logical_and(alike, there, out=out), out=out))
+        np.copyto(candidates, -1, where=np.logical_not(np.logical_and(same, counted, out=excluded), out=excluded))
         farthest = candidates.argmax(axis=1)
         to_own, to_other = np.sqrt(squares[rows, farthest]), np.sqrt(squares[rows, nearest])
-        lost = np.where(opposed, np.maximum(self.margin + to_own - to_other, 0), 0)
-        shares = np.where(lost > 0, weights, 0)
+        losses = np.where(has_other, np.maximum(self.margin + to_own - to_other, 0), 0)
+        active = np.where(losses > 0, weights, 0)
 
         def slopes() -> Any:
             candidates.fill(0)
-            candidates[rows, farthest] = _halved(shares, to_own)
-            candidates[rows, nearest] -= _halved(shares, to_other)
+            candidates[rows, farthest] = _half_ratio(active, to_own)
+            candidates[rows, nearest] -= _half_ratio(active, to_other)
             return candidates
 
-        return float(lost @ weights), slopes
+        return float(losses @ weights), slopes
 
 
 def _squared_distances(embeddings: Any, ctx: PassContext) -> Any:
-    """`|a − b|²` of all pairs `(batch, batch)`, by `|a|² + |b|² − 2ab`; of a row to itself exactly 0."""
+    """Return `|a − b|²` of all pairs `(batch, batch)` as `|a|² + |b|² − 2ab`; exactly 0 on the diagonal."""
     batch = len(embeddings)
     squares = np.matmul(embeddings, embeddings.T, out=ctx.empty((batch, batch), np.float64))
     norms = squares.diagonal().copy()
@@ -174,9 +186,9 @@ def _squared_distances(embeddings: Any, ctx: PassContext) -> Any:
     return squares
 
 
-def _halved(shares: Any, distances: Any) -> Any:
-    """`shares / (2 · distances)`, and 0 where the distance is."""
-    return np.divide(shares, 2 * distances, out=np.zeros_like(shares), where=distances > 0)
+def _half_ratio(weights: Any, distances: Any) -> Any:
+    """Return `weights / (2 · distances)`, and 0 where the distance is 0."""
+    return np.divide(weights, 2 * distances, out=np.zeros_like(weights), where=distances > 0)
 
 
-OfAnyPair: TypeAlias = Contrastive | Triplet
+PairwiseLosses: TypeAlias = Contrastive | Triplet

@@ -1,4 +1,4 @@
-"""A loss of sequences whose labels are fewer than their steps, where nobody knows which steps belong to which label."""
+"""Connectionist temporal classification: a loss for label sequences that are not aligned with the steps."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -6,202 +6,208 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from core.nn.arrays import Array, Mask, Shape
-from core.nn.losses.base import BaseLoss, Lost, Misfit, Predicts, Targets
+from core.nn.losses.base import BaseLoss, LossForward, Mismatch, Predicts, Targets
 from core.nn.step.context import PassContext
 
 BLANK = 0
 
 
 class NoAlignment(ValueError):
-    """Rows {rows} of a batch have more labels than their steps can say; two equal ones need a step between them."""
+    """Rows {rows} of a batch have more labels than steps; two equal labels in a row need a step between them."""
 
     def __init__(self, rows: list[int]) -> None:
         shown = ", ".join(map(str, rows[:10]))
         super().__init__(
-            f"ctc: rows {shown} of a batch have more labels than steps to say them in (two equal ones need a step "
-            "between them): give them more steps or fewer labels, or let zero_infinity leave them out"
+            f"ctc: rows {shown} of a batch have more labels than their steps can emit (two equal labels in a row need "
+            "a step between them): give them more steps or fewer labels, or set zero_infinity"
         )
         self.rows = rows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ctc(BaseLoss):
-    """`−log p(labels)`, where p sums over every way to say them in the steps that there are (Graves et al. 2006).
+    """`−log p(labels)`, where p sums over all alignments of the labels with the steps (Graves et al. 2006).
 
-    Outputs are `(steps, classes)`; class 0 is the blank, which says nothing. The labels of a row are whole numbers from
-    1, and what is 0 fills up. Link: the likeliest class of each step, repeats said once and blanks left out.
+    Outputs are `(steps, classes)`; class 0 is the blank. The labels of a row are integers from 1, padded with 0. Link:
+    the most probable class of each step, with repetitions merged and blanks removed.
 
-    Each row counts alike, however many labels it has; PyTorch's `mean` divides each by its number of labels first.
+    Every row has the same weight, whatever its number of labels; PyTorch's `mean` divides each row's loss by that
+    number first.
     """
 
     type: Literal["ctc"] = "ctc"
     zero_infinity: bool = False
-    """Whether rows whose labels cannot be said in their steps count 0, instead of ending the training."""
+    """Whether the loss of rows that have no alignment is 0; if not, such a row ends the training."""
     predicts: ClassVar[Predicts] = "labels"
-    applies: ClassVar[str] = "softmax"
+    link_type: ClassVar[str] = "softmax"
 
-    def misfit(self, targets: Targets, output: Shape) -> Misfit | None:
-        """Targets are whole numbers from 1, as many as there are steps at most, and 0 where there are no more."""
+    def mismatch(self, targets: Targets, output: Shape) -> Mismatch | None:
+        """Return a mismatch unless the targets are integers from 1, padded with 0, and not more than the steps."""
         if len(output) != 2 or output[1] < 2:
-            return Misfit(f"emits {output}: ctc needs steps with one unit for the blank and one for each label")
-        if targets.classes or not targets.integers or len(targets.shape) != 1 or targets.least < 0:
-            return Misfit("ctc needs the labels of each row as whole numbers 1, 2, …", output=False)
-        if targets.most >= output[1]:
-            return Misfit(f"has {output[1]} units, for the blank and the labels 1 to {output[1] - 1}, and the labels "
-                          f"go to {targets.most:g}")  # fmt: skip
+            return Mismatch(f"emits {output}: ctc needs steps with one unit for the blank and one for each label")
+        if targets.classes or not targets.integers or len(targets.shape) != 1 or targets.min < 0:
+            return Mismatch("ctc needs the labels of each row as integers 1, 2, …", output=False)
+        if targets.max >= output[1]:
+            units = f"has {output[1]} units, for the blank and the labels 1 to {output[1] - 1}"
+            return Mismatch(f"{units}, and the labels go up to {targets.max:g}")
         if targets.shape[0] > output[0]:
             labels = targets.shape[0]
-            return Misfit(f"emits {output[0]} steps, and a row has up to {labels} labels: give it more steps")
+            return Mismatch(f"emits {output[0]} steps, and a row has up to {labels} labels: give it more steps")
         return None
 
     def link(self, outputs: Array, mask: Mask | None = None) -> Any:
-        """Labels `(batch, steps)`, the first ones of each row, then 0; what the mask hides says nothing."""
+        """Return labels `(batch, steps)`: those of each row first, then 0. Masked steps have no label."""
         best = outputs.argmax(axis=-1)
         if mask is not None:
-            best = _first(best, mask)
+            best = _compact(best, mask)
         new = np.ones(best.shape, bool)
         new[:, 1:] = best[:, 1:] != best[:, :-1]
-        return _first(best, new & (best != BLANK))
+        return _compact(best, new & (best != BLANK))
 
     def encode(self, targets: Array, output_shape: Shape) -> Any:
-        """Labels `(rows, labels)`, those of each row first."""
+        """Return labels `(rows, labels)`, those of each row first."""
         labels = targets.astype(np.intp)
-        return _first(labels, labels != BLANK)
+        return _compact(labels, labels != BLANK)
 
     def scratch_bytes(self, batch: int, output_shape: Shape, targets: Targets) -> int:
-        """The memory for a batch: at each step its classes three times over and the places of its labels once.
+        """Return the bytes of a batch, in numbers of 8 bytes.
 
-        To that come three numbers a step, and eight of each place that all steps share.
+        For each step there are the forward variables, three arrays of classes and three numbers; for all steps
+        together, eight arrays of extended labels.
         """
         steps, classes = output_shape
-        places = 2 * targets.shape[0] + 1
-        return 8 * batch * (steps * (places + 3 * classes + 3) + 8 * places)
+        extended = 2 * targets.shape[0] + 1
+        return 8 * batch * (steps * (extended + 3 * classes + 3) + 8 * extended)
 
-    def forward(self, outputs: Array, targets: Any, ctx: PassContext) -> Lost:
-        """The mean over the rows, by their weights, of outputs `(batch, steps, classes)` and labels `(batch, labels)`.
+    def forward(self, outputs: Array, targets: Any, ctx: PassContext) -> LossForward:
+        """Return the weighted mean over the rows of outputs `(batch, steps, classes)` and labels `(batch, labels)`.
 
-        The gradient of each step is `softmax(outputs) − how likely it says each class, given the labels`. Computed with
-        logarithms in float64, forwards and backwards over the steps (section 4.1).
+        The gradient of a step is `softmax(outputs) − p(class | labels)`. It is computed with logarithms in float64 by
+        the forward-backward algorithm (section 4.1).
 
         Raises
         ------
         NoAlignment
-            the labels of a row cannot be said in its steps, and `zero_infinity` is off.
+            the labels of a row have no alignment with its steps, and `zero_infinity` is off.
         """
         batch, steps, _ = outputs.shape
-        ctx.weights = ctx.sample_weight  # rows count, not steps
-        there = np.ones((batch, steps), bool) if ctx.mask is None else ctx.mask
+        ctx.weights = ctx.sample_weight  # rows have weights, not steps
+        mask = np.ones((batch, steps), bool) if ctx.mask is None else ctx.mask
         log_p = np.subtract(outputs, outputs.max(axis=2, keepdims=True), out=ctx.empty(outputs.shape, np.float64))
         softmax = np.exp(log_p, out=ctx.empty(outputs.shape, np.float64))
         total = softmax.sum(axis=2, keepdims=True)
         np.divide(softmax, total, out=softmax)
         np.subtract(log_p, np.log(total), out=log_p)
-        lattice = _Lattice.of(targets, log_p, there, ctx)
-        likely = lattice.ahead()
-        possible = ~np.isneginf(likely)  # what is no number any more is no matter of steps
-        if not (possible.all() or self.zero_infinity):
-            raise NoAlignment(np.flatnonzero(~possible).tolist())
+        alignments = _Alignments.of(targets, log_p, mask, ctx)
+        log_likelihood = alignments.forward()
+        aligned = ~np.isneginf(log_likelihood)  # NaN stays: it is not a lack of steps
+        if not (aligned.all() or self.zero_infinity):
+            raise NoAlignment(np.flatnonzero(~aligned).tolist())
         weights = np.ones(batch) if ctx.sample_weight is None else ctx.sample_weight.astype(np.float64)
-        counted = float(weights.sum())
-        share = np.divide(weights, counted) if counted else np.zeros(batch)
-        value = float(np.dot(share, np.where(possible, -likely, 0.0)))
-        slope: Array = ctx.empty(outputs.shape)
+        total_weight = float(weights.sum())
+        factors = np.divide(weights, total_weight) if total_weight else np.zeros(batch)
+        value = float(np.dot(factors, np.where(aligned, -log_likelihood, 0.0)))
+        gradient: Array = ctx.empty(outputs.shape)
 
         def backward() -> Array:
-            lattice.take_off(softmax, likely)
-            np.multiply(softmax, (share * possible)[:, None, None], out=softmax)
-            np.multiply(softmax, there[:, :, None], out=softmax)
-            np.copyto(slope, softmax, casting="same_kind")
-            return slope
+            alignments.subtract_posteriors(softmax, log_likelihood)
+            np.multiply(softmax, (factors * aligned)[:, None, None], out=softmax)
+            np.multiply(softmax, mask[:, :, None], out=softmax)
+            np.copyto(gradient, softmax, casting="same_kind")
+            return gradient
 
         return value, backward
 
 
-def _first(classes: Any, kept: Any) -> Any:
-    """Those that are kept, in their order, at the beginning of each row `(batch, steps)`, then blanks."""
+def _compact(classes: Any, kept: Any) -> Any:
+    """Return `classes` `(batch, steps)` with the kept ones first in each row, in their order, then blanks."""
     order = np.argsort(~kept, axis=1, kind="stable")
     return np.take_along_axis(np.where(kept, classes, BLANK), order, axis=1)
 
 
 @dataclass(slots=True)
-class _Lattice:
-    """Every way to say the labels, with a blank before, between and after them: `2 · labels + 1` places in a row.
+class _Alignments:
+    """The forward-backward algorithm over the extended labels: the labels with a blank before, between and after.
 
-    A step stays at its place or goes on to the next, or past a blank to a label that is another one than before.
+    There are `2 · labels + 1` extended labels. From one step to the next, an alignment stays at its extended label,
+    moves to the next one, or skips a blank between two different labels.
     """
 
     log_p: Any
-    """The logarithm of how likely each step says each class `(batch, steps, classes)`."""
+    """The log-probability of each class at each step `(batch, steps, classes)`."""
     classes: Any
-    """Where the class of each place stands in the first step of a flat `log_p` `(batch, places)`."""
-    barred: Any
-    """0 where a step may come from two places before, else −∞ `(batch, places − 2)`."""
+    """The flat index into `log_p` of each extended label's class at the first step `(batch, extended)`."""
+    skip: Any
+    """0 where an alignment may skip to an extended label from two before it, else −∞ `(batch, extended − 2)`."""
     last: Any
-    """The place of each row's last blank `(batch,)`."""
-    there: Any
-    """Which steps are there `(batch, steps)`."""
-    reached: Any
-    """The logarithm of how likely the labels up to a place are said by the steps up to one `(steps, batch, places)`."""
+    """The index of each row's last blank `(batch,)`."""
+    mask: Any
+    """The steps that are not padding `(batch, steps)`."""
+    log_alpha: Any
+    """The log-probability that the steps so far emit the labels so far `(steps, batch, extended)`."""
     scratch: Any
-    """Four arrays `(batch, places)`."""
-    at: Any
-    """As `classes`, in the step whose turn it is."""
+    """Four arrays `(batch, extended)`."""
+    index: Any
+    """The flat index into `log_p` of each extended label's class at the current step."""
 
     @staticmethod
-    def of(labels: Any, log_p: Any, there: Any, ctx: PassContext) -> "_Lattice":
+    def of(labels: Any, log_p: Any, mask: Any, ctx: PassContext) -> "_Alignments":
         batch, steps, classes = log_p.shape
         shape = (batch, 2 * labels.shape[1] + 1)
-        places = ctx.empty(shape, np.intp)
-        places.fill(BLANK)
-        places[:, 1::2] = labels
-        barred = ctx.empty((batch, max(shape[1] - 2, 0)), np.float64)
-        barred.fill(-np.inf)
-        barred[(places[:, 2:] != BLANK) & (places[:, 2:] != places[:, :-2])] = 0
-        places += np.arange(0, log_p.size, steps * classes)[:, None]
+        extended = ctx.empty(shape, np.intp)
+        extended.fill(BLANK)
+        extended[:, 1::2] = labels
+        skip = ctx.empty((batch, max(shape[1] - 2, 0)), np.float64)
+        skip.fill(-np.inf)
+        skip[(extended[:, 2:] != BLANK) & (extended[:, 2:] != extended[:, :-2])] = 0
+        extended += np.arange(0, log_p.size, steps * classes)[:, None]
         last = 2 * np.count_nonzero(labels != BLANK, axis=1)
-        reached, scratch = (ctx.empty((count, *shape), np.float64) for count in (steps, 4))
-        return _Lattice(log_p, places, barred, last, there, reached, scratch, ctx.empty(shape, np.intp))
+        log_alpha, scratch = (ctx.empty((count, *shape), np.float64) for count in (steps, 4))
+        return _Alignments(log_p, extended, skip, last, mask, log_alpha, scratch, ctx.empty(shape, np.intp))
 
-    def ahead(self) -> Any:
-        """Go forwards over the steps; the logarithm of how likely each row's labels are `(batch,)`."""
-        now, said, past, _ = self.scratch
-        now.fill(-np.inf)
-        now[:, 0] = 0
-        past = past[:, 2:]
-        for step, reached in enumerate(self.reached):
-            np.logaddexp(now[:, 1:], now[:, :-1], out=reached[:, 1:])
-            reached[:, 0] = now[:, 0]
-            np.add(now[:, :-2], self.barred, out=past)
-            np.logaddexp(reached[:, 2:], past, out=reached[:, 2:])
-            np.add(reached, self._said(step, said), out=reached)
-            np.copyto(reached, now, where=~self.there[:, step, None])
-            now = reached
-        rows = np.arange(len(now))
-        before = np.where(self.last > 0, now[rows, self.last - 1], -np.inf)
-        return np.logaddexp(now[rows, self.last], before)
+    def forward(self) -> Any:
+        """Fill `log_alpha`, and return the log-likelihood of each row's labels `(batch,)`."""
+        before, emission, skipped, _ = self.scratch
+        before.fill(-np.inf)
+        before[:, 0] = 0
+        skipped = skipped[:, 2:]
+        for step, alpha in enumerate(self.log_alpha):
+            np.logaddexp(before[:, 1:], before[:, :-1], out=alpha[:, 1:])
+            alpha[:, 0] = before[:, 0]
+            np.add(before[:, :-2], self.skip, out=skipped)
+            np.logaddexp(alpha[:, 2:], skipped, out=alpha[:, 2:])
+            np.add(alpha, self._emission(step, emission), out=alpha)
+            np.copyto(alpha, before, where=~self.mask[:, step, None])
+            before = alpha
+        rows = np.arange(len(before))
+        last_label = np.where(self.last > 0, before[rows, self.last - 1], -np.inf)
+        return np.logaddexp(before[rows, self.last], last_label)
 
-    def take_off(self, softmax: Any, likely: Any) -> None:
-        """Go backwards, and take off `softmax` how likely each step says each class, given the labels."""
-        rows, flat = np.arange(len(likely)), softmax.reshape(-1)
-        ahead, said, past, back = self.scratch
-        ahead.fill(-np.inf)
-        ahead[rows, self.last] = 0
-        ahead[rows, np.maximum(self.last - 1, 0)] = 0
-        past = past[:, 2:]
-        least = np.where(np.isneginf(likely), 0, likely)[:, None]
-        for step in reversed(range(len(self.reached))):
-            reached = self.reached[step]
-            now = np.add(ahead, self._said(step, said), out=said)
-            np.add(reached, ahead, out=reached)
-            np.exp(np.subtract(reached, least, out=reached), out=reached)
-            np.subtract.at(flat, self.at.reshape(-1), reached.reshape(-1))
-            np.logaddexp(now[:, :-1], now[:, 1:], out=back[:, :-1])
-            back[:, -1] = now[:, -1]
-            np.add(now[:, 2:], self.barred, out=past)
-            np.logaddexp(back[:, :-2], past, out=back[:, :-2])
-            np.copyto(ahead, back, where=self.there[:, step, None])
+    def subtract_posteriors(self, softmax: Any, log_likelihood: Any) -> None:
+        """Subtract `p(class | labels)` of each step from `softmax`, going backwards over the steps.
 
-    def _said(self, step: int, out: Any) -> Any:
-        """The logarithm of how likely a step says the class of each place `(batch, places)`."""
-        np.add(self.classes, step * self.log_p.shape[2], out=self.at)
-        return np.take(self.log_p, self.at, out=out, mode="clip")
+        `beta` is the log-probability that the later steps emit the later labels. `log_alpha` is overwritten.
+        """
+        rows, flat = np.arange(len(log_likelihood)), softmax.reshape(-1)
+        beta, emission, skipped, earlier = self.scratch
+        beta.fill(-np.inf)
+        beta[rows, self.last] = 0
+        beta[rows, np.maximum(self.last - 1, 0)] = 0
+        skipped = skipped[:, 2:]
+        finite = np.where(np.isneginf(log_likelihood), 0, log_likelihood)[:, None]
+        for step in reversed(range(len(self.log_alpha))):
+            posterior = self.log_alpha[step]
+            emitted = np.add(beta, self._emission(step, emission), out=emission)
+            np.add(posterior, beta, out=posterior)
+            np.exp(np.subtract(posterior, finite, out=posterior), out=posterior)
+            np.subtract.at(flat, self.index.reshape(-1), posterior.reshape(-1))
+            np.logaddexp(emitted[:, :-1], emitted[:, 1:], out=earlier[:, :-1])
+            earlier[:, -1] = emitted[:, -1]
+            np.add(emitted[:, 2:], self.skip, out=skipped)
+            np.logaddexp(earlier[:, :-2], skipped, out=earlier[:, :-2])
+            np.copyto(beta, earlier, where=self.mask[:, step, None])
+
+    def _emission(self, step: int, out: Any) -> Any:
+        """Return the log-probability of each extended label's class at a step `(batch, extended)`."""
+        np.add(self.classes, step * self.log_p.shape[2], out=self.index)
+        return np.take(self.log_p, self.index, out=out, mode="clip")

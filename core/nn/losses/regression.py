@@ -1,4 +1,4 @@
-"""Losses of numbers: how far an output is from its target."""
+"""Losses for regression: the distance of each output from its target."""
 
 import math
 from abc import abstractmethod
@@ -10,45 +10,54 @@ from annotated_types import Gt, Lt
 
 from core.nn.activations import sigmoid, softplus
 from core.nn.arrays import Array, Mask, Shape
-from core.nn.losses.base import BaseLoss, Compared, Lost, Misfit, Predicts, Targets, unequal, weighed
+from core.nn.losses.base import (
+    BaseLoss,
+    Comparison,
+    LossForward,
+    Mismatch,
+    Predicts,
+    Targets,
+    shape_mismatch,
+    weighted_mean,
+)
 from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OfNumbers(BaseLoss):
-    """What every loss of numbers that has no link says of itself."""
+class RegressionLoss(BaseLoss):
+    """A loss for targets that are numbers, with the identity as link unless a member says otherwise."""
 
     predicts: ClassVar[Predicts] = "numbers"
     mixable: ClassVar[bool] = True
 
-    def misfit(self, targets: Targets, output: Shape) -> Misfit | None:
-        """Targets are numbers in the shape of the output."""
+    def mismatch(self, targets: Targets, output: Shape) -> Mismatch | None:
+        """Return a mismatch unless the targets are numbers in the shape of the output."""
         if targets.classes:
-            return Misfit("the target names classes: use cross_entropy, or leave the loss out", output=False)
-        return unequal(targets.shape, output)
+            return Mismatch("the target names classes: use cross_entropy, or omit the loss", output=False)
+        return shape_mismatch(targets.shape, output)
 
     def encode(self, targets: Array, output_shape: Shape) -> Array:
-        """Numbers `(rows, …)` in the shape of the outputs."""
+        """Return numbers `(rows, …)` in the shape of the outputs."""
         return targets.reshape(len(targets), *output_shape)
 
     @abstractmethod
-    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
-        """The mean over all numbers of outputs and targets `(batch, …)`."""
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Comparison:
+        """Return the unweighted mean loss over all numbers of outputs and targets `(batch, …)`."""
 
-    def forward(self, outputs: Array, targets: Array, ctx: PassContext) -> Lost:
-        """The mean over all numbers that are there; rows count by their weights, if they have any."""
-        value, backward, each = self.compare(outputs, targets, ctx)
-        return (value, backward) if ctx.weights is None else weighed((value, backward, each), ctx.weights)
+    def forward(self, outputs: Array, targets: Array, ctx: PassContext) -> LossForward:
+        """Return the mean over all unmasked numbers, weighted by the rows' weights if there are any."""
+        comparison = self.compare(outputs, targets, ctx)
+        return comparison[:2] if ctx.weights is None else weighted_mean(comparison, ctx.weights)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MeanSquaredError(OfNumbers):
-    """The mean of `(output − target)²` over all numbers of the batch: for numbers. Link: none."""
+class MeanSquaredError(RegressionLoss):
+    """The mean of `(output − target)²` over all numbers of the batch. Link: identity."""
 
     type: Literal["mean_squared_error"] = "mean_squared_error"
 
-    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
-        """Outputs and targets `(batch, …)`; the gradient is `2 · (output − target) / size`."""
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Comparison:
+        """Return the loss of outputs and targets `(batch, …)`; the gradient is `2 · (output − target) / size`."""
         difference = np.subtract(outputs, targets, out=ctx.empty(outputs.shape))
         flat = difference.reshape(-1)
         value = np.dot(flat, flat) / difference.size
@@ -56,63 +65,63 @@ class MeanSquaredError(OfNumbers):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MeanAbsoluteError(OfNumbers):
-    """The mean of `|output − target|`, which outliers pull less than squares do (Laplace 1774). Link: none."""
+class MeanAbsoluteError(RegressionLoss):
+    """The mean of `|output − target|`, less sensitive to outliers than squares (Laplace 1774). Link: identity."""
 
     type: Literal["mean_absolute_error"] = "mean_absolute_error"
 
-    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
-        """The gradient is `sign(output − target) / size`."""
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Comparison:
+        """Return the loss; the gradient is `sign(output − target) / size`."""
         difference = np.subtract(outputs, targets, out=ctx.empty(outputs.shape))
-        size = np.abs(difference, out=ctx.empty(outputs.shape))
+        distance = np.abs(difference, out=ctx.empty(outputs.shape))
 
         def backward() -> Array:
             np.sign(difference, out=difference)
             return np.divide(difference, difference.size, out=difference)
 
-        return _mean(size), backward, lambda: size
+        return _mean(distance), backward, lambda: distance
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MeanAbsolutePercentageError(OfNumbers):
-    """The mean of `100 · |output − target| / |target|`; a target of 0 counts as 1e-7. Link: none."""
+class MeanAbsolutePercentageError(RegressionLoss):
+    """The mean of `100 · |output − target| / |target|`; a target of 0 counts as 1e-7. Link: identity."""
 
     type: Literal["mean_absolute_percentage_error"] = "mean_absolute_percentage_error"
 
-    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
-        """The gradient is `100 · sign(output − target) / |target| / size`."""
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Comparison:
+        """Return the loss; the gradient is `100 · sign(output − target) / |target| / size`."""
         difference = np.subtract(outputs, targets, out=ctx.empty(outputs.shape))
         scale = np.abs(targets, out=ctx.empty(outputs.shape))
         np.maximum(scale, 1e-7, out=scale)
         np.divide(100, scale, out=scale)
-        share = np.abs(difference, out=ctx.empty(outputs.shape))
-        share *= scale
+        percentage = np.abs(difference, out=ctx.empty(outputs.shape))
+        percentage *= scale
 
         def backward() -> Array:
             np.sign(difference, out=difference)
             np.multiply(difference, scale, out=difference)
             return np.divide(difference, difference.size, out=difference)
 
-        return _mean(share), backward, lambda: share
+        return _mean(percentage), backward, lambda: percentage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MeanSquaredLogarithmicError(OfNumbers):
-    """The mean of `(log(1 + output) − log(1 + target))²`: for what grows by factors. Link: none.
+class MeanSquaredLogarithmicError(RegressionLoss):
+    """The mean of `(log(1 + output) − log(1 + target))²`: for targets of several magnitudes. Link: identity.
 
-    An output below 0 counts as 0, where the gradient is 0.
+    An output below 0 counts as 0, and its gradient is 0.
     """
 
     type: Literal["mean_squared_logarithmic_error"] = "mean_squared_logarithmic_error"
 
-    def misfit(self, targets: Targets, output: Shape) -> Misfit | None:
-        """Targets are numbers of at least 0 in the shape of the output."""
-        if not targets.classes and targets.least < 0:
-            return Misfit(f"{self.type} needs targets of at least 0: use mean_squared_error", output=False)
-        return OfNumbers.misfit(self, targets, output)
+    def mismatch(self, targets: Targets, output: Shape) -> Mismatch | None:
+        """Return a mismatch unless the targets are numbers of at least 0 in the shape of the output."""
+        if not targets.classes and targets.min < 0:
+            return Mismatch(f"{self.type} needs targets of at least 0: use mean_squared_error", output=False)
+        return RegressionLoss.mismatch(self, targets, output)
 
-    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
-        """With d the difference of both logarithms: `2 · d / (1 + output) / size` where the output is above 0."""
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Comparison:
+        """Return the loss; the gradient is `2 · d / (1 + output) / size`, with d the difference of the logarithms."""
         slope = np.maximum(outputs, 0, out=ctx.empty(outputs.shape))
         difference = np.log1p(slope, out=ctx.empty(outputs.shape))
         difference -= np.log1p(targets, out=ctx.empty(outputs.shape))
@@ -129,54 +138,61 @@ class MeanSquaredLogarithmicError(OfNumbers):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Huber(OfNumbers):
-    """`d² / 2` for a difference d of up to δ, then the line `δ · (|d| − δ / 2)` (Huber 1964). Link: none."""
+class Huber(RegressionLoss):
+    """`d² / 2` for a difference d of up to δ, beyond it `δ · (|d| − δ / 2)` (Huber 1964). Link: identity."""
 
     type: Literal["huber"] = "huber"
     delta: Annotated[float, Gt(0)] = 1.0
-    """Where the square goes over into the line."""
+    """The difference at which the loss changes from quadratic to linear."""
 
-    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
-        """With d brought between ±δ as c: `c · (d − c / 2)`, and the gradient is `c / size`."""
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Comparison:
+        """Return the loss `c · (d − c / 2)`, with c the difference d clipped to ±δ; the gradient is `c / size`."""
         difference = np.subtract(outputs, targets, out=ctx.empty(outputs.shape))
-        near = np.clip(difference, -self.delta, self.delta, out=ctx.empty(outputs.shape))
-        difference -= np.multiply(near, 0.5, out=ctx.empty(outputs.shape))
-        value = np.dot(near.reshape(-1), difference.reshape(-1)) / near.size
-        return value, lambda: np.divide(near, near.size, out=near), lambda: near * difference
+        clipped = np.clip(difference, -self.delta, self.delta, out=ctx.empty(outputs.shape))
+        difference -= np.multiply(clipped, 0.5, out=ctx.empty(outputs.shape))
+        value = np.dot(clipped.reshape(-1), difference.reshape(-1)) / clipped.size
+        return value, lambda: np.divide(clipped, clipped.size, out=clipped), lambda: clipped * difference
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LogCosh(OfNumbers):
-    """The mean of `log cosh(output − target)`: a square near 0, a straight line far off. Link: none."""
+class LogCosh(RegressionLoss):
+    """The mean of `log cosh(output − target)`: quadratic near 0, linear far from it. Link: identity."""
 
     type: Literal["log_cosh"] = "log_cosh"
 
-    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
-        """It is `|d| + log(1 + e^−2|d|) − log 2`, which cannot overflow; the gradient is `tanh(d) / size`."""
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Comparison:
+        """Return the loss; the gradient is `tanh(d) / size`.
+
+        It is computed as `|d| + log(1 + e^−2|d|) − log 2`, which cannot overflow.
+        """
         difference = np.subtract(outputs, targets, out=ctx.empty(outputs.shape))
-        far = np.abs(difference, out=ctx.empty(outputs.shape))
-        far *= 2
-        rest = softplus(np.negative(far, out=far), ctx.empty(far.shape), ctx.empty(far.shape))
-        value = _mean(rest)
-        value -= np.add.reduce(far, axis=None) / (2 * far.size) + math.log(2)
+        exponent = np.abs(difference, out=ctx.empty(outputs.shape))
+        exponent *= 2
+        np.negative(exponent, out=exponent)
+        logs = softplus(exponent, ctx.empty(exponent.shape), ctx.empty(exponent.shape))
+        value = _mean(logs)
+        value -= np.add.reduce(exponent, axis=None) / (2 * exponent.size) + math.log(2)
 
         def backward() -> Array:
             np.tanh(difference, out=difference)
             return np.divide(difference, difference.size, out=difference)
 
-        return value, backward, lambda: rest - far / 2 - math.log(2)
+        return value, backward, lambda: logs - exponent / 2 - math.log(2)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Quantile(OfNumbers):
-    """The pinball loss, least where a share of all targets is below the output (Koenker & Bassett 1978). Link: none."""
+class Quantile(RegressionLoss):
+    """The pinball loss, minimal at a quantile of the targets (Koenker & Bassett 1978). Link: identity."""
 
     type: Literal["quantile"] = "quantile"
     quantile: Annotated[float, Gt(0), Lt(1)] = 0.5
-    """The share; 0.5 asks for the median."""
+    """The quantile to predict, as a fraction; 0.5 is the median."""
 
-    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
-        """`q · (target − output)` if above 0, else `(q − 1) · (target − output)`: gradients `−q` and `1 − q`."""
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Comparison:
+        """Return the loss: `q · (target − output)` if that is positive, else `(q − 1) · (target − output)`.
+
+        The gradient is `−q / size` or `(1 − q) / size`.
+        """
         difference = np.subtract(outputs, targets, out=ctx.empty(outputs.shape))
         slope: Array = ctx.empty(outputs.shape)
         slope.fill(-self.quantile)
@@ -186,20 +202,20 @@ class Quantile(OfNumbers):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Poisson(OfNumbers):
-    """`e^output − target · output`: for counts of mean `e^output` (Nelder & Wedderburn 1972). Link: exponential."""
+class Poisson(RegressionLoss):
+    """`e^output − target · output`: for counts with mean `e^output` (Nelder & Wedderburn 1972). Link: exponential."""
 
     type: Literal["poisson"] = "poisson"
-    applies: ClassVar[str] = "exponential"
+    link_type: ClassVar[str] = "exponential"
 
-    def misfit(self, targets: Targets, output: Shape) -> Misfit | None:
-        """Targets are numbers of at least 0 in the shape of the output."""
-        if not targets.classes and targets.least < 0:
-            return Misfit("poisson needs targets of at least 0: use mean_squared_error", output=False)
-        return OfNumbers.misfit(self, targets, output)
+    def mismatch(self, targets: Targets, output: Shape) -> Mismatch | None:
+        """Return a mismatch unless the targets are numbers of at least 0 in the shape of the output."""
+        if not targets.classes and targets.min < 0:
+            return Mismatch("poisson needs targets of at least 0: use mean_squared_error", output=False)
+        return RegressionLoss.mismatch(self, targets, output)
 
-    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
-        """The gradient is `(e^output − target) / size`."""
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Comparison:
+        """Return the loss; the gradient is `(e^output − target) / size`."""
         means = np.exp(outputs, out=ctx.empty(outputs.shape))
         value = (np.add.reduce(means, axis=None) - np.dot(targets.reshape(-1), outputs.reshape(-1))) / means.size
 
@@ -210,33 +226,33 @@ class Poisson(OfNumbers):
         return value, backward, lambda: means - targets * outputs
 
     def link(self, outputs: Array, mask: Mask | None = None) -> Array:
-        """The means."""
+        """Return the means `e^output`."""
         return np.exp(outputs)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class GaussianNegativeLogLikelihood(OfNumbers):
-    """`(log v + (target − m)² / v) / 2`: how likely a target is, with m and v both learnt. Link: the mean.
+class GaussianNegativeLogLikelihood(RegressionLoss):
+    """`(log v + (target − m)² / v) / 2`: the mean m and the variance v are both learnt. Link: the mean.
 
-    The first half of the last axis are means, the second half z with `v = log(1 + eᶻ) + ε`
+    The first half of the last axis of the outputs is m, the second half z with `v = log(1 + eᶻ) + ε`
     (Nix & Weigend 1994; Lakshminarayanan et al. 2017, section 2.2.1).
     """
 
     type: Literal["gaussian_negative_log_likelihood"] = "gaussian_negative_log_likelihood"
     epsilon: Annotated[float, Gt(0)] = 1e-6
-    """The least variance."""
+    """The smallest variance."""
 
-    def misfit(self, targets: Targets, output: Shape) -> Misfit | None:
-        """Targets are numbers; the output has twice as many."""
+    def mismatch(self, targets: Targets, output: Shape) -> Mismatch | None:
+        """Return a mismatch unless the targets are numbers and the output has twice as many."""
         if targets.classes or not output:
-            return OfNumbers.misfit(self, targets, output)
+            return RegressionLoss.mismatch(self, targets, output)
         wanted = (*targets.shape[:-1], 2 * targets.shape[-1])
         if output == wanted:
             return None
-        return Misfit(f"emits {output}, and needs a mean and a variance for each target: make it {wanted}")
+        return Mismatch(f"emits {output}, but the loss needs a mean and a variance for each target: make it {wanted}")
 
-    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
-        """Targets `(batch, …, k)`, outputs `(batch, …, 2·k)`.
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Comparison:
+        """Return the loss of outputs `(batch, …, 2·k)` and targets `(batch, …, k)`.
 
         With `r = (m − target) / v`: `∂m = r / size`, `∂v = (1 / v − r²) / (2 · size)`, `∂z = ∂v · sigmoid(z)`.
         """
@@ -244,10 +260,10 @@ class GaussianNegativeLogLikelihood(OfNumbers):
         means, z = outputs[..., :half], outputs[..., half:]
         variance = softplus(z, ctx.empty(z.shape), ctx.empty(z.shape))
         variance += self.epsilon
-        off = np.subtract(means, targets, out=ctx.empty(z.shape))
-        ratio = np.divide(off, variance, out=ctx.empty(z.shape))
+        difference = np.subtract(means, targets, out=ctx.empty(z.shape))
+        ratio = np.divide(difference, variance, out=ctx.empty(z.shape))
         logs = np.log(variance, out=ctx.empty(z.shape))
-        value = (np.add.reduce(logs, axis=None) + np.dot(off.reshape(-1), ratio.reshape(-1))) / (2 * z.size)
+        value = (np.add.reduce(logs, axis=None) + np.dot(difference.reshape(-1), ratio.reshape(-1))) / (2 * z.size)
 
         def backward() -> Array:
             gradient: Any = ctx.empty(outputs.shape)
@@ -259,52 +275,53 @@ class GaussianNegativeLogLikelihood(OfNumbers):
             np.multiply(ratio, 0.5, out=gradient[..., half:])
             return np.divide(gradient, z.size, out=gradient)
 
-        return value, backward, lambda: (logs + off * ratio) / 2
+        return value, backward, lambda: (logs + difference * ratio) / 2
 
     def link(self, outputs: Array, mask: Mask | None = None) -> Array:
-        """The means `(batch, …, k)`."""
+        """Return the means `(batch, …, k)`."""
         return outputs[..., : outputs.shape[-1] // 2]
 
     def encode(self, targets: Array, output_shape: Shape) -> Array:
-        """Numbers `(rows, …, k)`."""
+        """Return numbers `(rows, …, k)`."""
         return targets.reshape(len(targets), *output_shape[:-1], output_shape[-1] // 2)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CosineSimilarity(OfNumbers):
-    """Minus the cosine of the angle between output and target, both taken along the last axis. Link: none."""
+class CosineSimilarity(RegressionLoss):
+    """Minus the cosine of the angle between output and target along the last axis. Link: identity."""
 
     type: Literal["cosine_similarity"] = "cosine_similarity"
 
-    def misfit(self, targets: Targets, output: Shape) -> Misfit | None:
-        """Targets are vectors of at least two numbers in the shape of the output."""
+    def mismatch(self, targets: Targets, output: Shape) -> Mismatch | None:
+        """Return a mismatch unless the targets are vectors of at least two numbers in the shape of the output."""
         if not targets.classes and (not output or output[-1] < 2):
-            return Misfit(
+            return Mismatch(
                 f"emits {output}: cosine_similarity needs at least 2 units, since one number has no direction"
             )
-        return OfNumbers.misfit(self, targets, output)
+        return RegressionLoss.mismatch(self, targets, output)
 
-    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Compared:
-        """With both brought to length 1 as ô and t̂: `−ô · t̂`, and the gradient is `(ô · (ô · t̂) − t̂) / |output|`."""
-        length = np.sqrt(np.maximum(np.square(outputs).sum(axis=-1, keepdims=True), 1e-12))
-        along = np.divide(outputs, length, out=ctx.empty(outputs.shape))
-        wanted = np.square(targets).sum(axis=-1, keepdims=True)
-        aim = np.divide(targets, np.sqrt(np.maximum(wanted, 1e-12)), out=ctx.empty(outputs.shape))
-        product = np.multiply(along, aim, out=ctx.empty(outputs.shape)).sum(axis=-1, keepdims=True)
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Comparison:
+        """Return the loss `−ô · t̂` of the unit vectors ô and t̂; the gradient is `(ô · (ô · t̂) − t̂) / |output|`."""
+        norm = np.sqrt(np.maximum(np.square(outputs).sum(axis=-1, keepdims=True), 1e-12))
+        output_unit = np.divide(outputs, norm, out=ctx.empty(outputs.shape))
+        square = np.square(targets).sum(axis=-1, keepdims=True)
+        target_unit = np.divide(targets, np.sqrt(np.maximum(square, 1e-12)), out=ctx.empty(outputs.shape))
+        product = np.multiply(output_unit, target_unit, out=ctx.empty(outputs.shape))
+        cosine = product.sum(axis=-1, keepdims=True)
 
         def backward() -> Array:
-            np.multiply(along, product, out=along)
-            np.subtract(along, aim, out=along)
-            return np.divide(along, length * product.size, out=along)
+            np.multiply(output_unit, cosine, out=output_unit)
+            np.subtract(output_unit, target_unit, out=output_unit)
+            return np.divide(output_unit, norm * cosine.size, out=output_unit)
 
-        return -_mean(product), backward, lambda: -product
+        return -_mean(cosine), backward, lambda: -cosine
 
 
 def _mean(values: Array) -> Any:
     return np.add.reduce(values, axis=None) / values.size
 
 
-OfNumber: TypeAlias = (
+RegressionLosses: TypeAlias = (
     MeanSquaredError
     | MeanAbsoluteError
     | MeanAbsolutePercentageError

@@ -8,16 +8,18 @@ One that ranks the rows keeps the scores of all instead.
 from typing import Annotated, TypeAlias
 
 from core.nn.losses.base import Predicts
-from core.nn.metrics.classification import Accuracy, OfLabels
-from core.nn.metrics.probabilistic import OfChances
-from core.nn.metrics.ranking import OfRanks
-from core.nn.metrics.regression import MeanAbsoluteError, OfNumbers
+from core.nn.metrics.classification import Accuracy, ClassificationMetrics
+from core.nn.metrics.probabilistic import ProbabilisticMetrics
+from core.nn.metrics.ranking import RankingMetrics
+from core.nn.metrics.regression import MeanAbsoluteError, RegressionMetrics
 from core.nn.metrics.sequences import EditDistance
 from core.nn.tagged_union import Tagged
 
-Metric: TypeAlias = Annotated[OfLabels | OfChances | OfRanks | OfNumbers | EditDistance, Tagged()]
+Metric: TypeAlias = Annotated[
+    ClassificationMetrics | ProbabilisticMetrics | RankingMetrics | RegressionMetrics | EditDistance, Tagged()
+]
 
-USUAL: dict[Predicts, tuple[Metric, ...]] = {
+DEFAULT_METRICS: dict[Predicts, tuple[Metric, ...]] = {
     "classes": (Accuracy(),),
     "numbers": (MeanAbsoluteError(),),
     "labels": (EditDistance(),),

@@ -47,7 +47,7 @@ class BaseMetric:
         return 0
 
 
-def nothing(width: int) -> Sums:
+def zero_sums(width: int) -> Sums:
     """So many zeros, in float64."""
     return array("d", bytes(8 * width))
 

@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt
 
 from core.nn.arrays import Array
 from core.nn.losses.base import Predicts
-from core.nn.metrics.base import BaseMetric, Sums, Table, nothing, true_classes
+from core.nn.metrics.base import BaseMetric, Sums, Table, true_classes, zero_sums
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -168,7 +168,7 @@ class ConfusionMatrix(BaseMetric):
         """Logits and targets as for accuracy."""
         classes = max(outputs.shape[-1], 2)
         if not sums:
-            sums.extend(nothing(classes * classes))
+            sums.extend(zero_sums(classes * classes))
         places = true_classes(targets) * classes + _said(outputs)
         np.frombuffer(sums)[:] += np.bincount(places, minlength=classes * classes)
 
@@ -194,7 +194,7 @@ def _count(sums: Sums, outputs: Array, targets: Array) -> None:
     classes = max(outputs.shape[-1], 2)
     said, true = _said(outputs), true_classes(targets)
     if not sums:
-        sums.extend(nothing(3 * classes))
+        sums.extend(zero_sums(3 * classes))
     for turn, kind in enumerate((true[said == true], said, true)):
         np.frombuffer(sums)[turn::3] += np.bincount(kind, minlength=classes)
 
@@ -207,6 +207,6 @@ def _mean_over_classes(sums: Sums, score: Callable[[float, float, float], float]
     return sum(scores) / len(scores) if scores else 0.0
 
 
-OfLabels: TypeAlias = (
+ClassificationMetrics: TypeAlias = (
     Accuracy | TopKCategoricalAccuracy | Precision | Recall | FBeta | IntersectionOverUnion | ConfusionMatrix
 )

@@ -9,7 +9,7 @@ from annotated_types import Ge, Le
 
 from core.nn.arrays import Array
 from core.nn.losses.base import Predicts
-from core.nn.metrics.base import BaseMetric, Sums, nothing, true_classes
+from core.nn.metrics.base import BaseMetric, Sums, true_classes, zero_sums
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +48,7 @@ class Perplexity(BaseMetric):
     def value(self, sums: Sums) -> float:
         """At least 1; infinite beyond what a float holds."""
         mean = sums[0] / sums[1]
-        return math.exp(mean) if mean < MOST_NATS else math.inf
+        return math.exp(mean) if mean < MAX_EXPONENT else math.inf
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +65,7 @@ class ExpectedCalibrationError(BaseMetric):
     def add(self, sums: Sums, outputs: Array, targets: Array) -> None:
         """Logits and targets as for accuracy; gathered for each bin: rows, their probabilities, how many are right."""
         if not sums:
-            sums.extend(nothing(3 * self.bins))
+            sums.extend(zero_sums(3 * self.bins))
         shares = np.exp(log_shares(outputs))
         likeliest = shares.max(axis=1)
         right = shares.argmax(axis=1) == true_classes(targets)
@@ -79,7 +79,7 @@ class ExpectedCalibrationError(BaseMetric):
         return sum(off) / sum(sums[::3])
 
 
-MOST_NATS = 700.0
+MAX_EXPONENT = 700.0
 """Beyond this `e` to it is more than a float holds."""
 
 
@@ -99,4 +99,4 @@ def _log_likelihood(outputs: Array, targets: Array) -> float:
     return float(logs[np.arange(len(logs)), true_classes(targets)].sum())
 
 
-OfChances: TypeAlias = LogLoss | Perplexity | ExpectedCalibrationError
+ProbabilisticMetrics: TypeAlias = LogLoss | Perplexity | ExpectedCalibrationError

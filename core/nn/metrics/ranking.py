@@ -68,7 +68,7 @@ class PrAuc(BaseMetric):
         return _mean_over_classes(sums, _average_precision)
 
 
-OfRanks: TypeAlias = RocAuc | PrAuc
+RankingMetrics: TypeAlias = RocAuc | PrAuc
 
 RANKED = 8
 """Numbers a row that ranking takes beside its scores: the order, the counts, and the room that a vector grows into."""

@@ -113,4 +113,6 @@ class SquaredError(BaseMetric):
         return sums[0] / sums[1]
 
 
-OfNumbers: TypeAlias = MeanAbsoluteError | SquaredError | RootMeanSquaredError | MeanAbsolutePercentageError | RSquared
+RegressionMetrics: TypeAlias = (
+    MeanAbsoluteError | SquaredError | RootMeanSquaredError | MeanAbsolutePercentageError | RSquared
+)

@@ -285,4 +285,4 @@ def _step(w: Array, mean: Array, square: Array, rate: float, epsilon: float, scr
     w -= scratch
 
 
-Moments: TypeAlias = Adam | AdamW | AmsGrad | Adamax | Nadam | RAdam | Lamb
+AdamOptimizers: TypeAlias = Adam | AdamW | AmsGrad | Adamax | Nadam | RAdam | Lamb

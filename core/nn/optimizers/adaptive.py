@@ -127,4 +127,4 @@ def _average_square(square: Array, values: Array, rho: float, scratch: Array) ->
     square += scratch
 
 
-Scales: TypeAlias = Adagrad | Adadelta | RmsProp
+AdaptiveOptimizers: TypeAlias = Adagrad | Adadelta | RmsProp

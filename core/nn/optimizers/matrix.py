@@ -185,4 +185,4 @@ def _shaped(part: Array, shape: Shape) -> Array:
     return part[: size(shape)].reshape(shape)
 
 
-Matrices: TypeAlias = Muon | Adafactor
+MatrixOptimizers: TypeAlias = Muon | Adafactor

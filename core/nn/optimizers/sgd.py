@@ -138,4 +138,4 @@ class Rprop(BaseOptimizer):
             w -= scratch
 
 
-Descent: TypeAlias = GradientDescent | StochasticGradientDescent | Lion | Rprop
+SgdOptimizers: TypeAlias = GradientDescent | StochasticGradientDescent | Lion | Rprop

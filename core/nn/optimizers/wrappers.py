@@ -16,12 +16,12 @@ import numpy as np
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 from core.nn.arrays import Array
-from core.nn.optimizers.adam import Moments
-from core.nn.optimizers.adaptive import Scales
+from core.nn.optimizers.adam import AdamOptimizers
+from core.nn.optimizers.adaptive import AdaptiveOptimizers
 from core.nn.optimizers.base import BaseOptimizer, Place
 from core.nn.optimizers.lbfgs import Lbfgs
-from core.nn.optimizers.matrix import Matrices
-from core.nn.optimizers.sgd import Descent
+from core.nn.optimizers.matrix import MatrixOptimizers
+from core.nn.optimizers.sgd import SgdOptimizers
 from core.nn.optimizers.slots import Slot, Slots, Starts, blocks, decay, each_weight
 from core.nn.schedules import Schedule
 from core.nn.step.context import PassContext
@@ -32,7 +32,7 @@ from core.nn.tagged_union import Tagged
 class Wrapper(BaseOptimizer):
     """What every wrapper has: the inner optimizer, whose facts are its own unless it says otherwise."""
 
-    optimizer: Inner
+    optimizer: OnePassOptimizer
     """The optimizer that takes the steps."""
 
     @property
@@ -187,7 +187,7 @@ class GradientAccumulation(Wrapper):
     type: Literal["gradient_accumulation"] = "gradient_accumulation"
     steps: Annotated[int, Ge(1)]
     """How many batches make one step of the inner optimizer."""
-    optimizer: Inner
+    optimizer: OnePassOptimizer
     """What steps then; its rate is that of the last of these batches."""
 
     def slots(self) -> Starts:
@@ -243,7 +243,7 @@ class Lookahead(Wrapper):
     """How many quick steps make one slow step."""
     slow_step_size: Annotated[float, Gt(0), Le(1)] = 0.5
     """How far the slow step goes along."""
-    optimizer: Inner
+    optimizer: OnePassOptimizer
     """What takes the quick steps."""
 
     def slots(self) -> Starts:
@@ -306,7 +306,7 @@ def factors(patterns: tuple[tuple[str, float], ...], names: tuple[str, ...], oth
 _INNER = "inner."
 
 
-def _around(own: dict[str, float | Slot], optimizer: Inner) -> Starts:
+def _around(own: dict[str, float | Slot], optimizer: OnePassOptimizer) -> Starts:
     """The wrapper's own slots beside those of the inner optimizer, whose names say so: wrappers may be nested."""
     return own | {_INNER + name: start for name, start in optimizer.slots().items()}
 
@@ -315,7 +315,7 @@ def _inner(slots: Slots) -> Slots:
     return {name.removeprefix(_INNER): slot for name, slot in slots.items() if name.startswith(_INNER)}
 
 
-OnePassWrapper: TypeAlias = (
+OnePassWrappers: TypeAlias = (
     ClipByNorm
     | ClipByWeightNorm
     | ClipByValue
@@ -326,9 +326,12 @@ OnePassWrapper: TypeAlias = (
     | ExponentialMovingAverage
     | Lookahead
 )
-Inner: TypeAlias = Annotated[Descent | Scales | Moments | Matrices | OnePassWrapper, Tagged()]
+OnePassOptimizer: TypeAlias = Annotated[
+    SgdOptimizers | AdaptiveOptimizers | AdamOptimizers | MatrixOptimizers | OnePassWrappers, Tagged()
+]
 """What an optimizer may stand around: all that steps by the gradient that it is given."""
 
 Optimizer: TypeAlias = Annotated[
-    Descent | Scales | Moments | Matrices | OnePassWrapper | SharpnessAware | Lbfgs, Tagged()
+    SgdOptimizers | AdaptiveOptimizers | AdamOptimizers | MatrixOptimizers | OnePassWrappers | SharpnessAware | Lbfgs,
+    Tagged(),
 ]

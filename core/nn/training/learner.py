@@ -17,7 +17,7 @@ from core.nn.execution.replay import Replayer
 from core.nn.execution.sharding import Shards, shards_worth
 from core.nn.insight.step_inspection import first_nonfinite, look, measures
 from core.nn.losses import Loss
-from core.nn.metrics.base import Sums, Table, nothing
+from core.nn.metrics.base import Sums, Table, zero_sums
 from core.nn.network import Network
 from core.nn.optimizers.slots import FLUSH_STEPS, flush
 from core.nn.optimizers.wrappers import Optimizer
@@ -230,15 +230,15 @@ class Learner:
     def _measure(self, sums: dict[str, Sums], loss: float, outputs: Array, targets: Any, ctx: PassContext) -> None:
         """Gather a batch's loss, by what its rows or steps weigh together, and its metrics."""
         if not sums:
-            sums["loss"] = nothing(1)
-            sums |= {metric.type: nothing(metric.width) for metric in self.metrics}
+            sums["loss"] = zero_sums(1)
+            sums |= {metric.type: zero_sums(metric.width) for metric in self.metrics}
         weights = ctx.weights
         if weights is None:
             sums["loss"][0] += loss * len(outputs)
         else:
             total = float(np.add.reduce(weights, axis=None))
             sums["loss"][0] += loss * total
-            sums.setdefault("weight", nothing(1))[0] += total
+            sums.setdefault("weight", zero_sums(1))[0] += total
         if self.metrics:
             self._add_metrics(sums, outputs, targets, ctx)
 

@@ -10,7 +10,7 @@ import pytest
 from core.nn.activations import Gelu, Softmax
 from core.nn.initializers import Initializer, Orthogonal, TruncatedNormal
 from core.nn.losses import Loss
-from core.nn.losses.base import Misfit, Targets
+from core.nn.losses.base import Mismatch, Targets
 from core.nn.losses.binary import BinaryCrossEntropy, Dice, Hinge
 from core.nn.losses.categorical import CrossEntropy
 from core.nn.losses.regression import (
@@ -21,7 +21,7 @@ from core.nn.losses.regression import (
     Poisson,
 )
 from core.nn.metrics import Metric
-from core.nn.metrics.base import nothing
+from core.nn.metrics.base import zero_sums
 from core.nn.metrics.ranking import PrAuc, RocAuc, kept_bytes
 from core.nn.regularizers import OrthogonalRegularizer, Regularizer
 from core.nn.step.context import PassContext
@@ -69,7 +69,7 @@ def test_a_metric_has_its_value_however_rows_are_batched(
     metric: Metric, outputs: list[Any], targets: list[Any], value: float
 ) -> None:
     for batch in (1, 2, 10):
-        sums = nothing(metric.width)
+        sums = zero_sums(metric.width)
         for start in range(0, len(outputs), batch):
             part = slice(start, start + batch)
             metric.add(sums, np.array(outputs[part], float), np.array(targets[part]))
@@ -79,7 +79,7 @@ def test_a_metric_has_its_value_however_rows_are_batched(
 @pytest.mark.parametrize("metric", [RocAuc(), PrAuc()], ids=lambda metric: metric.type)
 @pytest.mark.parametrize("outputs", [[[1.0], [2.0]], [[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]], [[1.0], [math.nan]]])
 def test_a_class_alone_and_scores_that_are_no_numbers_have_no_ranks(metric: Metric, outputs: list[Any]) -> None:
-    sums = nothing(metric.width)
+    sums = zero_sums(metric.width)
     true = [0, 1] if np.isnan(outputs).any() else [0, 0]
     metric.add(sums, np.array(outputs), np.array(true))
     assert math.isnan(metric.value(sums))
@@ -93,7 +93,7 @@ def test_ranking_takes_the_memory_that_is_said(metric: Metric, columns: int) -> 
     outputs: Any = rng.standard_normal((batch, columns), np.float32)
     true: Any = rng.integers(0, max(columns, 2), batch)
     tracemalloc.start()
-    sums = nothing(metric.width)
+    sums = zero_sums(metric.width)
     for _ in range(0, rows, batch):
         metric.add(sums, outputs, true)
     metric.value(sums)
@@ -156,42 +156,42 @@ FITS: list[tuple[Loss, Targets, tuple[int, ...], bool | None]] = [  # None: fits
     (BinaryCrossEntropy(), Targets(classes=2), (1,), None),
     (BinaryCrossEntropy(), Targets(classes=2), (2,), True),
     (BinaryCrossEntropy(), Targets(classes=3), (1,), False),
-    (BinaryCrossEntropy(), Targets(least=0, most=1), (1,), None),
-    (BinaryCrossEntropy(), Targets(shape=(4,), least=0, most=1), (4,), None),
-    (BinaryCrossEntropy(), Targets(least=0, most=2), (1,), False),
-    (BinaryCrossEntropy(), Targets(least=0, most=1), (3,), True),
+    (BinaryCrossEntropy(), Targets(min=0, max=1), (1,), None),
+    (BinaryCrossEntropy(), Targets(shape=(4,), min=0, max=1), (4,), None),
+    (BinaryCrossEntropy(), Targets(min=0, max=2), (1,), False),
+    (BinaryCrossEntropy(), Targets(min=0, max=1), (3,), True),
     (CrossEntropy(), Targets(classes=3), (3,), None),
     (CrossEntropy(), Targets(classes=3), (4,), True),
-    (CrossEntropy(), Targets(integers=True, least=0, most=2), (3,), None),
-    (CrossEntropy(), Targets(integers=True, least=0, most=3), (3,), True),
-    (CrossEntropy(), Targets(integers=True, least=-1, most=2), (3,), True),
-    (CrossEntropy(), Targets(least=0, most=2), (3,), False),
-    (CrossEntropy(), Targets(shape=(3,), least=0, most=1), (3,), None),
+    (CrossEntropy(), Targets(integers=True, min=0, max=2), (3,), None),
+    (CrossEntropy(), Targets(integers=True, min=0, max=3), (3,), True),
+    (CrossEntropy(), Targets(integers=True, min=-1, max=2), (3,), True),
+    (CrossEntropy(), Targets(min=0, max=2), (3,), False),
+    (CrossEntropy(), Targets(shape=(3,), min=0, max=1), (3,), None),
     (CrossEntropy(), Targets(shape=(3,)), (3,), False),
-    (CrossEntropy(), Targets(integers=True, least=0, most=0), (1,), True),
-    (CrossEntropy(), Targets(integers=True, least=0, most=1), (2, 2), True),
+    (CrossEntropy(), Targets(integers=True, min=0, max=0), (1,), True),
+    (CrossEntropy(), Targets(integers=True, min=0, max=1), (2, 2), True),
     (CrossEntropy(class_weight=(1, 2, 3)), Targets(classes=3), (3,), None),
     (CrossEntropy(class_weight=(1, 2)), Targets(classes=3), (3,), False),
-    (MeanSquaredLogarithmicError(), Targets(least=0), (1,), None),
-    (MeanSquaredLogarithmicError(), Targets(least=-1), (1,), False),
-    (Poisson(), Targets(least=0), (1,), None),
-    (Poisson(), Targets(least=-1), (1,), False),
+    (MeanSquaredLogarithmicError(), Targets(min=0), (1,), None),
+    (MeanSquaredLogarithmicError(), Targets(min=-1), (1,), False),
+    (Poisson(), Targets(min=0), (1,), None),
+    (Poisson(), Targets(min=-1), (1,), False),
     (Poisson(), Targets(classes=3), (3,), False),
     (GaussianNegativeLogLikelihood(), Targets(), (2,), None),
     (GaussianNegativeLogLikelihood(), Targets(shape=(4, 3)), (4, 6), None),
     (GaussianNegativeLogLikelihood(), Targets(), (1,), True),
     (CosineSimilarity(), Targets(shape=(2,)), (2,), None),
     (CosineSimilarity(), Targets(), (1,), True),
-    (CrossEntropy(), Targets(shape=(3,), integers=True, least=0, most=4), (3, 5), None),
-    (CrossEntropy(), Targets(shape=(3, 5), least=0, most=1), (3, 5), None),
-    (CrossEntropy(), Targets(shape=(4,), integers=True, least=0, most=4), (3, 5), True),
-    (CrossEntropy(), Targets(integers=True, least=0, most=4), (3, 5), True),
-    (CrossEntropy(), Targets(shape=(3,), integers=True, least=0, most=5), (3, 5), True),
-    (CrossEntropy(), Targets(shape=(3,), least=0, most=4), (3, 5), False),
+    (CrossEntropy(), Targets(shape=(3,), integers=True, min=0, max=4), (3, 5), None),
+    (CrossEntropy(), Targets(shape=(3, 5), min=0, max=1), (3, 5), None),
+    (CrossEntropy(), Targets(shape=(4,), integers=True, min=0, max=4), (3, 5), True),
+    (CrossEntropy(), Targets(integers=True, min=0, max=4), (3, 5), True),
+    (CrossEntropy(), Targets(shape=(3,), integers=True, min=0, max=5), (3, 5), True),
+    (CrossEntropy(), Targets(shape=(3,), min=0, max=4), (3, 5), False),
     (Hinge(), Targets(classes=2), (1,), None),
     (Hinge(), Targets(classes=3), (1,), False),
-    (Dice(), Targets(shape=(2, 2), least=0, most=1), (2, 2), None),
-    (Dice(), Targets(least=0, most=1), (1,), False),
+    (Dice(), Targets(shape=(2, 2), min=0, max=1), (2, 2), None),
+    (Dice(), Targets(min=0, max=1), (1,), False),
 ]
 
 
@@ -199,9 +199,9 @@ FITS: list[tuple[Loss, Targets, tuple[int, ...], bool | None]] = [  # None: fits
 def test_a_loss_knows_what_it_can_compare(
     loss: Loss, targets: Targets, output: tuple[int, ...], change_output: bool | None
 ) -> None:
-    misfit = loss.misfit(targets, output)
+    mismatch = loss.mismatch(targets, output)
     if change_output is None:
-        assert misfit is None
+        assert mismatch is None
     else:
-        assert isinstance(misfit, Misfit)
-        assert misfit.output == change_output
+        assert isinstance(mismatch, Mismatch)
+        assert mismatch.output == change_output

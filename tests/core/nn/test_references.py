@@ -28,7 +28,7 @@ from core.nn.losses.categorical import CrossEntropy
 from core.nn.losses.regression import MeanSquaredError
 from core.nn.metrics import classification, probabilistic, ranking
 from core.nn.metrics import regression as number_metrics
-from core.nn.metrics.base import nothing
+from core.nn.metrics.base import zero_sums
 from core.nn.optimizers import adam, adaptive, lbfgs, matrix, sgd, wrappers
 from core.nn.optimizers.adam import Adam
 from core.nn.optimizers.sgd import GradientDescent
@@ -836,13 +836,13 @@ def test_metrics_are_scikit_learns() -> None:
         (number_metrics.RSquared(), found[:, :1], wanted[:, :1], theirs.r2_score(wanted[:, 0], found[:, 0])),
     ]
     for metric, outputs, targets, value in pairs:
-        sums = nothing(metric.width)
+        sums = zero_sums(metric.width)
         if metric.type == "root_mean_squared_error":
             outputs, targets = outputs[:, :1], targets[:, :1]
         for start in range(0, 200, 33):
             metric.add(sums, outputs[start : start + 33], targets[start : start + 33])
         assert metric.value(sums) == pytest.approx(value), metric
-    matrix, sums = classification.ConfusionMatrix(), nothing(0)
+    matrix, sums = classification.ConfusionMatrix(), zero_sums(0)
     for start in range(0, 200, 33):
         matrix.add(sums, logits[start : start + 33], true[start : start + 33])
     assert matrix.table(sums) == theirs.confusion_matrix(true, said, labels=range(classes)).tolist()
@@ -860,7 +860,7 @@ def test_ranks_are_scikit_learns(columns: int) -> None:
     true: Any = rng.integers(0, max(columns, 2), 300)
     ours = []
     for metric in (ranking.RocAuc(), ranking.PrAuc()):
-        sums = nothing(metric.width)
+        sums = zero_sums(metric.width)
         for start in range(0, 300, 33):
             metric.add(sums, logits[start : start + 33], true[start : start + 33])
         ours.append(metric.value(sums))

@@ -8,7 +8,7 @@ import pytest
 from core.nn.activations import Tanh
 from core.nn.layers.dense import Dense
 from core.nn.losses.base import Targets
-from core.nn.losses.contrastive import Contrastive, OfAnyPair, Triplet
+from core.nn.losses.contrastive import Contrastive, PairwiseLosses, Triplet
 from core.nn.optimizers.adam import Adam
 from core.nn.predictor import Predictor
 from core.nn.schedules import ConstantRate
@@ -17,7 +17,7 @@ from core.nn.training.options import Training
 from tests.core.nn.cases import sequential
 from tests.core.nn.trainings import ATraining, Rows, peak_bytes
 
-PAIRS: list[OfAnyPair] = [Contrastive(), Triplet()]
+PAIRS: list[PairwiseLosses] = [Contrastive(), Triplet()]
 
 
 def a_run(sample_weight: Any = None) -> PassContext:
@@ -28,7 +28,7 @@ def a_run(sample_weight: Any = None) -> PassContext:
 
 
 @pytest.mark.parametrize("loss", PAIRS, ids=lambda loss: loss.type)
-def test_classes_part(loss: OfAnyPair) -> None:
+def test_classes_part(loss: PairwiseLosses) -> None:
     rng = np.random.default_rng(0)
     y = rng.integers(0, 3, 90)
     telling = 0.3 * np.stack([np.cos(y * 2.1), np.sin(y * 2.1)], axis=1) + 0.1 * rng.standard_normal((90, 2))
@@ -51,7 +51,7 @@ def test_classes_part(loss: OfAnyPair) -> None:
 
 @pytest.mark.parametrize("loss", PAIRS, ids=lambda loss: loss.type)
 @pytest.mark.parametrize("classes", [[4], [4, 4, 4]])
-def test_without_another_class_nothing_pushes(loss: OfAnyPair, classes: list[int]) -> None:
+def test_without_another_class_nothing_pushes(loss: PairwiseLosses, classes: list[int]) -> None:
     z = np.random.default_rng(0).standard_normal((len(classes), 3))
     value, backward = loss.forward(z, np.array(classes), a_run())
     assert (value == 0) == (loss.type == "triplet" or len(classes) == 1)
@@ -66,20 +66,20 @@ def test_a_row_that_weighs_nothing_is_nobodys_hardest() -> None:
 
 
 @pytest.mark.parametrize("loss", PAIRS, ids=lambda loss: loss.type)
-def test_what_is_no_number_is_not_hidden(loss: OfAnyPair) -> None:
+def test_what_is_no_number_is_not_hidden(loss: PairwiseLosses) -> None:
     z = np.array([[0.0], [np.nan], [1.0]])
     assert np.isnan(loss.forward(z, np.array([0, 1, 1]), a_run())[0])
 
 
 @pytest.mark.parametrize("loss", PAIRS, ids=lambda loss: loss.type)
-def test_rows_at_one_place_have_no_direction(loss: OfAnyPair) -> None:
+def test_rows_at_one_place_have_no_direction(loss: PairwiseLosses) -> None:
     value, backward = loss.forward(np.ones((4, 3)), np.array([0, 0, 1, 1]), a_run())
     assert value > 0
     assert not backward().any()
 
 
 @pytest.mark.parametrize("loss", PAIRS, ids=lambda loss: loss.type)
-def test_a_batch_takes_the_memory_that_is_estimated(loss: OfAnyPair) -> None:
+def test_a_batch_takes_the_memory_that_is_estimated(loss: PairwiseLosses) -> None:
     rng = np.random.default_rng(5)
     outputs, classes = rng.standard_normal((512, 40)).astype(np.float32), rng.integers(0, 9, 512)
 
