@@ -49,7 +49,7 @@ class PairwiseLoss(BaseLoss):
         return targets.reshape(len(targets)).astype(np.intp)
 
     def scratch_bytes(self, batch: int, output_shape: Shape, targets: Targets) -> int:
-        """Return the bytes of a batch: 18 for each pair, 3½ copies of the embeddings in float64, and 100 for each row."""
+        """Return the bytes of a batch: 18 a pair, 3½ copies of the embeddings in float64, and 100 a row."""
         return batch * (18 * batch + 28 * output_shape[0] + 100)
 
     def forward(self, outputs: Array, targets: Any, ctx: PassContext) -> LossForward:

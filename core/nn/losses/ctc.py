@@ -18,7 +18,7 @@ class NoAlignment(ValueError):
     def __init__(self, rows: list[int]) -> None:
         shown = ", ".join(map(str, rows[:10]))
         super().__init__(
-            f"ctc: rows {shown} of a batch have more labels than their steps can emit (two equal labels in a row need "
+            f"ctc: rows {shown} of a batch have more labels than steps to emit them (two equal labels in a row need "
             "a step between them): give them more steps or fewer labels, or set zero_infinity"
         )
         self.rows = rows
