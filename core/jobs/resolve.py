@@ -228,9 +228,7 @@ def _loss_for(target: Numbers | Classes, output_shape: Shape) -> Loss:
 def _targets(target: Numbers | Classes) -> Targets:
     if isinstance(target, Classes):
         return Targets(classes=len(target.names))
-    return Targets(
-        shape=target.shape, integers=target.integers, padded=target.padded, min=target.min, max=target.max
-    )
+    return Targets(shape=target.shape, integers=target.integers, padded=target.padded, min=target.min, max=target.max)
 
 
 def _mismatch(architecture: Sequential, mismatch: Mismatch) -> InvalidSpec:
