@@ -66,9 +66,9 @@ class Processes:
     def start_worker(self) -> subprocess.Popen[bytes]:
         """A worker that is ready."""
         process = self.start("worker")
-        pulse = f"{socket.gethostname()}-{process.pid}"
+        name = f"{socket.gethostname()}-{process.pid}"
         folder = liveness_folder(self.settings.data_dir)
-        self.until(lambda: (folder / pulse).exists() and alive(folder), "the worker is ready", process)
+        self.until(lambda: (folder / name).exists() and alive(folder), "the worker is ready", process)
         return process
 
     def until(self, look: Callable[[], Answer], what: str, process: subprocess.Popen[bytes] | None = None) -> Answer:

@@ -1,1 +1,1 @@
-"""Claims jobs, trains them and writes what happens. It never serves."""
+"""The worker: claims jobs, trains them and writes their results. It serves no requests."""

@@ -1,7 +1,7 @@
-"""A bell that a worker has taken, and what it means when the broker cannot be told that it was heeded.
+"""Acknowledgement of a notification whose broker connection was lost meanwhile.
 
-Celery logs that and goes on. Its connection then counts the bell as under way for ever and asks for no other one, nor
-does it ever see that the broker is gone: on Redis it only reads while it asks.
+Celery only logs the failed acknowledgement. Its connection then counts the message as unacknowledged for ever, asks
+for no other one, and never notices that the broker is gone: on Redis it reads only after it has asked.
 """
 
 from collections.abc import Callable
@@ -14,29 +14,29 @@ from kombu.asynchronous import get_event_loop
 log = structlog.get_logger(__name__)
 
 
-class TakenNotification(Request):  # type: ignore[misc]  # Celery ships no types
-    """A message under way; where its broker is lost before it is settled, the worker connects anew."""
+class ReceivedNotification(Request):  # type: ignore[misc]  # Celery ships no types
+    """A message in progress; if the broker is lost before it is acknowledged, the worker reconnects."""
 
     acknowledged: bool
 
     def acknowledge(self) -> None:
-        """Have the broker forget the bell."""
+        """Acknowledge the message."""
         self._settle(self._on_ack)
 
     def reject(self, requeue: bool = False) -> None:
-        """Have the broker ring again, where that is asked."""
+        """Reject the message; with `requeue`, the broker delivers it again."""
         self._settle(self._on_reject, requeue)
 
-    def _settle(self, tell: Callable[..., Any], *how: bool) -> None:
+    def _settle(self, send: Callable[..., Any], *arguments: bool) -> None:
         if self.acknowledged:
             return
         self.acknowledged = True
         try:
-            tell(log, (), *how)  # of the errors to be logged and passed over there are none
+            send(log, (), *arguments)  # the empty tuple: no error is only logged
         except self._connection_errors as error:
-            log.warning("broker is lost: connecting anew", error=str(error))
+            log.warning("broker connection lost: reconnecting", error=str(error))
             if (loop := get_event_loop()) is not None:
-                loop.call_soon(_raise, error)  # out of the loop it ends the connection, as an error of its own does
+                loop.call_soon(_raise, error)  # an error raised in the loop makes Celery reconnect
 
 
 def _raise(error: Exception) -> None:

@@ -1,6 +1,6 @@
-"""The worker as a process: Celery's consumer above a few forked children, and a sweep beside it.
+"""The worker as a process: Celery's consumer with a few forked children, and a supervisor thread.
 
-Told to end, it claims nothing more, its children hand back what they train, and it exits with 0.
+On SIGTERM it claims nothing more, its children checkpoint and requeue their jobs, and it exits with 0.
 """
 
 import os
@@ -19,43 +19,45 @@ from core.queue.notifier import TASK, celery_app
 from core.settings import Settings
 from core.store.database import open_database
 from core.store.migrate import require_head
-from worker.acks import TakenNotification
-from worker.claim_loop import work
+from worker.acks import ReceivedNotification
+from worker.claim_loop import run_queued_jobs
 from worker.context import WorkerContext
 from worker.liveness import LivenessFile, liveness_folder
 from worker.pool import TrainingPool
 from worker.shutdown import ShutdownRequest
 from worker.supervisor import Supervisor
 
-LOST_WAIT = 0.2
-"""Seconds after a child's death until its slot and its bell are free again (Celery waits 10)."""
+LOST_CHILD_SECONDS = 0.2
+"""Seconds after a child's death until its slot and its notification are free again (Celery waits 10)."""
 
-PATIENCE = 5
-"""Seconds of the broker's silence, in what a worker asks it, after which the worker connects anew: its connection may
-have been forgotten by what lies between, and nothing tells of that (kombu waits for ever, or 50 s)."""
+BROKER_TIMEOUT_SECONDS = 5
+"""Seconds without an answer of the broker after which the worker reconnects.
+
+A firewall may have dropped the connection without a sign (kombu waits for ever, or 50 s).
+"""
 
 log = structlog.get_logger(__name__)
 
 
 def serve(settings: Settings) -> int:
-    """Run a worker until it is told to end; returns the exit code.
+    """Run a worker until it is asked to end; return the exit code.
 
     Raises
     ------
     WrongRevision
-        the database is at another migration.
+        The database is at another migration.
     """
     _require_tables(settings)
     prefix = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}:"
     stop = ShutdownRequest()
     app = _app(settings, prefix, stop)
     supervisor = Supervisor(
-        settings, prefix, TrainingPool.lost_children, LivenessFile(liveness_folder(settings.data_dir))
+        settings, prefix, TrainingPool.child_exits, LivenessFile(liveness_folder(settings.data_dir))
     )
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         if stop.asked:
-            os._exit(1)  # the second time: the kernel kills the children with their parent
+            os._exit(1)  # a second signal: the kernel kills the children with their parent
         stop.ask()
         state.should_stop = os.EX_OK
 
@@ -66,7 +68,7 @@ def serve(settings: Settings) -> int:
         log.info("worker is ready", children=settings.workers, broker=app.connection().as_uri())
 
     signals.worker_ready.connect(on_ready, weak=False)
-    # Celery warns of root because of pickle; here a message is JSON, and nothing in it is read.
+    # Celery warns about root because of pickle; here messages are JSON, and their content is not read.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     worker = app.Worker(
         concurrency=settings.workers,
@@ -91,34 +93,34 @@ def _require_tables(settings: Settings) -> None:
 
 
 def _app(settings: Settings, prefix: str, stop: ShutdownRequest) -> Celery:
-    """Celery with the one task there is, done at a desk that each child sets up after its fork."""
+    """Return Celery with its one task, which runs with the context that each child opens after its fork."""
     app = celery_app(
         settings,
-        health_check_interval=PATIENCE,
-        socket_connect_timeout=PATIENCE,
+        health_check_interval=BROKER_TIMEOUT_SECONDS,
+        socket_connect_timeout=BROKER_TIMEOUT_SECONDS,
         socket_keepalive=True,
-        socket_timeout=PATIENCE,
+        socket_timeout=BROKER_TIMEOUT_SECONDS,
     )
     app.conf.update(
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
-        worker_lost_wait=LOST_WAIT,
+        worker_lost_wait=LOST_CHILD_SECONDS,
         worker_redirect_stdouts=False,
         worker_send_task_events=False,
         worker_soft_shutdown_timeout=5.0,
     )
-    desks: list[WorkerContext] = []
+    contexts: list[WorkerContext] = []
 
-    def set_up(**_: object) -> None:
-        # A process manager may signal the whole group. A child that died of it could take a lock of the pool's queues
-        # along, and its parent would wait for that lock for ever: children end when the parent closes the queue.
+    def open_context(**_: object) -> None:
+        # A process manager may signal the whole group. A child that died of it could keep a lock of the pool's queues,
+        # and its parent would wait for that lock for ever: children end when the parent closes the queue.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        desks[:] = [WorkerContext.set_up(settings, prefix, stop)]
+        contexts[:] = [WorkerContext.open(settings, prefix, stop)]
 
-    @app.task(name=TASK, Request=TakenNotification)  # type: ignore[untyped-decorator]  # Celery ships no types
+    @app.task(name=TASK, Request=ReceivedNotification)  # type: ignore[untyped-decorator]  # Celery ships no types
     def chainrule_work() -> None:
-        work(desks[0])
+        run_queued_jobs(contexts[0])
 
-    signals.worker_process_init.connect(set_up, weak=False)
-    signals.setup_logging.connect(lambda **_: None, weak=False)  # ours is set up, and Celery keeps off it
+    signals.worker_process_init.connect(open_context, weak=False)
+    signals.setup_logging.connect(lambda **_: None, weak=False)  # keep our own set-up
     return app

@@ -1,6 +1,6 @@
-"""What a bell means to a child: take the next job, train it, and so on until none waits.
+"""The response of a worker process to a notification: claim the next job, train it, and repeat until none is queued.
 
-The bell carries nothing. One that is lost, doubled, late or stale does no harm: the table says what is next.
+A notification has no content. A lost, duplicate, late or stale one does no harm: the jobs table says what is next.
 """
 
 import socket
@@ -15,19 +15,21 @@ from worker.memory import memory
 from worker.run.leased_job import AWAY
 from worker.run.run import run
 
-PATIENCE = 60.0
-"""Seconds to wait for a database that is away; the sweep rings when it is back later than that."""
-CHAIN = 1.0
-"""Seconds between two bells that pass on that more jobs wait than this child can take."""
+DATABASE_WAIT_SECONDS = 60.0
+"""Seconds to wait for a database that is away; if it comes back later, a lease collector sends a notification."""
+DATABASE_RETRY_SECONDS = 0.5
+"""Seconds between two attempts to claim while the database is away."""
+NOTIFY_INTERVAL_SECONDS = 1.0
+"""Least seconds between two notifications that more jobs are queued than this process can train."""
 
 log = structlog.get_logger(__name__)
 
 
-def work(context: WorkerContext) -> None:
-    """Train whatever waits, one job after the other, until nothing does or the worker ends."""
-    with context.stop.by_signal():
+def run_queued_jobs(context: WorkerContext) -> None:
+    """Train queued jobs one after the other until none is left or the worker shuts down."""
+    with context.stop.on_sigterm():
         while not context.stop.asked:
-            job = _next(context)
+            job = _claim_next(context)
             if job is None:
                 break
             run(context, job)
@@ -36,9 +38,9 @@ def work(context: WorkerContext) -> None:
             context.notifier.close()
 
 
-def _next(context: WorkerContext) -> Job | None:
-    """Claim the next job, waiting a while for a database that is away; None where nothing waits."""
-    until = time.monotonic() + PATIENCE
+def _claim_next(context: WorkerContext) -> Job | None:
+    """Claim the next job, waiting for a database that is away; return None if none is queued."""
+    until = time.monotonic() + DATABASE_WAIT_SECONDS
     in_doubt = False
     while True:
         try:
@@ -48,7 +50,7 @@ def _next(context: WorkerContext) -> Job | None:
             if context.stop.asked or time.monotonic() > until:
                 return None
             in_doubt = True
-            time.sleep(0.5)
+            time.sleep(DATABASE_RETRY_SECONDS)
 
 
 def _claim(context: WorkerContext) -> Job | None:
@@ -57,13 +59,13 @@ def _claim(context: WorkerContext) -> Job | None:
         job = leases.claim(s, context.name, context.settings.lease_seconds, room)
         if job is None:
             leases.remark_misfits(s, room)
-        others_wait = job is not None and leases.notification_due(s, CHAIN)
+        others_wait = job is not None and leases.notification_due(s, NOTIFY_INTERVAL_SECONDS)
     if others_wait:
         context.notifier.notify()
     return job
 
 
 def _lost_claim(context: WorkerContext) -> Job | None:
-    """A job that is this child's since a commit whose answer was lost."""
+    """Return a job that this process claimed in a commit whose answer was lost."""
     with context.database.read() as s:
         return next(iter(leases.claimed_by(s, context.name)), None)

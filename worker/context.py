@@ -1,4 +1,4 @@
-"""What a child works with from its fork to its end: the database, the blobs, the bell, and a name of its own."""
+"""What a worker process works with from its fork to its end: database, blobs, notifier, and a unique name."""
 
 import gc
 import os
@@ -20,10 +20,10 @@ from worker.shutdown import ShutdownRequest
 
 @dataclass(frozen=True, eq=False)
 class WorkerContext:
-    """One child's place of work."""
+    """The resources of one worker process."""
 
     name: str
-    """Host, parent, a word of the parent's, child, a word of the child's: no two workers ever share it."""
+    """Host, parent's process id, random part, own process id, random part: unique among all workers ever."""
     settings: Settings
     database: Database
     blobs: Blobs
@@ -32,11 +32,11 @@ class WorkerContext:
     blas: ThreadpoolController
 
     @classmethod
-    def set_up(cls, settings: Settings, prefix: str, stop: ShutdownRequest) -> "WorkerContext":
-        """The desk of this process, whose name begins with its parent's `prefix`."""
-        np.seterr(all="ignore")  # training itself looks for what is not finite, and says where
+    def open(cls, settings: Settings, prefix: str, stop: ShutdownRequest) -> "WorkerContext":
+        """Open the resources of this process, whose name begins with its parent's `prefix`."""
+        np.seterr(all="ignore")  # the training itself checks for numbers that are not finite, and reports where
         keep_freed_memory()
-        gc.freeze()  # what is loaded by now stays: to look through it again and again would cost a training 4 %
+        gc.freeze()  # loaded modules are never freed: collecting them again and again would cost a training 4 %
         return cls(
             name=f"{prefix}{os.getpid()}:{secrets.token_hex(4)}",
             settings=settings,
@@ -48,7 +48,7 @@ class WorkerContext:
         )
 
     def kernels(self) -> list[dict[str, Any]]:
-        """The BLAS libraries that numbers depend on: which, its kernel for this processor, and how many threads now."""
+        """Return the BLAS libraries, on which numbers depend: version, kernel for this processor, current threads."""
         return [
             {
                 "library": library["internal_api"],
@@ -60,6 +60,6 @@ class WorkerContext:
         ]
 
 
-def pid_in(name: str, prefix: str) -> int:
-    """The process id in the name of a child whose parent's prefix is `prefix`."""
+def process_id(name: str, prefix: str) -> int:
+    """Return the process id in the name of a worker process whose parent's prefix is `prefix`."""
     return int(name.removeprefix(prefix).partition(":")[0])

@@ -1,6 +1,7 @@
-"""Celery's prefork pool, with an eye on the children that die.
+"""Celery's prefork pool, which also records how its children end.
 
-Their jobs can be given back at once, with the signal that ended them, instead of when their leases run out.
+The jobs of a child that died can then be requeued at once, with the signal that ended it, instead of when their
+leases run out.
 """
 
 import fcntl
@@ -13,58 +14,59 @@ from billiard.pool import Pool as BlockingPool
 from celery.concurrency.asynpool import AsynPool
 from celery.concurrency.prefork import TaskPool
 
-LOOK_EVERY = 0.2
+CHILD_CHECK_SECONDS = 0.2
+"""Seconds between two checks for children that died; Celery checks every 5."""
 
 
-class LostChildren:
-    """The children that ended, by process id, and how: an exit code, or minus a signal's number."""
+class ChildExits:
+    """The exit codes of the children that ended, by process id; minus the number of a signal."""
 
     def __init__(self) -> None:
         self.happened = threading.Event()
         self._codes: dict[int, int] = {}
 
-    def note(self, pid: int, code: int | None) -> None:
-        """Write down an end; the pool may tell it more than once."""
+    def record(self, pid: int, code: int | None) -> None:
+        """Record an exit; the pool may report it more than once."""
         if pid not in self._codes:
             self._codes[pid] = code or 0
             self.happened.set()
 
     def code(self, pid: int) -> int | None:
-        """How the child ended, or None while it lives."""
+        """Return the exit code of a child, or None while it runs."""
         return self._codes.get(pid)
 
 
-class _Watched:
-    """What both pools of billiard share: each tells here of a child that it has found dead."""
+class _RecordsExits:
+    """Mixin for billiard's pools: record the exit of each child that the pool finds dead."""
 
     def process_flush_queues(self, child: Any) -> None:
-        TrainingPool.lost_children.note(child.pid, child.exitcode)
-        super().process_flush_queues(child)  # type: ignore[misc]  # the pools mixed in have it
+        TrainingPool.child_exits.record(child.pid, child.exitcode)
+        super().process_flush_queues(child)  # type: ignore[misc]  # the pools that use the mixin have it
 
 
-class _Asynchronous(_Watched, AsynPool):  # type: ignore[misc]  # Celery ships no types
-    """The pool under Redis."""
+class _AsynchronousPool(_RecordsExits, AsynPool):  # type: ignore[misc]  # Celery ships no types
+    """The pool used with Redis."""
 
     @property
     def timers(self) -> dict[Any, float]:
-        """How often to look for dead children, in seconds; Celery does each 5."""
-        return {self.maintain_pool: LOOK_EVERY}
+        """Seconds between two calls of a function."""
+        return {self.maintain_pool: CHILD_CHECK_SECONDS}
 
 
-class Lock:
-    """A lock among forked processes that opens when its holder is killed; a semaphore would stay shut for ever."""
+class ProcessLock:
+    """A lock among forked processes that is released when its holder is killed; a semaphore would stay locked."""
 
     def __init__(self) -> None:
         with TemporaryFile() as file:
             self._file = os.dup(file.fileno())
 
     def acquire(self) -> bool:
-        """Wait for it, and have it until `release` or this process's end."""
+        """Wait for the lock and take it, until `release` or the end of this process."""
         fcntl.lockf(self._file, fcntl.LOCK_EX)
         return True
 
     def release(self) -> None:
-        """Let another process have it."""
+        """Release the lock."""
         fcntl.lockf(self._file, fcntl.LOCK_UN)
 
     def __enter__(self) -> None:
@@ -74,18 +76,18 @@ class Lock:
         self.release()
 
 
-class _Blocking(_Watched, BlockingPool):  # type: ignore[misc]  # Celery ships no types
-    """The pool under the embedded broker, whose children share two queues: an idle one waits with the lock of one."""
+class _BlockingPool(_RecordsExits, BlockingPool):  # type: ignore[misc]  # Celery ships no types
+    """The pool used with the embedded broker: its children share two queues, and an idle child holds a queue's lock."""
 
     def _setup_queues(self) -> None:
         super()._setup_queues()
-        self._inqueue._rlock = Lock()  # noqa: SLF001  billiard has no other door
-        self._outqueue._wlock = Lock()  # noqa: SLF001
+        self._inqueue._rlock = ProcessLock()  # noqa: SLF001  billiard offers no other way
+        self._outqueue._wlock = ProcessLock()  # noqa: SLF001
 
 
 class TrainingPool(TaskPool):  # type: ignore[misc]  # Celery ships no types
-    """One forked child for each job that may train at a time."""
+    """A pool with one forked child for each job that may train at a time."""
 
-    Pool = _Asynchronous
-    BlockingPool = _Blocking
-    lost_children: ClassVar[LostChildren] = LostChildren()
+    Pool = _AsynchronousPool
+    BlockingPool = _BlockingPool
+    child_exits: ClassVar[ChildExits] = ChildExits()

@@ -1,7 +1,4 @@
-"""Whether this worker was asked to end.
-
-One byte shared with the children it forks, and a flag of each child's own.
-"""
+"""A request that the worker shuts down: one byte shared with the forked children, and a flag of each child's own."""
 
 import mmap
 import signal
@@ -11,24 +8,24 @@ from types import FrameType
 
 
 class ShutdownRequest:
-    """A wish that the parent voices once and every child sees, without the database and without a message."""
+    """A request that the parent makes once and every child sees, without the database and without a message."""
 
     def __init__(self) -> None:
         self._shared = mmap.mmap(-1, 1)
         self._own = False
 
     def ask(self) -> None:
-        """Ask this process and all its children to hand back what they hold. Safe in a signal handler."""
+        """Ask this process and its children to claim nothing more and requeue their jobs; safe in a signal handler."""
         self._shared[0] = 1
 
     @property
     def asked(self) -> bool:
-        """Whether to claim nothing more and to hand back what is held."""
+        """Whether this process must shut down."""
         return self._own or self._shared[0] == 1
 
     @contextmanager
-    def by_signal(self) -> Iterator[None]:
-        """Let a SIGTERM that reaches this child itself be such a wish, for this block."""
+    def on_sigterm(self) -> Iterator[None]:
+        """Treat a SIGTERM that this child receives during the block as a request to itself."""
         before = signal.signal(signal.SIGTERM, self._on_signal)
         try:
             yield

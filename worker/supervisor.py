@@ -1,6 +1,6 @@
-"""What a worker's parent does beside its children: gives back the jobs of those that died, and looks after the queue.
+"""A thread of the worker's parent: requeues jobs of lost workers, notifies workers of due jobs, removes garbage.
 
-Any number of parents may sweep at once; each statement is safe by itself.
+Any number of parents may do this at once; each statement is safe by itself.
 """
 
 import os
@@ -20,24 +20,27 @@ from core.settings import Settings
 from core.store import garbage, idempotency, leases
 from core.store.database import open_database
 from core.store.tables import Job
-from worker.context import pid_in
+from worker.context import process_id
 from worker.liveness import LivenessFile
-from worker.pool import LostChildren
+from worker.pool import ChildExits
 from worker.run.leased_job import AWAY
 
 NOTIFY_AGAIN_SECONDS = 3.0
-"""Seconds that due jobs wait before somebody rings again."""
-HOUSEKEEPING = 30.0
-"""Seconds between two looks for files that nothing needs."""
-BUCKET_HOUSEKEEPING = 600.0
-"""The same where they are in a bucket, whose provider counts each look."""
-DAY = 86_400.0
+"""Seconds that due jobs wait before another notification is sent."""
+GARBAGE_SECONDS = 30.0
+"""Seconds between two collections of files that no row names."""
+BUCKET_GARBAGE_SECONDS = 600.0
+"""The same for files in a bucket, whose provider charges for each listing."""
+IDEMPOTENCY_SECONDS = 86_400.0
+"""Seconds for which the answer to an idempotency key is kept."""
 
-UNFORKED = threading.Lock()
-"""Held while this process has connections to the database open, or speaks with the broker. A child that is forked
-meanwhile would inherit SQLite's note that somebody here holds the write lock, and would find the database locked for
-ever; or locks of the broker's library that no thread of its own will ever open."""
-os.register_at_fork(before=UNFORKED.acquire, after_in_parent=UNFORKED.release, after_in_child=UNFORKED.release)
+FORK_LOCK = threading.Lock()
+"""Held while this process has open database connections or talks to the broker; no child is forked meanwhile.
+
+Otherwise the child would inherit SQLite's record that this process holds the write lock, and would find the database
+locked for ever; or locks of the broker's library that no thread of the child ever releases.
+"""
+os.register_at_fork(before=FORK_LOCK.acquire, after_in_parent=FORK_LOCK.release, after_in_child=FORK_LOCK.release)
 
 log = structlog.get_logger(__name__)
 
@@ -48,109 +51,113 @@ class Supervisor:
     Parameters
     ----------
     settings
-        Say where things are and how often to look.
+        The service's settings.
     prefix
-        With what the names of this parent's children begin.
-    deaths
-        Which of them have died.
-    pulse
-        What health checks look at.
+        The beginning of the names of this parent's children.
+    child_exits
+        The children that have ended.
+    liveness
+        The file that health checks read.
     """
 
-    def __init__(self, settings: Settings, prefix: str, lost_children: LostChildren, liveness: LivenessFile) -> None:
-        self._every = settings.lease_check_seconds
+    def __init__(self, settings: Settings, prefix: str, child_exits: ChildExits, liveness: LivenessFile) -> None:
+        self._interval_seconds = settings.lease_check_seconds
         self._prefix = prefix
-        self._lost_children = lost_children
+        self._child_exits = child_exits
         self._liveness = liveness
-        self._notifier = Notifier(settings, speaking=UNFORKED)
+        self._notifier = Notifier(settings, speaking=FORK_LOCK)
         self._blobs = FolderBlobs(settings.blob_dir) if settings.blobs_url is None else None
-        self._tidying: subprocess.Popen[bytes] | None = None
+        self._bucket_collection: subprocess.Popen[bytes] | None = None
         self._database = open_database(settings.resolved_database_url)
-        self._tidy_at = 0.0
+        self._collect_at = 0.0
         self._away = False
         self._open = True
-        self._thread = threading.Thread(target=self._run, name="sweep", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
 
     def start(self) -> None:
-        """Sweep until `stop`."""
+        """Supervise until `stop`."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Sweep once more, and end. One that was not started, as its worker never reached the broker, only ends."""
+        """Do one more round, and end. Without `start`, as when the broker was never reached, only end."""
         self._open = False
-        self._lost_children.happened.set()
+        self._child_exits.happened.set()
         if self._thread.ident is not None:
-            self._thread.join(2 * self._every)
+            self._thread.join(2 * self._interval_seconds)
         self._notifier.close()
-        self._liveness.stop()
+        self._liveness.remove()
 
     def _run(self) -> None:
         while self._open:
             self._round()
-            self._lost_children.happened.wait(self._every)
-            self._lost_children.happened.clear()
+            self._child_exits.happened.wait(self._interval_seconds)
+            self._child_exits.happened.clear()
         self._round()
 
     def _round(self) -> None:
-        self._liveness.beat()
-        with UNFORKED:
-            self._look_after()
+        self._liveness.touch()
+        with FORK_LOCK:
+            self._maintain()
             self._database.close()
 
-    def _look_after(self) -> None:
+    def _maintain(self) -> None:
         try:
-            if self._sweep():
+            if self._requeue_and_collect():
                 self._notifier.notify()
             self._away = False
         except AWAY as error:
             if not self._away:
-                log.warning("database is away: nothing can be swept", error=str(error).splitlines()[0])
+                log.warning("database is away: no job is requeued", error=str(error).splitlines()[0])
             self._away = True
         except Exception:
-            log.exception("sweep failed")
+            log.exception("supervision failed")
 
-    def _sweep(self) -> bool:
-        """Give back what is lost; whether to ring."""
+    def _requeue_and_collect(self) -> bool:
+        """Requeue jobs of lost workers and remove garbage; return whether workers must be notified."""
         with self._database.begin() as s:
-            given_back = [self._hand_back(s, job) for job in leases.claimed_by(s, self._prefix)]
-            swept = leases.requeue_expired(s)
+            requeued = [self._requeue_if_lost(s, job) for job in leases.claimed_by(s, self._prefix)]
+            expired = leases.requeue_expired(s)
             due = leases.notification_due(s, NOTIFY_AGAIN_SECONDS)
-        for job in swept:
-            log.warning("job's worker was silent for longer than its lease", job=job.id)
-        if time.monotonic() >= self._tidy_at:
-            self._tidy()
-        return due or bool(swept) or any(given_back)
+        for job in expired:
+            log.warning("job requeued: its worker's lease ran out", job=job.id)
+        if time.monotonic() >= self._collect_at:
+            self._collect_garbage()
+        return due or bool(expired) or any(requeued)
 
-    def _hand_back(self, s: Session, job: Job) -> bool:
-        """Give back a job whose child is dead; the rest are left alone."""
-        pid = pid_in(job.worker or "", self._prefix)
-        code = self._lost_children.code(pid)
+    def _requeue_if_lost(self, s: Session, job: Job) -> bool:
+        """Requeue a job whose child process has died; return whether it has."""
+        pid = process_id(job.worker or "", self._prefix)
+        code = self._child_exits.code(pid)
         if code is None:
             return False
-        log.warning("worker died", job=job.id, pid=pid, how=_how(code))
-        detail = {"signal": _how(code)} | _memory(code, job)
-        message = f"worker {job.worker} died ({_how(code)})"
+        cause = _describe(code)
+        log.warning("worker process died: its job is requeued", job=job.id, pid=pid, cause=cause)
+        detail = {"signal": cause} | _memory(code, job)
+        message = f"worker {job.worker} died ({cause})"
         return leases.hand_back(s, job.id, job.fence, message=message, detail=detail) is not None
 
-    def _tidy(self) -> None:
-        """Remove files that no row names, and answers that nobody will ask for again."""
+    def _collect_garbage(self) -> None:
+        """Remove files that no row names, and old answers to idempotency keys."""
         with self._database.begin() as s:
-            idempotency.forget(s, DAY)
+            idempotency.forget(s, IDEMPOTENCY_SECONDS)
         if self._blobs is not None:
             garbage.collect(self._database, self._blobs)
-        elif self._tidying is None or self._tidying.poll() is not None:
-            # What speaks with buckets survives no fork, and this process forks.
-            self._tidying = subprocess.Popen([sys.executable, "-m", "chainrule", "tidy"], stdout=subprocess.DEVNULL)
-        self._tidy_at = time.monotonic() + (HOUSEKEEPING if self._blobs else BUCKET_HOUSEKEEPING)
+        elif self._bucket_collection is None or self._bucket_collection.poll() is not None:
+            # The bucket library survives no fork, and this process forks.
+            self._bucket_collection = subprocess.Popen(
+                [sys.executable, "-m", "chainrule", "tidy"], stdout=subprocess.DEVNULL
+            )
+        self._collect_at = time.monotonic() + (GARBAGE_SECONDS if self._blobs else BUCKET_GARBAGE_SECONDS)
 
 
-def _how(code: int) -> str:
-    """SIGKILL, or the exit code."""
+def _describe(code: int) -> str:
+    """Return the name of the signal, such as SIGKILL, or the exit code."""
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
 def _memory(code: int, job: Job) -> dict[str, Any]:
-    """What the job needs and what the machine has, where the kernel may have killed for want of it."""
+    """Return the memory of the job and of the machine, if the kernel may have killed the process for lack of memory."""
     if code != -signal.SIGKILL:
         return {}
-    return {"job_bytes": job.memory_bytes, "machine_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")}
+    machine_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {"job_bytes": job.memory_bytes, "machine_bytes": machine_bytes}

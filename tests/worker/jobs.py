@@ -1,4 +1,4 @@
-"""Jobs for the worker's tests: full specs with changes, in a database of the test's own."""
+"""Builders of jobs for the worker's tests: complete specs with changes, in a database of the test's own."""
 
 import json
 from pathlib import Path
@@ -51,32 +51,32 @@ IMAGES: dict[str, Any] = {
     "loss": {"type": "cross_entropy"},
     "optimizer": {"type": "adam", "learning_rate": 0.003},
 }
-"""Of whose batches of 32 two processes take half each."""
+"""Each batch of 32 is split between two processes."""
 LONG = 10_000_000
-"""Epochs that no test waits for."""
+"""Epochs that no test waits to finish."""
 
 
 def a_spec(base: dict[str, Any] = DOUBLING, **training: Any) -> dict[str, Any]:
-    """A spec, with its training changed."""
+    """Return a spec with changed training."""
     return base | {"training": {"epochs": 100, "batch_size": 5, "shuffle": False, "seed": 7} | training}
 
 
 def a_database(folder: Path) -> Database:
-    """An embedded database at the newest migration."""
+    """Return an embedded database at the newest migration."""
     url = f"sqlite:///{folder / 'chainrule.db'}"
     upgrade(url)
     return open_database(url)
 
 
-def a_desk(folder: Path, **settings: Any) -> WorkerContext:
-    """A child's desk in this process, over an embedded database in the folder."""
+def a_context(folder: Path, **settings: Any) -> WorkerContext:
+    """Return a worker context in this process, with an embedded database in the folder."""
     chosen = Settings(data_dir=folder, threads=1, **settings)
     upgrade(chosen.resolved_database_url)
-    return WorkerContext.set_up(chosen, "test:0:0:", ShutdownRequest())
+    return WorkerContext.open(chosen, "test:0:0:", ShutdownRequest())
 
 
-def more(database: Database, job_id: str, epochs: int) -> str:
-    """A queued job that goes on with one that has ended; returns its id."""
+def post_continuation(database: Database, job_id: str, epochs: int) -> str:
+    """Post a job that continues one that has ended; return its id."""
     with database.begin() as s:
         job, text = jobs.with_spec(s, EVERYTHING, job_id)
         last = held_still(s, EVERYTHING, job.checkpoint_id or "")
@@ -85,41 +85,41 @@ def more(database: Database, job_id: str, epochs: int) -> str:
     return post(database, merge_training(json.loads(text), Continuation(epochs=epochs), progress), origin=origin)
 
 
-def post(database: Database, spec: dict[str, Any], *, threads: int = 1, **more: Any) -> str:
-    """A queued job, as the API makes it; returns its id."""
+def post(database: Database, spec: dict[str, Any], *, threads: int = 1, **columns: Any) -> str:
+    """Insert a queued job as the API does; return its id."""
     text = json.dumps(spec)
     parsed = JobSpec.model_validate_json(text)
     cost = check(parsed, signature(parsed.data, None), Limits())
     known: dict[str, Any] = {"epochs": parsed.training.epochs, "steps": cost.steps, "memory_bytes": cost.bytes}
     with database.begin() as s:
-        return jobs.insert(s, EVERYTHING, name=None, spec=text, metadata={}, threads=threads, **known, **more).id
+        return jobs.insert(s, EVERYTHING, name=None, spec=text, metadata={}, threads=threads, **known, **columns).id
 
 
 def row(database: Database, job_id: str) -> Job:
-    """The job's row as it is now."""
+    """Return the job's row as it is now."""
     with database.read() as s:
         return jobs.get(s, EVERYTHING, job_id)
 
 
-def stream(database: Database, job_id: str) -> list[MetricRow]:
-    """The training's own rows, in their order."""
+def metric_rows(database: Database, job_id: str) -> list[MetricRow]:
+    """Return the training's metric rows, in order."""
     with database.read() as s:
         return events.stored_rows(s, job_id, 0, 10_000_000)
 
 
-def remarks(database: Database, job_id: str) -> list[dict[str, Any]]:
-    """What the job's log says."""
+def log_data(database: Database, job_id: str) -> list[dict[str, Any]]:
+    """Return the data of the job's log events."""
     with database.read() as s:
-        return [found.data or {} for found in events.after(s, EVERYTHING, job_id, 0, 10_000_000, kinds=["log"])]
+        return [event.data or {} for event in events.after(s, EVERYTHING, job_id, 0, 10_000_000, kinds=["log"])]
 
 
-def story(database: Database, job_id: str) -> list[str]:
-    """The statuses that the job went through."""
+def statuses(database: Database, job_id: str) -> list[str]:
+    """Return the statuses that the job went through."""
     with database.read() as s:
         return [transition.status.value for transition in jobs.transitions(s, EVERYTHING, job_id)]
 
 
-def saved_at(database: Database, job_id: str) -> list[int]:
-    """The steps of the job's checkpoints, the newest first."""
+def checkpoint_steps(database: Database, job_id: str) -> list[int]:
+    """Return the steps of the job's checkpoints, newest first."""
     with database.read() as s:
         return [checkpoint.step for checkpoint in checkpoints.of_job(s, EVERYTHING, job_id)]

@@ -1,4 +1,4 @@
-"""API and worker on machines without a common folder: files go through a bucket, which may be away."""
+"""API and worker on machines without a shared folder: files go through a bucket, which may be away."""
 
 import dataclasses
 import hashlib
@@ -28,15 +28,15 @@ LINE: dict[str, Any] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Two:
-    """An API on one machine, and where the worker of another would start; the cable leads to their bucket."""
+class TwoMachines:
+    """An API on one machine, a worker to start on another, and a proxy before their bucket."""
 
     api: Processes
     worker: Processes
-    cable: Proxy
+    network: Proxy
 
-    def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
-        return httpx.request(method, f"{self.api.url}/v1{path}", timeout=60, **more)
+    def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+        return httpx.request(method, f"{self.api.url}/v1{path}", timeout=60, **options)
 
     def job(self, job_id: str) -> dict[str, Any]:
         return dict(self.ask("GET", f"/jobs/{job_id}").json())
@@ -52,11 +52,11 @@ class Two:
 
 
 @pytest.fixture
-def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Two]:
+def machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TwoMachines]:
     with ExitStack() as stack:
         server = stack.enter_context(bucket_server())
-        cable = stack.enter_context(closing(Proxy(server.port)))
-        for name, value in server.environment(cable.port).items():
+        network = stack.enter_context(closing(Proxy(server.port)))
+        for name, value in server.environment(network.port).items():
             monkeypatch.setenv(name, value)
         shared = {
             "database_url": f"sqlite:///{tmp_path}/chainrule.db",
@@ -66,7 +66,7 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Two]:
         api = stack.enter_context(machine(tmp_path / "one", shared))
         worker = stack.enter_context(machine(tmp_path / "other", shared))
         api.start_api()
-        yield Two(api, worker, cable)
+        yield TwoMachines(api, worker, network)
 
 
 @contextmanager
@@ -76,33 +76,33 @@ def machine(folder: Path, shared: dict[str, str]) -> Iterator[Processes]:
         yield running
 
 
-def test_what_one_uploads_the_other_learns_and_the_first_predicts_by(two: Two) -> None:
-    two.worker.start_worker()
-    dataset = two.ask("POST", "/datasets", content=CSV, headers={"Content-Type": "text/csv"}).json()["id"]
-    job = two.post(LINE | {"data": {"type": "dataset", "id": dataset, "target": "c"}, "training": {"epochs": 3}})
-    two.until(job, "succeeded")
-    answer = two.ask("POST", f"/jobs/{job}/predictions", json={"instances": [{"a": 1, "b": 2}]})
+def test_dataset_and_weights_travel_through_the_bucket(machines: TwoMachines) -> None:
+    machines.worker.start_worker()
+    dataset = machines.ask("POST", "/datasets", content=CSV, headers={"Content-Type": "text/csv"}).json()["id"]
+    job = machines.post(LINE | {"data": {"type": "dataset", "id": dataset, "target": "c"}, "training": {"epochs": 3}})
+    machines.until(job, "succeeded")
+    answer = machines.ask("POST", f"/jobs/{job}/predictions", json={"instances": [{"a": 1, "b": 2}]})
     assert answer.status_code == 200, answer.text
-    assert two.ask("GET", f"/datasets/{dataset}/rows?limit=1").json()["items"] == [{"a": 0, "b": 0, "c": 0}]
+    assert machines.ask("GET", f"/datasets/{dataset}/rows?limit=1").json()["items"] == [{"a": 0, "b": 0, "c": 0}]
 
 
-def test_while_the_bucket_is_away_requests_are_told_so_and_training_waits(two: Two) -> None:
-    two.worker.start_worker()
-    job = two.post(a_spec(SPIRALS, epochs=LONG))
-    two.until(job, "running")
-    two.cable.set(State.CUT)
-    assert two.ask("POST", f"/jobs/{job}/pause").status_code == 200
-    refused = two.ask("POST", "/datasets", content=CSV, headers={"Content-Type": "text/csv"})
+def test_training_waits_and_requests_fail_while_the_bucket_is_away(machines: TwoMachines) -> None:
+    machines.worker.start_worker()
+    job = machines.post(a_spec(SPIRALS, epochs=LONG))
+    machines.until(job, "running")
+    machines.network.set(State.CUT)
+    assert machines.ask("POST", f"/jobs/{job}/pause").status_code == 200
+    refused = machines.ask("POST", "/datasets", content=CSV, headers={"Content-Type": "text/csv"})
     assert (refused.status_code, refused.json()["code"]) == (503, "storage_away"), refused.text
     assert refused.headers["Retry-After"]
     assert "127.0.0.1" not in refused.text
-    two.cable.open()
-    two.until(job, "paused")
-    assert two.ask("GET", f"/jobs/{job}/checkpoints").json()["items"]
-    assert two.ask("POST", f"/jobs/{job}/predictions", json={"instances": [[0.1, 0.2]]}).status_code == 200
+    machines.network.open()
+    machines.until(job, "paused")
+    assert machines.ask("GET", f"/jobs/{job}/checkpoints").json()["items"]
+    assert machines.ask("POST", f"/jobs/{job}/predictions", json={"instances": [[0.1, 0.2]]}).status_code == 200
 
 
-def test_a_worker_removes_from_the_bucket_what_no_row_names(tmp_path: Path) -> None:
+def test_worker_removes_unnamed_files_from_the_bucket(tmp_path: Path) -> None:
     old, young = (tmp_path / "bucket" / hashlib.sha256(name).hexdigest() / "put" for name in (b"old", b"young"))
     for path in (old, young):
         path.parent.mkdir(parents=True)
@@ -110,5 +110,5 @@ def test_a_worker_removes_from_the_bucket_what_no_row_names(tmp_path: Path) -> N
     os.utime(old, (time.time() - 2 * RECENT_SECONDS,) * 2)
     with machine(tmp_path / "one", {"blobs_url": f"file://{tmp_path}/bucket"}) as running:
         running.start_worker()
-        running.until(lambda: not old.exists(), "the old one is removed")
+        running.until(lambda: not old.exists(), "the old file is removed")
         assert young.exists()

@@ -1,24 +1,24 @@
-"""What the children of a pool share outlives each of them."""
+"""The lock that the children of a pool share."""
 
 import multiprocessing
 import signal
 
-from worker.pool import Lock
+from worker.pool import ProcessLock
 
 FORK = multiprocessing.get_context("fork")
 
 
-def test_a_lock_is_held_by_one_and_opens_when_that_one_is_killed() -> None:
-    lock, leased_job = Lock(), FORK.Event()
+def test_lock_is_released_when_its_holder_is_killed() -> None:
+    lock, acquired = ProcessLock(), FORK.Event()
 
-    def token() -> None:
+    def hold() -> None:
         lock.acquire()
-        leased_job.set()
+        acquired.set()
         signal.pause()
 
-    holder, waiter = FORK.Process(target=token), FORK.Process(target=lock.acquire)
+    holder, waiter = FORK.Process(target=hold), FORK.Process(target=lock.acquire)
     holder.start()
-    assert leased_job.wait(30)
+    assert acquired.wait(30)
     waiter.start()
     waiter.join(0.2)
     assert waiter.is_alive()

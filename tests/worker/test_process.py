@@ -1,4 +1,4 @@
-"""A real worker process, embedded and on Postgres with Redis: what it promises when it is killed, stopped and asked."""
+"""Real worker processes, embedded and on Postgres with Redis, which are killed, shut down and sent requests."""
 
 import os
 import signal
@@ -21,18 +21,31 @@ from core.store.scope import EVERYTHING
 from core.store.tables import Job
 from harness.backends import postgres_database, redis_database
 from harness.processes import Processes, forked_by, free_port, processes
-from tests.worker.jobs import IMAGES, LONG, SPIRALS, a_desk, a_spec, more, post, remarks, row, saved_at, story, stream
-from worker.claim_loop import work
+from tests.worker.jobs import (
+    IMAGES,
+    LONG,
+    SPIRALS,
+    a_context,
+    a_spec,
+    checkpoint_steps,
+    log_data,
+    metric_rows,
+    post,
+    post_continuation,
+    row,
+    statuses,
+)
+from worker.claim_loop import run_queued_jobs
 from worker.liveness import alive, liveness_folder
 
 SECONDS_OF_TRAINING = a_spec(SPIRALS, epochs=500, batch_size=10, shuffle=True)
-IN_HALVES = a_spec(IMAGES, epochs=400, batch_size=32, shuffle=True)
-FOR_EVER = a_spec(SPIRALS, epochs=LONG, batch_size=10, shuffle=True)
+SPLIT_BATCHES = a_spec(IMAGES, epochs=400, batch_size=32, shuffle=True)
+ENDLESS = a_spec(SPIRALS, epochs=LONG, batch_size=10, shuffle=True)
 
 
 @dataclass
-class Place:
-    """Processes, and a door of the test's own to their database."""
+class Deployment:
+    """Processes, and the test's own connections to their database and broker."""
 
     processes: Processes
     database: Database
@@ -56,15 +69,15 @@ class Place:
         return job
 
     def child(self, job_id: str) -> int:
-        """The process that trains the job."""
+        """Return the process that trains the job."""
         return int((self.row(job_id).worker or "").split(":")[3])
 
 
-PLACES = ["embedded", "postgres and redis"]
+KINDS = ["embedded", "postgres and redis"]
 
 
 @contextmanager
-def a_place(kind: str, folder: Path) -> Iterator[Place]:
+def a_deployment(kind: str, folder: Path) -> Iterator[Deployment]:
     with ExitStack() as stack:
         urls = {}
         if kind != "embedded":
@@ -75,42 +88,42 @@ def a_place(kind: str, folder: Path) -> Iterator[Place]:
         stack.callback(database.close)
         notifier = Notifier(running.settings)
         stack.callback(notifier.close)
-        yield Place(running, database, notifier)
+        yield Deployment(running, database, notifier)
 
 
-@pytest.fixture(scope="module", params=PLACES)
-def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A place where a worker works; no test ends it."""
-    with a_place(request.param, tmp_path_factory.mktemp("place")) as shared:
+@pytest.fixture(scope="module", params=KINDS)
+def deployment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A deployment with a worker, which no test ends."""
+    with a_deployment(request.param, tmp_path_factory.mktemp("deployment")) as shared:
         shared.processes.start_worker()
         yield shared
 
 
 @pytest.fixture
-def empty(tmp_path: Path) -> Iterator[Place]:
-    """A place of a test's own, embedded, where nothing works yet."""
-    with a_place("embedded", tmp_path) as own:
+def workerless(tmp_path: Path) -> Iterator[Deployment]:
+    """An embedded deployment of a test's own, without a worker."""
+    with a_deployment("embedded", tmp_path) as own:
         yield own
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str | None, list[MetricRow]]:
-    """What a job ends with that nothing happened to, trained in this very process."""
-    return in_peace(tmp_path_factory, SECONDS_OF_TRAINING)
+    """The result of a job without faults, trained in this process."""
+    return train_undisturbed(tmp_path_factory, SECONDS_OF_TRAINING)
 
 
 @pytest.fixture(scope="module")
-def undisturbed_halves(tmp_path_factory: pytest.TempPathFactory) -> tuple[str | None, list[MetricRow]]:
-    """The same of one whose batches two processes take half each."""
-    return in_peace(tmp_path_factory, IN_HALVES, threads=2)
+def undisturbed_split(tmp_path_factory: pytest.TempPathFactory) -> tuple[str | None, list[MetricRow]]:
+    """The same for a job whose batches are split between two processes."""
+    return train_undisturbed(tmp_path_factory, SPLIT_BATCHES, threads=2)
 
 
-def in_peace(
+def train_undisturbed(
     folders: pytest.TempPathFactory, spec: dict[str, object], threads: int = 1
 ) -> tuple[str | None, list[MetricRow]]:
-    context = a_desk(folders.mktemp("undisturbed"))
+    context = a_context(folders.mktemp("undisturbed"))
     job_id = post(context.database, spec, threads=threads)
-    work(context)
+    run_queued_jobs(context)
     return fingerprint(context.database, job_id)
 
 
@@ -123,140 +136,140 @@ def _past(step: int, job: Job) -> bool:
 
 
 def fingerprint(database: Database, job_id: str) -> tuple[str | None, list[MetricRow]]:
-    """What an interruption must not change."""
-    return row(database, job_id).weights_sha256, stream(database, job_id)
+    """Return what an interruption must not change."""
+    return row(database, job_id).weights_sha256, metric_rows(database, job_id)
 
 
-def test_a_job_from_its_row_to_its_end(place: Place) -> None:
-    job = place.ended(place.post(a_spec()))
-    assert story(place.database, job.id) == ["queued", "running", "succeeded"]
+def test_job_runs_from_queued_to_succeeded(deployment: Deployment) -> None:
+    job = deployment.ended(deployment.post(a_spec()))
+    assert statuses(deployment.database, job.id) == ["queued", "running", "succeeded"]
     assert (job.stop_reason, job.step, job.epoch) == ("epochs_completed", 100, 100)
-    assert saved_at(place.database, job.id) == [100]
-    assert sum(found.name == "loss" for found in stream(place.database, job.id)) == 100
+    assert checkpoint_steps(deployment.database, job.id) == [100]
+    assert sum(found.name == "loss" for found in metric_rows(deployment.database, job.id)) == 100
 
 
-def test_killed_and_paused_it_ends_as_if_nothing_had_happened(
-    place: Place, undisturbed: tuple[str | None, list[MetricRow]]
+def test_job_killed_and_paused_ends_as_an_undisturbed_one(
+    deployment: Deployment, undisturbed: tuple[str | None, list[MetricRow]]
 ) -> None:
-    job_id = place.post(SECONDS_OF_TRAINING)
-    place.until(job_id, lambda job: job.step > 500, "trains")
-    os.kill(place.child(job_id), signal.SIGKILL)
-    place.until(job_id, lambda job: job.fence >= 3 and job.step > 0, "is claimed again")
-    with place.database.begin() as s:
+    job_id = deployment.post(SECONDS_OF_TRAINING)
+    deployment.until(job_id, lambda job: job.step > 500, "trains")
+    os.kill(deployment.child(job_id), signal.SIGKILL)
+    deployment.until(job_id, lambda job: job.fence >= 3 and job.step > 0, "is claimed again")
+    with deployment.database.begin() as s:
         jobs.pause(s, EVERYTHING, job_id)
-    paused = place.until(job_id, lambda job: job.status is Status.PAUSED, "is paused")
-    assert saved_at(place.database, job_id)[0] == paused.step
-    with place.database.begin() as s:
+    paused = deployment.until(job_id, lambda job: job.status is Status.PAUSED, "is paused")
+    assert checkpoint_steps(deployment.database, job_id)[0] == paused.step
+    with deployment.database.begin() as s:
         jobs.resume(s, EVERYTHING, job_id)
-    place.notifier.notify()
-    place.ended(job_id)
-    assert story(place.database, job_id) == [
+    deployment.notifier.notify()
+    deployment.ended(job_id)
+    assert statuses(deployment.database, job_id) == [
         "queued", "running", "queued", "running", "pausing", "paused", "queued", "running", "succeeded",
     ]  # fmt: skip
-    assert fingerprint(place.database, job_id) == undisturbed
-    assert remarks(place.database, job_id) == []
+    assert fingerprint(deployment.database, job_id) == undisturbed
+    assert log_data(deployment.database, job_id) == []
 
 
-def test_continued_and_killed_on_its_way_it_ends_as_one_long_job(
-    place: Place, undisturbed: tuple[str | None, list[MetricRow]]
+def test_continued_job_killed_meanwhile_ends_as_one_long_job(
+    deployment: Deployment, undisturbed: tuple[str | None, list[MetricRow]]
 ) -> None:
-    first = place.ended(place.post(a_spec(SPIRALS, epochs=200, batch_size=10, shuffle=True)))
-    job_id = more(place.database, first.id, 300)
-    place.notifier.notify()
-    place.until(job_id, partial(_past, first.step + 300), "trains on")
-    os.kill(place.child(job_id), signal.SIGKILL)
-    job = place.ended(job_id)
+    first = deployment.ended(deployment.post(a_spec(SPIRALS, epochs=200, batch_size=10, shuffle=True)))
+    job_id = post_continuation(deployment.database, first.id, 300)
+    deployment.notifier.notify()
+    deployment.until(job_id, partial(_past, first.step + 300), "trains on")
+    os.kill(deployment.child(job_id), signal.SIGKILL)
+    job = deployment.ended(job_id)
     assert (job.fence, job.epoch, job.weights_sha256) == (3, 500, undisturbed[0])
-    assert stream(place.database, job_id) == [row for row in undisturbed[1] if row.step > first.step]
-    assert remarks(place.database, job_id) == []
+    assert metric_rows(deployment.database, job_id) == [row for row in undisturbed[1] if row.step > first.step]
+    assert log_data(deployment.database, job_id) == []
 
 
 def runs(process: int) -> bool:
-    """Whether there is such a process that has not ended; where nobody asks how it did, it stays listed as a zombie."""
+    """Return whether the process exists and is no zombie."""
     status = Path(f"/proc/{process}/status")
     return status.exists() and "State:\tZ" not in status.read_text()
 
 
-@pytest.mark.parametrize("killed", ["helper", "child"])
-def test_a_job_whose_helper_is_killed_goes_on_and_no_helper_outlives_its_job(
-    place: Place, undisturbed_halves: tuple[str | None, list[MetricRow]], killed: str
+@pytest.mark.parametrize("killed", ["shard process", "child"])
+def test_job_survives_a_killed_shard_process_and_leaves_none_behind(
+    deployment: Deployment, undisturbed_split: tuple[str | None, list[MetricRow]], killed: str
 ) -> None:
-    job_id = post(place.database, IN_HALVES, threads=2)
-    place.notifier.notify()
-    place.until(job_id, partial(_past, 20), "trains")
-    child = place.child(job_id)
-    (helper,) = forked_by(child)
-    os.kill({"helper": helper, "child": child}[killed], signal.SIGKILL)
-    job = place.ended(job_id)
-    assert (job.fence, runs(helper)) == (3, False)
-    assert fingerprint(place.database, job_id) == undisturbed_halves
+    job_id = post(deployment.database, SPLIT_BATCHES, threads=2)
+    deployment.notifier.notify()
+    deployment.until(job_id, partial(_past, 20), "trains")
+    child = deployment.child(job_id)
+    (shard_process,) = forked_by(child)
+    os.kill({"shard process": shard_process, "child": child}[killed], signal.SIGKILL)
+    job = deployment.ended(job_id)
+    assert (job.fence, runs(shard_process)) == (3, False)
+    assert fingerprint(deployment.database, job_id) == undisturbed_split
 
 
 @pytest.mark.parametrize("keep", [Keep.LAST, Keep.NONE])
-def test_cancel_keeps_what_was_asked_for(place: Place, keep: Keep) -> None:
-    job_id = place.post(FOR_EVER)
-    place.until(job_id, lambda job: job.best is not None, "has a best epoch")
-    with place.database.begin() as s:
+def test_cancel_keeps_the_requested_checkpoint(deployment: Deployment, keep: Keep) -> None:
+    job_id = deployment.post(ENDLESS)
+    deployment.until(job_id, lambda job: job.best is not None, "has a best epoch")
+    with deployment.database.begin() as s:
         jobs.cancel(s, EVERYTHING, job_id, keep)
-    job = place.ended(job_id, Status.CANCELLED)
+    job = deployment.ended(job_id, Status.CANCELLED)
     assert job.stop_reason == "cancelled"
-    assert bool(saved_at(place.database, job_id)) is (keep is not Keep.NONE)
+    assert bool(checkpoint_steps(deployment.database, job_id)) is (keep is not Keep.NONE)
 
 
-def test_a_job_that_nobody_rang_for_is_found(place: Place) -> None:
-    place.ended(post(place.database, a_spec()))
+def test_job_without_a_notification_is_found(deployment: Deployment) -> None:
+    deployment.ended(post(deployment.database, a_spec()))
 
 
-def test_bells_without_work_do_no_harm(place: Place) -> None:
+def test_extra_notifications_have_no_effect(deployment: Deployment) -> None:
     for _ in range(10):
-        place.notifier.notify()
-    job = place.ended(place.post(a_spec()))
-    assert story(place.database, job.id) == ["queued", "running", "succeeded"]
+        deployment.notifier.notify()
+    job = deployment.ended(deployment.post(a_spec()))
+    assert statuses(deployment.database, job.id) == ["queued", "running", "succeeded"]
 
 
-def test_a_poisonous_job_does_not_kill_workers_for_ever(empty: Place) -> None:
-    empty.processes.start_worker()
-    job_id = empty.post(FOR_EVER)
+def test_job_that_kills_three_workers_fails(workerless: Deployment) -> None:
+    workerless.processes.start_worker()
+    job_id = workerless.post(ENDLESS)
     for fence in (1, 3, 5):
-        empty.until(job_id, partial(_claimed, fence), "is claimed")
-        os.kill(empty.child(job_id), signal.SIGKILL)
-    job = empty.ended(job_id, Status.FAILED)
+        workerless.until(job_id, partial(_claimed, fence), "is claimed")
+        os.kill(workerless.child(job_id), signal.SIGKILL)
+    job = workerless.ended(job_id, Status.FAILED)
     assert job.error is not None
     assert (job.error["code"], job.error["signal"]) == ("worker_lost", "SIGKILL")
     assert 0 < job.error["job_bytes"] == job.memory_bytes < job.error["machine_bytes"]
-    assert empty.ended(empty.post(a_spec())).step == 100
+    assert workerless.ended(workerless.post(a_spec())).step == 100
 
 
-def test_told_to_end_it_hands_back_and_another_goes_on(
-    empty: Place, undisturbed: tuple[str | None, list[MetricRow]]
+def test_worker_requeues_its_job_on_sigterm_and_another_resumes_it(
+    workerless: Deployment, undisturbed: tuple[str | None, list[MetricRow]]
 ) -> None:
-    """A process manager may signal the parent alone, or parent and children alike."""
-    pulses = liveness_folder(empty.processes.settings.data_dir)
-    job_id = empty.post(SECONDS_OF_TRAINING)
+    """A process manager may signal only the parent, or parent and children."""
+    folder = liveness_folder(workerless.processes.settings.data_dir)
+    job_id = workerless.post(SECONDS_OF_TRAINING)
     for end in (os.kill, os.killpg):
-        worker = empty.processes.start_worker()
-        step = empty.row(job_id).step
-        empty.until(job_id, partial(_past, step), "trains")
-        assert alive(pulses)
+        worker = workerless.processes.start_worker()
+        step = workerless.row(job_id).step
+        workerless.until(job_id, partial(_past, step), "trains")
+        assert alive(folder)
         end(worker.pid, signal.SIGTERM)
         assert worker.wait(20) == 0
-        assert not alive(pulses)
-        job = empty.row(job_id)
+        assert not alive(folder)
+        job = workerless.row(job_id)
         assert (job.status, job.lost_workers) == (Status.QUEUED, 0)
-        assert saved_at(empty.database, job_id)[0] == job.step
-    worker = empty.processes.start_worker()
-    empty.ended(job_id)
-    assert fingerprint(empty.database, job_id) == undisturbed
+        assert checkpoint_steps(workerless.database, job_id)[0] == job.step
+    worker = workerless.processes.start_worker()
+    workerless.ended(job_id)
+    assert fingerprint(workerless.database, job_id) == undisturbed
 
-    job_id = empty.post(FOR_EVER)
-    empty.until(job_id, lambda job: job.step > 0, "trains")
-    child = empty.child(job_id)
+    job_id = workerless.post(ENDLESS)
+    workerless.until(job_id, lambda job: job.step > 0, "trains")
+    child = workerless.child(job_id)
     worker.kill()
     worker.wait()
-    empty.processes.until(lambda: not Path(f"/proc/{child}").exists(), "no child outlives a killed worker")
+    workerless.processes.until(lambda: not Path(f"/proc/{child}").exists(), "no child outlives a killed worker")
 
 
-def test_told_to_end_while_it_waits_for_the_broker_it_ends_without_complaint(tmp_path: Path) -> None:
+def test_sigterm_while_waiting_for_the_broker_ends_the_worker_cleanly(tmp_path: Path) -> None:
     with processes(tmp_path, broker_url=f"redis://127.0.0.1:{free_port()}/0") as running:
         worker = running.start("worker")
         running.until(lambda: "Cannot connect to redis" in running.said(), "it waits for the broker", worker)
@@ -266,7 +279,7 @@ def test_told_to_end_while_it_waits_for_the_broker_it_ends_without_complaint(tmp
         assert (code, "Traceback" in said) == (0, False), said
 
 
-def test_the_check_tells_by_its_exit_code(tmp_path: Path) -> None:
+def test_check_reports_liveness_by_its_exit_code(tmp_path: Path) -> None:
     with processes(tmp_path) as running:
         assert running.start("worker", "--check").wait(20) == 1
         folder = liveness_folder(running.settings.data_dir)
@@ -275,7 +288,7 @@ def test_the_check_tells_by_its_exit_code(tmp_path: Path) -> None:
         assert running.start("worker", "--check").wait(20) == 0
 
 
-def test_a_worker_on_a_database_at_another_migration_says_so_in_a_line(tmp_path: Path) -> None:
+def test_worker_names_the_command_for_a_database_at_another_migration(tmp_path: Path) -> None:
     with processes(tmp_path, database_url=f"sqlite:///{tmp_path / 'empty.db'}") as running:
         (tmp_path / "empty.db").unlink()
         worker: subprocess.Popen[bytes] = running.start("worker")

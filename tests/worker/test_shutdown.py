@@ -1,10 +1,12 @@
+"""Requests that a worker shuts down."""
+
 import os
 import signal
 
 from worker.shutdown import ShutdownRequest
 
 
-def test_a_child_sees_what_its_parent_asks() -> None:
+def test_child_sees_the_request_of_its_parent() -> None:
     stop = ShutdownRequest()
     reader, writer = os.pipe()
     child = os.fork()
@@ -18,20 +20,20 @@ def test_a_child_sees_what_its_parent_asks() -> None:
     assert os.waitstatus_to_exitcode(status) == 7
 
 
-def test_a_signal_to_the_child_is_heard_for_the_block() -> None:
+def test_sigterm_counts_as_a_request_within_the_block() -> None:
     stop = ShutdownRequest()
     before = signal.getsignal(signal.SIGTERM)
-    with stop.by_signal():
+    with stop.on_sigterm():
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.asked
     assert not stop.asked
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_block_without_a_signal_leaves_the_process_alone() -> None:
+def test_block_without_a_signal_changes_nothing() -> None:
     stop = ShutdownRequest()
     before = signal.getsignal(signal.SIGTERM)
-    with stop.by_signal():
+    with stop.on_sigterm():
         pass
     assert not stop.asked
     assert signal.getsignal(signal.SIGTERM) is before

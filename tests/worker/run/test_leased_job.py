@@ -11,7 +11,7 @@ from core.blobs.folder import FolderBlobs
 from core.store import events, leases
 from core.store.database import open_database
 from core.store.guards import token_of
-from tests.worker.jobs import a_spec, post, stream
+from tests.worker.jobs import a_spec, metric_rows, post
 from tests.worker.run.test_writer import LEASE_SECONDS, rows
 from worker.run.leased_job import AWAY, LeasedJob
 from worker.run.write_batch import WriteBatch
@@ -46,6 +46,6 @@ def test_session_ended_while_idle_in_a_transaction_costs_no_row(
         leased_job.write(batch)
     leased_job.write(batch)
     assert len(backends) == 1
-    assert stream(database, job_id) == rows(1, 2)
+    assert metric_rows(database, job_id) == rows(1, 2)
     database.close()
     admin.close()

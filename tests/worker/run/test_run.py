@@ -22,16 +22,16 @@ from tests.worker.jobs import (
     IMAGES,
     LONG,
     SPIRALS,
-    a_desk,
+    a_context,
     a_spec,
+    checkpoint_steps,
+    log_data,
+    metric_rows,
     post,
-    remarks,
     row,
-    saved_at,
-    story,
-    stream,
+    statuses,
 )
-from worker.claim_loop import work
+from worker.claim_loop import run_queued_jobs
 from worker.context import WorkerContext
 from worker.run import checkpointer, writer
 from worker.run import run as module
@@ -41,7 +41,7 @@ from worker.run.writer import Writer
 
 @pytest.fixture
 def context(tmp_path: Path) -> Iterator[WorkerContext]:
-    made = a_desk(tmp_path)
+    made = a_context(tmp_path)
     yield made
     made.notifier.close()
     made.database.close()
@@ -73,23 +73,23 @@ def act_at(monkeypatch: pytest.MonkeyPatch, step: int, act: Any) -> None:
 
 def test_diverged_job_fails_and_keeps_the_last_finite_weights(context: WorkerContext) -> None:
     job_id = post(context.database, a_spec(DOUBLING | {"optimizer": {"type": "sgd", "learning_rate": 1e10}}))
-    work(context)
+    run_queued_jobs(context)
     job = row(context.database, job_id)
     assert (job.status, job.stop_reason) == (Status.FAILED, "diverged")
     assert job.error is not None
     assert (job.error["code"], job.error["step"] - 1, bool(job.error["layer"])) == ("diverged", job.step, True)
     assert job.error["pointer"] is None or job.error["pointer"].startswith("/architecture/layers/")
     assert bool(job.error["rows"]) == bool(job.error["pointer"])
-    assert saved_at(context.database, job_id) == [job.step]
+    assert checkpoint_steps(context.database, job_id) == [job.step]
     assert decode(context.blobs.read(newest(context, job_id).sha256)).state().step == job.step
 
 
 def test_max_runtime_ends_a_job(context: WorkerContext) -> None:
     job_id = post(context.database, a_spec(epochs=LONG, max_runtime=0.2))
-    work(context)
+    run_queued_jobs(context)
     job = row(context.database, job_id)
     assert (job.status, job.stop_reason) == (Status.SUCCEEDED, "max_runtime")
-    assert saved_at(context.database, job_id) == [job.step]
+    assert checkpoint_steps(context.database, job_id) == [job.step]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_internal_error_is_reported_without_details(
 
     monkeypatch.setattr(module, "Learner", broken)
     job_id = post(context.database, a_spec())
-    work(context)
+    run_queued_jobs(context)
     job = row(context.database, job_id)
     assert job.error is not None
     assert (job.status, job.error["code"], "secret" in str(job.error)) == (Status.FAILED, code, False)
@@ -115,7 +115,7 @@ def test_job_fails_when_its_weights_cannot_be_written(context: WorkerContext, mo
 
     monkeypatch.setattr(Blobs, "put", full)
     job_id = post(context.database, a_spec())
-    work(context)
+    run_queued_jobs(context)
     job = row(context.database, job_id)
     assert job.error is not None
     assert (job.status, job.error["code"], "secret" in str(job.error)) == (Status.FAILED, "storage_failed", False)
@@ -130,7 +130,7 @@ def test_paused_job_resumes_bit_for_bit(
     network = resolve(parsed, signature(parsed.data, None)).network
     assert shards_worth(network, batch, threads) == threads
     undisturbed = post(context.database, spec, threads=threads)
-    work(context)
+    run_queued_jobs(context)
     job_id = post(context.database, spec, threads=threads)
 
     def pause() -> None:
@@ -139,14 +139,14 @@ def test_paused_job_resumes_bit_for_bit(
 
     with monkeypatch.context() as patch:
         act_at(patch, step, pause)
-        work(context)
+        run_queued_jobs(context)
     paused = row(context.database, job_id)
-    assert (paused.status, paused.step, saved_at(context.database, job_id)) == (Status.PAUSED, step, [step])
+    assert (paused.status, paused.step, checkpoint_steps(context.database, job_id)) == (Status.PAUSED, step, [step])
     with context.database.begin() as s:
         jobs.resume(s, EVERYTHING, job_id)
-    work(context)
+    run_queued_jobs(context)
     assert row(context.database, job_id).weights_sha256 == row(context.database, undisturbed).weights_sha256
-    assert stream(context.database, job_id) == stream(context.database, undisturbed)
+    assert metric_rows(context.database, job_id) == metric_rows(context.database, undisturbed)
 
 
 @pytest.mark.parametrize("epochs", [30, LONG])
@@ -154,13 +154,16 @@ def test_job_that_writes_too_many_rows_fails(context: WorkerContext, epochs: int
     spec = a_spec(epochs=epochs, log_every=1)
     allowed = post(context.database, a_spec(epochs=10) | {"limits": {"rows": 40}})
     job_id = post(context.database, spec | {"limits": {"rows": 41, "checkpoints": 1}})
-    work(context)
-    assert (row(context.database, allowed).status, len(stream(context.database, allowed))) == (Status.SUCCEEDED, 40)
+    run_queued_jobs(context)
+    assert (row(context.database, allowed).status, len(metric_rows(context.database, allowed))) == (
+        Status.SUCCEEDED,
+        40,
+    )
     job = row(context.database, job_id)
     assert job.error is not None
     assert (job.status, job.error["code"], job.error["limit"]) == (Status.FAILED, "limit_exceeded", "rows")
-    assert len(stream(context.database, job_id)) == 41
-    assert saved_at(context.database, job_id) == [job.step]
+    assert len(metric_rows(context.database, job_id)) == 41
+    assert checkpoint_steps(context.database, job_id) == [job.step]
 
 
 @pytest.mark.parametrize("kept", [1, 2])
@@ -169,8 +172,8 @@ def test_limit_of_checkpoints_is_kept(context: WorkerContext, monkeypatch: pytes
     monkeypatch.setattr(checkpointer, "MIN_SPACING_COSTS", 0)
     job_id = post(context.database, a_spec(SPIRALS, epochs=6, batch_size=30) | {"limits": {"checkpoints": kept}})
     act_at(monkeypatch, 10, lambda: None)
-    work(context)
-    assert len(saved_at(context.database, job_id)) == kept
+    run_queued_jobs(context)
+    assert len(checkpoint_steps(context.database, job_id)) == kept
 
 
 @pytest.mark.parametrize("keep", list(Keep))
@@ -184,10 +187,10 @@ def test_cancel_takes_effect_at_the_next_batch(
             jobs.cancel(s, EVERYTHING, job_id, keep)
 
     act_at(monkeypatch, 60, cancel)
-    work(context)
+    run_queued_jobs(context)
     job = row(context.database, job_id)
     assert (job.status, job.stop_reason, job.step) == (Status.CANCELLED, "cancelled", 60)
-    assert saved_at(context.database, job_id) == ([] if keep is Keep.NONE else [60])
+    assert checkpoint_steps(context.database, job_id) == ([] if keep is Keep.NONE else [60])
 
 
 @pytest.mark.parametrize("ask", [jobs.cancel, jobs.pause], ids=["cancel", "pause"])
@@ -210,7 +213,7 @@ def test_request_is_read_with_the_next_write_and_obeyed_at_the_next_batch(
             writes.append((self.leased_job.request is not None, self._progress._state.step if self._progress else 0))
 
     monkeypatch.setattr(Writer, "_tick", ask_and_tick)
-    work(context)
+    run_queued_jobs(context)
     job = row(context.database, job_id)
     assert job.status in {Status.CANCELLED, Status.PAUSED}
     request_read, step_then = writes[0]
@@ -229,10 +232,10 @@ def test_run_that_lost_its_lease_writes_nothing_more(context: WorkerContext, mon
         context.stop.ask()  # so that this worker does not claim it again
 
     act_at(monkeypatch, 60, lose)
-    work(context)
+    run_queued_jobs(context)
     job = row(context.database, job_id)
-    assert (job.status, job.lost_workers, saved_at(context.database, job_id)) == (Status.QUEUED, 1, [])
-    assert story(context.database, job_id) == ["queued", "running", "queued"]
+    assert (job.status, job.lost_workers, checkpoint_steps(context.database, job_id)) == (Status.QUEUED, 1, [])
+    assert statuses(context.database, job_id) == ["queued", "running", "queued"]
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped bit", "removed"])
@@ -243,7 +246,7 @@ def test_damaged_checkpoint_is_replaced_by_the_previous_one(
     monkeypatch.setattr(checkpointer, "MIN_SPACING_COSTS", 0)
     spec = a_spec(SPIRALS, epochs=6, batch_size=30, shuffle=True)
     undisturbed = post(context.database, spec)
-    work(context)
+    run_queued_jobs(context)
     job_id = post(context.database, spec)
 
     def pause() -> None:
@@ -252,8 +255,8 @@ def test_damaged_checkpoint_is_replaced_by_the_previous_one(
 
     with monkeypatch.context() as patch:
         act_at(patch, 45, pause)
-        work(context)
-    last, before = saved_at(context.database, job_id)
+        run_queued_jobs(context)
+    last, before = checkpoint_steps(context.database, job_id)
     assert (last, before) == (45, 40)
     file = context.blobs.path(newest(context, job_id).sha256)
     data = file.read_bytes()
@@ -264,13 +267,13 @@ def test_damaged_checkpoint_is_replaced_by_the_previous_one(
     with context.database.begin() as s:
         jobs.resume(s, EVERYTHING, job_id)
         count_before = len(jobs.transitions(s, EVERYTHING, job_id))
-    work(context)
+    run_queued_jobs(context)
     with context.database.read() as s:
         messages = [transition.message for transition in jobs.transitions(s, EVERYTHING, job_id)[count_before:]]
     assert any("damaged" in message and "step 40" in message for message in messages), messages
     assert row(context.database, job_id).weights_sha256 == row(context.database, undisturbed).weights_sha256
-    assert stream(context.database, job_id) == stream(context.database, undisturbed)
-    assert remarks(context.database, job_id) == []
+    assert metric_rows(context.database, job_id) == metric_rows(context.database, undisturbed)
+    assert log_data(context.database, job_id) == []
 
 
 def test_checkpoints_are_spaced_by_their_cost(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,26 +288,26 @@ def test_checkpoints_are_spaced_by_their_cost(context: WorkerContext, monkeypatc
     monkeypatch.setattr(Blobs, "put", counted)
     monkeypatch.setattr(checkpointer, "MIN_EPOCH_SECONDS", 3600.0)
     post(context.database, a_spec(epochs=300))
-    work(context)
+    run_queued_jobs(context)
     assert len(put) == 1
 
 
 def test_stale_notification_has_no_effect(context: WorkerContext) -> None:
     job_id = post(context.database, a_spec(epochs=3))
-    work(context)
-    before = story(context.database, job_id), stream(context.database, job_id)
-    work(context)
-    assert (story(context.database, job_id), stream(context.database, job_id)) == before
+    run_queued_jobs(context)
+    before = statuses(context.database, job_id), metric_rows(context.database, job_id)
+    run_queued_jobs(context)
+    assert (statuses(context.database, job_id), metric_rows(context.database, job_id)) == before
 
 
 def test_one_notification_serves_all_queued_jobs(context: WorkerContext) -> None:
     waiting = [post(context.database, a_spec(epochs=3)) for _ in range(3)]
-    work(context)
+    run_queued_jobs(context)
     assert [row(context.database, job_id).status for job_id in waiting] == [Status.SUCCEEDED] * 3
 
 
 def test_worker_that_shuts_down_claims_nothing(context: WorkerContext) -> None:
     job_id = post(context.database, a_spec())
     context.stop.ask()
-    work(context)
-    assert story(context.database, job_id) == ["queued"]
+    run_queued_jobs(context)
+    assert statuses(context.database, job_id) == ["queued"]

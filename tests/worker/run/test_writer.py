@@ -21,7 +21,7 @@ from core.store.events import LogRow, MetricRow
 from core.store.guards import token_of
 from core.store.scope import EVERYTHING
 from core.store.tables import Job
-from tests.worker.jobs import a_database, a_spec, post, remarks, row, stream
+from tests.worker.jobs import a_database, a_spec, log_data, metric_rows, post, row
 from tests.worker.run.test_progress import a_progress, a_step
 from worker.run import writer as module
 from worker.run.errors import DatabaseAway
@@ -94,8 +94,8 @@ def test_batch_stores_rows_logs_columns_and_work(leased_job: LeasedJob, database
     leased_job.write(WriteBatch(rows(1, 2), [log], {"step": 2, "epoch": 1}, WorkDone(2, 10, 0.5)))
     now = row(database, job.id)
     assert (now.step, now.epoch, now.recorded, now.writes) == (2, 1, 2, 1)
-    assert stream(database, job.id) == rows(1, 2)
-    assert [found["code"] for found in remarks(database, job.id)] == ["seen"]
+    assert metric_rows(database, job.id) == rows(1, 2)
+    assert [found["code"] for found in log_data(database, job.id)] == ["seen"]
     with database.read() as s:
         total = counts.total(s)
     assert (total.steps, total.samples, total.train_seconds) == (2, 10, 0.5)
@@ -107,7 +107,7 @@ def test_commit_with_lost_answer_is_written_once(leased_job: LeasedJob, database
         leased_job.write(batch)
     leased_job.write(batch)
     leased_job.write(WriteBatch(rows(2)))
-    assert stream(database, job.id) == rows(1, 2)
+    assert metric_rows(database, job.id) == rows(1, 2)
     with database.read() as s:
         assert counts.total(s).steps == 1
 
@@ -117,7 +117,7 @@ def test_failed_commit_is_repeated(leased_job: LeasedJob, database: Database, jo
     with database_away(database), pytest.raises(OperationalError):
         leased_job.write(batch)
     leased_job.write(batch)
-    assert stream(database, job.id) == rows(1)
+    assert metric_rows(database, job.id) == rows(1)
 
 
 def test_doubtful_batch_must_be_written_before_others(leased_job: LeasedJob, database: Database) -> None:
@@ -134,7 +134,7 @@ def test_worker_without_the_lease_writes_nothing(leased_job: LeasedJob, database
         leased_job.write(WriteBatch(rows(1)))
     with pytest.raises(Fenced):
         leased_job.renew()
-    assert stream(database, job.id) == []
+    assert metric_rows(database, job.id) == []
 
 
 def test_write_and_heartbeat_return_the_request(leased_job: LeasedJob, database: Database, job: Job) -> None:
@@ -274,7 +274,7 @@ def test_rows_wait_for_a_database_that_is_away_and_keep_their_order(
             progress.items.append(a_step(3))
             writer.check()  # returns: the training continues
         writer.write()
-    assert stream(database, job.id) == rows(1, 2, 3)
+    assert metric_rows(database, job.id) == rows(1, 2, 3)
 
 
 def test_check_waits_when_the_lease_is_about_to_expire(leased_job: LeasedJob, database: Database) -> None:
