@@ -1,6 +1,6 @@
 """Composites: layers made of layers, so that a network is a tree and needs no named nodes.
 
-They and the union of all layers are in one file, since each refers to the other.
+They and the union of all layers are in one file, since each refers to the other. The other layers are in `leaf.py`.
 """
 
 from __future__ import annotations
@@ -13,19 +13,9 @@ import numpy as np
 from annotated_types import Ge, Le, MinLen
 
 from core.nn.arrays import Array, Backward, Shape, chained, size
-from core.nn.layers.activation import ActivationLayer
-from core.nn.layers.attention import MultiHeadAttention
-from core.nn.layers.augmentation import Augmentation
 from core.nn.layers.base import Trainable
-from core.nn.layers.convolution import Convolution
-from core.nn.layers.dense import Dense
-from core.nn.layers.depthwise import Depthwise
-from core.nn.layers.dropout import Noise
-from core.nn.layers.embedding import Embedding
-from core.nn.layers.gating import Gating
-from core.nn.layers.global_pooling import GlobalPooling
-from core.nn.layers.masking import Masking
-from core.nn.layers.merging import MERGES, Merge, copy_of, sum_in_place, sum_of
+from core.nn.layers.leaf import Leaf
+from core.nn.layers.merging import MERGES, Merge, copy_of, merged_shape, sum_in_place, sum_of
 from core.nn.layers.nesting import (
     MAX_LAYERS,
     Path,
@@ -34,14 +24,8 @@ from core.nn.layers.nesting import (
     limit_layers,
     needs_backward,
     plan_child,
+    reversed_steps,
 )
-from core.nn.layers.normalization import Normalization
-from core.nn.layers.pooling import Pooling
-from core.nn.layers.positional import Positional
-from core.nn.layers.recurrent import Recurrent
-from core.nn.layers.reshaping import Reshaping
-from core.nn.layers.resizing import Resizing
-from core.nn.layers.transposed import Transposed
 from core.nn.plan import Plan, ShapeMismatch, Views
 from core.nn.step.context import PassContext
 from core.nn.tagged_union import Tagged
@@ -177,22 +161,13 @@ class Parallel(Composite):
         shapes = [part.output_shape for part in parts]
         numbers = sum(map(size, shapes))
         plan = Plan(
-            self._merged(shapes),
+            merged_shape(shapes, self.merge),
             parts=parts,
             flops=numbers,
             activation_size=3 * numbers + 2 * size(shape),
             order="parallel",
         )
         return plan.frozen_unless(self.trainable)
-
-    def _merged(self, shapes: list[Shape]) -> Shape:
-        if self.merge == "concatenate":
-            if len({shape[:-1] for shape in shapes}) > 1 or not all(shapes):
-                raise ShapeMismatch(f"gets {shapes} to concatenate: let all axes but the last be the same")
-            return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
-        if len(set(shapes)) > 1:
-            raise ShapeMismatch(f"gets {shapes} to {self.merge}: let all branches emit the same shape")
-        return shapes[0]
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`∂x` is the sum of the gradients through the branches."""
@@ -253,9 +228,7 @@ class Mixture(Composite):
         np.exp(p, out=p)
         p /= np.add.reduce(p, axis=1, keepdims=True, out=per_row)
         weights = p.T.reshape(len(outputs), len(x), *(1,) * (outputs[0].ndim - 1))
-        weighted = [np.multiply(w, f, out=ctx.empty(f.shape)) for w, f in zip(weights, outputs, strict=True)]
-        y = sum_of(weighted, ctx)
-        del weighted
+        y = sum_of([np.multiply(w, f, out=ctx.empty(f.shape)) for w, f in zip(weights, outputs, strict=True)], ctx)
         ctx.keep_mask(y)
 
         def backward(d_y: Array) -> Array:
@@ -409,47 +382,17 @@ class Bidirectional(Wrapper):
         ctx.mask = None if mask is None else mask[:, ::-1]
         behind, back_behind = self.layer.forward(x[:, ::-1], views.parts[1], ctx)
         ctx.mask = mask
-        y, back_merge = MERGES[self.merge_mode]([ahead, _reversed_steps(behind)], ctx)
+        y, back_merge = MERGES[self.merge_mode]([ahead, reversed_steps(behind)], ctx)
         ctx.keep_mask(y)
 
         def backward(d_y: Array) -> Array:
             d_ahead, d_behind = back_merge(d_y)
-            d_ahead, d_behind = back_ahead(d_ahead), back_behind(_reversed_steps(d_behind))
+            d_ahead, d_behind = back_ahead(d_ahead), back_behind(reversed_steps(d_behind))
             return sum_in_place([d_ahead, d_behind[:, ::-1]]) if views.input_gradient else d_y
 
         return y, backward
 
 
-def _reversed_steps(output: Array) -> Array:
-    """Return a sequence with its steps reversed, and an output without steps as it is."""
-    return output[:, ::-1] if output.ndim > 2 else output
-
-
 Layer: TypeAlias = Annotated[
-    Dense
-    | ActivationLayer
-    | Reshaping
-    | Noise
-    | Augmentation
-    | Normalization
-    | Embedding
-    | Masking
-    | Recurrent
-    | Convolution
-    | Transposed
-    | Depthwise
-    | Pooling
-    | GlobalPooling
-    | Resizing
-    | Gating
-    | Positional
-    | MultiHeadAttention
-    | Sequential
-    | Residual
-    | Parallel
-    | Mixture
-    | Repeat
-    | TimeDistributed
-    | Bidirectional,
-    Tagged(),
+    Leaf | Sequential | Residual | Parallel | Mixture | Repeat | TimeDistributed | Bidirectional, Tagged()
 ]

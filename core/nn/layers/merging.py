@@ -9,12 +9,24 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from core.nn.activations import sigmoid
-from core.nn.arrays import Array
+from core.nn.arrays import Array, Shape
+from core.nn.plan import ShapeMismatch
 from core.nn.step.context import PassContext
 
 Merge: TypeAlias = Literal["add", "concatenate", "multiply", "average"]
 BackwardMerge: TypeAlias = Callable[[Array], list[Array]]
 """A function from the gradient of the merged array to the gradient of each output."""
+
+
+def merged_shape(shapes: Sequence[Shape], merge: str) -> Shape:
+    """Return the shape of the merged outputs; raise `ShapeMismatch` if outputs of these shapes do not fit together."""
+    if merge == "concatenate":
+        if len({shape[:-1] for shape in shapes}) > 1 or not all(shapes):
+            raise ShapeMismatch(f"gets {shapes} to concatenate: let all axes but the last be the same")
+        return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
+    if len(set(shapes)) > 1:
+        raise ShapeMismatch(f"gets {shapes} to {merge}: let all branches emit the same shape")
+    return shapes[0]
 
 
 def copy_of(array: Array, ctx: PassContext) -> Array:

@@ -83,3 +83,8 @@ def all_gradients(views: Views) -> Iterator[Array]:
     yield from views.gradients.values()
     for part in views.parts:
         yield from all_gradients(part)
+
+
+def reversed_steps(output: Array) -> Array:
+    """Return a sequence with its steps reversed, and an output without steps as it is."""
+    return output[:, ::-1] if output.ndim > 2 else output
