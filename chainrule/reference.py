@@ -16,7 +16,7 @@ from annotated_types import Ge, Gt, Le, Len, Lt, MaxLen, MinLen
 
 from api.http.problem_types import HTTP_PROBLEM_TYPES, INTERNAL_ERROR, PROBLEM_TYPES, TOO_MANY_CONNECTIONS
 from core.docstrings import attribute_docstrings
-from core.jobs.resolve import INVALID_SPEC_CODES
+from core.jobs.errors import INVALID_SPEC_CODES
 from core.nn.activations import Activation
 from core.nn.constraints import Constraint
 from core.nn.initializers import Initializer

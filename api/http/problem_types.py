@@ -21,7 +21,7 @@ from api.http.errors import (
 from api.services.schema_inference import TooManyUploads, UnreadableFile
 from core.blobs.errors import BlobStoreUnavailable, DamagedBlob, NoSuchBlob
 from core.data.errors import InvalidData, InvalidFile, InvalidInstance
-from core.jobs.resolve import InvalidSpec
+from core.jobs.errors import InvalidSpec
 from core.store.errors import (
     BadCursor,
     DatasetInUse,

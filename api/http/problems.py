@@ -16,7 +16,7 @@ from api.http.pointers import message
 from api.http.problem_types import HTTP_PROBLEM_TYPES, INTERNAL_ERROR, PROBLEM_TYPES, ProblemType, problem_type_of
 from core.blobs.errors import BlobStoreUnavailable
 from core.data.errors import InvalidData, InvalidInstance
-from core.jobs.resolve import InvalidSpec
+from core.jobs.errors import InvalidSpec
 from core.store.errors import storage_is_full
 
 log = structlog.get_logger("api")

@@ -21,7 +21,8 @@ from api.services import warm_start
 from api.services.identifiers import resolve_job_id
 from api.services.job_creation import create_job, estimate_job, insert_job, stored_response
 from core.jobs.continuation import Continuation, merge_training, why_inexact
-from core.jobs.resolve import Estimate, InvalidSpec
+from core.jobs.errors import InvalidSpec
+from core.jobs.estimate import Estimate
 from core.jobs.spec import JobSpec
 from core.jobs.states import Keep
 from core.store import jobs, tables

@@ -26,7 +26,7 @@ from api.services import warm_start
 from api.services.identifiers import resolve_job_id
 from api.services.job_creation import create_job, estimate_job, insert_job, stored_response
 from core.data.errors import InvalidData
-from core.jobs.resolve import InvalidSpec
+from core.jobs.errors import InvalidSpec
 from core.jobs.spec import JobSpec
 from core.jobs.states import Status
 from core.store import jobs, tables

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from pydantic import BaseModel, Field
 
-from core.jobs.resolve import Estimate
+from core.jobs.estimate import Estimate
 
 
 class LayerEstimate(BaseModel):

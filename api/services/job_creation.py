@@ -13,7 +13,7 @@ from api.services import warm_start
 from core.data.errors import InvalidData
 from core.data.prepare import signature
 from core.data.schema import Schema
-from core.jobs.resolve import Estimate, Limits, check
+from core.jobs.estimate import Estimate, Limits, estimate_cost
 from core.jobs.spec import JobSpec
 from core.store import admission, datasets, idempotency, jobs, tables
 from core.store.errors import NoSuchDataset
@@ -31,7 +31,7 @@ def estimate_job(services: Services, scope: Scope, spec: JobSpec, threads: int |
     settings = services.settings
     limits = Limits(parameters=settings.max_parameters, memory=settings.max_memory_bytes, flops=settings.max_flops)
     data_signature = signature(spec.data, _dataset_schema(services, scope, spec))
-    estimate = check(spec, data_signature, limits, threads or settings.job_threads)
+    estimate = estimate_cost(spec, data_signature, limits, threads or settings.job_threads)
     if spec.start_from:
         warm_start.require_same_weights(services, scope, spec.start_from, spec, data_signature)
     return estimate

@@ -6,8 +6,10 @@ from api.dependencies import Services
 from api.services.identifiers import resolve_job_id
 from api.services.model_cache import UNREADABLE_CHECKPOINT
 from core.data.prepare import Signature
+from core.jobs import warm_start
 from core.jobs.continuation import TrainingProgress
-from core.jobs.resolve import InvalidSpec, require_weights_of, resolve
+from core.jobs.errors import InvalidSpec
+from core.jobs.resolve import resolve
 from core.jobs.spec import JobSpec, StartFrom
 from core.jobs.states import TERMINAL, StopReason
 from core.models.model import Model
@@ -23,7 +25,7 @@ def require_same_weights(
     services: Services, scope: Scope, start: StartFrom, spec: JobSpec, signature: Signature
 ) -> None:
     """Raise `InvalidSpec` unless the network has the same weight shapes as the job that it starts from."""
-    require_weights_of(spec.architecture, resolve(spec, signature).network, _model(services, scope, start).network)
+    warm_start.require_same_weights(resolve(spec, signature).network, _model(services, scope, start).network)
 
 
 def warm_start_of(s: Session, scope: Scope, start: StartFrom) -> WarmStart:

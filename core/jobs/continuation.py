@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel, ConfigDict
 
-from core.jobs.resolve import InvalidSpec
+from core.jobs.errors import InvalidSpec
 from core.jobs.spec import JobSpec
 from core.jobs.states import StopReason
 from core.nn.schedules import Schedule

@@ -83,6 +83,12 @@ class Plan:
     trainable: bool = True
     order: Literal["chain", "parallel", "loop"] = "chain"
     """The input of the parts: the output of the part before, the same for all, or the part's own output."""
+    output_activation: str = "linear"
+    """The type of the activation whose value is the output."""
+    masked_value: float | None = None
+    """The input value whose steps the mask hides from the layers that follow."""
+    categorical_input: bool = False
+    """Whether the input is category numbers, of which a mean makes no sense."""
     divisible: bool = True
     """Whether processes may take some rows of a batch each: not where rows are measured together, nor where chance is
     drawn by another method than `random`."""

@@ -28,9 +28,10 @@ from core.data.errors import InvalidData, InvalidFile
 from core.data.instances import instances_from_csv, instances_from_npy
 from core.data.prepare import prepare, signature
 from core.data.schema import Limits
+from core.jobs.errors import InvalidSpec
+from core.jobs.estimate import Limits as JobLimits
+from core.jobs.estimate import estimate_cost
 from core.jobs.examples import DOUBLING
-from core.jobs.resolve import InvalidSpec, check
-from core.jobs.resolve import Limits as JobLimits
 from core.jobs.spec import JobSpec
 from core.models.checkpoint import DamagedCheckpoint, decode, encode
 from core.settings import Settings
@@ -46,7 +47,7 @@ def spec(data: bytes) -> None:
     with contextlib.suppress(InvalidBody, InvalidSpec, InvalidData):
         found = parse(JobSpec, data)
         if found.data.dataset_id is None:
-            check(found, signature(found.data, None), JobLimits(parameters=100_000, memory=1 << 24))
+            estimate_cost(found, signature(found.data, None), JobLimits(parameters=100_000, memory=1 << 24))
             prepare(found.data, None, 0)
 
 

@@ -42,7 +42,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"y": [0.5] * 10}, "/loss", "needs the class of each row"),
     ({"y": [[1, 2]] * 10}, "/loss", "needs the class of each row"),
     ({"y": [2**24, 2**24 + 1] * 5}, "/loss", "takes class numbers up to 16,777,216: use class names"),
-    ({"metrics": ["accuracy"]}, "/training/metrics/0", "accuracy is about classes, and triplet about embeddings"),
+    ({"metrics": ["accuracy"]}, "/training/metrics/0", "accuracy measures classes, but triplet predicts embeddings"),
     ({"layers": [{"type": "reshape", "target_shape": [3, 1]}, *NET]}, "/architecture/layers/2", "needs one vector"),
 ]
 

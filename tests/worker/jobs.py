@@ -6,8 +6,8 @@ from typing import Any
 
 from core.data.prepare import signature
 from core.jobs.continuation import Continuation, TrainingProgress, merge_training
+from core.jobs.estimate import Limits, estimate_cost
 from core.jobs.examples import DOUBLING
-from core.jobs.resolve import Limits, check
 from core.jobs.spec import JobSpec
 from core.settings import Settings
 from core.store import checkpoints, events, jobs
@@ -89,7 +89,7 @@ def post(database: Database, spec: dict[str, Any], *, threads: int = 1, **column
     """Insert a queued job as the API does; return its id."""
     text = json.dumps(spec)
     parsed = JobSpec.model_validate_json(text)
-    cost = check(parsed, signature(parsed.data, None), Limits())
+    cost = estimate_cost(parsed, signature(parsed.data, None), Limits())
     known: dict[str, Any] = {"epochs": parsed.training.epochs, "steps": cost.steps, "memory_bytes": cost.bytes}
     with database.begin() as s:
         return jobs.insert(s, EVERYTHING, name=None, spec=text, metadata={}, threads=threads, **known, **columns).id

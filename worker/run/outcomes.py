@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from core.data.errors import InvalidData, InvalidFile
-from core.jobs.resolve import InvalidSpec
+from core.jobs.errors import InvalidSpec
 from core.jobs.states import Request, Status, StopReason
 from core.json_pointer import pointer
 from core.nn.losses.ctc import NoAlignment

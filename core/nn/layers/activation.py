@@ -19,7 +19,12 @@ class ActivationLayer:
 
     def plan(self, shape: Shape) -> Plan:
         """No weights."""
-        return Plan(shape, flops=4 * size(shape), activation_size=3 * size(shape))
+        return Plan(
+            shape,
+            flops=4 * size(shape),
+            activation_size=3 * size(shape),
+            output_activation=self.activation.type,
+        )
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`∂x = ∂y · f'(x)`; x is not overwritten, since the layer before may need it."""

@@ -70,7 +70,8 @@ class Sequential(Composite):
     def plan(self, shape: Shape) -> Plan:
         """Those of the layers, each for the output shape of the one before it."""
         parts = tuple(limit_layers(self._plans(shape)))
-        return Plan(parts[-1].output_shape, parts=parts).frozen_unless(self.trainable)
+        plan = Plan(parts[-1].output_shape, parts=parts, masked_value=parts[0].masked_value)
+        return plan.frozen_unless(self.trainable)
 
     def _plans(self, shape: Shape) -> Iterator[Plan]:
         for position, layer in enumerate(self.layers):

@@ -136,6 +136,7 @@ class _Passes:
             flops=2 * size(self.output) * size(self.correlation.kernel[:3]),
             activation_size=3 * size(self.output) + size(self.padded) + size(self.dilated) + size(self.image),
             scratch=2 * self.correlation.scratch + self.transposed.scratch + size(kernel),
+            output_activation=layer.activation.type,
         )
         return plan.frozen_unless(layer.trainable)
 

@@ -32,7 +32,13 @@ class Dense(Kernel, Bias):
         if self.use_bias:
             weights["bias"] = self.bias_weight((self.units,))
         output = (*shape[:-1], self.units)
-        plan = Plan(output, weights, flops=2 * size(output) * shape[-1], activation_size=size(shape) + 3 * size(output))
+        plan = Plan(
+            output,
+            weights,
+            flops=2 * size(output) * shape[-1],
+            activation_size=size(shape) + 3 * size(output),
+            output_activation=self.activation.type,
+        )
         return plan.frozen_unless(self.trainable)
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:

@@ -79,6 +79,7 @@ class DepthwiseConv2D(DepthwiseKernel):
             weights,
             flops=2 * size(output) * rows.size * columns.size,
             activation_size=activation_size,
+            output_activation=self.activation.type,
         )
         return plan.frozen_unless(self.trainable)
 
@@ -144,6 +145,7 @@ class SeparableConv2D(DepthwiseKernel):
             | {POINTWISE_NAMES[name]: weight for name, weight in pointwise.weights.items()},
             flops=depthwise.flops + pointwise.flops,
             activation_size=depthwise.activation_size + pointwise.activation_size,
+            output_activation=pointwise.output_activation,
         )
         return plan.frozen_unless(self.trainable)
 

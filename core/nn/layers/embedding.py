@@ -57,7 +57,12 @@ class Embedding(Trainable):
         )
         output = (*shape, self.output_dim)
         plan = Plan(
-            output, {"embeddings": vectors}, flops=size(output), activation_size=3 * size(output) + 11 * size(shape)
+            output,
+            {"embeddings": vectors},
+            flops=size(output),
+            activation_size=3 * size(output) + 11 * size(shape),
+            masked_value=0.0 if self.mask_zero else None,
+            categorical_input=True,
         )
         return plan.frozen_unless(self.trainable)
 

@@ -26,7 +26,12 @@ class Masking:
         """No weights."""
         if len(shape) != 2:
             raise ShapeMismatch(f"needs (steps, features) but gets {shape}: put a reshape before it")
-        return Plan(shape, flops=2 * size(shape), activation_size=3 * size(shape) + shape[0])
+        return Plan(
+            shape,
+            flops=2 * size(shape),
+            activation_size=3 * size(shape) + shape[0],
+            masked_value=self.mask_value,
+        )
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
         """`y = x · m` with m = 0 at masked steps and 1 elsewhere; `∂x = ∂y · m`."""

@@ -146,6 +146,7 @@ def _plan(layer: Transposed, shape: Shape) -> Plan:
         activation_size=plan.activation_size + size(dilated) + size(shape),
         scratch=plan.scratch,
         trainable=plan.trainable,
+        output_activation=plan.output_activation,
     )
 
 

@@ -1,0 +1,177 @@
+"""The estimated cost of a job: parameters, memory, floating-point operations and steps, and the limits on them.
+
+All of it is computed with integers from the spec and the data's signature; no array is allocated.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from core.data.prepare import Signature
+from core.jobs.errors import InvalidSpec
+from core.jobs.resolve import Resolved, resolve, targets_of
+from core.jobs.rules import Candidate, warnings_of
+from core.jobs.spec import JobLimits, JobSpec
+from core.json_pointer import pointer
+from core.nn.arrays import Shape
+from core.nn.execution.sharding import shard_bytes, shards_worth
+from core.nn.layers.composite import Layer
+from core.nn.optimizers.slots import lengths
+from core.nn.plan import Plan, layer_parts
+from core.nn.training.mixup import mixed_bytes
+
+WEIGHT_VECTORS = 4
+"""Vectors of the weights' length: weights, gradient, best weights, and scratch of optimizers and penalties."""
+INSPECTION_BATCHES = 2
+"""An inspected step also keeps a copy of each output and of its gradient."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of the service on one job."""
+
+    parameters: int = 50_000_000
+    memory: int = 4 << 30
+    """Bytes of data, weights, optimizer and one step together."""
+    flops: int = 10**12
+    """Floating-point operations per step."""
+    layers: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class LayerEstimate:
+    """A layer of the planned network: its place in the spec, its output and its parameters."""
+
+    pointer: str
+    type: str
+    output_shape: Shape
+    parameters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The cost of a training."""
+
+    parameters: int
+    layers: list[LayerEstimate]
+    output_shape: Shape
+    bytes: int
+    """Memory in total."""
+    flops: int
+    """Floating-point operations per step."""
+    steps: int
+    """Steps of all epochs, if no rule stops the training earlier."""
+    warnings: list[str]
+
+
+def estimate_cost(spec: JobSpec, signature: Signature, limits: Limits, threads: int = 1) -> Estimate:
+    """Return the cost of the job with so many threads.
+
+    Raises
+    ------
+    InvalidSpec
+        Where the spec cannot be trained, or exceeds a limit.
+    """
+    limits = _combined(limits, spec.limits)
+    resolved = resolve(spec, signature)
+    plan = resolved.network.plan
+    candidate = Candidate(spec, signature, resolved.network, resolved.loss, resolved.training)
+    cost = Estimate(
+        parameters=plan.parameters,
+        layers=list(_layers(spec.architecture, plan, ())),
+        output_shape=plan.output_shape,
+        bytes=_memory_bytes(spec, signature, resolved, threads),
+        flops=_step_flops(spec, signature, resolved),
+        steps=spec.training.steps(signature.train_rows),
+        warnings=[*signature.warnings, *warnings_of(candidate)],
+    )
+    _require_within(cost, limits, plan.layers)
+    return cost
+
+
+def _memory_bytes(spec: JobSpec, signature: Signature, resolved: Resolved, threads: int) -> int:
+    network, batch = resolved.network, _batch_rows(spec, signature)
+    inspected = spec.training.inspect_every is not None
+    shards = shards_worth(network, batch, threads)
+    step = _pass_bytes(resolved, signature, batch) + shard_bytes(network, batch, shards)
+    validation = min(network.prediction_batch, signature.validation_rows)
+    vectors = WEIGHT_VECTORS * network.parameters + _slots(spec, resolved)
+    mixup = mixed_bytes(batch, signature.input_shape, network.output_shape) if spec.training.mixup else 0
+    return (
+        signature.bytes
+        + step * (1 + INSPECTION_BATCHES * inspected)
+        + (_pass_bytes(resolved, signature, validation) if validation else 0)
+        + 4 * vectors * (1 + inspected)
+        + mixup
+        + _metric_bytes(resolved, signature)
+    )
+
+
+def _step_flops(spec: JobSpec, signature: Signature, resolved: Resolved) -> int:
+    """Return the operations of a step; a backward pass costs about twice a forward pass."""
+    forward = _batch_rows(spec, signature) * sum(plan.flops for plan in resolved.network.plan.every())
+    update = 4 * (resolved.network.parameters + _slots(spec, resolved))
+    return spec.optimizer.passes * 3 * forward + update
+
+
+def _batch_rows(spec: JobSpec, signature: Signature) -> int:
+    return min(spec.training.batch_size, signature.train_rows)
+
+
+def _slots(spec: JobSpec, resolved: Resolved) -> int:
+    """Return the numbers in the optimizer's state."""
+    return sum(lengths(spec.optimizer.slots(), resolved.network.shapes).values())
+
+
+def _pass_bytes(resolved: Resolved, signature: Signature, rows: int) -> int:
+    """Return the bytes of a forward and backward pass over so many rows, loss included."""
+    network = resolved.network
+    arrays = 4 * sum(rows * plan.activation_size + plan.scratch for plan in network.plan.every())
+    return arrays + resolved.loss.scratch_bytes(rows, network.output_shape, targets_of(signature))
+
+
+def _metric_bytes(resolved: Resolved, signature: Signature) -> int:
+    """Return the bytes of the metrics that store the scores of all rows, for the larger split."""
+    rows = max(signature.train_rows, signature.validation_rows)
+    shape = resolved.network.output_shape
+    row_shape = shape if resolved.loss.classes(shape) else (*shape, 1)
+    return sum(metric.stored_bytes(rows, row_shape) for metric in resolved.training.metrics or ())
+
+
+def _layers(layer: Layer, plan: Plan, path: tuple[str | int, ...]) -> Iterator[LayerEstimate]:
+    for place, inner, part in layer_parts(layer, plan.parts):
+        place = (*path, *place)
+        yield LayerEstimate(pointer("architecture", *place), inner.type, part.output_shape, part.parameters)
+        yield from _layers(inner, part, place)
+
+
+def _combined(limits: Limits, wanted: JobLimits) -> Limits:
+    """Return the service's limits with those of the job, which may only be lower."""
+    pairs = [("memory", wanted.memory, limits.memory), ("flops", wanted.flops, limits.flops)]
+    errors = [
+        (f"/limits/{name}", f"exceeds the service's limit of {limit:,}: choose at most that, or leave it out")
+        for name, value, limit in pairs
+        if value is not None and value > limit
+    ]
+    if errors:
+        raise InvalidSpec(errors, "limit_exceeded")
+    return replace(limits, memory=wanted.memory or limits.memory, flops=wanted.flops or limits.flops)
+
+
+def _require_within(cost: Estimate, limits: Limits, layers: int) -> None:
+    bounds = [
+        ("/architecture/layers", layers, limits.layers, "layers"),
+        ("/architecture", cost.parameters, limits.parameters, "parameters"),
+        ("/architecture", cost.bytes, limits.memory, "bytes of memory"),
+        ("/architecture", cost.flops, limits.flops, "floating-point operations per step"),
+    ]
+    errors = [
+        (place, f"needs {_readable(count)} {noun}, and {_readable(limit)} are allowed: make the network smaller")
+        for place, count, limit, noun in bounds
+        if count > limit
+    ]
+    if errors:
+        raise InvalidSpec(errors, "limit_exceeded")
+
+
+def _readable(count: int) -> str:
+    return f"{count:,}" if count < 10**15 else f"more than 10^{count.bit_length() * 3 // 10 - 1}"

@@ -1,0 +1,214 @@
+"""The rules that a spec must satisfy, and the warnings about a valid one: a table of small functions each.
+
+An error rule yields a JSON pointer and a message for each violation. A rule asks layers, losses, metrics and optimizers
+for their facts, and never for their class.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TypeAlias
+
+from core.data.padding import Padding
+from core.data.prepare import Signature
+from core.jobs.errors import SpecError
+from core.jobs.spec import JobSpec
+from core.json_pointer import pointer
+from core.nn.losses import Loss
+from core.nn.metrics import Metric
+from core.nn.network import Network
+from core.nn.plan import ShapeMismatch
+from core.nn.training.bucketing import shorter
+from core.nn.training.options import Training
+
+MAX_TABLE_CLASSES = 100
+"""Classes of a metric that is stored as a table, such as the confusion matrix."""
+MAX_LISTED_WEIGHTS = 20
+"""Names of weights in a message."""
+
+RULES_WITH_MONITOR = ("early_stopping", "reduce_lr_on_plateau", "target")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A spec with its network, loss and training, before it is accepted."""
+
+    spec: JobSpec
+    signature: Signature
+    network: Network
+    loss: Loss
+    training: Training
+    """With the metrics that the spec leaves open."""
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics of the training."""
+        return self.training.metrics or ()
+
+    @property
+    def padding(self) -> Padding | None:
+        """The padding of the data, if sequences of different lengths are padded."""
+        return self.spec.data.padding
+
+
+def errors_of(candidate: Candidate) -> list[SpecError]:
+    """Return what is wrong with the spec; an empty list means that it can be trained."""
+    return [error for rule in ERROR_RULES for error in rule(candidate)]
+
+
+def warnings_of(candidate: Candidate) -> list[str]:
+    """Return what may not be intended in a spec that can be trained."""
+    return [warning for rule in WARNING_RULES for warning in rule(candidate)]
+
+
+def nothing_to_train(candidate: Candidate) -> Iterator[SpecError]:
+    """Training needs at least one trainable weight."""
+    if not candidate.network.plan.learns:
+        remedy = "make one trainable" if candidate.network.parameters else "add a layer with weights, such as dense"
+        yield "/architecture/layers", f"no layer has trainable weights: {remedy}"
+
+
+def activation_applied_twice(candidate: Candidate) -> Iterator[SpecError]:
+    """A loss applies its link itself, so a network that ends with the same activation would apply it twice."""
+    last = candidate.network.plan.parts[-1].output_activation
+    if last == candidate.loss.link_type != "linear":
+        place = pointer("architecture", "layers", len(candidate.network.plan.parts) - 1, "activation")
+        yield place, f"{candidate.loss.type} applies {last} itself: leave the last activation out"
+
+
+def duplicate_metrics(candidate: Candidate) -> Iterator[SpecError]:
+    """Each metric may occur once, since its name identifies its rows."""
+    types = [metric.type for metric in candidate.metrics]
+    for position, name in enumerate(types):
+        if name in types[:position]:
+            yield f"/training/metrics/{position}", f"{name} is given twice: leave one of them out"
+
+
+def metrics_of_another_kind(candidate: Candidate) -> Iterator[SpecError]:
+    """A metric of classes cannot measure a regression, and so on."""
+    loss = candidate.loss
+    for position, metric in enumerate(candidate.metrics):
+        if metric.predicts != loss.predicts:
+            message = f"{metric.type} measures {metric.predicts}, but {loss.type} predicts {loss.predicts}"
+            yield f"/training/metrics/{position}", f"{message}: leave it out"
+
+
+def tables_without_one_class_per_row(candidate: Candidate) -> Iterator[SpecError]:
+    """A table counts rows by their class, and independent units have no single class."""
+    loss, output = candidate.loss, candidate.network.output_shape
+    for position, metric in enumerate(candidate.metrics):
+        if metric.tabulates and loss.independent_units and output[-1:] != (1,):
+            message = f"{metric.type} needs one class per row, but {loss.type} has {output} independent outputs"
+            yield f"/training/metrics/{position}", f"{message}: leave it out"
+
+
+def tables_of_too_many_classes(candidate: Candidate) -> Iterator[SpecError]:
+    """A table is stored in the job's row, so its size is limited."""
+    classes = candidate.network.output_shape[-1] if candidate.network.output_shape else 1
+    for position, metric in enumerate(candidate.metrics):
+        if metric.tabulates and classes > MAX_TABLE_CLASSES:
+            message = f"{metric.type} is for {MAX_TABLE_CLASSES} classes at most, and there are {classes}"
+            yield f"/training/metrics/{position}", f"{message}: leave it out"
+
+
+def unmeasured_monitors(candidate: Candidate) -> Iterator[SpecError]:
+    """A rule can only monitor a metric that the training measures."""
+    names = ["loss", *(metric.type for metric in candidate.metrics)]
+    if candidate.signature.validation_rows:
+        names += [f"val_{name}" for name in names]
+    for field in RULES_WITH_MONITOR:
+        rule = getattr(candidate.training, field)
+        if rule and rule.monitor is not None and rule.monitor not in names:
+            message = f"{rule.monitor!r:.80} is not measured here: choose one of {', '.join(names)}"
+            yield f"/training/{field}/monitor", message
+
+
+def partial_batches(candidate: Candidate) -> Iterator[SpecError]:
+    """A full-batch optimizer compares gradients of the same rows at each step."""
+    optimizer, rows = candidate.spec.optimizer, candidate.signature.train_rows
+    if optimizer.full_batch and candidate.training.batch_size < rows:
+        message = f"{optimizer.type} needs all rows in each batch: set it to {rows} or more, or use adam"
+        yield "/training/batch_size", message
+
+
+def unmatched_weight_patterns(candidate: Candidate) -> Iterator[SpecError]:
+    """A pattern that matches no weight is most likely a mistake, and would be ignored silently."""
+    names = candidate.network.names()
+    for place, pattern in candidate.spec.optimizer.patterns():
+        if not any(fnmatchcase(name, pattern) for name in names):
+            listed = ", ".join(names[:MAX_LISTED_WEIGHTS]) + (", …" if names[MAX_LISTED_WEIGHTS:] else "")
+            yield pointer("optimizer", *place), f"matches none of the weights, which are {listed}"
+
+
+def mixup_of_what_cannot_be_mixed(candidate: Candidate) -> Iterator[SpecError]:
+    """Mixup needs inputs and targets of which a weighted mean makes sense."""
+    if candidate.training.mixup is None:
+        return
+    loss = candidate.loss
+    if not loss.mixable:
+        remedy = "use cross_entropy, or leave mixup out" if loss.predicts == "classes" else "leave mixup out"
+        yield "/training/mixup", f"{loss.type} compares whole {loss.predicts}, which cannot be mixed: {remedy}"
+    if any(plan.categorical_input for plan in candidate.network.plan.every()):
+        yield "/training/mixup", "the embedding takes category numbers, which cannot be mixed: leave mixup out"
+    if candidate.padding:
+        yield "/training/mixup", "rows of different lengths cannot be mixed: leave mixup out"
+
+
+def bucketing_without_lengths(candidate: Candidate) -> Iterator[SpecError]:
+    """Batches can be cut to their longest row where padding comes last and the network accepts fewer steps."""
+    place = "/training/bucket_by_length"
+    if not candidate.training.bucket_by_length:
+        return
+    if candidate.padding is None or candidate.padding.side != "post":
+        yield place, "needs inline data that is padded after its steps: set padding in data, or leave it out"
+        return
+    try:
+        list(shorter(candidate.network))
+    except ShapeMismatch as error:
+        yield place, f"the network {error.message}; or leave it out"
+
+
+def batch_larger_than_the_data(candidate: Candidate) -> Iterator[str]:
+    """Each epoch is then a single step."""
+    rows = candidate.signature.train_rows
+    if candidate.training.batch_size > rows:
+        yield f"batch_size is larger than the {rows} training rows: each epoch is one step"
+
+
+def early_stopping_without_validation(candidate: Candidate) -> Iterator[str]:
+    """The training loss keeps falling while a network overfits."""
+    if candidate.training.early_stopping and not candidate.signature.validation_rows:
+        yield "early_stopping monitors the training loss, which falls while a network overfits: add a validation split"
+
+
+def unmasked_padding(candidate: Candidate) -> Iterator[str]:
+    """Padding counts as steps unless the first layer masks it."""
+    padding = candidate.padding
+    if padding and candidate.network.plan.masked_value != padding.value:
+        embedding = "" if padding.value else ", or an embedding with mask_zero"
+        layer = f"masking with mask_value {padding.value:g}{embedding}"
+        yield f"padding counts as steps here: begin the network with {layer}, so that it does not"
+
+
+ErrorRule: TypeAlias = Callable[[Candidate], Iterator[SpecError]]
+WarningRule: TypeAlias = Callable[[Candidate], Iterator[str]]
+
+ERROR_RULES: tuple[ErrorRule, ...] = (
+    nothing_to_train,
+    activation_applied_twice,
+    duplicate_metrics,
+    metrics_of_another_kind,
+    tables_without_one_class_per_row,
+    tables_of_too_many_classes,
+    unmeasured_monitors,
+    partial_batches,
+    unmatched_weight_patterns,
+    mixup_of_what_cannot_be_mixed,
+    bucketing_without_lengths,
+)
+
+WARNING_RULES: tuple[WarningRule, ...] = (
+    batch_larger_than_the_data,
+    early_stopping_without_validation,
+    unmasked_padding,
+)
