@@ -1,12 +1,12 @@
-// The service as this page uses it: JSON in and out, refusals as errors, a job's events as they come.
+// HTTP access to the API: JSON requests, problems as exceptions, a job's event stream.
 
-/** Statuses by what they mean for a watcher. */
+/** All statuses of a job, and those after which no event follows. */
 export const STATUSES = ["queued", "running", "pausing", "paused", "cancelling", "succeeded", "failed", "cancelled"];
 export const TERMINAL = new Set(["succeeded", "failed", "cancelled"]);
 
 const RETRY_MS = 2000;
 
-/** A refusal in the service's own words: `status` (0 where nothing answered), its whole `answer`, `errors` by pointer. */
+/** A problem response: `status` (0 without any response), the body as `answer`, its `errors` with pointers. */
 export class Problem extends Error {
   constructor(status, answer = {}) {
     super(answer.detail ?? answer.title ?? `The service answered ${status}.`);
@@ -16,8 +16,8 @@ export class Problem extends Error {
   }
 }
 
-/** One request; `body` is sent as it stands, so that the service alone judges it. Raises `Problem`. */
-export async function ask(method, path, body) {
+/** Sends one request; `body` is sent unchanged, so the service alone validates it. Throws `Problem`. */
+export async function request(method, path, body) {
   const headers = body === undefined ? {} : { "Content-Type": "application/json" };
   let response;
   try {
@@ -31,12 +31,12 @@ export async function ask(method, path, body) {
 }
 
 /**
- * A job's events after row `after`: `onmetric(row)` and `onstatus(event)`, each row once and in order.
- * A line that breaks is opened again where it broke. The function that comes back ends it.
+ * Follows a job's events past `seq` `after`: calls `onmetric(row)` and `onstatus(event)`, once per event and in order.
+ * A broken connection is reopened after the last event. Returns a function that stops it.
  */
 export function follow(id, after, { onmetric, onstatus }) {
   let source, timer;
-  const hear = (handle) => (event) => {
+  const receive = (handle) => (event) => {
     const seq = Number(event.lastEventId);
     if (seq <= after) return;
     after = seq;
@@ -44,11 +44,11 @@ export function follow(id, after, { onmetric, onstatus }) {
   };
   const open = () => {
     source = new EventSource(`v1/jobs/${id}/events?after=${after}`);
-    source.addEventListener("metric", hear(onmetric));
-    source.addEventListener("status", hear(onstatus));
-    source.addEventListener("log", hear(() => {}));
+    source.addEventListener("metric", receive(onmetric));
+    source.addEventListener("status", receive(onstatus));
+    source.addEventListener("log", receive(() => {}));
     source.onerror = () => {
-      // The browser itself goes on with Last-Event-ID, unless the answer was no stream.
+      // The browser itself reconnects with Last-Event-ID, unless the response was no event stream.
       if (source.readyState === EventSource.CLOSED) timer = setTimeout(open, RETRY_MS);
     };
   };
@@ -59,16 +59,16 @@ export function follow(id, after, { onmetric, onstatus }) {
   };
 }
 
-/** Calls `work` now and then every `ms` while somebody looks; the function that comes back ends it. */
+/** Calls `work` at once and every `ms` while the page is visible. Returns a function that stops it. */
 export function repeat(work, ms) {
-  let timer, ended = false;
-  const turn = async () => {
+  let timer, stopped = false;
+  const run = async () => {
     if (!document.hidden) await work();
-    if (!ended) timer = setTimeout(turn, ms);
+    if (!stopped) timer = setTimeout(run, ms);
   };
-  turn();
+  run();
   return () => {
-    ended = true;
+    stopped = true;
     clearTimeout(timer);
   };
 }

@@ -1,15 +1,15 @@
-// The learning curve: each metric's rows by step, training beside validation, drawn by uPlot as they come.
+// The learning curve: a metric by step for each split, drawn by uPlot while rows arrive.
 
 import uPlot from "./vendor/uplot/uPlot.esm.js";
 import { number } from "./format.js";
 
 const SPLITS = ["train", "validation", "test"];
 
-/** Between ticks: uPlot's own end at 1e16, and a loss that diverges does not. */
+/** Distances between ticks: uPlot's defaults end at 1e16, which a diverging loss exceeds. */
 const INCREMENTS = Array.from({ length: 320 }, (_, at) => at - 16)
   .flatMap((power) => [1, 2, 2.5, 5].map((digit) => Number(`${digit}e${power}`)));
 
-/** A chart in `box` that grows by `add(row)`; `show(name, log)` picks the metric and the scale. */
+/** A chart in the element `box`: `add(row)` adds a point, `show(name, log)` selects the metric and the scale. */
 export class Chart {
   #box; #plot = null; #series = new Map(); #name = "loss"; #log = false; #frame = 0; #watch; #dark;
 
@@ -21,12 +21,12 @@ export class Chart {
     this.#dark.addEventListener("change", this.#rebuild);
   }
 
-  /** The metrics seen so far, the loss first. */
+  /** The names of the metrics so far, the loss first. */
   get names() {
     return [...this.#series.keys()].sort((a, b) => (b === "loss") - (a === "loss") || a.localeCompare(b));
   }
 
-  /** Takes one row {name, split, step, value}: `val_loss` goes beside `loss`. The newest row of a step stands. */
+  /** Adds a row {name, split, step, value}; `val_loss` is a series of `loss`. A newer row of the same step replaces it. */
   add({ name: full, split, step, value }) {
     const name = full.replace(/^val_/, "");
     if (!this.#series.has(name)) this.#series.set(name, new Map());
@@ -36,7 +36,7 @@ export class Chart {
     if (steps.at(-1) === step) steps.pop(), values.pop();
     steps.push(step);
     values.push(value);
-    this.#soon();
+    this.#scheduleDraw();
   }
 
   show(name, log) {
@@ -54,11 +54,11 @@ export class Chart {
   #rebuild = () => {
     this.#plot?.destroy();
     this.#plot = null;
-    this.#soon();
+    this.#scheduleDraw();
   };
 
-  /** Draws once before the next frame, however many rows came. */
-  #soon() {
+  /** Draws once before the next frame, for any number of added rows. */
+  #scheduleDraw() {
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
       this.#draw();
@@ -74,11 +74,11 @@ export class Chart {
       this.#plot = new uPlot(this.#options(splits), data, this.#box);
     } else this.#plot.setData(data);
     if (this.#plot.cursor.idx == null) this.#plot.setLegend({ idx: null });
-    const words = splits.map((split, at) => `${split} ${number(last(data[at + 1]))}`);
-    this.#box.setAttribute("aria-label", `${this.#name} at step ${last(data[0])}: ${words.join(", ")}`);
+    const values = splits.map((split, at) => `${split} ${number(last(data[at + 1]))}`);
+    this.#box.setAttribute("aria-label", `${this.#name} at step ${last(data[0])}: ${values.join(", ")}`);
   }
 
-  /** A logarithm has no place for zero and below. */
+  /** The series to draw: on a logarithmic scale without values of zero or less. */
   #drawable(split) {
     const [steps, values] = this.#series.get(this.#name).get(split);
     return [steps, this.#log ? values.map((value) => (value > 0 ? value : null)) : values];
@@ -104,13 +104,13 @@ export class Chart {
         ...(this.#log && { splits: (_, at, min, max) => decades(min, max), filter: (_, ticks) => ticks }),
       }],
       series: [
-        { label: "step", value: here },
+        { label: "step", value: legendValue },
         ...splits.map((split) => ({
           label: split,
           stroke: color(split),
           width: 1.5,
           points: { show: false },
-          value: here,
+          value: legendValue,
         })),
       ],
     };
@@ -119,7 +119,7 @@ export class Chart {
 
 const size = ({ clientWidth: width }) => ({ width, height: Math.min(400, Math.max(260, 0.56 * width)) });
 
-/** Ticks of a logarithmic axis: some ten powers of ten at most, or 1, 2 and 5 of each where these are few. */
+/** Ticks of a logarithmic axis: about ten powers of ten at most; 1, 2 and 5 of each power if there are few. */
 function decades(min, max) {
   const [low, high] = [Math.floor(Math.log10(min)), Math.ceil(Math.log10(max))];
   const every = Math.ceil((high - low) / 10);
@@ -131,5 +131,5 @@ function decades(min, max) {
 
 const last = (values) => values.findLast((value) => value != null);
 
-/** What the legend says of a series: its value under the pointer, else its newest. */
-const here = (plot, value, at, under) => number(under == null ? last(plot.data[at]) : value);
+/** The value that the legend shows: the one under the pointer, else the newest. */
+const legendValue = (plot, value, at, under) => number(under == null ? last(plot.data[at]) : value);

@@ -1,6 +1,6 @@
-// The dashboard: opens the page that the address names, and says how the service is.
+// The dashboard: opens the page of the URL's hash, and shows the service's health.
 
-import { ask, repeat } from "./api.js";
+import { request, repeat } from "./api.js";
 import { openHome } from "./home.js";
 import { openJob } from "./job.js";
 
@@ -18,13 +18,13 @@ function route() {
 
 const health = document.getElementById("health");
 
-async function feel() {
-  const [state, words] = await ask("GET", "health/ready").then(
+async function updateHealth() {
+  const [state, text] = await request("GET", "health/ready").then(
     ({ broker }) => ["good", `ready · broker ${broker.status}`],
     ({ message, answer }) => ["bad", answer.database ? `not ready · database ${answer.database.status}` : message],
   );
   health.className = state;
-  health.lastElementChild.textContent = words;
+  health.lastElementChild.textContent = text;
 }
 
 addEventListener("hashchange", () => {
@@ -32,4 +32,4 @@ addEventListener("hashchange", () => {
   page.focus();
 });
 route();
-repeat(feel, HEALTH_MS);
+repeat(updateHealth, HEALTH_MS);

@@ -1,16 +1,16 @@
-// The API's docs page: Swagger UI over the service's own OpenAPI document, asking no other host.
+// The API's docs page: Swagger UI with the service's OpenAPI document, without requests to other hosts.
 
 const PREFIX = "#/components/schemas/";
 
-// Swagger UI writes every schema out wherever it is used. Nets of nets would have it write for ever, and all that each
-// layer may hold for half a minute: where a schema leads back to itself, or is a part of a member of a kind, the page
-// shows its name, and the schema once, among the others below.
-function cutShort(schemas) {
+// Swagger UI expands every schema wherever it is used. Layers contain layers, so expansion would never end, and the
+// arguments of all layers alone take half a minute. So a recursive reference, and every reference inside a member of a
+// tagged union, is replaced by the schema's name; the schema itself is listed once at the end of the page.
+function replaceReferences(schemas) {
   const uses = new Map(Object.entries(schemas).map(([name, schema]) => [name, new Set(references(schema))]));
-  const reach = new Map([...uses.keys()].map((name) => [name, reached(uses, name)]));
+  const reachable = new Map([...uses.keys()].map((name) => [name, reachableFrom(uses, name)]));
   for (const [name, schema] of Object.entries(schemas)) {
     const isMember = schema.properties?.type?.const !== undefined;
-    replace(schema, (other) => isMember || reach.get(other)?.has(name));
+    replaceIn(schema, (other) => isMember || reachable.get(other)?.has(name));
   }
 }
 
@@ -20,36 +20,36 @@ function references(node) {
   return [...own, ...Object.values(node).flatMap(references)];
 }
 
-function reached(uses, start) {
+function reachableFrom(uses, start) {
   const found = new Set();
-  const waiting = [...(uses.get(start) ?? [])];
-  while (waiting.length) {
-    const name = waiting.pop();
+  const queue = [...(uses.get(start) ?? [])];
+  while (queue.length) {
+    const name = queue.pop();
     if (!found.has(name)) {
       found.add(name);
-      waiting.push(...(uses.get(name) ?? []));
+      queue.push(...(uses.get(name) ?? []));
     }
   }
   return found;
 }
 
-function replace(node, isCut) {
+function replaceIn(node, isReplaced) {
   if (node === null || typeof node !== "object") return;
   const name = node.$ref?.startsWith?.(PREFIX) && node.$ref.slice(PREFIX.length);
-  if (name && isCut(name)) {
+  if (name && isReplaced(name)) {
     delete node.$ref;
     Object.assign(node, { type: "object", title: name, description: `${name}: see the schemas at the end of the page` });
   }
-  Object.values(node).forEach((below) => replace(below, isCut));
+  Object.values(node).forEach((child) => replaceIn(child, isReplaced));
 }
 
 const spec = await (await fetch("openapi.json")).json();
-cutShort(spec.components.schemas);
+replaceReferences(spec.components.schemas);
 window.SwaggerUIBundle({
   spec,
   dom_id: "#swagger-ui",
   deepLinking: true,
   displayRequestDuration: true,
   defaultModelsExpandDepth: 0,
-  validatorUrl: null, // the default would send the document to a validator elsewhere
+  validatorUrl: null, // the default would send the document to another host
 });

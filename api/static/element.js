@@ -1,45 +1,45 @@
-// Builds what the page shows. Whatever comes from the service goes in as text and never as markup.
+// Builders of page elements. Text from the service is inserted as text, never as markup.
 
 import { Problem } from "./api.js";
 
-/** An element with `attributes` (a function under `onclick` and the like listens) and children: nodes or text. */
+/** Returns an element with attributes, event handlers (functions, such as `onclick`) and children (nodes or text). */
 export function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
+  const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "function" || typeof value === "boolean") made[name] = value;
-    else made.setAttribute(name, value);
+    if (typeof value === "function" || typeof value === "boolean") node[name] = value;
+    else node.setAttribute(name, value);
   }
-  made.append(...children);
-  return made;
+  node.append(...children);
+  return node;
 }
 
-/** The parts of a page's template by the names in `data-field`, after `root` was filled with it. */
+/** Fills `root` with a template; returns its elements by their `data-field`. */
 export function fill(root, template) {
   root.replaceChildren(document.getElementById(template).content.cloneNode(true));
-  const marked = [...root.querySelectorAll("[data-field]")];
-  return Object.fromEntries(marked.map((part) => [part.dataset.field, part]));
+  const fields = [...root.querySelectorAll("[data-field]")];
+  return Object.fromEntries(fields.map((field) => [field.dataset.field, field]));
 }
 
-/** A status in its colour. */
+/** Returns a status in its colour. */
 export const badge = (status) => element("span", { class: `badge ${status}` }, status);
 
-/** Does `work`; what it returns stands in `place` afterwards, or else its refusal. */
+/** Runs `work` and shows in `place` what it returns, or the `Problem` that it throws. */
 export async function attempt(place, work, go = null) {
   try {
     place.replaceChildren((await work()) ?? "");
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    place.replaceChildren(refusal(problem, go));
+    place.replaceChildren(problemView(problem, go));
   }
 }
 
-/** What a refusal says: its sentence, and each fault with its pointer, which `go(pointer)` leads to. */
-function refusal(problem, go) {
-  const faults = problem.errors.map(({ pointer, parameter, message }) =>
+/** Returns a problem's message and a list of its errors; a click on a pointer calls `go(pointer)`. */
+function problemView(problem, go) {
+  const errors = problem.errors.map(({ pointer, parameter, message }) =>
     element("li", {}, go && pointer !== undefined
       ? element("button", { type: "button", class: "pointer", onclick: () => go(pointer) }, pointer || "/")
       : element("code", {}, pointer || parameter || "/"), " ", message));
-  return element("div", { class: "refusal" },
+  return element("div", { class: "problem" },
     element("p", {}, problem.message),
-    ...(faults.length ? [element("ul", {}, ...faults)] : []));
+    ...(errors.length ? [element("ul", {}, ...errors)] : []));
 }

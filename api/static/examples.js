@@ -1,10 +1,10 @@
-// Jobs to start from: each teaches one thing, and knows what to ask once it is trained.
+// Example jobs: a spec, its description, and instances to predict once it is trained.
 
 const dense = (units, activation) => ({ type: "dense", units, ...(activation && { activation }) });
 
 export const EXAMPLES = [
   {
-    lesson: "Five points on a line. The net has one weight, and finds that it is 2.",
+    description: "Five points of y = 2x. The network has one weight, which training moves to 2.",
     instances: [[6]],
     spec: {
       name: "y = 2x",
@@ -16,7 +16,7 @@ export const EXAMPLES = [
     },
   },
   {
-    lesson: "One or the other, but not both. No line parts these four points: it takes a hidden layer.",
+    description: "Exclusive or. No straight line separates the two classes of these four points: it takes a hidden layer.",
     instances: [[0, 0], [0, 1], [1, 0], [1, 1]],
     spec: {
       name: "xor",
@@ -28,7 +28,7 @@ export const EXAMPLES = [
     },
   },
   {
-    lesson: "Two arms wound around each other. A fifth of the points is held back to see what was understood.",
+    description: "Two interleaved spirals. A fifth of the points is held out for validation.",
     instances: [[0.5, 0], [-0.5, 0]],
     spec: {
       name: "spirals",
@@ -41,8 +41,8 @@ export const EXAMPLES = [
   },
 ];
 
-/** What to ask a job of this spec: its example's question, or the first thing that it learnt from. */
-export function question(spec) {
+/** Returns instances to predict with a job of this spec: those of its example, or the first training instance. */
+export function suggestedInstances(spec) {
   const example = EXAMPLES.find((each) => each.spec.name === spec.name);
   if (example) return example.instances;
   if (spec.data.type === "inline") return spec.data.x.slice(0, 1);

@@ -1,6 +1,6 @@
-// Turns values into the words and figures that people read. Nothing here knows the page or the service.
+// Formatting of numbers, times and JSON for reading. Independent of the page and the service.
 
-/** A number in at most `digits` significant digits; what is not a finite number is a dash. */
+/** Formats a number with at most `digits` significant digits; a dash if it is not finite. */
 export function number(value, digits = 4) {
   if (typeof value !== "number" || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);
@@ -11,19 +11,19 @@ export function number(value, digits = 4) {
 const COLUMNS = 64;
 const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 
-/** Seconds in their largest unit: `0.4 s`, `12 s`, `3 min`. */
+/** Formats seconds in their largest unit: `0.4 s`, `12 s`, `3 min`. */
 export function duration(seconds) {
   const [size, unit] = UNITS.find(([size]) => seconds >= size) ?? [1, "s"];
   return `${seconds < 10 && unit === "s" ? Math.max(0, seconds).toFixed(1) : Math.floor(seconds / size)} ${unit}`;
 }
 
-/** How long ago a time of the service was. */
+/** Formats the time since a timestamp of the service. */
 export const ago = (at) => `${duration(Math.max(1, Math.round((Date.now() - Date.parse(at)) / 1000))).replace(".0", "")} ago`;
 
-/** A time of the service on this machine's clock. */
+/** Formats a timestamp of the service as local time. */
 export const clock = (at) => new Date(at).toLocaleTimeString([], { timeStyle: "medium" });
 
-/** JSON for reading: whatever fits stays in one line. */
+/** Formats JSON for reading: a value that fits stays on one line. */
 export function pretty(value, indent = "", name = "") {
   const line = spaced(value);
   if (value === null || typeof value !== "object" || indent.length + name.length + line.length < COLUMNS) return line;

@@ -1,19 +1,19 @@
-// The first page: post a job, and see the jobs that there are.
+// The home page: a form for a new job, and the list of jobs.
 
-import { STATUSES, ask, repeat } from "./api.js";
+import { STATUSES, repeat, request } from "./api.js";
 import { attempt, badge, element, fill } from "./element.js";
 import { EXAMPLES } from "./examples.js";
 import { ago, number, pretty } from "./format.js";
 import { locate } from "./pointer.js";
 
 const LIST_MS = 2000;
-const PAGE = 20;
-const MOST = 100;
+const PAGE_JOBS = 20;
+const MAX_LIVE_JOBS = 100;
 
-/** The text in the editor, kept while other pages are open. */
+/** The text in the editor; it survives while another page is open. */
 let draft = pretty(EXAMPLES[0].spec);
 
-/** Opens the page in `root`; the function that comes back closes it. */
+/** Opens the page in `root`. Returns a function that closes it. */
 export function openHome(root) {
   fill(root, "home");
   document.title = "Chainrule";
@@ -22,31 +22,31 @@ export function openHome(root) {
 }
 
 function openForm(root) {
-  const [editor, verdict, lesson] = ["#spec", "#verdict", ".lesson"].map((name) => root.querySelector(name));
+  const [editor, result, description] = ["#spec", "#result", ".description"].map((name) => root.querySelector(name));
   const write = (text) => {
     editor.value = draft = text;
     editor.rows = Math.min(24, text.split("\n").length + 1);
-    verdict.replaceChildren();
+    result.replaceChildren();
   };
-  const choose = ({ spec, lesson: words }) => {
+  const choose = ({ spec, description: text }) => {
     write(pretty(spec));
-    lesson.textContent = words;
+    description.textContent = text;
   };
   const submit = (path, accept) =>
-    attempt(verdict, async () => accept(await ask("POST", path, editor.value)), (pointer) => select(editor, pointer));
+    attempt(result, async () => accept(await request("POST", path, editor.value)), (pointer) => select(editor, pointer));
   root.querySelector(".examples").append(...EXAMPLES.map((example) =>
     element("button", { type: "button", onclick: () => choose(example) }, example.spec.name)));
   write(draft);
-  lesson.textContent = EXAMPLES.find(({ spec }) => pretty(spec) === draft)?.lesson ?? "";
+  description.textContent = EXAMPLES.find(({ spec }) => pretty(spec) === draft)?.description ?? "";
   editor.oninput = () => { draft = editor.value; };
   root.querySelector("#post").onsubmit = (event) => {
     event.preventDefault();
     submit("v1/jobs", (job) => { location.hash = `#/jobs/${job.id}`; });
   };
-  root.querySelector("#check").onclick = () => submit("v1/jobs/validate", costs);
+  root.querySelector("#validate").onclick = () => submit("v1/jobs/validate", estimate);
 }
 
-/** Marks the part of the text that the pointer names, and brings it into sight. */
+/** Selects the part of the text at the pointer, and scrolls to it. */
 function select(editor, pointer) {
   const [start, end] = locate(editor.value, pointer);
   const above = editor.value.slice(0, start).split("\n").length - 1;
@@ -55,10 +55,10 @@ function select(editor, pointer) {
   editor.scrollTop = (above - 2) * parseFloat(getComputedStyle(editor).lineHeight);
 }
 
-/** What the service says of a job that it would take. */
-function costs({ parameters, layers, steps, flops, warnings = [] }) {
+/** Returns the cost of a valid job. */
+function estimate({ parameters, layers, steps, flops, warnings = [] }) {
   return element("div", { class: "estimate" },
-    element("p", {}, `It fits. Weights: ${number(parameters, 8)}, steps: ${number(steps, 8)}, FLOPs a step: ${number(flops)}.`),
+    element("p", {}, `Valid. Parameters: ${number(parameters, 8)}, steps: ${number(steps, 8)}, FLOPs per step: ${number(flops)}.`),
     element("ul", {}, ...layers.map(({ pointer, type, output_shape }) =>
       element("li", {}, element("code", {}, pointer), ` ${type} → (${output_shape.join(", ")})`))),
     ...warnings.map((warning) => element("p", {}, warning)));
@@ -66,18 +66,18 @@ function costs({ parameters, layers, steps, flops, warnings = [] }) {
 
 function openList(root) {
   const part = Object.fromEntries(["filter", "more"].map((name) => [name, root.querySelector(`#${name}`)]));
-  const [list, empty, trouble] = [".jobs", ".empty", ".trouble"].map((name) => root.querySelector(name));
+  const [list, empty, problem] = [".jobs", ".empty", ".list-problem"].map((name) => root.querySelector(name));
   const rows = new Map();
-  let older = [], cursor = null, shown = PAGE;
+  let older = [], cursor = null, shown = PAGE_JOBS;
 
   const page = (limit, from) => {
     const query = new URLSearchParams({ limit, ...(part.filter.value && { status: part.filter.value }), ...(from && { cursor: from }) });
-    return ask("GET", `v1/jobs?${query}`);
+    return request("GET", `v1/jobs?${query}`);
   };
-  // The newest hundred stay live; what was loaded beyond them stays as it was.
-  const refresh = () => attempt(trouble, async () => {
-    const live = await page(Math.min(shown, MOST));
-    if (shown <= MOST) cursor = live.next_cursor;
+  // The newest jobs are refreshed; older ones stay as they were loaded.
+  const refresh = () => attempt(problem, async () => {
+    const live = await page(Math.min(shown, MAX_LIVE_JOBS));
+    if (shown <= MAX_LIVE_JOBS) cursor = live.next_cursor;
     draw([...live.items, ...older.filter((job) => !live.items.some(({ id }) => id === job.id))]);
   });
   const draw = (jobs) => {
@@ -90,33 +90,33 @@ function openList(root) {
     empty.hidden = jobs.length > 0;
     part.more.hidden = cursor === null;
   };
-  const more = () => attempt(trouble, async () => {
-    shown += PAGE;
-    if (shown > MOST) {
-      const next = await page(PAGE, cursor);
+  const more = () => attempt(problem, async () => {
+    shown += PAGE_JOBS;
+    if (shown > MAX_LIVE_JOBS) {
+      const next = await page(PAGE_JOBS, cursor);
       [older, cursor] = [[...older, ...next.items], next.next_cursor];
     }
     await refresh();
   });
   part.filter.append(element("option", { value: "" }, "all"), ...STATUSES.map((status) => element("option", {}, status)));
   part.filter.onchange = () => {
-    [older, shown] = [[], PAGE];
+    [older, shown] = [[], PAGE_JOBS];
     refresh();
   };
   part.more.onclick = more;
   return repeat(refresh, LIST_MS);
 }
 
-/** A job's row: a function that shows the job in it. The row itself stays, and with it the reader's focus. */
+/** Returns a function that shows a job in its row. The row's elements are reused, so keyboard focus survives. */
 function openRow(id) {
-  const [name, state, words] = ["name", "state", "quiet"].map((part) => element("span", { class: part }));
+  const [name, state, text] = ["name", "state", "quiet"].map((part) => element("span", { class: part }));
   const bar = element("progress", { max: 1, value: 0, "aria-label": "Progress" });
-  const node = element("li", {}, element("a", { href: `#/jobs/${id}` }, name, state, bar, words));
+  const node = element("li", {}, element("a", { href: `#/jobs/${id}` }, name, state, bar, text));
   return (job) => {
     name.textContent = job.name ?? id;
     state.replaceChildren(badge(job.status));
     bar.value = job.progress.fraction;
-    words.textContent = `loss ${number(job.latest.loss)} · ${ago(job.created_at)}`;
+    text.textContent = `loss ${number(job.latest.loss)} · ${ago(job.created_at)}`;
     return node;
   };
 }

@@ -1,9 +1,9 @@
-// A job's page: how far it is, how its loss falls, what it can be told to do, and what it answers.
+// A job's page: progress, learning curve, actions, predictions, history and spec.
 
-import { TERMINAL, ask, follow } from "./api.js";
+import { TERMINAL, follow, request } from "./api.js";
 import { Chart } from "./chart.js";
 import { attempt, badge, element, fill } from "./element.js";
-import { question } from "./examples.js";
+import { suggestedInstances } from "./examples.js";
 import { clock, duration, number, pretty } from "./format.js";
 
 const HISTORY_POINTS = 2000;
@@ -14,43 +14,43 @@ const ACTIONS = [
   { label: "Pause", method: "POST", path: "/pause", from: ["queued", "running"] },
   { label: "Resume", method: "POST", path: "/resume", from: ["paused"] },
   { label: "Cancel", method: "POST", path: "/cancel", from: ["queued", "running", "pausing", "paused"] },
-  { label: "Delete", method: "DELETE", path: "", from: [...TERMINAL], confirm: "Delete this job with its metrics and its net?" },
+  { label: "Delete", method: "DELETE", path: "", from: [...TERMINAL], confirm: "Delete this job with its metrics and its model?" },
 ];
 
-/** Opens the page of job `id` in `root`; the function that comes back closes it. */
+/** Opens the page of job `id` in `root`. Returns a function that closes it. */
 export function openJob(root, id) {
   const path = `v1/jobs/${id}`;
   const part = fill(root, "job");
   const chart = new Chart(part.chart);
   const closing = [() => chart.close()];
-  let waiting = null, closed = false;
+  let timer = null, closed = false;
 
-  /** Does `work` once, however often it is asked for meanwhile. */
+  /** Runs `work` once after `ms`, for any number of calls until then. */
   const later = (work, ms) => {
     if (closed) return;
-    waiting ??= setTimeout(() => {
-      waiting = null;
+    timer ??= setTimeout(() => {
+      timer = null;
       work();
     }, ms);
   };
-  const refresh = () => attempt(part.trouble, async () => show(part, await ask("GET", path)));
-  const act = (action) => attempt(part.refused, async () => {
+  const refresh = () => attempt(part.problem, async () => show(part, await request("GET", path)));
+  const act = (action) => attempt(part.actionProblem, async () => {
     if (action.confirm && !confirm(action.confirm)) return;
-    await ask(action.method, path + action.path);
+    await request(action.method, path + action.path);
     if (action.method === "DELETE") location.hash = "#/";
     else refresh();
   });
-  const take = (row) => {
+  const addRow = (row) => {
     chart.add(row);
-    offer(part, chart);
+    updateMetricChoice(part, chart);
   };
-  const start = () => attempt(part.trouble, async () => {
+  const start = () => attempt(part.problem, async () => {
     try {
-      const job = await ask("GET", path);
+      const job = await request("GET", path);
       show(part, job);
-      const history = await ask("GET", `${path}/metrics?points=${HISTORY_POINTS}`);
-      part.instances.value ||= pretty(question(job.spec));
-      history.items.forEach(take);
+      const history = await request("GET", `${path}/metrics?points=${HISTORY_POINTS}`);
+      part.instances.value ||= pretty(suggestedInstances(job.spec));
+      history.items.forEach(addRow);
       if (closed || TERMINAL.has(job.status)) return;
       watch(Math.max(0, ...history.items.map(({ seq }) => seq)));
     } catch (problem) {
@@ -61,7 +61,7 @@ export function openJob(root, id) {
   const watch = (after) => {
     const stop = follow(id, after, {
       onmetric: (row) => {
-        take(row);
+        addRow(row);
         later(refresh, REFRESH_MS);
       },
       onstatus: ({ status }) => {
@@ -74,17 +74,17 @@ export function openJob(root, id) {
 
   part.actions.append(...ACTIONS.map((action) =>
     element("button", { type: "button", disabled: true, onclick: () => act(action) }, action.label)));
-  openAsk(part, path);
-  openScale(part, chart);
+  openPrediction(part, path);
+  openChartControls(part, chart);
   start();
   return () => {
     closed = true;
-    clearTimeout(waiting);
+    clearTimeout(timer);
     closing.forEach((close) => close());
   };
 }
 
-/** Shows the job as the service tells it. */
+/** Shows a job as the service returned it. */
 function show(part, job) {
   const { status, progress } = job;
   document.title = `${job.name ?? job.id} · Chainrule`;
@@ -101,7 +101,7 @@ function show(part, job) {
   ].join(" · ");
   ACTIONS.forEach(({ from }, at) => { part.actions.children[at].disabled = !from.includes(status); });
   part.error.textContent = job.error?.message ?? "";
-  part.story.replaceChildren(...job.transitions.map(({ status: entered, at, actor, message }) =>
+  part.history.replaceChildren(...job.transitions.map(({ status: entered, at, actor, message }) =>
     element("li", {}, badge(entered), " ", element("time", { datetime: at, title: actor }, clock(at)), ` ${message}`)));
   part.facts.replaceChildren(...facts(job).flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
   part.spec.textContent = pretty(job.spec);
@@ -113,8 +113,8 @@ const facts = ({ latest, best, weights_sha256: weights }) => [
   ...(weights ? [["weights", element("code", { title: weights }, weights.slice(0, 12))]] : []),
 ];
 
-/** Keeps the choice of metrics beside the chart's rows. */
-function offer(part, chart) {
+/** Updates the choice of metrics to those of the chart. */
+function updateMetricChoice(part, chart) {
   if (part.metric.options.length === chart.names.length) return;
   const chosen = part.metric.value;
   part.metric.replaceChildren(...chart.names.map((name) => element("option", {}, name)));
@@ -122,27 +122,27 @@ function offer(part, chart) {
   part.metric.onchange();
 }
 
-function openScale(part, chart) {
+function openChartControls(part, chart) {
   part.metric.onchange = part.log.onchange = () => chart.show(part.metric.value, part.log.checked);
 }
 
-function openAsk(part, path) {
-  part.instances = part.ask.querySelector("textarea");
-  part.ask.onsubmit = (event) => {
+function openPrediction(part, path) {
+  part.instances = part.predict.querySelector("textarea");
+  part.predict.onsubmit = (event) => {
     event.preventDefault();
-    attempt(part.answers, async () => {
-      // The text goes as it was typed: what is wrong with it the service says.
-      const { predictions } = await ask("POST", `${path}/predictions`, `{"instances": ${part.instances.value}}`);
+    attempt(part.predictions, async () => {
+      // The text is sent as typed: the service validates it.
+      const { predictions } = await request("POST", `${path}/predictions`, `{"instances": ${part.instances.value}}`);
       const instances = JSON.parse(part.instances.value);
-      return element("ul", { class: "answers" }, ...predictions.map((each, at) => answer(instances[at], each)));
+      return element("ul", { class: "predictions" }, ...predictions.map((each, at) => prediction(instances[at], each)));
     });
   };
 }
 
-function answer(instance, { value, label, probabilities, warnings = [] }) {
-  const words = label === undefined ? pretty(rounded(value)) : `${label} (${number(100 * probabilities[label], 3)} %)`;
+function prediction(instance, { value, label, probabilities, warnings = [] }) {
+  const text = label === undefined ? pretty(rounded(value)) : `${label} (${number(100 * probabilities[label], 3)} %)`;
   return element("li", {},
-    element("code", {}, pretty(instance)), " → ", element("strong", {}, words),
+    element("code", {}, pretty(instance)), " → ", element("strong", {}, text),
     ...warnings.map((warning) => element("small", {}, ` ${warning}`)));
 }
 

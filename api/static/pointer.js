@@ -1,8 +1,8 @@
-// Finds the place that a JSON pointer (RFC 6901) names in a text, so that a fault can be shown where it is.
+// Locates the value of a JSON pointer (RFC 6901) in a JSON text, so that an error can be shown at its place.
 
 const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\]:,]|[^\s{}[\]:,"]+/g;
 
-/** `[start, end]` of the deepest part of `text` on the way along `pointer`; all of it where nothing is found. */
+/** Returns `[start, end]` of the deepest value of `text` on the path of `pointer`; the whole text if none is found. */
 export function locate(text, pointer) {
   const wanted = pointer.split("/").slice(1).map((name) => name.replaceAll("~1", "/").replaceAll("~0", "~"));
   let found = [0, text.length], deepest = 0;
@@ -13,7 +13,7 @@ export function locate(text, pointer) {
   return found;
 }
 
-/** Every value in a JSON text with its path and place. Each frame is an open bracket and the name it stands at. */
+/** Yields every value of a JSON text with its path and position. A frame is an open bracket with its current name. */
 function* values(text) {
   const frames = [];
   for (const { 0: token, index } of text.matchAll(TOKEN)) {
@@ -25,12 +25,12 @@ function* values(text) {
       yield { path: frames.map(({ name }) => name), start, end };
     } else if (token === ",") frame && (frame.name = frame.list ? frame.name + 1 : null);
     else if (token === ":") continue;
-    else if (frame && frame.name === null) frame.name = word(token);
+    else if (frame && frame.name === null) frame.name = parsed(token);
     else yield { path: frames.map(({ name }) => name), start: index, end };
   }
 }
 
-function word(token) {
+function parsed(token) {
   try {
     return JSON.parse(token);
   } catch {
