@@ -1,4 +1,4 @@
-"""The tests that SECURITY.md names are there."""
+"""The tests that SECURITY.md names exist."""
 
 import re
 
@@ -10,9 +10,9 @@ NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "SECURITY.md").read_t
 
 
 @pytest.mark.parametrize(("file", "name"), NAMED)
-def test_every_test_that_is_named_is_there(file: str, name: str) -> None:
+def test_named_test_exists(file: str, name: str) -> None:
     assert re.search(rf"^def {name}\(", (ROOT / file).read_text(), re.MULTILINE)
 
 
-def test_some_are_named() -> None:
+def test_security_page_names_tests() -> None:
     assert len(NAMED) > 5

@@ -1,7 +1,7 @@
-"""The straight line, in the order in which it runs, with real processes: embedded, and on Postgres and Redis.
+"""The path of one job through all processes, step by step: embedded, and on Postgres and Redis.
 
-HTTP body → `JobSpec` → a row → a bell → a worker claims the row → `core.nn` trains → metric rows → the stream →
-a prediction.
+HTTP body → `JobSpec` → row → notification → claim by a worker → training in `core.nn` → metric rows → event stream →
+prediction.
 """
 
 import json
@@ -27,7 +27,7 @@ from harness.processes import Processes, processes
 
 @pytest.fixture(params=["embedded", "postgres+redis"])
 def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Processes]:
-    """Processes that can be started one by one, on either pair of a database and a broker."""
+    """Set up processes, not started yet, embedded or on Postgres and Redis."""
     if request.param == "embedded":
         with processes(tmp_path) as running:
             yield running
@@ -40,7 +40,7 @@ def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Processe
             yield running
 
 
-def test_the_straight_line(machine: Processes) -> None:
+def test_job_from_request_to_prediction(machine: Processes) -> None:
     machine.start_api()
     database = open_database(machine.settings.resolved_database_url)
     with httpx.Client(base_url=machine.url, timeout=30) as client:
@@ -55,28 +55,28 @@ def test_the_straight_line(machine: Processes) -> None:
             assert JobSpec.model_validate_json(jobs.spec(s, EVERYTHING, job_id)) == spec
         assert (row.status, row.worker, row.fence) == ("queued", None, 0)
 
-        # the row waits until a bell, or the sweep, brings a worker that claims it
+        # the row is queued until a notification, or the lease collector, makes a worker claim it
         machine.start_worker()
-        machine.until(lambda: client.get(f"/v1/jobs/{job_id}").json()["status"] == "succeeded", "it succeeds")
+        machine.until(lambda: client.get(f"/v1/jobs/{job_id}").json()["status"] == "succeeded", "the job succeeds")
         job = client.get(f"/v1/jobs/{job_id}").json()
         assert job["stop_reason"] == "epochs_completed"
         assert [each["status"] for each in job["transitions"]] == ["queued", "running", "succeeded"]
 
-        # core.nn trains: the rows are those of the bare core, one by one
-        seen = signature(spec.data, None)
-        resolved = resolve(spec, seen)
+        # core.nn trains: the rows equal those of a training without the service
+        data_signature = signature(spec.data, None)
+        resolved = resolve(spec, data_signature)
         state = start(resolved.network, spec.optimizer, spec.training.seed)
         data = resolved.fit(prepare(spec.data, None, spec.training.seed))
-        made = Learner(resolved.network, resolved.loss, spec.optimizer, resolved.training, data, state).train()
-        cadence = Cadence.of(resolved.training, seen.train_rows)
-        expected = cadence.rows(made)
+        results = Learner(resolved.network, resolved.loss, spec.optimizer, resolved.training, data, state).train()
+        cadence = Cadence.of(resolved.training, data_signature.train_rows)
+        expected = cadence.rows(results)
         with database.read() as s:
             assert [tuple(row) for row in events.stored_rows(s, job_id, 0, len(expected) + 1)] == expected
             latest = checkpoints.latest(s, job_id)
         assert latest is not None
         assert job["weights_sha256"] == latest.weights_sha256
 
-        # the stream: every row, in order, and the rows after n for one who comes back
+        # the stream: every event in order, and the events after n on reconnection
         rows = [json.loads(line) for line in stream(client, job_id, after=0)]
         assert [row["seq"] for row in rows] == list(range(1, len(rows) + 1))
         streamed = [tuple(row[key] for key in ("step", "epoch", "split", "name", "value")) for row in rows[2:-1]]
@@ -91,7 +91,7 @@ def test_the_straight_line(machine: Processes) -> None:
 
 
 def stream(client: httpx.Client, job_id: str, after: int) -> list[str]:
-    """The lines of the job's event stream until it ends."""
+    """Return the lines of the job's event stream up to its end."""
     headers = {"Accept": "application/jsonl"}
     answer = client.get(f"/v1/jobs/{job_id}/events", params={"after": after}, headers=headers)
     assert answer.status_code == 200

@@ -1,4 +1,4 @@
-"""An API on each database, and a worker's hands: jobs are trained by the real run, in this process."""
+"""Fixtures: an API on each database. Jobs are trained in this process by the worker's own `run`."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -28,23 +28,23 @@ LINE: dict[str, Any] = {key: DOUBLING[key] for key in ("data", "architecture", "
 
 @dataclass(frozen=True)
 class Api:
-    """A running API and what stands behind it."""
+    """A running API and its services."""
 
     client: TestClient
     services: Services
 
     def post(self, **changes: Any) -> dict[str, Any]:
-        """A job that was accepted: y = 2x, but for the changes."""
+        """Create a job: y = 2x with these changes."""
         answer = self.client.post("/v1/jobs", json=LINE | changes)
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
     def job(self, job_id: str) -> dict[str, Any]:
-        """The job as it stands now."""
+        """Return the job."""
         return dict(self.client.get(f"/v1/jobs/{job_id}").raise_for_status().json())
 
     def train(self) -> None:
-        """Train whatever waits, to its end."""
+        """Train all queued jobs to their end."""
         settings, database = self.services.settings, self.services.database
         context = WorkerContext(
             "test:0:0",
@@ -63,7 +63,7 @@ class Api:
             run(context, job)
 
     def trained(self, **changes: Any) -> dict[str, Any]:
-        """A job that was accepted and trained to its end."""
+        """Create a job and train it to its end."""
         job = self.post(**changes)
         self.train()
         return self.job(job["id"])
@@ -76,7 +76,7 @@ def _logging() -> None:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def database(request: pytest.FixtureRequest) -> Iterator[str | None]:
-    """The URL of a database of this module's own; None for the embedded one."""
+    """Create a database for this module and yield its URL; None for the embedded one."""
     if request.param == "sqlite":
         yield None
         return
@@ -86,39 +86,39 @@ def database(request: pytest.FixtureRequest) -> Iterator[str | None]:
 
 @pytest.fixture(scope="module")
 def api(database: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """An API on each database."""
+    """Start an API on each database."""
     with running(Settings(**quiet(tmp_path_factory.mktemp("api"), database_url=database))) as api:
         yield api
 
 
 @pytest.fixture
 def client(api: Api) -> TestClient:
-    """Its client."""
+    """Return a client of the API."""
     return api.client
 
 
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """An API on SQLite, for what no database changes."""
+    """Start an API on SQLite only, for tests that do not depend on the database."""
     with running(Settings(**quiet(tmp_path_factory.mktemp("api")))) as api:
         yield api
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Api]]:
-    """Starts APIs of a test's own, with settings of its own."""
+    """Return a function that starts an API with settings of a single test."""
     with ExitStack() as stack:
         yield lambda **changes: stack.enter_context(running(Settings(**quiet(tmp_path, **changes))))
 
 
 def quiet(folder: Path, **changes: Any) -> dict[str, Any]:
-    """Settings of an API that nothing disturbs: it sweeps when it is told to."""
+    """Return settings without a running lease collector: tests call it themselves."""
     return {"data_dir": folder, "threads": 1, "lease_check_seconds": 3600.0} | changes
 
 
 @contextmanager
 def running(settings: Settings) -> Iterator[Api]:
-    """An API on a migrated database."""
+    """Run an API on a migrated database."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     upgrade(settings.resolved_database_url)
     with TestClient(create_app(settings), raise_server_exceptions=False) as client:

@@ -1,4 +1,4 @@
-"""The API as a process: it ends cleanly with streams open, and refuses a database that does not fit in one line."""
+"""The API as a process: it stops cleanly with open streams, and refuses an unmigrated database with one line."""
 
 import signal
 import threading
@@ -12,17 +12,17 @@ from harness.processes import processes
 from tests.api.conftest import LINE
 
 
-def test_a_sigterm_ends_streams_and_the_process_with_zero(tmp_path: Path) -> None:
+def test_sigterm_ends_streams_and_exits_with_status_0(tmp_path: Path) -> None:
     with processes(tmp_path) as running:
         api = running.start_api()
         job = httpx.post(f"{running.url}/v1/jobs", json=LINE).raise_for_status().json()["id"]
-        told: list[str] = []
+        lines: list[str] = []
         first = threading.Event()
 
         def listen() -> None:
             with httpx.stream("GET", f"{running.url}/v1/jobs/{job}/events", timeout=30) as answer:
                 for line in answer.iter_lines():
-                    told.append(line)
+                    lines.append(line)
                     first.set()
 
         listener = threading.Thread(target=listen)
@@ -31,11 +31,11 @@ def test_a_sigterm_ends_streams_and_the_process_with_zero(tmp_path: Path) -> Non
         api.send_signal(signal.SIGTERM)
         assert api.wait(8) == 0, running.said()
         listener.join(5)
-    assert "retry: 1000" in told
+    assert "retry: 1000" in lines
     assert "Traceback" not in running.said()
 
 
-def test_another_migration_is_one_line(tmp_path: Path) -> None:
+def test_other_migration_exits_with_a_one_line_message(tmp_path: Path) -> None:
     with processes(tmp_path) as running:
         database = open_database(running.settings.resolved_database_url)
         with database.begin() as s:

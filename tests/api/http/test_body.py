@@ -1,4 +1,4 @@
-"""A body is taken exactly or refused with the place that is wrong."""
+"""Strict parsing of JSON bodies."""
 
 from typing import Annotated, Any
 
@@ -58,12 +58,12 @@ BAD = [
 
 
 @pytest.mark.parametrize(("body", "line"), GOOD)
-def test_takes(body: bytes, line: Line) -> None:
+def test_valid_body_is_parsed(body: bytes, line: Line) -> None:
     assert parse(Line, body) == line
 
 
 @pytest.mark.parametrize(("body", "pointer", "words"), BAD)
-def test_refuses(body: bytes, pointer: str, words: str) -> None:
+def test_invalid_body_is_refused_with_pointer_and_message(body: bytes, pointer: str, words: str) -> None:
     with pytest.raises(InvalidBody) as caught:
         parse(Line, body, code="invalid_spec")
     assert caught.value.code == "invalid_spec"
@@ -72,7 +72,7 @@ def test_refuses(body: bytes, pointer: str, words: str) -> None:
     assert words in error.message
 
 
-def test_lists_everything_that_is_wrong_at_once() -> None:
+def test_all_errors_of_a_body_are_listed() -> None:
     with pytest.raises(InvalidBody) as caught:
         parse(Line, b'{"units": 0, "rate": "x", "extra": 1}')
     assert [error.pointer for error in caught.value.errors] == ["/units", "/rate", "/extra"]

@@ -1,4 +1,4 @@
-"""Connections that are too many, and clients that read no more: others are served, and nothing of them stays."""
+"""Too many connections, and clients that no longer read: other clients are served, and the connections end."""
 
 import socket
 from contextlib import ExitStack
@@ -13,47 +13,47 @@ from core.store.guards import token_of
 from harness.processes import Processes, processes
 from tests.api.conftest import LINE
 
-MANY = 60_000
-"""Rows whose frames no socket's buffers hold."""
+UNBUFFERED_ROWS = 60_000
+"""More rows than the buffers of a socket hold."""
 
 
-def connected(running: Processes) -> socket.socket:
+def connect(running: Processes) -> socket.socket:
     return socket.create_connection((running.settings.host, running.settings.port), timeout=60)
 
 
-def test_one_connection_too_many_is_told_so_and_the_others_stay(tmp_path: Path) -> None:
+def test_connection_beyond_the_limit_gets_503_and_others_are_served(tmp_path: Path) -> None:
     with processes(tmp_path, max_connections=3) as running:
         running.start_api()
         with ExitStack() as stack:
             client = stack.enter_context(httpx.Client(base_url=running.url))
             assert client.get("/health/live").status_code == 200
             for _ in range(2):
-                stack.enter_context(connected(running))
+                stack.enter_context(connect(running))
             answer = httpx.get(f"{running.url}/v1/jobs", headers={"X-Request-Id": "mine"})
             assert (answer.status_code, answer.json()["code"]) == (503, "too_many_connections")
             assert answer.headers["retry-after"]
             assert answer.headers["connection"] == "close"
             assert answer.headers["x-request-id"] == answer.json()["request_id"] == "mine"
             assert client.get("/v1/jobs").status_code == 200
-        running.until(lambda: httpx.get(f"{running.url}/v1/jobs").status_code == 200, "there is room again")
+        running.until(lambda: httpx.get(f"{running.url}/v1/jobs").status_code == 200, "connections are accepted again")
 
 
-def test_a_listener_that_reads_no_more_is_let_go(tmp_path: Path) -> None:
+def test_listener_that_stops_reading_is_disconnected(tmp_path: Path) -> None:
     with processes(tmp_path, client_seconds=1) as running:
         running.start_api()
         job = httpx.post(f"{running.url}/v1/jobs", json=LINE).raise_for_status().json()["id"]
-        fill(running, MANY)
+        write_rows(running, UNBUFFERED_ROWS)
         with socket.socket() as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.connect((running.settings.host, running.settings.port))
             client.sendall(f"GET /v1/jobs/{job}/events HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             assert client.recv(1)
-            running.until(lambda: listeners(running) == 0, "the listener is let go")
+            running.until(lambda: listeners(running) == 0, "the connection is closed")
         assert "Traceback" not in running.said()
 
 
-def fill(running: Processes, count: int) -> None:
-    """Write so many rows of the job that waits, as its worker would."""
+def write_rows(running: Processes, count: int) -> None:
+    """Write metric rows of the queued job, as its worker would."""
     database = open_database(running.settings.resolved_database_url)
     with database.begin() as s:
         claimed = leases.claim(s, "someone", 60.0)
@@ -64,6 +64,6 @@ def fill(running: Processes, count: int) -> None:
 
 
 def listeners(running: Processes) -> float:
-    """How many streams the API counts."""
-    figures = httpx.get(f"{running.url}/metrics").text.splitlines()
-    return next(float(line.split()[1]) for line in figures if line.startswith("chainrule_event_listeners "))
+    """Return the number of open streams by the API's metrics."""
+    lines = httpx.get(f"{running.url}/metrics").text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("chainrule_event_listeners "))

@@ -1,4 +1,4 @@
-"""Clients that send a byte now and then, or nothing any more: others are served all the same, and all of it ends."""
+"""Slow and silent clients: other clients are served, and the slow connections end."""
 
 import socket
 import time
@@ -22,54 +22,54 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
         yield running
 
 
-def jobs(running: Processes) -> int:
-    """How many jobs there are."""
+def job_count(running: Processes) -> int:
+    """Return the number of jobs."""
     return len(httpx.get(f"{running.url}/v1/jobs?limit=100", timeout=30).json()["items"])
 
 
-def connected(running: Processes) -> socket.socket:
+def connect(running: Processes) -> socket.socket:
     return socket.create_connection((running.settings.host, running.settings.port), timeout=60)
 
 
-def answer(client: socket.socket) -> bytes:
-    """All that comes until the other side closes."""
-    told = b""
+def read_all(client: socket.socket) -> bytes:
+    """Return all bytes until the server closes the connection."""
+    received = b""
     try:
-        while piece := client.recv(65_536):
-            told += piece
+        while chunk := client.recv(65_536):
+            received += chunk
     except ConnectionResetError:
         pass
-    return told
+    return received
 
 
-def test_two_hundred_that_drip_hold_up_nobody_and_are_all_ended(api: Processes) -> None:
-    before = jobs(api)
+def test_200_slow_clients_delay_nobody_and_are_disconnected(api: Processes) -> None:
+    before = job_count(api)
     with ExitStack() as stack:
-        clients = [stack.enter_context(connected(api)) for _ in range(200)]
+        clients = [stack.enter_context(connect(api)) for _ in range(200)]
         for number, client in enumerate(clients):
             client.sendall((b"GET /v1/jobs HTTP/1.1\r\nX-A: ", HEAD + b"{", UPLOAD, b"")[number % 4])
-        drip(clients)
+        send_a_byte_each(clients)
         assert httpx.get(f"{api.url}/health/ready", timeout=30).status_code == 200
         assert httpx.post(f"{api.url}/v1/jobs", json=LINE, timeout=30).status_code == 201
         until = time.monotonic() + 60
         left = set(clients)
         while left and time.monotonic() < until:
-            drip(left)
-            left -= {client for client in left if closed(client)}
+            send_a_byte_each(left)
+            left -= {client for client in left if is_closed(client)}
         assert not left
-    assert jobs(api) == before + 1
+    assert job_count(api) == before + 1
     assert [path.name for path in api.settings.blob_dir.glob("*.part")] == []
     assert "Traceback" not in api.said()
 
 
-def drip(clients: "set[socket.socket] | list[socket.socket]") -> None:
-    """Send a byte each."""
+def send_a_byte_each(clients: "set[socket.socket] | list[socket.socket]") -> None:
+    """Send one byte on each connection."""
     for client in clients:
         with suppress(OSError):
             client.send(b" ")
 
 
-def closed(client: socket.socket) -> bool:
+def is_closed(client: socket.socket) -> bool:
     client.settimeout(0.005)
     try:
         return client.recv(65_536) == b""
@@ -79,36 +79,36 @@ def closed(client: socket.socket) -> bool:
         return True
 
 
-@pytest.mark.parametrize("begun", [HEAD + b"{", UPLOAD])
-def test_a_body_that_stops_half_way_is_a_408_and_leaves_nothing(api: Processes, begun: bytes) -> None:
-    before = jobs(api)
-    with connected(api) as client:
-        client.sendall(begun)
-        told = answer(client)
-    head, _, body = told.partition(b"\r\n\r\n")
+@pytest.mark.parametrize("partial", [HEAD + b"{", UPLOAD])
+def test_body_that_stalls_gets_408_and_stores_nothing(api: Processes, partial: bytes) -> None:
+    before = job_count(api)
+    with connect(api) as client:
+        client.sendall(partial)
+        received = read_all(client)
+    head, _, body = received.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 408 ")
     assert b"connection: close" in head.lower()
     assert b'"code":"body_too_slow"' in body
-    assert jobs(api) == before
+    assert job_count(api) == before
     assert [path.name for path in api.settings.blob_dir.glob("*.part")] == []
 
 
-def test_a_connection_that_says_nothing_is_closed(api: Processes) -> None:
-    with connected(api) as client:
-        assert answer(client) == b""
+def test_silent_connection_is_closed(api: Processes) -> None:
+    with connect(api) as client:
+        assert read_all(client) == b""
 
 
-def test_a_second_request_has_its_own_time(api: Processes) -> None:
-    with connected(api) as client:
+def test_second_request_on_a_connection_has_its_own_time_limit(api: Processes) -> None:
+    with connect(api) as client:
         client.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
-        told = b""
-        while not told.endswith(b'"ok"}'):
-            told += client.recv(65_536)
+        received = b""
+        while not received.endswith(b'"ok"}'):
+            received += client.recv(65_536)
         client.sendall(b"GET /health/live HTTP/1.1\r\nX-A: ")
-        assert answer(client) == b""
+        assert read_all(client) == b""
 
 
-def test_a_stream_outlives_the_limit(api: Processes) -> None:
+def test_event_stream_outlives_the_time_limit(api: Processes) -> None:
     job = httpx.post(f"{api.url}/v1/jobs", json=LINE).raise_for_status().json()["id"]
     with httpx.stream("GET", f"{api.url}/v1/jobs/{job}/events", timeout=30) as events:
         lines = events.iter_lines()

@@ -1,4 +1,4 @@
-"""The document tells of every route, and each of its examples runs as it stands."""
+"""The OpenAPI document lists every route, and every example in it runs unchanged."""
 
 import re
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ from tests.api.conftest import Api
 DOCUMENT = "/openapi.json"
 FORMS = {"multipart/form-data"}
 
-# What a newest job or dataset must have been through, so that the example has something to do.
-BEFORE = {
+# The status that the newest job needs before an example; "trained" where nothing is listed.
+STATUS_BEFORE = {
     ("post", "/v1/jobs/{job_id}/resume"): "paused",
     ("post", "/v1/jobs/{job_id}/pause"): "queued",
     ("post", "/v1/jobs/{job_id}/cancel"): "queued",
@@ -32,8 +32,8 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
             yield method, path, operation
 
 
-def test_every_route_is_in_it(embedded: Api, document: dict[str, Any]) -> None:
-    told = {(method, path) for method, path, _ in operations(document)}
+def test_document_lists_exactly_the_routes_of_the_contract(embedded: Api, document: dict[str, Any]) -> None:
+    documented = {(method, path) for method, path, _ in operations(document)}
     contract = {
         ("post", "/v1/jobs"),
         ("post", "/v1/jobs/validate"),
@@ -41,8 +41,8 @@ def test_every_route_is_in_it(embedded: Api, document: dict[str, Any]) -> None:
         ("get", "/v1/jobs/{job_id}"),
         ("delete", "/v1/jobs/{job_id}"),
         *(
-            ("post", f"/v1/jobs/{{job_id}}/{wish}")
-            for wish in ("cancel", "pause", "resume", "continue", "predictions", "inspect", "check_gradient")
+            ("post", f"/v1/jobs/{{job_id}}/{action}")
+            for action in ("cancel", "pause", "resume", "continue", "predictions", "inspect", "check_gradient")
         ),
         *(("get", f"/v1/jobs/{{job_id}}/{part}") for part in ("metrics", "events", "checkpoints")),
         ("post", "/v1/datasets"),
@@ -52,13 +52,13 @@ def test_every_route_is_in_it(embedded: Api, document: dict[str, Any]) -> None:
         ("delete", "/v1/datasets/{dataset_id}"),
         *(("get", path) for path in ("/health/live", "/health/ready", "/metrics", "/docs", "/openapi.json", "/")),
     }
-    assert told == contract
+    assert documented == contract
     routes: list[Any] = embedded.client.app.routes  # type: ignore[attr-defined]
     hidden = [route.path for route in routes if isinstance(route, APIRoute) and not route.include_in_schema]
     assert hidden == []
 
 
-def test_every_operation_is_described(document: dict[str, Any]) -> None:
+def test_every_operation_has_summary_description_and_problems(document: dict[str, Any]) -> None:
     for method, path, operation in operations(document):
         where = f"{method} {path}"
         assert operation["summary"], where
@@ -73,14 +73,14 @@ def test_every_operation_is_described(document: dict[str, Any]) -> None:
             assert "404" in operation["responses"], where
 
 
-def test_every_parameter_in_a_path_has_an_example(document: dict[str, Any]) -> None:
+def test_every_path_parameter_has_an_example(document: dict[str, Any]) -> None:
     for _, path, operation in operations(document):
         for parameter in operation.get("parameters", []):
             if parameter["in"] == "path":
                 assert example_of(parameter) == "latest", path
 
 
-def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+def test_every_schema_reference_resolves(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     for name in re.findall(r"'#/components/schemas/([^']+)'", str(document)):
         assert name in schemas
@@ -88,15 +88,15 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
     assert "HTTPValidationError" not in schemas
 
 
-def example_of(place: dict[str, Any]) -> Any:
-    """The first example of a parameter or of a body's content."""
-    if "examples" in place:
-        return next(iter(place["examples"].values()))["value"]
-    return place.get("example")
+def example_of(item: dict[str, Any]) -> Any:
+    """Return the first example of a parameter or of a body's content."""
+    if "examples" in item:
+        return next(iter(item["examples"].values()))["value"]
+    return item.get("example")
 
 
 def bodies(operation: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Every example body of an operation: its media type and itself."""
+    """Yield every example body of an operation with its media type."""
     for kind, content in operation.get("requestBody", {}).get("content", {}).items():
         examples = [one["value"] for one in content.get("examples", {}).values()]
         for example in examples or ([content["example"]] if "example" in content else []):
@@ -114,11 +114,11 @@ def send(api: Api, method: str, path: str, kind: str | None, body: Any) -> Any:
     return api.client.request(method, path, json=body)
 
 
-def test_every_example_runs_as_it_stands(embedded: Api, document: dict[str, Any]) -> None:
+def test_every_example_runs_unchanged(embedded: Api, document: dict[str, Any]) -> None:
     api = embedded
-    nothing: list[tuple[str | None, Any]] = [(None, None)]
+    no_body: list[tuple[str | None, Any]] = [(None, None)]
     for method, path, operation in operations(document):
-        for kind, body in [*bodies(operation)] or nothing:
+        for kind, body in [*bodies(operation)] or no_body:
             prepare(api, method, path, document)
             filled = path
             for parameter in operation.get("parameters", []):
@@ -130,13 +130,13 @@ def test_every_example_runs_as_it_stands(embedded: Api, document: dict[str, Any]
 
 
 def prepare(api: Api, method: str, path: str, document: dict[str, Any]) -> None:
-    """Do what a reader of the docs page has done by then: posted the first example, seen it trained."""
+    """Create the job or dataset that an example needs, from the first example."""
     if "{job_id}" in path or (method, path) in {("post", "/v1/jobs"), ("post", "/v1/jobs/validate")}:
         api.client.post(
             "/v1/jobs",
             json=example_of(document["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]["application/json"]),
         )
-        wanted = BEFORE.get((method, path), "trained")
+        wanted = STATUS_BEFORE.get((method, path), "trained")
         if wanted == "trained":
             api.train()
         elif wanted == "paused":
@@ -146,7 +146,7 @@ def prepare(api: Api, method: str, path: str, document: dict[str, Any]) -> None:
         api.client.post("/v1/datasets", content=example_of(content["text/csv"]), headers={"Content-Type": "text/csv"})
 
 
-def test_a_body_without_an_example_is_binary(document: dict[str, Any]) -> None:
+def test_every_body_has_an_example_or_is_binary(document: dict[str, Any]) -> None:
     for method, path, operation in operations(document):
         for kind, content in operation.get("requestBody", {}).get("content", {}).items():
             has_example = "example" in content or "examples" in content

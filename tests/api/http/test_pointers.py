@@ -1,4 +1,4 @@
-"""A place in a model becomes a place in the body, whatever unions lie between."""
+"""Pydantic locations become JSON pointers into the body, without the tags of unions."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -63,15 +63,15 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("body", "place", "words"), CASES)
-def test_every_error_points_into_the_body(body: dict[str, Any], place: str, words: str) -> None:
+@pytest.mark.parametrize(("body", "pointer", "words"), CASES)
+def test_error_points_into_the_body(body: dict[str, Any], pointer: str, words: str) -> None:
     sent = pydantic_core.to_json(body)
     with pytest.raises(ValidationError) as caught:
         Net.model_validate_json(sent, strict=True)
     ((found, message),) = field_errors(caught.value, sent)
-    assert found == place
+    assert found == pointer
     assert words in message
 
 
-def test_a_body_that_could_not_be_read_has_no_places() -> None:
+def test_unparsable_body_has_an_empty_pointer() -> None:
     assert locate(("layers", 0), object()) == ""

@@ -1,4 +1,4 @@
-"""Whatever goes wrong is told as problem+json, with a stable word, the place, and what to do."""
+"""Every error is answered with problem+json: a stable code, the invalid place, and a correction."""
 
 import copy
 import json
@@ -10,11 +10,8 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.requests import ClientDisconnect
 
-from api.http.problem_types import PROBLEM_TYPES
 from api.http.problems import Problem
 from core.blobs.errors import BlobStoreUnavailable
-from core.data.errors import DataError
-from core.store import errors as store_errors
 from core.store import jobs
 from tests.api.conftest import LINE, Api
 
@@ -23,16 +20,16 @@ DENSE = {"type": "dense", "units": 1}
 
 
 def spec(pointer: str, value: Any) -> dict[str, Any]:
-    """y = 2x with one place changed; the place is a JSON pointer."""
+    """Return the y = 2x spec with the value at a JSON pointer changed."""
     changed = copy.deepcopy(LINE)
-    *way, last = pointer.strip("/").split("/")
-    here: Any = changed
-    for step in way:
-        here = here[int(step)] if isinstance(here, list) else here[step]
-    if isinstance(here, list):
-        here[int(last)] = value
+    *path, last = pointer.strip("/").split("/")
+    parent: Any = changed
+    for step in path:
+        parent = parent[int(step)] if isinstance(parent, list) else parent[step]
+    if isinstance(parent, list):
+        parent[int(last)] = value
     else:
-        here[last] = value
+        parent[last] = value
     return changed
 
 
@@ -43,7 +40,7 @@ def without(name: str) -> dict[str, Any]:
 CLASSES = {"type": "inline", "x": [[1], [2], [3]], "y": ["a", "b", "c"]}
 
 BAD_SPECS: list[tuple[str, Any, str, str, str]] = [
-    # what is wrong, the spec, the code, the pointer, some words of the message
+    # description, spec, code, pointer, part of the message
     ("no data", without("data"), "invalid_spec", "/data", "required"),
     ("no net", without("architecture"), "invalid_spec", "/architecture", "required"),
     ("unknown layer", spec("/architecture/layers/0/type", "dens"), "invalid_spec", "/architecture/layers/0", "'dense'"),
@@ -121,9 +118,11 @@ BAD_TEXTS: list[tuple[str, bytes, str, str]] = [
 
 @pytest.mark.parametrize("path", ["/v1/jobs", "/v1/jobs/validate"])
 @pytest.mark.parametrize(("what", "body", "code", "pointer", "words"), BAD_SPECS, ids=[row[0] for row in BAD_SPECS])
-def test_a_wrong_spec(embedded: Api, path: str, what: str, body: Any, code: str, pointer: str, words: str) -> None:
+def test_invalid_spec_is_refused_with_code_and_pointer(
+    embedded: Api, path: str, what: str, body: Any, code: str, pointer: str, words: str
+) -> None:
     answer = embedded.client.post(path, json=body)
-    problem = checked(answer, 422)
+    problem = problem_of(answer, 422)
     assert problem.code.startswith(code), problem
     assert pointer in [error.pointer for error in problem.errors], problem
     assert any(words in error.message for error in problem.errors), problem
@@ -131,16 +130,16 @@ def test_a_wrong_spec(embedded: Api, path: str, what: str, body: Any, code: str,
 
 
 @pytest.mark.parametrize(("what", "body", "pointer", "words"), BAD_TEXTS, ids=[row[0] for row in BAD_TEXTS])
-def test_a_wrong_text(embedded: Api, what: str, body: bytes, pointer: str, words: str) -> None:
+def test_invalid_json_text_is_refused(embedded: Api, what: str, body: bytes, pointer: str, words: str) -> None:
     answer = embedded.client.post("/v1/jobs", content=body, headers={"Content-Type": "application/json"})
-    problem = checked(answer, 422)
+    problem = problem_of(answer, 422)
     assert problem.code == "invalid_spec"
     assert any((error.pointer or "").startswith(pointer) and words in error.message for error in problem.errors)
     assert embedded.client.get("/v1/jobs").json()["items"] == []
 
 
-def checked(answer: Any, status: int) -> Problem:
-    """The problem of this answer, which keeps to the contract."""
+def problem_of(answer: Any, status: int) -> Problem:
+    """Check the response against the contract, and return its problem."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     problem = Problem.model_validate_json(answer.text)
@@ -151,7 +150,7 @@ def checked(answer: Any, status: int) -> Problem:
     return problem
 
 
-PLAIN: list[tuple[str, str, dict[str, str], int, str]] = [
+OTHER_PROBLEMS: list[tuple[str, str, dict[str, str], int, str]] = [
     ("GET", "/nowhere", {}, 404, "unknown_path"),
     ("GET", "/v1/", {}, 404, "unknown_path"),
     ("GET", "/v1/jobs/", {}, 404, "unknown_path"),
@@ -165,20 +164,22 @@ PLAIN: list[tuple[str, str, dict[str, str], int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "headers", "status", "code"), PLAIN)
-def test_other_refusals(embedded: Api, method: str, path: str, headers: dict[str, str], status: int, code: str) -> None:
+@pytest.mark.parametrize(("method", "path", "headers", "status", "code"), OTHER_PROBLEMS)
+def test_other_problem_has_its_status_and_code(
+    embedded: Api, method: str, path: str, headers: dict[str, str], status: int, code: str
+) -> None:
     answer = embedded.client.request(method, path, headers=headers)
-    assert checked(answer, status).code == code
+    assert problem_of(answer, status).code == code
 
 
-def test_a_405_says_what_is_allowed(embedded: Api) -> None:
+def test_405_lists_the_allowed_methods(embedded: Api) -> None:
     assert "POST" in embedded.client.put("/v1/jobs").headers["allow"]
 
 
-def test_what_nobody_foresaw_says_nothing_of_the_inside(embedded: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unexpected_error_reveals_no_details(embedded: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "with_spec", _raise(RuntimeError("secret")))
     answer = embedded.client.get("/v1/jobs/job_00000000000000000000000000")
-    assert checked(answer, 500).code == "internal_error"
+    assert problem_of(answer, 500).code == "internal_error"
     assert "secret" not in answer.text
 
 
@@ -190,44 +191,30 @@ def test_what_nobody_foresaw_says_nothing_of_the_inside(embedded: Api, monkeypat
         (BlobStoreUnavailable("secret"), "storage_away"),
     ],
 )
-def test_what_is_away_is_a_503_that_says_when(
+def test_unavailable_backend_gets_503_with_retry_after(
     embedded: Api, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str
 ) -> None:
     monkeypatch.setattr(jobs, "page", _raise(error))
     answer = embedded.client.get("/v1/jobs")
-    assert checked(answer, 503).code == code
+    assert problem_of(answer, 503).code == code
     assert answer.headers["retry-after"] == "2"
     assert "secret" not in answer.text
 
 
-def test_a_client_that_breaks_off_is_no_error_of_the_service(embedded: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_client_that_disconnects_gets_400(embedded: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "page", _raise(ClientDisconnect()))
-    assert checked(embedded.client.get("/v1/jobs"), 400).code == "incomplete_body"
+    assert problem_of(embedded.client.get("/v1/jobs"), 400).code == "incomplete_body"
 
 
-def test_a_file_that_is_gone_is_told_as_that(embedded: Api) -> None:
+def test_missing_stored_file_is_reported(embedded: Api) -> None:
     upload = embedded.client.post("/v1/datasets", content="a,b\n1,2\n", headers={"Content-Type": "text/csv"}).json()
     for path in (embedded.services.settings.data_dir / "blobs").glob("?" * 64):
         path.unlink()
-    assert checked(embedded.client.get(f"/v1/datasets/{upload['id']}/rows"), 500).code == "missing_file"
+    assert problem_of(embedded.client.get(f"/v1/datasets/{upload['id']}/rows"), 500).code == "missing_file"
 
 
 def _raise(error: Exception) -> Callable[..., None]:
-    def refuse(*_: Any, **__: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise error
 
-    return refuse
-
-
-# No request can meet these.
-INSIDE = {"StoreError", "NoSuchCheckpoint", "Fenced", "WrongRevision", "NetworkFileSystem", "DataError"}
-
-
-@pytest.mark.parametrize("root", [store_errors.StoreError, DataError])
-def test_every_fact_of_the_core_has_a_row(root: type[Exception]) -> None:
-    facts = {kind.__name__ for kind in root.__subclasses__()}
-    assert facts - INSIDE <= {kind.__name__ for kind in PROBLEM_TYPES}
-
-
-def test_codes_are_words() -> None:
-    assert all(fact.code.replace("_", "").isalpha() and fact.code.islower() for fact in PROBLEM_TYPES.values())
+    return fail

@@ -1,4 +1,4 @@
-"""Datasets over HTTP: three formats, two ways to send them, and nothing left of what is refused."""
+"""Datasets: three formats, form and raw uploads, and refused uploads that store nothing."""
 
 import io
 import json
@@ -14,29 +14,29 @@ from tests.api.conftest import LINE, Api
 CSV = {"Content-Type": "text/csv"}
 
 
-def files(api: Api) -> set[str]:
-    """Every file among the blobs, half-written ones too."""
+def stored_files(api: Api) -> set[str]:
+    """Return the names of all blob files, partial ones included."""
     return {path.name for path in api.services.settings.blob_dir.rglob("*") if path.is_file()}
 
 
 def npy(array: Any) -> bytes:
-    held = io.BytesIO()
-    np.save(held, array)
-    return held.getvalue()
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
 
 
 def npz(**arrays: Any) -> bytes:
-    held = io.BytesIO()
-    np.savez(held, **arrays)
-    return held.getvalue()
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
 
 
 def table(seed: int) -> bytes:
-    """Some CSV that differs by its seed."""
+    """Return a CSV table that depends on the seed."""
     return f"age,city\n{seed},Rome\n31,Oslo\n,Rome\n".encode()
 
 
-def test_a_form_makes_a_dataset(api: Api, client: TestClient) -> None:
+def test_form_upload_creates_a_dataset(api: Api, client: TestClient) -> None:
     posted = client.post("/v1/datasets", files={"file": ("people.csv", table(1))}, data={"name": "people"})
     assert posted.status_code == 201, posted.text
     dataset = posted.json()
@@ -46,12 +46,12 @@ def test_a_form_makes_a_dataset(api: Api, client: TestClient) -> None:
     assert (age["name"], age["type"], age["missing"], age["min"], age["max"]) == ("age", "number", 1, 1.0, 31.0)
     assert city["classes"] == {"Rome": 2, "Oslo": 1}
     assert dataset["bytes"] == len(table(1))
-    assert dataset["sha256"] in files(api) or any(dataset["sha256"].endswith(name) for name in files(api))
+    assert dataset["sha256"] in stored_files(api) or any(dataset["sha256"].endswith(name) for name in stored_files(api))
     assert client.get(posted.headers["location"]).json() == dataset
     assert client.get("/v1/datasets/latest").json() == dataset
 
 
-def test_a_raw_body_makes_the_same(client: TestClient) -> None:
+def test_raw_upload_of_the_same_bytes_returns_the_same_dataset(client: TestClient) -> None:
     first = client.post("/v1/datasets?name=raw", content=table(2), headers=CSV)
     again = client.post("/v1/datasets", files={"file": ("other.csv", table(2))})
     assert (first.status_code, again.status_code) == (201, 200)
@@ -69,32 +69,32 @@ def test_a_raw_body_makes_the_same(client: TestClient) -> None:
         ("text/tab-separated-values", b"a\tb\n1\t2\n", "csv"),
     ],
 )
-def test_every_format(client: TestClient, kind: str, body: bytes, format_: str) -> None:
+def test_upload_of_every_format(client: TestClient, kind: str, body: bytes, format_: str) -> None:
     posted = client.post("/v1/datasets", content=body, headers={"Content-Type": kind})
     assert posted.status_code == 201, posted.text
     assert posted.json()["format"] == format_
 
 
-def test_types_can_be_set(client: TestClient) -> None:
+def test_types_override_the_inferred_ones(client: TestClient) -> None:
     body = b"zip,n\n0815,1\n4711,2\n0815,3\n"
     types = json.dumps({"zip": "category"})
     posted = client.post("/v1/datasets", files={"file": ("zip.csv", body)}, data={"types": types})
     assert posted.json()["columns"][0]["classes"] == {"0815": 2, "4711": 1}
 
 
-def test_other_types_make_another_dataset_of_the_same_bytes(client: TestClient) -> None:
+def test_other_types_of_the_same_bytes_create_another_dataset(client: TestClient) -> None:
     body = b"zip,n\n1010,1\n4711,2\n1010,3\n"
-    guessed = client.post("/v1/datasets", content=body, headers=CSV)
+    inferred = client.post("/v1/datasets", content=body, headers=CSV)
     types = json.dumps({"zip": "category"})
-    told = client.post("/v1/datasets", files={"file": ("zip.csv", body)}, data={"types": types})
-    assert (guessed.status_code, told.status_code) == (201, 201)
-    assert guessed.json()["sha256"] == told.json()["sha256"]
-    assert [one.json()["columns"][0]["type"] for one in (guessed, told)] == ["number", "category"]
-    assert client.delete(f"/v1/datasets/{guessed.json()['id']}").status_code == 204
-    assert len(client.get(f"/v1/datasets/{told.json()['id']}/rows").json()["items"]) == 3
+    overridden = client.post("/v1/datasets", files={"file": ("zip.csv", body)}, data={"types": types})
+    assert (inferred.status_code, overridden.status_code) == (201, 201)
+    assert inferred.json()["sha256"] == overridden.json()["sha256"]
+    assert [one.json()["columns"][0]["type"] for one in (inferred, overridden)] == ["number", "category"]
+    assert client.delete(f"/v1/datasets/{inferred.json()['id']}").status_code == 204
+    assert len(client.get(f"/v1/datasets/{overridden.json()['id']}/rows").json()["items"]) == 3
 
 
-def test_rows_come_in_pages_as_stored(client: TestClient) -> None:
+def test_rows_are_paged_as_stored(client: TestClient) -> None:
     dataset = client.post("/v1/datasets", content=table(3), headers=CSV).json()["id"]
     first = client.get(f"/v1/datasets/{dataset}/rows?limit=2").json()
     second = client.get(f"/v1/datasets/{dataset}/rows?limit=2&offset={first['next_offset']}").json()
@@ -104,14 +104,14 @@ def test_rows_come_in_pages_as_stored(client: TestClient) -> None:
     assert client.get(f"/v1/datasets/{dataset}/rows?offset=99").json() == {"items": [], "next_offset": None}
 
 
-def test_lists_go_on_by_cursor(client: TestClient) -> None:
-    made = [client.post("/v1/datasets", content=table(100 + n), headers=CSV).json()["id"] for n in range(3)][::-1]
+def test_list_is_paged_by_cursor(client: TestClient) -> None:
+    created = [client.post("/v1/datasets", content=table(100 + n), headers=CSV).json()["id"] for n in range(3)][::-1]
     first = client.get("/v1/datasets?limit=2").json()
     second = client.get("/v1/datasets", params={"limit": 1, "cursor": first["next_cursor"]}).json()
-    assert [one["id"] for one in first["items"] + second["items"]] == made
+    assert [one["id"] for one in first["items"] + second["items"]] == created
 
 
-def test_delete_waits_for_jobs(api: Api, client: TestClient) -> None:
+def test_delete_of_a_dataset_in_use_is_refused(api: Api, client: TestClient) -> None:
     dataset = client.post("/v1/datasets", content=b"x,y\n1,2\n2,4\n3,6\n", headers=CSV).json()["id"]
     job = api.post(data={"type": "dataset", "id": dataset, "features": ["x"], "target": "y"})["id"]
     problem = client.delete(f"/v1/datasets/{dataset}")
@@ -123,18 +123,18 @@ def test_delete_waits_for_jobs(api: Api, client: TestClient) -> None:
     assert again.json()["errors"][0]["pointer"] == "/data/id"
 
 
-def bomb() -> bytes:
-    """An npz whose one array unpacks to a thousand times its size."""
-    held = io.BytesIO()
-    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+def zip_bomb() -> bytes:
+    """Return an npz file whose array decompresses to a thousand times its size."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("x.npy", npy(np.zeros((20_000_000,), np.int8)))
-    return held.getvalue()
+    return buffer.getvalue()
 
 
 def pickled() -> bytes:
-    held = io.BytesIO()
-    np.save(held, np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    return held.getvalue()
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    return buffer.getvalue()
 
 
 BAD_FILES: list[tuple[str, str, bytes, int, str]] = [
@@ -151,22 +151,24 @@ BAD_FILES: list[tuple[str, str, bytes, int, str]] = [
     ("a cut npy", "application/x-npy", npy(np.arange(100.0).reshape(10, 10))[:-8], 422, "invalid_file"),
     ("a pickle", "application/x-npy", pickled(), 422, "invalid_file"),
     ("no zip", "application/x-npz", b"PK\x03\x04hello", 422, "invalid_file"),
-    ("a bomb", "application/x-npz", bomb(), 422, "invalid_file"),
+    ("a bomb", "application/x-npz", zip_bomb(), 422, "invalid_file"),
 ]
 
 
 @pytest.mark.parametrize(("what", "kind", "body", "status", "code"), BAD_FILES, ids=[row[0] for row in BAD_FILES])
-def test_a_bad_file_leaves_nothing(start: Any, what: str, kind: str, body: bytes, status: int, code: str) -> None:
+def test_invalid_file_is_refused_and_stores_nothing(
+    start: Any, what: str, kind: str, body: bytes, status: int, code: str
+) -> None:
     api = start(max_cells=1_000_000)
     answer = api.client.post("/v1/datasets", content=body, headers={"Content-Type": kind})
     assert answer.status_code == status, answer.text
     assert answer.json()["code"] == code
     assert api.client.get("/v1/datasets").json()["items"] == []
-    assert files(api) == set()
+    assert stored_files(api) == set()
 
 
 def form(*parts: tuple[str, str], end: str = "--B--\r\n") -> bytes:
-    """A multipart body by hand."""
+    """Return a multipart body."""
     return ("".join(f"--B\r\n{header}\r\n\r\n{value}\r\n" for header, value in parts) + end).encode()
 
 
@@ -190,17 +192,19 @@ BAD_FORMS: list[tuple[str, str, bytes, str]] = [
 
 
 @pytest.mark.parametrize(("what", "kind", "body", "pointer"), BAD_FORMS, ids=[row[0] for row in BAD_FORMS])
-def test_a_bad_form_leaves_nothing(start: Any, what: str, kind: str, body: bytes, pointer: str) -> None:
+def test_invalid_form_is_refused_and_stores_nothing(
+    start: Any, what: str, kind: str, body: bytes, pointer: str
+) -> None:
     api = start()
     headers = {"Content-Type": f"multipart/form-data; {kind}"}
     answer = api.client.post("/v1/datasets", content=body, headers=headers)
     assert answer.status_code == 422, answer.text
     assert answer.json()["errors"][0]["pointer"] == pointer
-    assert files(api) == set()
+    assert stored_files(api) == set()
 
 
 @pytest.mark.parametrize("types", ["x", "[]", '{"a": "colour"}', '{"a": 1}', "[" * 5000])
-def test_bad_types_are_refused(client: TestClient, types: str) -> None:
+def test_invalid_types_are_refused(client: TestClient, types: str) -> None:
     answer = client.post("/v1/datasets", files={"file": ("a.csv", table(7))}, data={"types": types})
     assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (422, "types")
 
@@ -209,15 +213,15 @@ def test_bad_types_are_refused(client: TestClient, types: str) -> None:
     ("seed", "name"),
     list(enumerate(["../../etc/passwd", "..\\..\\boot.ini", "/abs/olute.csv", "a/../b.csv"], 10_000)),
 )
-def test_a_path_in_a_name_is_only_a_label(api: Api, client: TestClient, seed: int, name: str) -> None:
-    before = files(api)
+def test_path_in_a_file_name_is_only_a_label(api: Api, client: TestClient, seed: int, name: str) -> None:
+    before = stored_files(api)
     posted = client.post("/v1/datasets", files={"file": (name, table(seed))}, data={"format": "csv"})
     assert posted.status_code == 201
     assert "/" not in posted.json()["name"]
     assert "\\" not in posted.json()["name"]
-    assert len(files(api) - before) == 1
+    assert len(stored_files(api) - before) == 1
 
 
-def test_an_unknown_format_lists_the_known_ones(client: TestClient) -> None:
+def test_unknown_format_lists_the_known_ones(client: TestClient) -> None:
     answer = client.post("/v1/datasets?format=xlsx", content=table(8), headers=CSV)
     assert "csv, npy, npz" in answer.json()["detail"]

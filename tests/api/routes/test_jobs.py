@@ -1,4 +1,4 @@
-"""Jobs as a client meets them: posted, looked at, listed, told what to do, deleted."""
+"""Jobs: create, validate, get, list, delete, idempotency."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from tests.api.conftest import LINE, Api
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
-def test_a_posted_job_is_there(api: Api, client: TestClient) -> None:
+def test_created_job_is_returned_by_its_location(api: Api, client: TestClient) -> None:
     posted = client.post("/v1/jobs", json=LINE | {"name": "y = 2x", "metadata": {"lesson": "1"}})
     assert posted.status_code == 201
     job = posted.json()
@@ -41,7 +41,7 @@ def test_a_posted_job_is_there(api: Api, client: TestClient) -> None:
     assert client.get(posted.headers["location"]).json() == job
 
 
-def test_a_trained_job_tells_its_story(api: Api) -> None:
+def test_trained_job_has_results_and_transitions(api: Api) -> None:
     job = api.trained()
     assert job["status"] == "succeeded"
     assert job["stop_reason"] == "epochs_completed"
@@ -54,12 +54,12 @@ def test_a_trained_job_tells_its_story(api: Api) -> None:
     Job.model_validate(job)
 
 
-def test_a_job_tells_what_memory_it_was_estimated_to_need(client: TestClient) -> None:
+def test_job_has_its_estimated_memory(client: TestClient) -> None:
     estimate = client.post("/v1/jobs/validate", json=LINE).json()
     assert client.post("/v1/jobs", json=LINE).json()["memory_bytes"] == estimate["memory_bytes"] > 0
 
 
-def test_the_higher_priority_goes_first(api: Api) -> None:
+def test_higher_priority_trains_first(api: Api) -> None:
     low, high = (api.post(priority=priority, name="ranked") for priority in (-10, 10))
     assert (low["priority"], high["priority"], api.post()["priority"]) == (-10, 10, 0)
     api.train()
@@ -68,13 +68,13 @@ def test_the_higher_priority_goes_first(api: Api) -> None:
 
 
 @pytest.mark.parametrize("priority", [-11, 11, 0.5, "1", None])
-def test_a_priority_out_of_bounds_is_refused(client: TestClient, priority: object) -> None:
+def test_priority_out_of_range_is_refused(client: TestClient, priority: object) -> None:
     answer = client.post("/v1/jobs", json=LINE | {"priority": priority})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == "/priority"
 
 
-def test_no_more_jobs_wait_than_may(start: Callable[..., Api], database: str | None) -> None:
+def test_full_queue_gets_429_but_replays_stored_responses(start: Callable[..., Api], database: str | None) -> None:
     api = start(max_queued=2, database_url=database)
     first = api.client.post("/v1/jobs", json=LINE, headers={"Idempotency-Key": "first"})
     api.post()
@@ -88,59 +88,56 @@ def test_no_more_jobs_wait_than_may(start: Callable[..., Api], database: str | N
     assert (late.status_code, "idempotency-replayed" in late.headers) == (201, False)
 
 
-def test_an_answer_is_of_one_moment(api: Api, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    posted, look = api.post(), jobs.with_spec
+def test_response_is_a_consistent_snapshot(api: Api, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    posted, with_spec = api.post(), jobs.with_spec
 
-    def looked(s: Session, scope: Scope, job_id: str) -> tuple[tables.Job, str]:
-        found = look(s, scope, job_id)
+    def with_spec_then_pause(s: Session, scope: Scope, job_id: str) -> tuple[tables.Job, str]:
+        found = with_spec(s, scope, job_id)
         with api.services.database.begin() as another:
             jobs.pause(another, scope, job_id)
         return found
 
-    monkeypatch.setattr(jobs, "with_spec", looked)
-    told = api.job(posted["id"])
-    assert (told["status"], [one["status"] for one in told["transitions"]]) == ("queued", ["queued"])
+    monkeypatch.setattr(jobs, "with_spec", with_spec_then_pause)
+    job = api.job(posted["id"])
+    assert (job["status"], [one["status"] for one in job["transitions"]]) == ("queued", ["queued"])
 
 
-def test_the_spec_comes_back_as_it_was_posted(client: TestClient) -> None:
+def test_spec_is_returned_as_posted(client: TestClient) -> None:
     text = json.dumps(LINE, indent=3).replace("0.01", "1e-2")
     posted = client.post("/v1/jobs", content=text, headers={"Content-Type": "application/json"})
     assert '"learning_rate": 1e-2' in posted.text
     assert posted.json()["spec"] == LINE
 
 
-def test_latest_is_the_newest(api: Api, client: TestClient) -> None:
+def test_latest_is_the_newest_job(api: Api, client: TestClient) -> None:
     newest = api.post()
     assert client.get("/v1/jobs/latest").json()["id"] == newest["id"]
 
 
 @pytest.mark.parametrize("name", ["job_00000000000000000000000000", "latestt", "x", "%00", "..%2f..", "job_%00"])
 @pytest.mark.parametrize("path", ["", "/metrics", "/events", "/checkpoints"])
-def test_an_unknown_job_is_404(client: TestClient, name: str, path: str) -> None:
+def test_unknown_job_gets_404(client: TestClient, name: str, path: str) -> None:
     answer = client.get(f"/v1/jobs/{name}{path}")
     assert answer.status_code == 404
     assert answer.json()["code"] in {"unknown_job", "unknown_path"}
 
 
-def test_latest_without_any_job_is_404(start: Any) -> None:
+def test_latest_without_jobs_gets_404(start: Any) -> None:
     assert start().client.get("/v1/jobs/latest").json()["code"] == "unknown_job"
 
 
-# lists
-
-
-def test_lists_go_on_by_cursor_newest_first(api: Api, client: TestClient) -> None:
-    made = [api.post(name="paged")["id"] for _ in range(5)][::-1]
+def test_list_is_paged_newest_first(api: Api, client: TestClient) -> None:
+    created = [api.post(name="paged")["id"] for _ in range(5)][::-1]
     first = client.get("/v1/jobs?name=paged&limit=2").json()
     api.post(name="paged")
     second = client.get("/v1/jobs", params={"name": "paged", "limit": 2, "cursor": first["next_cursor"]}).json()
     third = client.get("/v1/jobs", params={"name": "paged", "limit": 2, "cursor": second["next_cursor"]}).json()
-    assert [job["id"] for page in (first, second, third) for job in page["items"]] == made
+    assert [job["id"] for page in (first, second, third) for job in page["items"]] == created
     assert third["next_cursor"] is None
     assert not {"spec", "transitions"} & set(first["items"][0])
 
 
-def test_lists_by_status_and_metadata(api: Api, client: TestClient) -> None:
+def test_list_filters_by_status_and_metadata(api: Api, client: TestClient) -> None:
     one, two = api.post(metadata={"a": "1", "b": "2"})["id"], api.post(metadata={"a": "1"})["id"]
     client.post(f"/v1/jobs/{two}/cancel")
 
@@ -167,7 +164,7 @@ BAD_QUERIES = [
 
 
 @pytest.mark.parametrize(("query", "parameter"), BAD_QUERIES)
-def test_a_wrong_parameter_is_named(client: TestClient, query: str, parameter: str) -> None:
+def test_invalid_parameter_is_named(client: TestClient, query: str, parameter: str) -> None:
     problem = client.get(f"/v1/jobs?{query}")
     assert problem.status_code == 422
     assert problem.json()["code"] == "invalid_parameter"
@@ -175,80 +172,35 @@ def test_a_wrong_parameter_is_named(client: TestClient, query: str, parameter: s
 
 
 @pytest.mark.parametrize("cursor", ["x", "%00", "a" * 400, "bnVsbA=="])
-def test_a_foreign_cursor_is_refused(client: TestClient, cursor: str) -> None:
+def test_invalid_cursor_is_refused(client: TestClient, cursor: str) -> None:
     problem = client.get(f"/v1/jobs?cursor={cursor}").json()
     assert problem["code"] in {"invalid_cursor", "invalid_parameter"}
 
 
-# what a client may want of a job
-
-
-def test_cancel_twice_is_the_same(api: Api, client: TestClient) -> None:
-    job = api.post()["id"]
-    first = client.post(f"/v1/jobs/{job}/cancel?keep=none")
-    assert first.status_code == 200
-    assert first.json()["status"] == "cancelled"
-    assert first.json()["stop_reason"] == "cancelled"
-    assert client.post(f"/v1/jobs/{job}/cancel").json() == first.json()
-
-
-def test_pause_and_resume(api: Api, client: TestClient) -> None:
-    job = api.post()["id"]
-    assert client.post(f"/v1/jobs/{job}/pause").json()["status"] == "paused"
-    assert client.post(f"/v1/jobs/{job}/resume").json()["status"] == "queued"
+def test_delete_removes_an_ended_job_with_all_its_data(api: Api, client: TestClient) -> None:
+    queued = api.post()["id"]
+    assert client.delete(f"/v1/jobs/{queued}").json()["state"] == "queued"
     api.train()
-    assert api.job(job)["status"] == "succeeded"
-
-
-@pytest.mark.parametrize("wish", ["cancel", "pause", "resume"])
-def test_an_ended_job_cannot_be_told(api: Api, client: TestClient, wish: str) -> None:
-    job = api.trained()["id"]
-    problem = client.post(f"/v1/jobs/{job}/{wish}")
-    assert problem.status_code == 409
-    assert problem.json()["code"] == "wrong_state"
-    assert problem.json()["state"] == "succeeded"
-
-
-def test_delete_takes_everything_and_only_what_has_ended(api: Api, client: TestClient) -> None:
-    waiting = api.post()["id"]
-    assert client.delete(f"/v1/jobs/{waiting}").json()["state"] == "queued"
-    api.train()
-    assert client.delete(f"/v1/jobs/{waiting}").status_code == 204
+    assert client.delete(f"/v1/jobs/{queued}").status_code == 204
     for path in ("", "/metrics", "/checkpoints", "/events"):
-        assert client.get(f"/v1/jobs/{waiting}{path}").status_code == 404
-    assert client.delete(f"/v1/jobs/{waiting}").status_code == 404
+        assert client.get(f"/v1/jobs/{queued}{path}").status_code == 404
+    assert client.delete(f"/v1/jobs/{queued}").status_code == 404
 
 
-def test_checkpoints_are_listed(api: Api, client: TestClient) -> None:
-    job = api.trained()
-    answer = client.get(f"/v1/jobs/{job['id']}/checkpoints").json()
-    newest = answer["items"][0]
-    assert newest["step"] == 100
-    assert newest["weights_sha256"] == job["weights_sha256"]
-    assert re.fullmatch("[0-9a-f]{64}", newest["sha256"])
-    assert TIME.fullmatch(newest["created_at"])
-
-
-# checking without posting
-
-
-def test_validate_says_what_it_costs_and_leaves_nothing(client: TestClient) -> None:
+def test_validate_returns_the_cost_and_creates_nothing(client: TestClient) -> None:
     before = client.get("/v1/jobs").json()
-    told = client.post("/v1/jobs/validate", json=LINE).json()
-    assert told["parameters"] == 1
-    assert told["steps"] == 100
-    assert told["layers"] == [
+    estimate = client.post("/v1/jobs/validate", json=LINE).json()
+    assert estimate["parameters"] == 1
+    assert estimate["steps"] == 100
+    assert estimate["layers"] == [
         {"pointer": "/architecture/layers/0", "type": "dense", "output_shape": [1], "parameters": 1}
     ]
-    assert told["memory_bytes"] > 0
-    assert told["flops"] > 0
+    assert estimate["memory_bytes"] > 0
+    assert estimate["flops"] > 0
     assert client.get("/v1/jobs").json() == before
 
 
-# the same request again
-
-
-def test_the_same_key_and_body_give_the_first_answer(api: Api, client: TestClient) -> None:
+def test_same_key_and_body_return_the_first_response(api: Api, client: TestClient) -> None:
     headers = {"Idempotency-Key": "once"}
     first = client.post("/v1/jobs", json=LINE | {"name": "once"}, headers=headers)
     api.train()
@@ -258,7 +210,7 @@ def test_the_same_key_and_body_give_the_first_answer(api: Api, client: TestClien
     assert len(client.get("/v1/jobs?name=once").json()["items"]) == 1
 
 
-def test_the_same_key_with_another_body_is_refused(client: TestClient) -> None:
+def test_same_key_with_another_body_is_refused(client: TestClient) -> None:
     headers = {"Idempotency-Key": "other"}
     client.post("/v1/jobs", json=LINE, headers=headers)
     problem = client.post("/v1/jobs", json=LINE | {"name": "other"}, headers=headers)
@@ -266,32 +218,32 @@ def test_the_same_key_with_another_body_is_refused(client: TestClient) -> None:
     assert problem.json()["code"] == "idempotency_key_reused"
 
 
-def test_a_refused_body_does_not_use_the_key_up(client: TestClient) -> None:
+def test_refused_body_does_not_use_the_key(client: TestClient) -> None:
     headers = {"Idempotency-Key": "refused"}
     assert client.post("/v1/jobs", json={}, headers=headers).status_code == 422
     assert client.post("/v1/jobs", json=LINE, headers=headers).status_code == 201
 
 
-def test_many_at_once_make_one_job(client: TestClient) -> None:
+def test_concurrent_requests_with_one_key_create_one_job(client: TestClient) -> None:
     def post(_: int) -> Any:
         return client.post("/v1/jobs", json=LINE | {"name": "crowd"}, headers={"Idempotency-Key": "crowd"})
 
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(post, range(16)))
-    made = {answer.json()["id"] for answer in answers if answer.status_code == 201}
-    assert len(made) == 1
+    created = {answer.json()["id"] for answer in answers if answer.status_code == 201}
+    assert len(created) == 1
     assert {answer.status_code for answer in answers} <= {201, 409}
     assert len(client.get("/v1/jobs?name=crowd").json()["items"]) == 1
 
 
 @pytest.mark.parametrize("key", [b"", b"a b", "ä".encode(), b"x" * 256])
-def test_a_key_is_plain_text(client: TestClient, key: bytes) -> None:
+def test_key_that_is_not_printable_ascii_is_refused(client: TestClient, key: bytes) -> None:
     problem = client.post("/v1/jobs", json=LINE, headers={b"Idempotency-Key": key})
     assert problem.status_code == 422
     assert problem.json()["errors"][0]["parameter"] == "Idempotency-Key"
 
 
-def test_a_confusion_matrix_is_shown_with_its_job(api: Api) -> None:
+def test_confusion_matrix_is_in_the_job_but_not_in_the_list(api: Api) -> None:
     x = [[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]] * 5
     y = ["cat", "dog", "owl", "owl"] * 5
     job = api.trained(

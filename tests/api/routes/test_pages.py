@@ -1,6 +1,6 @@
-"""The pages in a real browser, on a real service with a real worker: what a newcomer sees, clicks and reads.
+"""The pages in a real browser, with a running service and workers.
 
-Every test also watches that its page asks no other host, breaks no content policy and logs no error.
+Every test also checks that its page sends no request to another host and logs no error or policy violation.
 """
 
 import hashlib
@@ -28,8 +28,8 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-TRAINED_MS = 60_000
-expect.set_options(timeout=15_000)  # a busy machine is no fault of the page
+TRAINING_TIMEOUT_MS = 60_000
+expect.set_options(timeout=15_000)  # a busy machine is not an error of the page
 VENDOR = Path(__file__).parents[3] / "api" / "static" / "vendor"
 
 LINE = DOUBLING | {"training": {"epochs": 1, "batch_size": 5}}
@@ -45,9 +45,9 @@ CURVE_ENDS = """box => {
     for (let y = 0; y < canvas.height; y++)
       if (wanted.every((part, at) => Math.abs(pixels[4 * (y * canvas.width + x) + at] - part) < 8)) found.push([x, y]);
   return [found[0], found.at(-1)];
-}"""  # the first and the last pixel of the training curve: [[x, y], [x, y]]
+}"""  # returns the first and the last pixel of the training curve: [[x, y], [x, y]]
 
-POINTERS = [  # a text, a pointer, and what it leads to
+POINTERS = [  # a JSON text, a pointer, and the text at the pointer
     ('{"a": {"b": [1, 22, 3]}}', "/a/b/1", "22"),
     ('{"a": {"b": [1, 22, 3]}}', "/a/b/9", "[1, 22, 3]"),
     ('{"b": "a", "a": "b"}', "/a", '"b"'),
@@ -77,24 +77,24 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, service: str) -> Iterator[Page]:
-    """A fresh page, watched."""
-    faults: list[str] = []
+    """Open a new page that fails its test on an error or a request to another host."""
+    errors: list[str] = []
     page = browser.new_page(base_url=service, viewport={"width": 1280, "height": 800})
-    page.set_default_timeout(TRAINED_MS)
-    page.on("request", lambda request: None if at_home(request.url, service) else faults.append(request.url))
-    page.on("console", lambda message: faults.append(message.text) if is_fault(message) else None)
-    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.set_default_timeout(TRAINING_TIMEOUT_MS)
+    page.on("request", lambda request: None if is_own_url(request.url, service) else errors.append(request.url))
+    page.on("console", lambda message: errors.append(message.text) if is_error(message) else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
     page.close()
-    assert faults == []
+    assert errors == []
 
 
-def at_home(url: str, service: str) -> bool:
+def is_own_url(url: str, service: str) -> bool:
     return url.startswith((f"{service}/", "data:"))
 
 
-def is_fault(message: ConsoleMessage) -> bool:
-    """Chromium logs every answer of 4xx as an error: those are the page's own matter."""
+def is_error(message: ConsoleMessage) -> bool:
+    """Return whether a console message is an error; failed requests are not, as some tests cause them."""
     return message.type in {"error", "warning"} and not message.text.startswith("Failed to load resource")
 
 
@@ -118,7 +118,7 @@ def press(page: Page, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).click()
 
 
-def test_the_docs_page_executes_an_example(page: Page) -> None:
+def test_docs_page_executes_an_example(page: Page) -> None:
     page.goto("/docs")
     operation = page.locator(".opblock", has=page.locator('[data-path="/v1/jobs"]')).and_(page.locator(".opblock-post"))
     operation.locator(".opblock-summary").click()
@@ -127,45 +127,45 @@ def test_the_docs_page_executes_an_example(page: Page) -> None:
     expect(operation.locator(".live-responses-table tbody .response-col_status")).to_contain_text("201")
 
 
-def test_a_newcomer_posts_y_2x_sees_the_loss_fall_and_asks_for_6(page: Page) -> None:
+def test_dashboard_trains_y_2x_draws_the_loss_and_predicts_12_for_6(page: Page) -> None:
     page.goto("/")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Teach a net, watch it learn, ask it.")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Train a network, watch it learn, predict with it.")
     press(page, "y = 2x")
     press(page, "Train")
-    expect(badge(page)).to_have_text("succeeded", timeout=TRAINED_MS)
+    expect(badge(page)).to_have_text("succeeded", timeout=TRAINING_TIMEOUT_MS)
     expect(chart(page)).to_have_attribute("aria-label", re.compile(r"^loss at step 100: train \d"))
     press(page, "Predict")
-    expect(page.locator(".answers strong")).to_have_text(re.compile(r"^(12|12\.00\d*|11\.99\d*)$"))
+    expect(page.locator(".predictions strong")).to_have_text(re.compile(r"^(12|12\.00\d*|11\.99\d*)$"))
     (left, top), (right, bottom) = chart(page).evaluate(CURVE_ENDS)
     assert right - left > 300
     assert bottom - top > 150
 
 
 @pytest.mark.parametrize("example", ["xor", "spirals"])
-def test_the_other_examples_train_and_answer(page: Page, example: str) -> None:
+def test_dashboard_example_trains_and_predicts(page: Page, example: str) -> None:
     page.goto("/")
     press(page, example)
-    press(page, "Check only")
-    expect(page.locator(".estimate")).to_contain_text("It fits.")
+    press(page, "Validate")
+    expect(page.locator(".estimate")).to_contain_text("Valid.")
     press(page, "Train")
-    expect(badge(page)).to_have_text("succeeded", timeout=TRAINED_MS)
+    expect(badge(page)).to_have_text("succeeded", timeout=TRAINING_TIMEOUT_MS)
     press(page, "Predict")
-    expect(page.locator(".answers li").first).to_contain_text("%")
+    expect(page.locator(".predictions li").first).to_contain_text("%")
 
 
-def test_a_job_page_lives_with_its_job_and_its_buttons_obey_the_status(page: Page, service: str) -> None:
+def test_job_page_follows_the_job_and_enables_the_allowed_actions(page: Page, service: str) -> None:
     job = post(service, LONG)
     page.goto(f"/#/jobs/{job}")
-    expect(badge(page)).to_have_text("running", timeout=TRAINED_MS)
+    expect(badge(page)).to_have_text("running", timeout=TRAINING_TIMEOUT_MS)
     expect(page.get_by_role("button", name="Delete")).to_be_disabled()
-    first = chart(page).get_attribute("aria-label", timeout=TRAINED_MS)
-    expect(chart(page)).not_to_have_attribute("aria-label", str(first), timeout=TRAINED_MS)
+    first = chart(page).get_attribute("aria-label", timeout=TRAINING_TIMEOUT_MS)
+    expect(chart(page)).not_to_have_attribute("aria-label", str(first), timeout=TRAINING_TIMEOUT_MS)
     press(page, "Pause")
-    expect(badge(page)).to_have_text("paused", timeout=TRAINED_MS)
+    expect(badge(page)).to_have_text("paused", timeout=TRAINING_TIMEOUT_MS)
     press(page, "Resume")
-    expect(badge(page)).to_have_text("running", timeout=TRAINED_MS)
+    expect(badge(page)).to_have_text("running", timeout=TRAINING_TIMEOUT_MS)
     press(page, "Cancel")
-    expect(badge(page)).to_have_text("cancelled", timeout=TRAINED_MS)
+    expect(badge(page)).to_have_text("cancelled", timeout=TRAINING_TIMEOUT_MS)
     expect(page.get_by_role("button", name="Cancel")).to_be_disabled()
     page.on("dialog", lambda dialog: dialog.accept())
     press(page, "Delete")
@@ -173,14 +173,14 @@ def test_a_job_page_lives_with_its_job_and_its_buttons_obey_the_status(page: Pag
     assert httpx.get(f"{service}/v1/jobs/{job}").status_code == 404
 
 
-def test_a_job_that_diverges_says_what_to_do(page: Page, service: str) -> None:
+def test_job_page_of_a_diverged_job_shows_the_advice(page: Page, service: str) -> None:
     job = post(service, LINE | {"optimizer": {"type": "sgd", "learning_rate": 5}, "training": {"epochs": 100}})
     page.goto(f"/#/jobs/{job}")
-    expect(badge(page)).to_have_text("failed", timeout=TRAINED_MS)
+    expect(badge(page)).to_have_text("failed", timeout=TRAINING_TIMEOUT_MS)
     expect(page.locator(".error")).to_contain_text("try a smaller learning rate")
 
 
-def test_a_stream_that_breaks_is_opened_again(page: Page, service: str) -> None:
+def test_job_page_reopens_a_broken_stream(page: Page, service: str) -> None:
     job = post(service, LONG)
     answers = [503]
 
@@ -189,39 +189,39 @@ def test_a_stream_that_breaks_is_opened_again(page: Page, service: str) -> None:
 
     page.route("**/events*", break_once)
     page.goto(f"/#/jobs/{job}")
-    expect(badge(page)).to_have_text("running", timeout=TRAINED_MS)
-    while answers:  # the history alone may change the chart: what counts is what comes after the break
+    expect(badge(page)).to_have_text("running", timeout=TRAINING_TIMEOUT_MS)
+    while answers:  # the stored rows alone may change the chart: wait for rows after the break
         page.wait_for_timeout(50)
-    first = chart(page).get_attribute("aria-label", timeout=TRAINED_MS)
-    expect(chart(page)).not_to_have_attribute("aria-label", str(first), timeout=TRAINED_MS)
+    first = chart(page).get_attribute("aria-label", timeout=TRAINING_TIMEOUT_MS)
+    expect(chart(page)).not_to_have_attribute("aria-label", str(first), timeout=TRAINING_TIMEOUT_MS)
     cancel(service, job)
-    expect(badge(page)).to_have_text("cancelled", timeout=TRAINED_MS)
+    expect(badge(page)).to_have_text("cancelled", timeout=TRAINING_TIMEOUT_MS)
 
 
-def test_a_refusal_stands_at_its_pointer_and_leads_to_it(page: Page) -> None:
+def test_click_on_an_error_pointer_selects_its_place_in_the_spec(page: Page) -> None:
     page.goto("/")
     press(page, "y = 2x")
-    editor = page.get_by_label("The job, as the API takes it")
+    editor = page.get_by_label("Job spec (JSON)")
     editor.fill(editor.input_value().replace('"units": 1', '"units": "one"'))
     press(page, "Train")
-    pointer = page.locator(".refusal").get_by_role("button", name="/architecture/layers/0/units")
+    pointer = page.locator(".problem").get_by_role("button", name="/architecture/layers/0/units")
     pointer.click()
     assert page.evaluate("getSelection().toString()") == '"one"'
 
 
-def test_a_name_is_text_whatever_it_holds(page: Page, service: str) -> None:
+def test_job_name_with_markup_is_shown_as_text(page: Page, service: str) -> None:
     name = "<img src=x onerror=\"document.title = 'taken'\">"
     job = post(service, LINE | {"name": name})
     page.goto("/")
     page.get_by_text(name).first.click()
     expect(page.get_by_role("heading", level=1)).to_have_text(name)
-    expect(badge(page)).to_have_text("succeeded", timeout=TRAINED_MS)
+    expect(badge(page)).to_have_text("succeeded", timeout=TRAINING_TIMEOUT_MS)
     assert page.url.endswith(job)
     assert page.locator("main img").count() == 0
     assert "taken" not in page.title().removeprefix(name)
 
 
-def test_the_list_filters_by_status_and_loads_more(page: Page, service: str) -> None:
+def test_job_list_filters_by_status_and_loads_more(page: Page, service: str) -> None:
     for number in range(25):
         post(service, LINE | {"name": f"list {number}"})
     page.goto("/")
@@ -232,17 +232,17 @@ def test_the_list_filters_by_status_and_loads_more(page: Page, service: str) -> 
     expect(page.locator(".jobs .name", has_text="list")).to_have_count(0)
 
 
-def test_an_unknown_job_and_a_service_that_is_away_are_said(page: Page) -> None:
+def test_unknown_job_and_unreachable_service_are_reported(page: Page) -> None:
     page.goto("/#/jobs/job_7zzzzzzzzzzzzzzzzzzzzzzzzz")
-    expect(page.locator(".refusal")).to_contain_text("job_7zzzzzzzzzzzzzzzzzzzzzzzzz")
+    expect(page.locator(".problem")).to_contain_text("job_7zzzzzzzzzzzzzzzzzzzzzzzzz")
     page.route("**/health/ready", lambda route: route.abort())
     page.goto("/?again")
     expect(page.locator("#health")).to_contain_text("The service does not answer.")
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (375, "dark")])
-def test_a_phone_needs_no_sideways_scroll(page: Page, service: str, width: int, scheme: Any) -> None:
-    job = post(service, LINE | {"name": "a name without any place to break it " + "x" * 80})
+def test_narrow_screen_needs_no_horizontal_scrolling(page: Page, service: str, width: int, scheme: Any) -> None:
+    job = post(service, LINE | {"name": "a name with a long unbreakable word " + "x" * 80})
     page.set_viewport_size({"width": width, "height": 720})
     page.emulate_media(color_scheme=scheme)
     for path in ("/", f"/#/jobs/{job}"):
@@ -257,7 +257,7 @@ def test_first_example_of_the_dashboard_is_the_documented_one(page: Page) -> Non
     assert spec == {name: value for name, value in DOUBLING.items() if name != "metadata"}
 
 
-def test_a_pointer_finds_its_place_in_the_text(page: Page) -> None:
+def test_locate_returns_the_text_at_a_pointer(page: Page) -> None:
     page.goto("/")
     for text, pointer, found in POINTERS:
         call = "async args => (await import('/static/pointer.js')).locate(...args)"
@@ -266,7 +266,7 @@ def test_a_pointer_finds_its_place_in_the_text(page: Page) -> None:
 
 
 @pytest.mark.parametrize("source", sorted(VENDOR.glob("*/SOURCE.md")), ids=lambda path: path.parent.name)
-def test_vendored_files_are_those_that_their_source_names(source: Path) -> None:
+def test_vendored_files_match_the_hashes_in_their_source_file(source: Path) -> None:
     named = dict(re.findall(r"\| (\S+) \| `([0-9a-f]{64})` \|", source.read_text()))
     files = [path for path in source.parent.iterdir() if path != source]
     assert {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files} == named

@@ -1,4 +1,4 @@
-"""A net is asked over HTTP: in three kinds of body, by its own words, also while it trains."""
+"""Predictions: request formats, class names, errors, and predictions during training."""
 
 import threading
 import time
@@ -18,13 +18,13 @@ TABLE = "size,colour,sweet\n" + "".join(
 
 @pytest.fixture(scope="module")
 def line(api: Api) -> str:
-    """A job that has learned y = 2x."""
+    """Train y = 2x."""
     return str(api.trained()["id"])
 
 
 @pytest.fixture(scope="module")
 def classes(api: Api) -> str:
-    """A job that has learned a table with classes."""
+    """Train on a table with classes."""
     dataset = api.client.post("/v1/datasets", content=TABLE, headers={"Content-Type": "text/csv"}).json()["id"]
     spec = {
         "data": {"type": "dataset", "id": dataset, "features": ["size", "colour"], "target": "sweet"},
@@ -38,7 +38,7 @@ def classes(api: Api) -> str:
     return str(job.json()["id"])
 
 
-def test_six_is_twelve(client: TestClient, line: str) -> None:
+def test_y_2x_predicts_12_for_6(client: TestClient, line: str) -> None:
     answer = client.post(f"/v1/jobs/{line}/predictions", json={"instances": [[6], [0]]})
     assert answer.status_code == 200
     first, second = answer.json()["predictions"]
@@ -47,9 +47,9 @@ def test_six_is_twelve(client: TestClient, line: str) -> None:
     assert answer.json()["checkpoint"]["step"] == 100
 
 
-def test_each_step_of_a_sequence_gets_an_answer(api: Api) -> None:
-    """A small language model: what letter comes next, for each letter of a word."""
-    words = [[1, 2, 3, 4], [2, 3, 4, 1], [3, 4, 1, 2], [4, 1, 2, 3], [1, 2, 3, 0]]  # 0 stands for no letter
+def test_sequence_network_predicts_each_step(api: Api) -> None:
+    """Train a small language model that predicts the next letter for each letter of a word."""
+    words = [[1, 2, 3, 4], [2, 3, 4, 1], [3, 4, 1, 2], [4, 1, 2, 3], [1, 2, 3, 0]]  # 0 is padding
     spec = {
         "data": {"type": "inline", "x": words, "y": [[1 + letter % 4 for letter in word] for word in words]},
         "architecture": {
@@ -77,9 +77,9 @@ def test_each_step_of_a_sequence_gets_an_answer(api: Api) -> None:
 
 
 def npy(array: Any) -> bytes:
-    held = BytesIO()
-    np.save(held, array)
-    return held.getvalue()
+    buffer = BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -92,13 +92,13 @@ def npy(array: Any) -> bytes:
         ("application/x-npy", npy(np.array([[6], [7]], np.int32))),
     ],
 )
-def test_every_kind_of_body_gets_the_same(client: TestClient, line: str, kind: str, body: bytes) -> None:
+def test_every_media_type_gives_the_same_predictions(client: TestClient, line: str, kind: str, body: bytes) -> None:
     answer = client.post(f"/v1/jobs/{line}/predictions", content=body, headers={"Content-Type": kind})
     assert answer.status_code == 200, answer.text
     assert [one["value"] for one in answer.json()["predictions"]] == pytest.approx([12, 14], abs=0.1)
 
 
-def test_classes_come_back_by_their_names(client: TestClient, classes: str) -> None:
+def test_classifier_predicts_class_names(client: TestClient, classes: str) -> None:
     records = [{"size": 3, "colour": "red"}, {"size": "4", "colour": "green"}, {"size": 1, "colour": "blue"}]
     red, green, blue = client.post(f"/v1/jobs/{classes}/predictions", json={"instances": records}).json()["predictions"]
     assert (red["label"], green["label"]) == ("yes", "no")
@@ -126,15 +126,15 @@ BAD: list[tuple[str, Any, int, str, str]] = [
 
 
 @pytest.mark.parametrize(("what", "body", "status", "code", "pointer"), BAD, ids=[row[0] for row in BAD])
-def test_bad_instances(
+def test_invalid_instances_are_refused_with_pointer(
     client: TestClient, line: str, what: str, body: Any, status: int, code: str, pointer: str
 ) -> None:
-    given = (
+    content = (
         {"content": body, "headers": {"Content-Type": "application/json"}}
         if isinstance(body, bytes)
         else {"json": body}
     )
-    answer = client.post(f"/v1/jobs/{line}/predictions", **given)
+    answer = client.post(f"/v1/jobs/{line}/predictions", **content)
     assert answer.status_code == status, answer.text
     assert answer.json()["code"] == code
     assert pointer in [error.get("pointer") for error in answer.json()["errors"]]
@@ -144,20 +144,22 @@ def test_bad_instances(
     ("kind", "body", "status"),
     [
         ("text/plain", b"6", 415),
-        ("application/x-npy", b"no npy", 422),
+        ("application/x-npy", b"not npy", 422),
         ("application/x-npy", npy(np.array(6.0)), 422),
         ("application/x-npy", npy(np.array(["a"])), 422),
         ("text/csv", b"1,2\n3\n", 422),
         ("text/csv", b"", 422),
     ],
 )
-def test_other_bad_bodies(client: TestClient, line: str, kind: str, body: bytes, status: int) -> None:
+def test_invalid_body_of_another_media_type_is_refused(
+    client: TestClient, line: str, kind: str, body: bytes, status: int
+) -> None:
     answer = client.post(f"/v1/jobs/{line}/predictions", content=body, headers={"Content-Type": kind})
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_a_job_without_weights_says_so(api: Api, client: TestClient) -> None:
+def test_untrained_job_gets_409(api: Api, client: TestClient) -> None:
     job = api.post()["id"]
     problem = client.post(f"/v1/jobs/{job}/predictions", json={"instances": [[6]]})
     assert problem.status_code == 409
@@ -166,7 +168,7 @@ def test_a_job_without_weights_says_so(api: Api, client: TestClient) -> None:
     assert client.post(f"/v1/jobs/{job}/predictions", json={"instances": [[6]]}).status_code == 409
 
 
-def test_a_damaged_checkpoint_is_passed_over(api: Api, client: TestClient) -> None:
+def test_damaged_checkpoint_falls_back_to_the_previous_one(api: Api, client: TestClient) -> None:
     job = api.trained(training=LINE["training"] | {"epochs": 50})["id"]
     rows = client.get(f"/v1/jobs/{job}/checkpoints").json()["items"]
     path = api.services.blobs.path(rows[0]["sha256"])
@@ -179,7 +181,7 @@ def test_a_damaged_checkpoint_is_passed_over(api: Api, client: TestClient) -> No
         assert answer.json()["checkpoint"]["id"] == rows[1]["id"]
 
 
-def test_asked_from_many_threads_while_it_trains(api: Api, client: TestClient) -> None:
+def test_concurrent_predictions_during_training(api: Api, client: TestClient) -> None:
     job = api.post(training={"epochs": 10_000_000, "batch_size": 5, "log_every": 100_000})["id"]
     worker = threading.Thread(target=api.train)
     worker.start()
@@ -205,8 +207,8 @@ def test_asked_from_many_threads_while_it_trains(api: Api, client: TestClient) -
     assert client.post(url, json=body).json()["predictions"][0]["value"] == pytest.approx(12, abs=1e-3)
 
 
-def test_a_recurrent_net_is_asked_with_nested_sequences(api: Api, client: TestClient) -> None:
-    """Of sequences of two numbers a step: does the first number of the last step that is there stand above 0?"""
+def test_recurrent_network_predicts_nested_sequences(api: Api, client: TestClient) -> None:
+    """Classify sequences of two numbers per step by the sign of the first number of the last unmasked step."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((64, 5, 2)).round(3)
     last = rng.integers(0, 5, 64)
@@ -223,9 +225,9 @@ def test_a_recurrent_net_is_asked_with_nested_sequences(api: Api, client: TestCl
     job = client.post("/v1/jobs", json=spec)
     assert job.status_code == 201, job.text
     api.train()
-    asked = client.post(f"/v1/jobs/{job.json()['id']}/predictions", json={"instances": x[:20].tolist()})
-    assert asked.status_code == 200, asked.text
-    right = [one["label"] == true for one, true in zip(asked.json()["predictions"], y[:20], strict=True)]
-    assert sum(right) >= 18
+    answer = client.post(f"/v1/jobs/{job.json()['id']}/predictions", json={"instances": x[:20].tolist()})
+    assert answer.status_code == 200, answer.text
+    correct = [one["label"] == true for one, true in zip(answer.json()["predictions"], y[:20], strict=True)]
+    assert sum(correct) >= 18
     flat = client.post(f"/v1/jobs/{job.json()['id']}/predictions", json={"instances": [[1, 2, 3]]})
     assert flat.status_code == 422

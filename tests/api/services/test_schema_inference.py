@@ -1,4 +1,4 @@
-"""A file that kills, fills or holds up its reader is refused at once, leaves nothing, and the API does not notice."""
+"""Schema inference: a file that crashes, blocks or exhausts the child process is refused, and nothing is stored."""
 
 import asyncio
 import json
@@ -26,15 +26,15 @@ from tests.core.data.readers.test_readers import FILES, a_reader
 
 BOUNDS = Bounds(60, 2**30)
 CSV = {"Content-Type": "text/csv"}
-LONG = b"a,b,c\n" + b"1.25,2.5,some words\n" * 3_000_000
+LARGE_CSV = b"a,b,c\n" + b"1.25,2.5,some words\n" * 3_000_000
 
 
-def left(api: Api) -> list[str]:
+def stored_files(api: Api) -> list[str]:
     return [path.name for path in api.services.settings.blob_dir.glob("*") if path.name != ".lock"]
 
 
 def children() -> list[int]:
-    """The readers that this process has started and that live."""
+    """Return the ids of the running child processes of schema inference."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, IndexError):
@@ -44,11 +44,11 @@ def children() -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("word", READERS)
-def test_the_child_finds_what_is_found_here(tmp_path: Path, word: str) -> None:
+@pytest.mark.parametrize("name", READERS)
+def test_schema_from_the_child_equals_the_schema_in_process(tmp_path: Path, name: str) -> None:
     path = tmp_path / "file"
-    path.write_bytes(FILES[word])
-    reader = a_reader(word)
+    path.write_bytes(FILES[name])
+    reader = a_reader(name)
     assert infer_in_child(path, reader, {}, Limits(), BOUNDS) == reader.infer_schema(path, {}, Limits())
 
 
@@ -61,7 +61,7 @@ def test_types_and_limits_reach_the_child(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
-def test_a_reader_that_dies_is_a_422_and_leaves_nothing(start: Callable[..., Api], number: signal.Signals) -> None:
+def test_crash_of_the_child_gets_422_and_stores_nothing(start: Callable[..., Api], number: signal.Signals) -> None:
     api = start()
     killed: list[int] = []
 
@@ -73,50 +73,48 @@ def test_a_reader_that_dies_is_a_422_and_leaves_nothing(start: Callable[..., Api
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
-    answer = api.client.post("/v1/datasets", content=LONG, headers=CSV)
+    answer = api.client.post("/v1/datasets", content=LARGE_CSV, headers=CSV)
     killer.join()
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (422, "unreadable_file")
     assert number.name in problem["detail"]
-    assert left(api) == []
+    assert stored_files(api) == []
     assert api.client.get("/v1/datasets").json()["items"] == []
     assert api.client.post("/v1/datasets", content=b"a,b\n1,2\n", headers=CSV).status_code == 201
 
 
-def test_a_reader_without_end_is_a_422_and_leaves_nothing(start: Callable[..., Api]) -> None:
+def test_file_beyond_the_cpu_limit_gets_422_and_stores_nothing(start: Callable[..., Api]) -> None:
     api = start(schema_seconds=1)
-    answer = api.client.post("/v1/datasets", content=LONG, headers=CSV)
+    answer = api.client.post("/v1/datasets", content=LARGE_CSV, headers=CSV)
     assert (answer.status_code, answer.json()["code"]) == (422, "unreadable_file")
     assert "CHAINRULE_SCHEMA_SECONDS" in answer.json()["detail"]
-    assert left(api) == []
+    assert stored_files(api) == []
     assert children() == []
 
 
-def test_a_reader_that_waits_for_ever_is_ended_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocked_child_is_killed_after_the_time_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.services.schema_inference.STARTUP_SECONDS", 0.0)
-    os.mkfifo(tmp_path / "pipe")  # to be opened takes a writer, and none comes: no second of a core is used
+    os.mkfifo(tmp_path / "pipe")  # opening it blocks without a writer, and uses no CPU time
     began = time.monotonic()
     with pytest.raises(UnreadableFile, match="takes longer than 1 s"):
         infer_in_child(tmp_path / "pipe", Csv(), None, Limits(), Bounds(1, 2**30))
     assert time.monotonic() - began < 60
 
 
-def test_a_reader_without_enough_memory_is_a_422_and_leaves_nothing(start: Callable[..., Api]) -> None:
+def test_file_beyond_the_memory_limit_gets_422_and_stores_nothing(start: Callable[..., Api]) -> None:
     api = start(schema_memory_bytes=2**28)
-    hungry = b",".join(b"c%d" % n for n in range(300_000))
+    wide_row = b",".join(b"c%d" % n for n in range(300_000))
     api.services.settings.blob_dir.mkdir(parents=True, exist_ok=True)
-    answer = api.client.post("/v1/datasets", content=(hungry + b"\n") * 1, headers=CSV)
+    answer = api.client.post("/v1/datasets", content=(wide_row + b"\n") * 1, headers=CSV)
     assert answer.status_code == 422
     path = api.services.settings.blob_dir / "file"
-    path.write_bytes(b"\n".join([hungry] * 2))
+    path.write_bytes(b"\n".join([wide_row] * 2))
     with pytest.raises(UnreadableFile, match="CHAINRULE_SCHEMA_MEMORY_BYTES"):
         infer_in_child(path, Csv(), None, Limits(columns=10**6, record_bytes=2**30), Bounds(60, 2**28))
 
 
-def test_the_child_has_no_variables_of_ours_and_may_write_no_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What the child is run with is looked at by a program in its place."""
+def test_child_gets_none_of_the_services_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a program in place of the child that returns its environment."""
     (tmp_path / "core" / "data" / "readers").mkdir(parents=True)
     program = "import json, os, sys; sys.stdin.read(); print(json.dumps({'invalid': json.dumps(dict(os.environ))}))"
     (tmp_path / "core" / "data" / "readers" / "infer_schema.py").write_text(program)
@@ -131,50 +129,50 @@ def test_the_child_has_no_variables_of_ours_and_may_write_no_file(
     assert "secret" not in refused.value.message
 
 
-def test_its_limits_hold() -> None:
+def test_child_sets_limits_of_memory_time_and_file_size() -> None:
     program = """
 import os, resource, sys
 from core.data.readers.infer_schema import Bounds, _set_limits
 _set_limits(Bounds(7, 2**30))
 print([resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_CPU, resource.RLIMIT_FSIZE)])
 """
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert told.strip() == str([2**30, 7, 0])
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert output.strip() == str([2**30, 7, 0])
 
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """Inspections that wait for this, and count themselves."""
-    go = threading.Event()
+    """Replace inference by a function that waits for the returned event."""
+    released = threading.Event()
 
     def wait(*_: Any) -> Schema:
-        go.wait(30)
+        released.wait(30)
         return Schema(format="csv", rows=1, columns=())
 
     monkeypatch.setattr("api.services.schema_inference.infer_in_child", wait)
-    yield go
-    go.set()
+    yield released
+    released.set()
 
 
-def test_beyond_the_queue_one_is_told_to_come_again(slow: threading.Event) -> None:
+def test_uploads_beyond_the_queue_are_refused(slow: threading.Event) -> None:
     async def many() -> list[Any]:
         schema_inference = SchemaInference(BOUNDS, max_running=2, max_waiting=3)
-        asked = [asyncio.create_task(schema_inference.infer(Path("f"), Csv(), None, Limits())) for _ in range(8)]
-        while not all(task.done() for task in asked[5:]):
+        tasks = [asyncio.create_task(schema_inference.infer(Path("f"), Csv(), None, Limits())) for _ in range(8)]
+        while not all(task.done() for task in tasks[5:]):
             await asyncio.sleep(0)
-        assert not any(task.done() for task in asked[:5])
+        assert not any(task.done() for task in tasks[:5])
         slow.set()
-        first = await asyncio.gather(*asked, return_exceptions=True)
+        first = await asyncio.gather(*tasks, return_exceptions=True)
         return [*first, await schema_inference.infer(Path("f"), Csv(), None, Limits())]
 
     answers = asyncio.run(many())
     assert [isinstance(answer, TooManyUploads) for answer in answers] == [False] * 5 + [True] * 3 + [False]
 
 
-def test_too_many_uploads_are_a_429_that_says_when(start: Callable[..., Api], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_queue_gets_429_with_retry_after(start: Callable[..., Api], monkeypatch: pytest.MonkeyPatch) -> None:
     api = start()
     monkeypatch.setattr(api.services.schema_inference, "_capacity", 0)
     answer = api.client.post("/v1/datasets", content=b"a\n1\n", headers=CSV)
     assert (answer.status_code, answer.json()["code"]) == (429, "too_many_uploads")
     assert int(answer.headers["retry-after"]) > 0
-    assert left(api) == []
+    assert stored_files(api) == []

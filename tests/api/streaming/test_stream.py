@@ -1,4 +1,4 @@
-"""Streams over a real socket, while the job goes on, listeners come and go, and the server ends."""
+"""Streams over a real socket: while a job writes, listeners come and go, and the server stops."""
 
 import json
 import socket
@@ -26,28 +26,28 @@ from core.store.guards import FencingToken, token_of
 from core.store.migrate import upgrade
 from tests.api.conftest import LINE, quiet
 
-PATIENCE = 20.0
+TIMEOUT_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
 class Service:
-    """A server on a port of its own."""
+    """A running server on its own port."""
 
     url: str
     server: Server
     services: Services
 
-    def running(self) -> "Running":
-        """A job that some worker holds."""
+    def claimed_job(self) -> "ClaimedJob":
+        """Create a job and claim it."""
         job = httpx.post(f"{self.url}/v1/jobs", json=LINE).raise_for_status().json()["id"]
         with self.services.database.begin() as s:
             while (claimed := leases.claim(s, "someone", 60.0)) is not None and claimed.id != job:
                 pass
             assert claimed is not None
-            return Running(self, job, token_of(claimed))
+            return ClaimedJob(self, job, token_of(claimed))
 
     def stream(self, job: str, after: int = 0) -> Iterator[dict[str, Any]]:
-        """The job's rows, as they come."""
+        """Yield the job's events as they arrive."""
         headers = {"Accept": "application/jsonl"}
         with httpx.stream(
             "GET", f"{self.url}/v1/jobs/{job}/events?after={after}", headers=headers, timeout=30
@@ -55,13 +55,13 @@ class Service:
             yield from (json.loads(line) for line in answer.iter_lines() if line)
 
     def listeners(self) -> int:
-        """How many streams are open."""
+        """Return the number of open streams."""
         return self.services.hub.listeners
 
 
 @dataclass
-class Running:
-    """A job in the hands of a worker that does what a test says."""
+class ClaimedJob:
+    """A claimed job whose events a test writes."""
 
     service: Service
     id: str
@@ -69,7 +69,7 @@ class Running:
     step: int = 0
 
     def write(self, count: int) -> None:
-        """Write so many rows of loss."""
+        """Write `count` rows of loss."""
         rows = [MetricRow(self.step + n + 1, 1, "train", "loss", 1.0) for n in range(count)]
         with self.service.services.database.begin() as s:
             guarded = leases.guard(s, self.token, lease_seconds=60.0, events=count, recorded=count)
@@ -77,7 +77,7 @@ class Running:
         self.token, self.step = guarded.token, self.step + count
 
     def end(self) -> None:
-        """Succeed."""
+        """End the job successfully."""
         with self.service.services.database.begin() as s:
             guarded = leases.guard(s, self.token, lease_seconds=60.0)
             leases.leave(
@@ -91,8 +91,8 @@ class Running:
 
 
 @contextmanager
-def served(settings: Settings) -> Iterator[Service]:
-    """The real server, in a thread."""
+def serve_in_thread(settings: Settings) -> Iterator[Service]:
+    """Run the real server in a thread."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     upgrade(settings.resolved_database_url)
     app = create_app(settings)
@@ -106,25 +106,25 @@ def served(settings: Settings) -> Iterator[Service]:
         yield Service(f"http://127.0.0.1:{port}", server, app.state.services)
     finally:
         server.should_exit = True
-        thread.join(PATIENCE)
+        thread.join(TIMEOUT_SECONDS)
         assert not thread.is_alive()
 
 
-def until(true: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not true():
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
 @pytest.fixture(scope="module")
 def service(database: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with served(Settings(**quiet(tmp_path_factory.mktemp("stream"), database_url=database))) as service:
+    with serve_in_thread(Settings(**quiet(tmp_path_factory.mktemp("stream"), database_url=database))) as service:
         yield service
 
 
-def test_rows_arrive_while_the_job_goes_on(service: Service) -> None:
-    job = service.running()
+def test_events_arrive_while_the_job_runs(service: Service) -> None:
+    job = service.claimed_job()
     rows = service.stream(job.id)
     assert [next(rows)["status"] for _ in range(2)] == ["queued", "running"]
     for count in (1, 3, 2500):
@@ -134,12 +134,12 @@ def test_rows_arrive_while_the_job_goes_on(service: Service) -> None:
     assert [row["status"] for row in rows] == ["succeeded"]
 
 
-def test_many_listen_and_each_misses_nothing(service: Service) -> None:
-    job = service.running()
-    told: dict[int, list[int]] = {}
+def test_20_listeners_receive_every_event(service: Service) -> None:
+    job = service.claimed_job()
+    received: dict[int, list[int]] = {}
 
     def listen(number: int) -> None:
-        told[number] = [row["seq"] for row in service.stream(job.id, after=number % 3)]
+        received[number] = [row["seq"] for row in service.stream(job.id, after=number % 3)]
 
     threads = [threading.Thread(target=listen, args=(number,)) for number in range(20)]
     for thread in threads:
@@ -149,14 +149,14 @@ def test_many_listen_and_each_misses_nothing(service: Service) -> None:
         job.write(37)
     job.end()
     for thread in threads:
-        thread.join(PATIENCE)
+        thread.join(TIMEOUT_SECONDS)
     last = 2 + 20 * 37 + 1
-    assert told == {number: list(range(number % 3 + 1, last + 1)) for number in range(20)}
+    assert received == {number: list(range(number % 3 + 1, last + 1)) for number in range(20)}
     until(lambda: service.listeners() == 0)
 
 
-def test_a_reader_that_reconnects_at_every_row_misses_nothing(service: Service) -> None:
-    job = service.running()
+def test_reconnecting_after_every_event_loses_nothing(service: Service) -> None:
+    job = service.claimed_job()
     job.write(10)
     seen: list[int] = []
     while len(seen) < 12:
@@ -168,8 +168,8 @@ def test_a_reader_that_reconnects_at_every_row_misses_nothing(service: Service) 
     job.end()
 
 
-def test_a_client_that_vanishes_leaves_nothing(service: Service) -> None:
-    job = service.running()
+def test_disconnected_client_is_not_counted(service: Service) -> None:
+    job = service.claimed_job()
     rows = service.stream(job.id)
     next(rows)
     assert service.listeners() == 1
@@ -178,8 +178,8 @@ def test_a_client_that_vanishes_leaves_nothing(service: Service) -> None:
     job.end()
 
 
-def test_a_client_that_does_not_read_holds_nothing_up(service: Service) -> None:
-    job = service.running()
+def test_client_that_does_not_read_delays_nobody(service: Service) -> None:
+    job = service.claimed_job()
     address = httpx.URL(service.url)
     with socket.create_connection((address.host, address.port or 80)) as idle:
         idle.sendall(f"GET /v1/jobs/{job.id}/events HTTP/1.1\r\nHost: test\r\n\r\n".encode())
@@ -193,9 +193,9 @@ def test_a_client_that_does_not_read_holds_nothing_up(service: Service) -> None:
     job.end()
 
 
-def test_silence_is_filled_with_comments(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_idle_stream_sends_keepalive_comments(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "KEEPALIVE_SECONDS", 0.05)
-    job = service.running()
+    job = service.claimed_job()
     with httpx.stream("GET", f"{service.url}/v1/jobs/{job.id}/events", timeout=30) as answer:
         lines = (line for line in answer.iter_lines() if line.startswith((":", "id")))
         assert [next(lines) for _ in range(5)] == ["id: 1", "id: 2", *[": keep-alive"] * 3]
@@ -204,26 +204,26 @@ def test_silence_is_filled_with_comments(service: Service, monkeypatch: pytest.M
     job.end()
 
 
-def test_streams_end_with_the_server_and_say_when_to_come_back(tmp_path: Path) -> None:
-    told: list[str] = []
+def test_stopping_server_ends_streams_with_a_retry_delay(tmp_path: Path) -> None:
+    received: list[str] = []
 
     def listen(service: Service, job: str) -> None:
-        told.append(httpx.get(f"{service.url}/v1/jobs/{job}/events", timeout=30).text)
+        received.append(httpx.get(f"{service.url}/v1/jobs/{job}/events", timeout=30).text)
 
-    with served(Settings(**quiet(tmp_path))) as service:
-        job = service.running()
+    with serve_in_thread(Settings(**quiet(tmp_path))) as service:
+        job = service.claimed_job()
         listener = threading.Thread(target=listen, args=(service, job.id))
         listener.start()
         until(lambda: service.listeners() == 1)
         started = time.monotonic()
         service.server.should_exit = True
-        listener.join(PATIENCE)
+        listener.join(TIMEOUT_SECONDS)
         assert time.monotonic() - started < 3
-    assert told[0].endswith("retry: 1000\n\n")
+    assert received[0].endswith("retry: 1000\n\n")
 
 
-def test_a_body_that_grows_too_large_is_cut_off_and_told(tmp_path: Path) -> None:
-    with served(Settings(**quiet(tmp_path, max_body_bytes=100_000, max_upload_bytes=200_000))) as service:
+def test_body_beyond_the_limit_gets_413(tmp_path: Path) -> None:
+    with serve_in_thread(Settings(**quiet(tmp_path, max_body_bytes=100_000, max_upload_bytes=200_000))) as service:
         sent = 0
 
         def chunks() -> Iterator[bytes]:

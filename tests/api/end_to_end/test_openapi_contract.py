@@ -1,4 +1,4 @@
-"""Every operation does what the OpenAPI document says, whatever a client sends: schemathesis, with all its checks."""
+"""Every operation conforms to the OpenAPI document for generated requests (schemathesis, with all its checks)."""
 
 import os
 from typing import Any
@@ -12,10 +12,10 @@ from schemathesis.schemas import BaseSchema
 
 from tests.api.conftest import Api
 
-EXAMPLES = int(os.environ.get("CHAINRULE_TEST_CONTRACT_EXAMPLES", "8"))
-"""Requests of each operation, and walks along the links; hundreds where one has the time."""
+MAX_EXAMPLES = int(os.environ.get("CHAINRULE_TEST_CONTRACT_EXAMPLES", "8"))
+"""Requests per operation, and walks along the links. Set hundreds for a thorough run."""
 BOUNDED = settings(
-    max_examples=EXAMPLES,
+    max_examples=MAX_EXAMPLES,
     stateful_step_count=6,
     derandomize=True,
     database=None,
@@ -23,7 +23,7 @@ BOUNDED = settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-# A body can keep to its schema and still be one that cannot be trained: shapes that do not fit are told by 422.
+# A body can match its schema and still be invalid: shapes that do not fit are answered with 422.
 CONFIG: dict[str, Any] = {
     "checks": {
         "positive_data_acceptance": {
@@ -42,7 +42,7 @@ def schema(embedded: Api) -> BaseSchema:
     )
 
 
-def test_every_operation_answers_as_the_document_says(schema: BaseSchema) -> None:
+def test_every_operation_conforms_to_the_document(schema: BaseSchema) -> None:
     failures = []
     for found in schema.get_all_operations():
         assert isinstance(found, Ok), found
@@ -50,21 +50,21 @@ def test_every_operation_answers_as_the_document_says(schema: BaseSchema) -> Non
 
         @BOUNDED
         @given(case=operation.as_strategy())
-        def holds(case: Any) -> None:
+        def conforms(case: Any) -> None:
             case.call_and_validate()
 
         try:
-            holds()
+            conforms()
         except Exception as failure:
             failures.append(f"{operation.label}: {failure}")
     assert not failures, "\n".join(failures)
 
 
-def test_what_is_made_can_be_asked_for_along_the_links(schema: BaseSchema) -> None:
+def test_every_walk_along_the_links_conforms_to_the_document(schema: BaseSchema) -> None:
     schema.as_state_machine().run(settings=BOUNDED)
 
 
-def test_links_lead_from_a_job_to_all_its_routes(embedded: Api) -> None:
+def test_links_of_a_created_job_lead_to_all_its_routes(embedded: Api) -> None:
     document = embedded.client.get("/openapi.json").json()
     links = document["paths"]["/v1/jobs"]["post"]["responses"]["201"]["links"]
     of_jobs = {

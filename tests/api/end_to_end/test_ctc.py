@@ -1,4 +1,4 @@
-"""Labels of sequences over HTTP: rows of as many steps and labels as they have, and answers of as many labels."""
+"""CTC: training on sequences of different lengths with label sequences, and prediction of label sequences."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from fastapi.testclient import TestClient
 
 from tests.api.conftest import Api
 
-NET = ["masking", {"type": "gru", "units": 16, "return_sequences": True}, {"type": "dense", "units": 4}]
+LAYERS = ["masking", {"type": "gru", "units": 16, "return_sequences": True}, {"type": "dense", "units": 4}]
 
 
-def spoken(rows: int) -> tuple[list[Any], list[list[int]]]:
-    """One to four labels, each for one to three steps with a pause after it."""
+def labelled_sequences(rows: int) -> tuple[list[Any], list[list[int]]]:
+    """Return sequences of one to four labels; each label lasts one to three steps, followed by a blank step."""
     rng = np.random.default_rng(0)
     x, y = [], []
     for _ in range(rows):
@@ -26,42 +26,46 @@ def spoken(rows: int) -> tuple[list[Any], list[list[int]]]:
 def spec(x: Any, y: Any, **more: Any) -> dict[str, Any]:
     return {
         "data": {"type": "inline", "x": x, "y": y, "padding": {"maxlen": 20}},
-        "architecture": {"layers": NET},
+        "architecture": {"layers": LAYERS},
         "loss": {"type": "ctc"},
         "optimizer": {"type": "adam", "learning_rate": 0.02},
         "training": {"epochs": 30, "batch_size": 16, "seed": 1},
     } | more
 
 
-@pytest.mark.parametrize("as_many_labels_as_steps", [False, True])
-def test_rows_of_any_lengths_are_learnt_and_answered(api: Api, as_many_labels_as_steps: bool) -> None:
-    x, y = spoken(80)
-    if as_many_labels_as_steps:  # then labels are filled up as each step's own would be
+@pytest.mark.parametrize("padded_labels", [False, True])
+def test_ctc_learns_and_predicts_sequences_of_any_length(api: Api, padded_labels: bool) -> None:
+    x, y = labelled_sequences(80)
+    if padded_labels:  # padded with 0 to the length of their sequence
         y = [labels + [0] * (len(steps) - len(labels)) for steps, labels in zip(x, y, strict=True)]
     job = api.trained(**spec(x, y))
     assert job["status"] == "succeeded", job["error"]
     assert job["latest"]["edit_distance"] < 0.05
     answer = api.client.post(f"/v1/jobs/{job['id']}/predictions", json={"instances": x[:20]})
     assert answer.status_code == 200, answer.text
-    told = [one["value"] for one in answer.json()["predictions"]]
+    predicted = [one["value"] for one in answer.json()["predictions"]]
     true = [[label for label in labels if label] for labels in y[:20]]
-    assert sum(one == other for one, other in zip(told, true, strict=True)) >= 19
-    look = api.client.post(f"/v1/jobs/{job['id']}/inspect", json={"instances": x[:2], "targets": true[:2]})
-    assert look.status_code == 200, look.text
+    assert sum(one == other for one, other in zip(predicted, true, strict=True)) >= 19
+    inspection = api.client.post(f"/v1/jobs/{job['id']}/inspect", json={"instances": x[:2], "targets": true[:2]})
+    assert inspection.status_code == 200, inspection.text
 
 
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"loss": {"type": "mean_squared_error"}}, "/data/y", "rows of different lengths, which mean_squared_error cannot"),
-    ({"architecture": {"layers": [*NET[:2], {"type": "dense", "units": 3}]}}, "/architecture/layers/2", "go up to 3"),
+    (
+        {"architecture": {"layers": [*LAYERS[:2], {"type": "dense", "units": 3}]}},
+        "/architecture/layers/2",
+        "go up to 3",
+    ),
     ({"architecture": {"layers": ["flatten", {"type": "dense", "units": 3}]}}, "/architecture/layers/1", "needs steps"),
 ]
 
 
 @pytest.mark.parametrize(("change", "pointer", "words"), REFUSED)
-def test_what_cannot_be_compared_is_refused(
+def test_ctc_with_unsuitable_loss_or_architecture_is_refused(
     client: TestClient, change: dict[str, Any], pointer: str, words: str
 ) -> None:
-    x, y = spoken(20)
+    x, y = labelled_sequences(20)
     answer = client.post("/v1/jobs", json=spec(x, y, **change))
     assert answer.status_code == 422, answer.text
     [error] = answer.json()["errors"]
@@ -69,8 +73,8 @@ def test_what_cannot_be_compared_is_refused(
     assert words in error["message"]
 
 
-def test_a_row_without_room_for_its_labels_fails_the_job_and_says_so(api: Api) -> None:
-    x, y = spoken(20)
+def test_ctc_row_with_more_labels_than_steps_fails_the_job(api: Api) -> None:
+    x, y = labelled_sequences(20)
     y[3] = [1] * len(x[3])
     job = api.trained(**spec(x, y))
     assert (job["status"], job["error"]["code"]) == ("failed", "invalid_data")

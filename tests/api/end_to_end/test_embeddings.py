@@ -1,4 +1,4 @@
-"""Embeddings over HTTP: rows of a class are learnt to lie close, and a prediction answers where a row lies."""
+"""Contrastive and triplet losses: training of embeddings, and predictions that return embeddings."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from api.routes import inspect
 from core.models.inspection import InspectionLimits
 from tests.api.conftest import Api
 
-NET = [{"type": "dense", "units": 16, "activation": "tanh"}, {"type": "dense", "units": 2}]
+LAYERS = [{"type": "dense", "units": 16, "activation": "tanh"}, {"type": "dense", "units": 2}]
 
 
 def spec(y: Any, **more: Any) -> dict[str, Any]:
     data = {"type": "inline", "x": _rows(len(y)), "y": y, "validation": {"fraction": 0.2}}
-    return {"data": data, "architecture": {"layers": NET}, "training": {"epochs": 2, "batch_size": 16}} | more
+    return {"data": data, "architecture": {"layers": LAYERS}, "training": {"epochs": 2, "batch_size": 16}} | more
 
 
 def _rows(count: int) -> list[list[float]]:
@@ -23,17 +23,17 @@ def _rows(count: int) -> list[list[float]]:
 
 @pytest.mark.parametrize("loss", ["contrastive", "triplet"])
 @pytest.mark.parametrize("names", [["cat", "dog", "owl"], [3, 5, 9]], ids=["names", "numbers"])
-def test_a_prediction_is_a_place(api: Api, loss: str, names: list[Any]) -> None:
+def test_prediction_of_an_embedding_network_returns_vectors(api: Api, loss: str, names: list[Any]) -> None:
     y = [names[row % 3] for row in range(40)]
     job = api.trained(**spec(y, loss=loss))
     assert (job["status"], job["error"]) == ("succeeded", None)
     assert set(job["latest"]) >= {"loss", "val_loss"}
     answer = api.client.post(f"/v1/jobs/{job['id']}/predictions", json={"instances": _rows(5)})
     assert answer.status_code == 200, answer.text
-    places = [one["value"] for one in answer.json()["predictions"]]
-    assert [len(place) for place in places] == [2] * 5
-    look = api.client.post(f"/v1/jobs/{job['id']}/inspect", json={"instances": _rows(3), "targets": y[:3]})
-    assert look.status_code == 200, look.text
+    vectors = [one["value"] for one in answer.json()["predictions"]]
+    assert [len(vector) for vector in vectors] == [2] * 5
+    inspection = api.client.post(f"/v1/jobs/{job['id']}/inspect", json={"instances": _rows(3), "targets": y[:3]})
+    assert inspection.status_code == 200, inspection.text
     wrong = api.client.post(f"/v1/jobs/{job['id']}/inspect", json={"instances": _rows(1), "targets": [[1, 2]]})
     assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (422, "/targets/0"), wrong.text
 
@@ -43,21 +43,21 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"y": [[1, 2]] * 10}, "/loss", "needs the class of each row"),
     ({"y": [2**24, 2**24 + 1] * 5}, "/loss", "takes class numbers up to 16,777,216: use class names"),
     ({"metrics": ["accuracy"]}, "/training/metrics/0", "accuracy measures classes, but triplet predicts embeddings"),
-    ({"layers": [{"type": "reshape", "target_shape": [3, 1]}, *NET]}, "/architecture/layers/2", "needs one vector"),
+    ({"layers": [{"type": "reshape", "target_shape": [3, 1]}, *LAYERS]}, "/architecture/layers/2", "needs one vector"),
 ]
 
 
 @pytest.mark.parametrize(("change", "pointer", "words"), WRONG)
-def test_what_makes_no_embeddings_is_refused(api: Api, change: dict[str, Any], pointer: str, words: str) -> None:
+def test_spec_unsuitable_for_embeddings_is_refused(api: Api, change: dict[str, Any], pointer: str, words: str) -> None:
     body = spec(change.get("y", [0, 1] * 5), loss="triplet")
     body["training"]["metrics"] = change.get("metrics")
-    body["architecture"] = {"layers": change.get("layers", NET)}
+    body["architecture"] = {"layers": change.get("layers", LAYERS)}
     answer = api.client.post("/v1/jobs", json=body)
     assert answer.status_code == 422
     assert [(e["pointer"], words in e["message"]) for e in answer.json()["errors"]] == [(pointer, True)], answer.text
 
 
-def test_a_look_at_pairs_takes_no_more_than_it_may(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inspection_of_many_pairs_beyond_the_memory_limit_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inspect, "InspectionLimits", lambda _: InspectionLimits(500_000))
     job = api.trained(**spec([0, 1] * 10, loss="triplet"))
     few, many = (

@@ -1,4 +1,4 @@
-"""A disk that is really full: the client is told so, nothing half done stays, and what was there stays whole."""
+"""A full disk: the client gets 507, nothing partial is stored, and existing data stays intact."""
 
 import resource
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ SPEC: dict[str, Any] = {
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Processes]:
-    """Processes, none started, whose data folder is a disk of eight megabytes."""
+    """Processes, none started yet, with a data folder on a disk of 8 MB."""
     data = tmp_path / "data"
     with small_disk(data, 8), processes(tmp_path, data_dir=data) as running:
         yield running
@@ -34,7 +34,7 @@ def stored(running: Processes) -> set[str]:
     return {path.name for path in running.settings.blob_dir.glob("*") if path.name != ".lock"}
 
 
-def is_full(answer: httpx.Response) -> None:
+def assert_disk_full(answer: httpx.Response) -> None:
     assert answer.status_code == 507, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     problem = Problem.model_validate_json(answer.text)
@@ -43,13 +43,13 @@ def is_full(answer: httpx.Response) -> None:
 
 
 @pytest.mark.parametrize("form", [False, True])
-def test_an_upload_without_room_leaves_nothing(small: Processes, form: bool) -> None:
+def test_upload_on_a_full_disk_stores_nothing(small: Processes, form: bool) -> None:
     small.start_api()
     url = f"{small.url}/v1/datasets"
     kept = httpx.post(url, content=b"x,y\n1,2\n2,4\n", headers=CSV).raise_for_status().json()["sha256"]
     fill(small.settings.data_dir)
     for table in (TABLE, TABLE[:1000]):
-        is_full(httpx.post(url, files={"file": ("t.csv", table)}) if form else put(url, table))
+        assert_disk_full(httpx.post(url, files={"file": ("t.csv", table)}) if form else put(url, table))
         assert stored(small) == {kept}
     assert len(httpx.get(url).raise_for_status().json()["items"]) == 1
     free(small.settings.data_dir)
@@ -61,15 +61,15 @@ def put(url: str, table: bytes = TABLE) -> httpx.Response:
     return httpx.post(url, content=table, headers=CSV, timeout=30)
 
 
-def test_an_upload_beyond_the_file_size_limit_leaves_nothing(tmp_path: Path) -> None:
+def test_upload_beyond_the_file_size_limit_stores_nothing(tmp_path: Path) -> None:
     with processes(tmp_path) as running:
         api = running.start_api()
         resource.prlimit(api.pid, resource.RLIMIT_FSIZE, (2**20, 2**20))
-        is_full(put(f"{running.url}/v1/datasets"))
+        assert_disk_full(put(f"{running.url}/v1/datasets"))
         assert stored(running) == set()
 
 
-def test_a_job_without_room_is_not_there(small: Processes) -> None:
+def test_job_on_a_full_disk_is_not_created(small: Processes) -> None:
     small.start_api()
     url = f"{small.url}/v1/jobs"
     headers = {"Idempotency-Key": "once"}
@@ -77,7 +77,7 @@ def test_a_job_without_room_is_not_there(small: Processes) -> None:
     wide["data"] = {"type": "inline", "x": [[n] for n in range(20_000)], "y": [[n] for n in range(20_000)]}
     first = httpx.post(url, json=LINE).raise_for_status().json()["id"]
     fill(small.settings.data_dir)
-    is_full(httpx.post(url, json=wide, headers=headers))
+    assert_disk_full(httpx.post(url, json=wide, headers=headers))
     assert [job["id"] for job in httpx.get(url).raise_for_status().json()["items"]] == [first]
     free(small.settings.data_dir)
     answer = httpx.post(url, json=wide, headers=headers)
@@ -85,7 +85,7 @@ def test_a_job_without_room_is_not_there(small: Processes) -> None:
     assert "idempotency-replayed" not in answer.headers
 
 
-def test_a_checkpoint_without_room_leaves_the_one_before(tmp_path: Path) -> None:
+def test_checkpoint_on_a_full_disk_keeps_the_previous_one(tmp_path: Path) -> None:
     blobs = tmp_path / "data" / "blobs"
     with small_disk(blobs, 2), processes(tmp_path) as running:
         running.start_api()

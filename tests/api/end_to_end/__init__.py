@@ -1,0 +1,1 @@
+"""Tests of one subject through the whole API."""
