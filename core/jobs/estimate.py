@@ -15,7 +15,7 @@ from core.json_pointer import pointer
 from core.nn.arrays import Shape
 from core.nn.execution.sharding import shard_bytes, shards_worth
 from core.nn.layers.composite import Layer
-from core.nn.optimizers.slots import lengths
+from core.nn.optimizers.slots import slot_lengths
 from core.nn.plan import Plan, layer_parts
 from core.nn.training.mixup import mixed_bytes
 
@@ -119,7 +119,7 @@ def _batch_rows(spec: JobSpec, signature: Signature) -> int:
 
 def _slots(spec: JobSpec, resolved: Resolved) -> int:
     """Return the numbers in the optimizer's state."""
-    return sum(lengths(spec.optimizer.slots(), resolved.network.shapes).values())
+    return sum(slot_lengths(spec.optimizer.slots(), resolved.network.shapes).values())
 
 
 def _pass_bytes(resolved: Resolved, signature: Signature, rows: int) -> int:

@@ -17,7 +17,7 @@ from core.nn.kernels.error_function import normal_cdf
 from core.nn.step.context import PassContext
 from core.nn.tagged_union import Tagged
 
-BLOCK = 32_768
+BLOCK_SIZE = 32_768
 """How many numbers are computed with at a time where many passes are made over them, so that they stay in the cache."""
 
 
@@ -204,7 +204,7 @@ class Gelu:
         """`f' = Φ + z · Φ'`; Φ and Φ' are computed at once, for as many rows as stay in the cache."""
         phi = _tanh_phi if self.approximate else normal_cdf
         slope = ctx.empty(z.shape)
-        at_once = max(1, min(len(z), BLOCK * len(z) // max(1, z.size)))
+        at_once = max(1, min(len(z), BLOCK_SIZE * len(z) // max(1, z.size)))
         cdf, off, spare = (ctx.empty((at_once, *z.shape[1:])) for _ in range(3))
         entry = ctx.empty(cdf.shape, np.intp)
         for start in range(0, len(z), at_once):
@@ -295,8 +295,8 @@ class LogSoftmax:
 
 def _zeros(z: Array) -> Any:
     """Zeros to compare z with: NumPy takes a half to a third of the time where both sides lie in memory alike."""
-    shape = z.shape if z.size <= BLOCK else z.shape[1:]
-    return _zeros_of(shape, z.dtype) if size(shape) <= BLOCK else 0
+    shape = z.shape if z.size <= BLOCK_SIZE else z.shape[1:]
+    return _zeros_of(shape, z.dtype) if size(shape) <= BLOCK_SIZE else 0
 
 
 @lru_cache(maxsize=32)

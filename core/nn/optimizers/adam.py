@@ -1,46 +1,50 @@
-"""Adam and its descendants: the mean of the gradients, divided by the root of the mean of their squares.
+"""Adam and its variants: the mean gradient, divided by the root of the mean squared gradient.
 
-All keep `m ← β₁·m + g` and `v ← β₂·v + g²`, without the factors (1 − β), which are constants and enter with the rate.
+All of them store `m ← β₁·m + g` and `v ← β₂·v + g²`, without the constant factors (1 − β), which are included in the
+learning rate.
 """
 
 import functools
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
 from annotated_types import Ge, Gt, Lt
 
 from core.nn.arrays import Array
-from core.nn.optimizers.base import BaseOptimizer
+from core.nn.optimizers.base import DirectOptimizer
 from core.nn.optimizers.slots import Slots, blocks, decay, each_weight
-from core.nn.schedules import ConstantRate, Schedule
 from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Adam(BaseOptimizer):
-    """Momentum and a scale for each weight, both corrected for their start at zero (Kingma & Ba 2015, alg. 1)."""
+class MomentOptimizer(DirectOptimizer):
+    """An optimizer with exponential moving averages of the gradient and of its square."""
 
-    type: Literal["adam"] = "adam"
-    learning_rate: Schedule = field(default=ConstantRate(learning_rate=0.001))
-    """The step's length α: a number or a schedule."""
     beta_1: Annotated[float, Ge(0), Lt(1)] = 0.9
-    """How much of the mean gradient is kept at each step."""
+    """The decay rate β₁ of the mean gradient."""
     beta_2: Annotated[float, Ge(0), Lt(1)] = 0.999
-    """How much of the mean squared gradient is kept at each step."""
+    """The decay rate β₂ of the mean squared gradient."""
     epsilon: Annotated[float, Gt(0)] = 1e-7
-    """Keeps the division from zero."""
+    """A small number ε that prevents a division by zero."""
 
     def slots(self) -> dict[str, float]:
-        """Both moments, without their constant factors (1 − β): two passes fewer over the memory."""
+        """Both moments, without their constant factors (1 − β), which saves two passes over the memory."""
         return {"mean": 0.0, "square": 0.0}
 
-    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
-        """`m ← β₁·m + g`, `v ← β₂·v + g²`, `w ← w − α · m̂ / (√v̂ + ε)`.
 
-        With m and v stored so, `m̂ = m · (1 − β₁) / (1 − β₁ᵗ)` and `v̂ = v · (1 − β₂) / (1 − β₂ᵗ)`: both factors and
-        α are drawn into one number, `rate`, and ε is scaled to match.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Adam(MomentOptimizer):
+    """Momentum and a step size for each weight, with bias correction (Kingma & Ba 2015, alg. 1)."""
+
+    type: Literal["adam"] = "adam"
+
+    def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
+        """`m ← β₁·m + g`, `v ← β₂·v + g²`, `w ← w − η · m̂ / (√v̂ + ε)`.
+
+        With m and v stored this way, `m̂ = m · (1 − β₁) / (1 − β₁ᵗ)` and `v̂ = v · (1 − β₂) / (1 − β₂ᵗ)`. Both factors
+        and η are combined into one number, `rate`, and ε is scaled to match.
         """
         root = math.sqrt((1 - self.beta_2) / (1 - self.beta_2 ** (step + 1)))
         rate *= (1 - self.beta_1) / (1 - self.beta_1 ** (step + 1)) / root
@@ -59,24 +63,12 @@ class Adam(BaseOptimizer):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AdamW(BaseOptimizer):
-    """Adam beside a weight decay that is not scaled with the gradient (Loshchilov & Hutter 2019, alg. 2)."""
+class AdamW(MomentOptimizer):
+    """Adam with decoupled weight decay, which is not scaled by the gradient (Loshchilov & Hutter 2019, alg. 2)."""
 
     type: Literal["adamw"] = "adamw"
-    learning_rate: Schedule = field(default=ConstantRate(learning_rate=0.001))
-    """The step's length η: a number or a schedule."""
     weight_decay: Annotated[float, Ge(0)] = 0.004
-    """The share of a weight, in learning rates, that is taken off at each step."""
-    beta_1: Annotated[float, Ge(0), Lt(1)] = 0.9
-    """How much of the mean gradient is kept at each step."""
-    beta_2: Annotated[float, Ge(0), Lt(1)] = 0.999
-    """How much of the mean squared gradient is kept at each step."""
-    epsilon: Annotated[float, Gt(0)] = 1e-7
-    """Keeps the division from zero."""
-
-    def slots(self) -> dict[str, float]:
-        """Both moments, stored as Adam's."""
-        return {"mean": 0.0, "square": 0.0}
+    """The weight decay λ: each step subtracts `η · λ · w`."""
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`w ← w − η · λ · w`, then Adam's step."""
@@ -86,50 +78,36 @@ class AdamW(BaseOptimizer):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AmsGrad(BaseOptimizer):
-    """Adam whose scale never shrinks: it divides by the largest mean square so far (Reddi et al. 2018, alg. 2)."""
+class AmsGrad(MomentOptimizer):
+    """Adam that divides by the largest mean square so far (Reddi et al. 2018, alg. 2)."""
 
     type: Literal["amsgrad"] = "amsgrad"
-    learning_rate: Schedule = field(default=ConstantRate(learning_rate=0.001))
-    """The step's length η: a number or a schedule."""
-    beta_1: Annotated[float, Ge(0), Lt(1)] = 0.9
-    """How much of the mean gradient is kept at each step."""
-    beta_2: Annotated[float, Ge(0), Lt(1)] = 0.999
-    """How much of the mean squared gradient is kept at each step."""
-    epsilon: Annotated[float, Gt(0)] = 1e-7
-    """Keeps the division from zero."""
 
     def slots(self) -> dict[str, float]:
-        """Both moments, stored as Adam's, and the largest second one."""
+        """Both moments, and the largest second moment so far."""
         return {"mean": 0.0, "square": 0.0, "largest": 0.0}
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
-        """Adam's step with `v ← max(v so far)`."""
+        """Adam's step with the maximum of v so far instead of v."""
         root = math.sqrt((1 - self.beta_2) / (1 - self.beta_2 ** (step + 1)))
         rate *= (1 - self.beta_1) / (1 - self.beta_1 ** (step + 1)) / root
         vectors = (slots["mean"], slots["square"], slots["largest"])
         for scratch, w, g, mean, square, largest in blocks(ctx, weights, gradient, *vectors):
-            _remember(mean, square, g, self.beta_1, self.beta_2, scratch)
+            _update_moments(mean, square, g, self.beta_1, self.beta_2, scratch)
             np.maximum(largest, square, out=largest)
             _step(w, mean, largest, rate, self.epsilon / root, scratch)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Adamax(BaseOptimizer):
-    """Adam by the largest gradient instead of the mean square (Kingma & Ba 2015, alg. 2)."""
+class Adamax(MomentOptimizer):
+    """Adam with the decayed maximum gradient instead of the mean square (Kingma & Ba 2015, alg. 2)."""
 
     type: Literal["adamax"] = "adamax"
-    learning_rate: Schedule = field(default=ConstantRate(learning_rate=0.001))
-    """The step's length η: a number or a schedule."""
-    beta_1: Annotated[float, Ge(0), Lt(1)] = 0.9
-    """How much of the mean gradient is kept at each step."""
     beta_2: Annotated[float, Ge(0), Lt(1)] = 0.999
-    """How much of the largest gradient is kept at each step."""
-    epsilon: Annotated[float, Gt(0)] = 1e-7
-    """Keeps the division from zero."""
+    """The decay rate β₂ of the maximum gradient."""
 
     def slots(self) -> dict[str, float]:
-        """The mean gradient, stored as Adam's, and the largest."""
+        """The mean gradient, and the decayed maximum."""
         return {"mean": 0.0, "largest": 0.0}
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
@@ -148,81 +126,58 @@ class Adamax(BaseOptimizer):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Nadam(BaseOptimizer):
-    """Adam with Nesterov's look ahead (Dozat 2016, alg. 2, whose momentum grows as `β₁ · (1 − 0.96^(t/250) / 2)`)."""
+class Nadam(MomentOptimizer):
+    """Adam with Nesterov momentum, which grows as `β₁ · (1 − 0.96^(t/250) / 2)` (Dozat 2016, alg. 2)."""
 
     type: Literal["nadam"] = "nadam"
-    learning_rate: Schedule = field(default=ConstantRate(learning_rate=0.001))
-    """The step's length η: a number or a schedule."""
-    beta_1: Annotated[float, Ge(0), Lt(1)] = 0.9
-    """How much of the mean gradient is kept at each step."""
-    beta_2: Annotated[float, Ge(0), Lt(1)] = 0.999
-    """How much of the mean squared gradient is kept at each step."""
-    epsilon: Annotated[float, Gt(0)] = 1e-7
-    """Keeps the division from zero."""
-
-    def slots(self) -> dict[str, float]:
-        """Both moments, stored as Adam's."""
-        return {"mean": 0.0, "square": 0.0}
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`w ← w − η · (μₜ₊₁·m / (1 − Πμ to t + 1) + (1 − μₜ)·g / (1 − Πμ to t)) / (√v̂ + ε)`, m with its (1 − β₁)."""
         root = math.sqrt((1 - self.beta_2) / (1 - self.beta_2 ** (step + 1)))
-        now, after = _momentum(self.beta_1, step + 1), _momentum(self.beta_1, step + 2)
-        so_far, and_after = _momenta(self.beta_1, step + 1), _momenta(self.beta_1, step + 2)
-        of_mean = after * (1 - self.beta_1) / (1 - and_after) / root * rate
-        of_gradient = (1 - now) / (1 - so_far) / root * rate
-        spare = ctx.empty(weights.shape)
-        vectors = (slots["mean"], slots["square"], spare)
-        for scratch, w, g, mean, square, along in blocks(ctx, weights, gradient, *vectors):
-            _remember(mean, square, g, self.beta_1, self.beta_2, scratch)
-            np.multiply(mean, of_mean, out=along)
-            np.multiply(g, of_gradient, out=scratch)
-            along += scratch
-            _step(w, along, square, 1.0, self.epsilon / root, scratch)
+        current, following = _momentum(self.beta_1, step + 1), _momentum(self.beta_1, step + 2)
+        product, next_product = _momentum_product(self.beta_1, step + 1), _momentum_product(self.beta_1, step + 2)
+        mean_factor = following * (1 - self.beta_1) / (1 - next_product) / root * rate
+        gradient_factor = (1 - current) / (1 - product) / root * rate
+        directions = ctx.empty(weights.shape)
+        vectors = (slots["mean"], slots["square"], directions)
+        for scratch, w, g, mean, square, direction in blocks(ctx, weights, gradient, *vectors):
+            _update_moments(mean, square, g, self.beta_1, self.beta_2, scratch)
+            np.multiply(mean, mean_factor, out=direction)
+            np.multiply(g, gradient_factor, out=scratch)
+            direction += scratch
+            _step(w, direction, square, 1.0, self.epsilon / root, scratch)
 
 
 def _momentum(beta_1: float, step: int) -> float:
+    """Return Nadam's momentum μ at a step, counted from 1."""
     return beta_1 * (1 - 0.5 * 0.96 ** (0.004 * step))
 
 
 @functools.lru_cache(maxsize=1024)
-def _momenta(beta_1: float, step: int) -> float:
-    """The product of all momenta up to `step`; each is under 0.6 for long, so that a hundred leave nothing."""
-    return math.prod(_momentum(beta_1, turn + 1) for turn in range(min(step, 100)))
+def _momentum_product(beta_1: float, step: int) -> float:
+    """Return the product of the momenta up to `step`. The first hundred are enough: most are below 0.6."""
+    return math.prod(_momentum(beta_1, index + 1) for index in range(min(step, 100)))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RAdam(BaseOptimizer):
-    """Adam that trusts its scale only as far as the gradients seen allow (Liu et al. 2020, alg. 2)."""
+class RAdam(MomentOptimizer):
+    """Adam with a rectified variance: plain momentum in the first steps (Liu et al. 2020, alg. 2)."""
 
     type: Literal["radam"] = "radam"
-    learning_rate: Schedule = field(default=ConstantRate(learning_rate=0.001))
-    """The step's length η: a number or a schedule."""
-    beta_1: Annotated[float, Ge(0), Lt(1)] = 0.9
-    """How much of the mean gradient is kept at each step."""
-    beta_2: Annotated[float, Ge(0), Lt(1)] = 0.999
-    """How much of the mean squared gradient is kept at each step."""
-    epsilon: Annotated[float, Gt(0)] = 1e-7
-    """Keeps the division from zero."""
-
-    def slots(self) -> dict[str, float]:
-        """Both moments, stored as Adam's."""
-        return {"mean": 0.0, "square": 0.0}
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
-        """Momentum alone while the variance of `1 / √v` is not known (`ρ ≤ 5`), then Adam's step, scaled by r."""
+        """Momentum only while the variance of `1 / √v` is intractable (`ρ ≤ 5`), then Adam's step, scaled by r."""
         t = step + 1
         rate *= (1 - self.beta_1) / (1 - self.beta_1**t)
-        most = 2 / (1 - self.beta_2) - 1
-        known = most - 2 * t * self.beta_2**t / (1 - self.beta_2**t)
+        rho_limit = 2 / (1 - self.beta_2) - 1
+        rho = rho_limit - 2 * t * self.beta_2**t / (1 - self.beta_2**t)
         root = math.sqrt(1 - self.beta_2)
-        if known > 5:
-            trust = (known - 4) * (known - 2) * most / ((most - 4) * (most - 2) * known)
-            rate *= math.sqrt(trust * (1 - self.beta_2**t)) / root
+        if rho > 5:
+            rectification = (rho - 4) * (rho - 2) * rho_limit / ((rho_limit - 4) * (rho_limit - 2) * rho)
+            rate *= math.sqrt(rectification * (1 - self.beta_2**t)) / root
         for scratch, w, g, mean, square in blocks(ctx, weights, gradient, slots["mean"], slots["square"]):
-            _remember(mean, square, g, self.beta_1, self.beta_2, scratch)
-            if known > 5:
+            _update_moments(mean, square, g, self.beta_1, self.beta_2, scratch)
+            if rho > 5:
                 _step(w, mean, square, rate, self.epsilon / root, scratch)
             else:
                 np.multiply(mean, rate, out=scratch)
@@ -230,44 +185,32 @@ class RAdam(BaseOptimizer):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Lamb(BaseOptimizer):
-    """Adam whose step has, for each weight of the network, a length in proportion to it (You et al. 2020, alg. 2)."""
+class Lamb(MomentOptimizer):
+    """Adam with a step proportional to the norm of each weight array (You et al. 2020, alg. 2)."""
 
     type: Literal["lamb"] = "lamb"
-    learning_rate: Schedule = field(default=ConstantRate(learning_rate=0.001))
-    """The step's length η: a number or a schedule."""
     weight_decay: Annotated[float, Ge(0)] = 0.0
-    """How much of the weight itself stands in its step."""
-    beta_1: Annotated[float, Ge(0), Lt(1)] = 0.9
-    """How much of the mean gradient is kept at each step."""
-    beta_2: Annotated[float, Ge(0), Lt(1)] = 0.999
-    """How much of the mean squared gradient is kept at each step."""
-    epsilon: Annotated[float, Gt(0)] = 1e-7
-    """Keeps the division from zero."""
-
-    def slots(self) -> dict[str, float]:
-        """Both moments, stored as Adam's."""
-        return {"mean": 0.0, "square": 0.0}
+    """The weight decay λ: `λ · w` is added to the step before it is scaled."""
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
-        """`r = m̂ / (√v̂ + ε) + λ·w`, `w ← w − η · r · |w| / |r|`; a length of 0 counts as no scale."""
+        """`r = m̂ / (√v̂ + ε) + λ·w`, `w ← w − η · r · |w| / |r|`; without the scale where a norm is 0."""
         root = math.sqrt((1 - self.beta_2) / (1 - self.beta_2 ** (step + 1)))
-        of_mean = (1 - self.beta_1) / (1 - self.beta_1 ** (step + 1)) / root
-        along: Array = np.asarray(ctx.empty(weights.shape))
-        along.fill(0)
-        for scratch, r, g, mean, square in blocks(ctx, along, gradient, slots["mean"], slots["square"]):
-            _remember(mean, square, g, self.beta_1, self.beta_2, scratch)
-            _step(r, mean, square, -of_mean, self.epsilon / root, scratch)
-        for scratch, r, w in blocks(ctx, along, weights):
+        mean_factor = (1 - self.beta_1) / (1 - self.beta_1 ** (step + 1)) / root
+        direction: Array = np.asarray(ctx.empty(weights.shape))
+        direction.fill(0)
+        for scratch, r, g, mean, square in blocks(ctx, direction, gradient, slots["mean"], slots["square"]):
+            _update_moments(mean, square, g, self.beta_1, self.beta_2, scratch)
+            _step(r, mean, square, -mean_factor, self.epsilon / root, scratch)
+        for scratch, r, w in blocks(ctx, direction, weights):
             np.multiply(w, self.weight_decay, out=scratch)
             r += scratch
-        for w, r in each_weight(ctx, weights, along):
-            long, wide = float(np.linalg.norm(w)), float(np.linalg.norm(r))
-            r *= rate * (long / wide if long and wide else 1.0)
+        for w, r in each_weight(ctx, weights, direction):
+            weight_norm, step_norm = float(np.linalg.norm(w)), float(np.linalg.norm(r))
+            r *= rate * (weight_norm / step_norm if weight_norm and step_norm else 1.0)
             w -= r
 
 
-def _remember(mean: Array, square: Array, g: Array, beta_1: float, beta_2: float, scratch: Array) -> None:
+def _update_moments(mean: Array, square: Array, g: Array, beta_1: float, beta_2: float, scratch: Array) -> None:
     """`m ← β₁·m + g` and `v ← β₂·v + g²`."""
     mean *= beta_1
     mean += g

@@ -1,29 +1,26 @@
-"""Optimizers that scale each weight's step by how large its gradients have been."""
+"""Optimizers that divide each weight's step by the size of its past gradients."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
 from annotated_types import Ge, Gt, Lt
 
 from core.nn.arrays import Array
-from core.nn.optimizers.base import BaseOptimizer
+from core.nn.optimizers.base import DirectOptimizer
 from core.nn.optimizers.slots import Slots, blocks
-from core.nn.schedules import ConstantRate, Schedule
 from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Adagrad(BaseOptimizer):
-    """Shorter steps where gradients have been large (Duchi et al. 2011)."""
+class Adagrad(DirectOptimizer):
+    """The gradient, divided by the root of the sum of all squared gradients (Duchi et al. 2011)."""
 
     type: Literal["adagrad"] = "adagrad"
-    learning_rate: Schedule = field(default=ConstantRate(learning_rate=0.001))
-    """The step's length η: a number or a schedule."""
     initial_accumulator_value: Annotated[float, Ge(0)] = 0.1
-    """Where the sums of squares begin."""
+    """The initial value of the sums of squares."""
     epsilon: Annotated[float, Gt(0)] = 1e-7
-    """Keeps the division from zero."""
+    """A small number that prevents a division by zero."""
 
     def slots(self) -> dict[str, float]:
         """The sums of squared gradients."""
@@ -42,16 +39,14 @@ class Adagrad(BaseOptimizer):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Adadelta(BaseOptimizer):
-    """Steps in the weights' own unit, by the size of the last ones (Zeiler 2012, alg. 1)."""
+class Adadelta(DirectOptimizer):
+    """Steps in the unit of the weights, scaled by the size of the previous steps (Zeiler 2012, alg. 1)."""
 
     type: Literal["adadelta"] = "adadelta"
-    learning_rate: Schedule = field(default=ConstantRate(learning_rate=0.001))
-    """The step's length η: a number or a schedule."""
     rho: Annotated[float, Ge(0), Lt(1)] = 0.95
-    """How much of both mean squares is kept at each step."""
+    """The decay rate ρ of both mean squares."""
     epsilon: Annotated[float, Gt(0)] = 1e-7
-    """Keeps the division from zero."""
+    """A small number that prevents a division by zero."""
 
     def slots(self) -> dict[str, float]:
         """The mean squares of the gradients and of the steps."""
@@ -59,8 +54,8 @@ class Adadelta(BaseOptimizer):
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`s ← ρ·s + (1 − ρ)·g²`, `δ = g · √(u + ε) / √(s + ε)`, `u ← ρ·u + (1 − ρ)·δ²`, `w ← w − η · δ`."""
-        spare = ctx.empty(weights.shape)
-        vectors = (slots["square"], slots["step_square"], spare)
+        deltas = ctx.empty(weights.shape)
+        vectors = (slots["square"], slots["step_square"], deltas)
         for scratch, w, g, square, step_square, delta in blocks(ctx, weights, gradient, *vectors):
             _average_square(square, g, self.rho, scratch)
             np.add(step_square, self.epsilon, out=delta)
@@ -74,37 +69,41 @@ class Adadelta(BaseOptimizer):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RmsProp(BaseOptimizer):
-    """Gradients divided by the root of their mean square (Tieleman & Hinton 2012; centred: Graves 2013, eq. 38–41)."""
+class RmsProp(DirectOptimizer):
+    """The gradient, divided by the root of its mean square (Tieleman & Hinton 2012).
+
+    The centered form divides by the standard deviation (Graves 2013, eq. 38–41).
+    """
 
     type: Literal["rmsprop"] = "rmsprop"
-    learning_rate: Schedule = field(default=ConstantRate(learning_rate=0.001))
-    """The step's length η: a number or a schedule."""
     rho: Annotated[float, Ge(0), Lt(1)] = 0.9
-    """How much of the mean square is kept at each step."""
+    """The decay rate ρ of the mean square."""
     momentum: Annotated[float, Ge(0), Lt(1)] = 0.0
-    """How much of the last step is taken again."""
+    """The momentum μ: the decay rate of the velocity."""
     epsilon: Annotated[float, Gt(0)] = 1e-7
-    """Keeps the division from zero."""
+    """A small number that prevents a division by zero."""
     centered: bool = False
-    """Divide by the standard deviation instead: the square of the mean gradient is taken off."""
+    """Whether to divide by the standard deviation: the squared mean gradient is subtracted from the mean square."""
 
     def slots(self) -> dict[str, float]:
-        """The mean square; the mean, where it is centred; the velocity, where there is momentum."""
-        centre = {"mean": 0.0} if self.centered else {}
-        return {"square": 0.0} | centre | ({"velocity": 0.0} if self.momentum else {})
+        """The mean square; the mean, if centered; the velocity, if there is momentum."""
+        mean = {"mean": 0.0} if self.centered else {}
+        return {"square": 0.0} | mean | ({"velocity": 0.0} if self.momentum else {})
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
-        """`s ← ρ·s + (1 − ρ)·g²`, `v ← μ·v + g / (√s + ε)`, `w ← w − η · v`; centred: `√(s − m²)` instead of `√s`."""
-        mean, velocity = slots.get("mean", weights), slots.get("velocity", weights)
-        vectors = (slots["square"], mean, velocity)
-        for scratch, w, g, square, centre, v in blocks(ctx, weights, gradient, *vectors):
+        """`s ← ρ·s + (1 − ρ)·g²`, `v ← μ·v + g / (√s + ε)`, `w ← w − η · v`.
+
+        If centered, `√(s − m²)` instead of `√s`.
+        """
+        means, velocities = slots.get("mean", weights), slots.get("velocity", weights)
+        vectors = (slots["square"], means, velocities)
+        for scratch, w, g, square, mean, v in blocks(ctx, weights, gradient, *vectors):
             _average_square(square, g, self.rho, scratch)
             if self.centered:
                 np.multiply(g, 1 - self.rho, out=scratch)
-                centre *= self.rho
-                centre += scratch
-                np.multiply(centre, centre, out=scratch)
+                mean *= self.rho
+                mean += scratch
+                np.multiply(mean, mean, out=scratch)
                 np.subtract(square, scratch, out=scratch)
                 np.maximum(scratch, 0, out=scratch)
                 np.sqrt(scratch, out=scratch)
@@ -121,6 +120,7 @@ class RmsProp(BaseOptimizer):
 
 
 def _average_square(square: Array, values: Array, rho: float, scratch: Array) -> None:
+    """`s ← ρ·s + (1 − ρ)·x²`."""
     np.multiply(values, values, out=scratch)
     scratch *= 1 - rho
     square *= rho

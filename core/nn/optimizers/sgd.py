@@ -1,4 +1,4 @@
-"""Optimizers that step along the gradient, or along its signs."""
+"""Gradient descent, its forms with momentum, and optimizers that use only the sign of the gradient."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias
@@ -7,45 +7,43 @@ import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 
 from core.nn.arrays import Array
-from core.nn.optimizers.base import BaseOptimizer
+from core.nn.optimizers.base import DirectOptimizer
 from core.nn.optimizers.slots import Slots, blocks, descend
 from core.nn.schedules import ConstantRate, Schedule
 from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class GradientDescent(BaseOptimizer):
-    """`w ← w − η · g`: the plain rule of the text (Cauchy 1847)."""
+class GradientDescent(DirectOptimizer):
+    """Plain gradient descent, `w ← w − η · g` (Cauchy 1847)."""
 
     type: Literal["gradient_descent"] = "gradient_descent"
     learning_rate: Schedule = field(default=ConstantRate(learning_rate=0.01))
-    """The step's length η: a number or a schedule."""
 
     def slots(self) -> dict[str, float]:
-        """Nothing is remembered."""
+        """None."""
         return {}
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
-        """One step at `rate`; all vectors have the weights' length."""
+        """`w ← w − η · g`."""
         descend(weights, gradient, rate, ctx)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StochasticGradientDescent(BaseOptimizer):
-    """Gradient descent with momentum (Polyak 1964) or Nesterov's (Sutskever et al. 2013, eq. 3–4)."""
+class StochasticGradientDescent(DirectOptimizer):
+    """Gradient descent with momentum (Polyak 1964) or Nesterov momentum (Sutskever et al. 2013, eq. 3–4)."""
 
     type: Literal["sgd"] = "sgd"
     learning_rate: Schedule = field(default=ConstantRate(learning_rate=0.01))
-    """The step's length η: a number or a schedule."""
     momentum: Annotated[float, Ge(0), Lt(1)] = 0.0
-    """How much of the last step is taken again."""
+    """The momentum μ: the decay rate of the velocity."""
     nesterov: bool = False
-    """Look ahead along the momentum before stepping."""
+    """Whether to use Nesterov momentum."""
     dampening: Annotated[float, Ge(0), Le(1)] = 0.0
-    """How much of each gradient but the first is left out of the velocity."""
+    """The fraction of each gradient, except the first, that is left out of the velocity."""
 
     def slots(self) -> dict[str, float]:
-        """The velocity, where there is momentum."""
+        """The velocity, if there is momentum."""
         return {"velocity": 0.0} if self.momentum else {}
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
@@ -68,16 +66,14 @@ class StochasticGradientDescent(BaseOptimizer):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Lion(BaseOptimizer):
-    """Steps of one length along the signs of a momentum (Chen et al. 2023, alg. 2)."""
+class Lion(DirectOptimizer):
+    """Steps of equal size in the direction of the momentum's sign (Chen et al. 2023, alg. 2)."""
 
     type: Literal["lion"] = "lion"
-    learning_rate: Schedule = field(default=ConstantRate(learning_rate=0.001))
-    """The step's length η: a number or a schedule."""
     beta_1: Annotated[float, Ge(0), Lt(1)] = 0.9
-    """How much of the momentum stands beside the gradient in a step."""
+    """The fraction β₁ of the momentum in a step; the rest is the gradient."""
     beta_2: Annotated[float, Ge(0), Lt(1)] = 0.99
-    """How much of the momentum is kept at each step."""
+    """The decay rate β₂ of the momentum."""
 
     def slots(self) -> dict[str, float]:
         """The momentum."""
@@ -85,46 +81,46 @@ class Lion(BaseOptimizer):
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`w ← w − η · sign(β₁·m + (1 − β₁)·g)`, then `m ← β₂·m + (1 − β₂)·g`."""
-        spare = ctx.empty(weights.shape)
-        for scratch, w, g, mean, along in blocks(ctx, weights, gradient, slots["mean"], spare):
-            np.multiply(mean, self.beta_1, out=along)
+        directions = ctx.empty(weights.shape)
+        for scratch, w, g, mean, direction in blocks(ctx, weights, gradient, slots["mean"], directions):
+            np.multiply(mean, self.beta_1, out=direction)
             np.multiply(g, 1 - self.beta_1, out=scratch)
-            along += scratch
-            np.sign(along, out=along)
-            along *= rate
-            w -= along
+            direction += scratch
+            np.sign(direction, out=direction)
+            direction *= rate
+            w -= direction
             mean *= self.beta_2
             np.multiply(g, 1 - self.beta_2, out=scratch)
             mean += scratch
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Rprop(BaseOptimizer):
-    """A step for each weight that grows while its gradient keeps its sign: for full batches (Riedmiller & Braun 1993).
+class Rprop(DirectOptimizer):
+    """A step size for each weight, which grows while its gradient keeps its sign (Riedmiller & Braun 1993).
 
-    Where the sign has changed, the weight stays for one step (Igel & Hüsken 2000, iRprop−).
+    Where the sign has changed, the weight does not move for one step (Igel & Hüsken 2000, iRprop−). It is meant for
+    full batches.
     """
 
     type: Literal["rprop"] = "rprop"
     learning_rate: Schedule = field(default=ConstantRate(learning_rate=0.01))
-    """The step's length η: a number or a schedule."""
     eta_minus: Annotated[float, Gt(0), Lt(1)] = 0.5
-    """By what a step shrinks where the sign has changed."""
+    """The factor η⁻ of the step size where the sign has changed."""
     eta_plus: Annotated[float, Gt(1)] = 1.2
-    """By what a step grows where the sign has stayed."""
+    """The factor η⁺ of the step size where the sign is the same."""
     min_factor: Annotated[float, Gt(0), Le(1)] = 1e-4
-    """The shortest step, in learning rates."""
+    """The smallest step size, as a multiple of the learning rate."""
     max_factor: Annotated[float, Ge(1)] = 5000.0
-    """The longest step, in learning rates."""
+    """The largest step size, as a multiple of the learning rate."""
 
     def slots(self) -> dict[str, float]:
-        """The last gradient, and each weight's step in learning rates."""
+        """The last gradient, and each weight's step size as a multiple of the learning rate."""
         return {"last": 0.0, "factor": 1.0}
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`f ← f · η⁺` or `f · η⁻` by the sign of `g · last`, then `w ← w − η · f · sign(g)`."""
-        spare = ctx.empty(weights.shape, np.bool_)
-        vectors = (slots["last"], slots["factor"], spare)
+        sign_changes = ctx.empty(weights.shape, np.bool_)
+        vectors = (slots["last"], slots["factor"], sign_changes)
         for scratch, w, g, last, factor, changed in blocks(ctx, weights, gradient, *vectors):
             np.multiply(np.sign(g, out=scratch), np.sign(last, out=last), out=last)
             np.multiply(factor, self.eta_plus, out=factor, where=np.greater(last, 0, out=changed))

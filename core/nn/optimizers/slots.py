@@ -1,4 +1,4 @@
-"""What every optimizer works on: the flat vectors, block by block or weight by weight."""
+"""Operations on the flat vectors that optimizers update, block by block or weight by weight."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
@@ -10,66 +10,67 @@ from core.nn.arrays import Array, Shape, size
 from core.nn.step.context import PassContext
 
 Slots: TypeAlias = Mapping[str, Array]
-"""What an optimizer remembers from step to step: vectors by name, of the weights' length unless it says otherwise."""
+"""The state of an optimizer: vectors by name, as long as the weights unless a `Slot` says otherwise."""
 
 
 class Slot(NamedTuple):
-    """Where a vector of another length begins, and that length by the shapes of all weights."""
+    """The initial value of a state vector, and its length as a function of the shapes of all weights."""
 
     start: float
     length: Callable[[Sequence[Shape]], int]
 
 
-Starts: TypeAlias = Mapping[str, float | Slot]
-"""Where the vectors begin that an optimizer remembers, by name."""
+SlotSpecs: TypeAlias = Mapping[str, float | Slot]
+"""The initial value of each state vector, by name."""
 
 
-def lengths(starts: Starts, shapes: Sequence[Shape]) -> dict[str, int]:
-    """How long each vector is for weights of these shapes; nothing is allocated."""
-    whole = sum(map(size, shapes))
-    return {name: begin.length(shapes) if isinstance(begin, Slot) else whole for name, begin in starts.items()}
+def slot_lengths(specs: SlotSpecs, shapes: Sequence[Shape]) -> dict[str, int]:
+    """Return the length of each state vector for weights of these shapes. Nothing is allocated."""
+    parameters = sum(map(size, shapes))
+    return {name: spec.length(shapes) if isinstance(spec, Slot) else parameters for name, spec in specs.items()}
 
 
-def first_slots(starts: Starts, shapes: Sequence[Shape], dtype: DTypeLike) -> dict[str, Array]:
-    """The vectors before the first step."""
-    begins = [begin.start if isinstance(begin, Slot) else begin for begin in starts.values()]
-    sized = lengths(starts, shapes).items()
-    return {name: np.full(length, begin, dtype) for (name, length), begin in zip(sized, begins, strict=True)}
+def initial_slots(specs: SlotSpecs, shapes: Sequence[Shape], dtype: DTypeLike) -> dict[str, Array]:
+    """Return the state vectors before the first step."""
+    starts = [spec.start if isinstance(spec, Slot) else spec for spec in specs.values()]
+    lengths = slot_lengths(specs, shapes).items()
+    return {name: np.full(length, start, dtype) for (name, length), start in zip(lengths, starts, strict=True)}
 
 
-BLOCK = 32_768
-"""How many numbers are updated at a time, so that the several passes over them find them in the cache. Twice as many
-took as long, and a piece of scratch for which the step has no memory left over.
+BLOCK_SIZE = 32_768
+"""Numbers that are updated at a time, so that they stay in the cache for all passes over them.
+
+Twice as many took as long, and twice the scratch memory.
 """
 
 FLUSH_STEPS = 256
-"""After how many steps what has died away in the slots is cleared."""
-DIED_AWAY = 1e-30
-"""Beside this, what has died away vanishes in the rounding: less than some 1e-37."""
+"""The number of steps between two calls of `flush_denormals`."""
+FLUSH_OFFSET = 1e-30
+"""The number that is added and subtracted: the rounding removes what is below about 1e-37."""
 
 
-def flush(slots: Slots) -> None:
-    """Turn what has died away into zeros.
+def flush_denormals(slots: Slots) -> None:
+    """Set tiny numbers in the state vectors to zero, in place.
 
-    The moments of a unit that gets no gradient any more shrink until they are denormal numbers, and rounding then keeps
-    them there for ever. Many processors compute with those ten times as long: Adam's step over 235,000 dead weights
-    took 3,270 µs, and 330 with zeros.
+    The moments of a unit without gradient shrink until they are denormal numbers, and rounding then keeps them there.
+    Many processors compute with denormal numbers ten times more slowly: Adam's step over 235,000 dead weights took
+    3,270 µs, and 330 µs with zeros.
     """
     for slot in slots.values():
-        np.add(slot, DIED_AWAY, out=slot)
-        np.subtract(slot, DIED_AWAY, out=slot)
+        np.add(slot, FLUSH_OFFSET, out=slot)
+        np.subtract(slot, FLUSH_OFFSET, out=slot)
 
 
 def blocks(ctx: PassContext, weights: Array, *vectors: Array) -> Iterator[tuple[Array, ...]]:
-    """Cut the vectors into blocks; yield each with a scratch array of its length in front."""
-    spare = ctx.empty((min(BLOCK, len(weights)),))
-    if len(weights) <= BLOCK:
-        yield spare, weights, *vectors
+    """Yield the vectors block by block, with a scratch array of the block's length in front."""
+    scratch = ctx.empty((min(BLOCK_SIZE, len(weights)),))
+    if len(weights) <= BLOCK_SIZE:
+        yield scratch, weights, *vectors
         return
-    for start in range(0, len(weights), BLOCK):
-        block = slice(start, start + BLOCK)
+    for start in range(0, len(weights), BLOCK_SIZE):
+        block = slice(start, start + BLOCK_SIZE)
         piece = weights[block]
-        yield spare[: len(piece)], piece, *(vector[block] for vector in vectors)
+        yield scratch[: len(piece)], piece, *(vector[block] for vector in vectors)
 
 
 def descend(weights: Array, gradient: Array, rate: float, ctx: PassContext) -> None:
@@ -79,13 +80,13 @@ def descend(weights: Array, gradient: Array, rate: float, ctx: PassContext) -> N
         np.subtract(w, scratch, out=w)
 
 
-def decay(weights: Array, share: float) -> None:
-    """`w ← w − share · w`."""
-    np.multiply(weights, 1 - share, out=weights)
+def decay(weights: Array, factor: float) -> None:
+    """`w ← w − factor · w`."""
+    np.multiply(weights, 1 - factor, out=weights)
 
 
 def each_weight(ctx: PassContext, *vectors: Array) -> Iterator[tuple[Any, ...]]:
-    """The vectors cut into the weights of the network, each in its shape; whole where the run knows no shapes."""
+    """Yield the vectors weight by weight, each in the weight's shape; as one weight if the context has no shapes."""
     start = 0
     for shape in ctx.shapes or (vectors[0].shape,):
         end = start + size(shape)

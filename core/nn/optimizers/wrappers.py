@@ -1,6 +1,6 @@
-"""Optimizers around another one: what happens to the gradient before its step, or to the weights after it.
+"""Optimizers that wrap another one, and change its gradient before the step or the weights after it.
 
-The union of all optimizers stands here, since a wrapper may hold any of them.
+The union of all optimizers is here, since a wrapper may contain almost any of them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from core.nn.optimizers.base import BaseOptimizer, Place
 from core.nn.optimizers.lbfgs import Lbfgs
 from core.nn.optimizers.matrix import MatrixOptimizers
 from core.nn.optimizers.sgd import SgdOptimizers
-from core.nn.optimizers.slots import Slot, Slots, Starts, blocks, decay, each_weight
+from core.nn.optimizers.slots import Slot, Slots, SlotSpecs, blocks, decay, each_weight
 from core.nn.schedules import Schedule
 from core.nn.step.context import PassContext
 from core.nn.tagged_union import Tagged
@@ -30,7 +30,7 @@ from core.nn.tagged_union import Tagged
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wrapper(BaseOptimizer):
-    """What every wrapper has: the inner optimizer, whose facts are its own unless it says otherwise."""
+    """An optimizer that wraps an inner one, and has its facts and state unless a member says otherwise."""
 
     optimizer: OnePassOptimizer
     """The optimizer that takes the steps."""
@@ -54,18 +54,18 @@ class Wrapper(BaseOptimizer):
         """Return the inner optimizer's patterns, with their places in the wrapper."""
         return ((("optimizer", *place), pattern) for place, pattern in self.optimizer.patterns())
 
-    def slots(self) -> Starts:
+    def slots(self) -> SlotSpecs:
         """The inner optimizer's."""
         return self.optimizer.slots()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClipByNorm(Wrapper):
-    """Shortens the whole gradient to a largest length before another optimizer steps (Pascanu et al. 2013, alg. 1)."""
+    """Limits the norm of the whole gradient (Pascanu et al. 2013, alg. 1)."""
 
     type: Literal["clip_by_norm"] = "clip_by_norm"
     max_norm: Annotated[float, Gt(0)]
-    """The largest length."""
+    """The largest norm."""
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`g ← g · min(1, max_norm / |g|)`, then the inner step."""
@@ -77,11 +77,11 @@ class ClipByNorm(Wrapper):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClipByWeightNorm(Wrapper):
-    """Shortens the gradient of each weight of the network by itself, before another optimizer steps."""
+    """Limits the norm of the gradient of each weight array separately."""
 
     type: Literal["clip_by_weight_norm"] = "clip_by_weight_norm"
     max_norm: Annotated[float, Gt(0)]
-    """The largest length of one weight's gradient."""
+    """The largest norm of the gradient of one weight array."""
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`g ← g · min(1, max_norm / |g|)` for each weight, then the inner step."""
@@ -94,11 +94,11 @@ class ClipByWeightNorm(Wrapper):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClipByValue(Wrapper):
-    """Brings every number of the gradient between two bounds before another optimizer steps (Mikolov 2012)."""
+    """Clips every element of the gradient (Mikolov 2012)."""
 
     type: Literal["clip_by_value"] = "clip_by_value"
     clip_value: Annotated[float, Gt(0)]
-    """The bounds are this and its negative."""
+    """The bound c: elements are clipped to `[−c, c]`."""
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`g ← min(max(g, −c), c)`, then the inner step."""
@@ -108,16 +108,16 @@ class ClipByValue(Wrapper):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GradientNoise(Wrapper):
-    """Adds noise to the gradient, less at each step, before another optimizer steps (Neelakantan et al. 2015)."""
+    """Adds normal noise with decreasing variance to the gradient (Neelakantan et al. 2015)."""
 
     type: Literal["gradient_noise"] = "gradient_noise"
     eta: Annotated[float, Gt(0)] = 0.01
-    """The variance of the noise at the first step."""
+    """The variance η of the noise at the first step."""
     gamma: Annotated[float, Ge(0)] = 0.55
-    """How fast it falls: the variance is `η / (1 + t)^γ` at step t, counted from 0."""
+    """The decay exponent γ: the variance is `η / (1 + t)^γ` at step t, counted from 0."""
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
-        """`g ← g + N(0, η / (1 + t)^γ)`, then the inner step; without a source of chance the inner step alone."""
+        """`g ← g + N(0, η / (1 + t)^γ)`, then the inner step; without a random generator only the inner step."""
         if ctx.rng is not None:
             noise = ctx.rng.standard_normal(out=ctx.empty(gradient.shape), dtype=gradient.dtype.type)
             noise *= math.sqrt(self.eta / (1 + step) ** self.gamma)
@@ -127,22 +127,22 @@ class GradientNoise(Wrapper):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WeightDecay(Wrapper):
-    """Takes a share off the weights before another optimizer steps (Loshchilov & Hutter 2019, eq. 1)."""
+    """Multiplies the weights by a factor below 1 before the step (Loshchilov & Hutter 2019, eq. 1)."""
 
     type: Literal["weight_decay"] = "weight_decay"
     weight_decay: Annotated[float, Ge(0)]
-    """The share, in learning rates."""
+    """The weight decay λ: each step subtracts `η · λ · w`."""
     weights: Annotated[tuple[str, ...], MinLen(1)] | None = None
-    """Off which weights, by patterns of their places, such as `*/kernel` or `layers/0/*`; left out: off all."""
+    """Patterns of the paths of the weights that decay, such as `*/kernel` or `layers/0/*`; null: all weights."""
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
         """`w ← w − η · λ · w`, then the inner step."""
         if self.weights is None:
             decay(weights, rate * self.weight_decay)
         else:
-            chosen = factors(tuple((pattern, 1.0) for pattern in self.weights), ctx.names, 0.0)
-            for (w,), of_these in zip(each_weight(ctx, weights), chosen, strict=True):
-                decay(w, rate * self.weight_decay * of_these)
+            values = pattern_values(tuple((pattern, 1.0) for pattern in self.weights), ctx.names, 0.0)
+            for (w,), selected in zip(each_weight(ctx, weights), values, strict=True):
+                decay(w, rate * self.weight_decay * selected)
         self.optimizer.update(weights, gradient, slots, step, rate, ctx)
 
     def patterns(self) -> Iterator[tuple[Place, str]]:
@@ -153,22 +153,22 @@ class WeightDecay(Wrapper):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LearningRateMultipliers(Wrapper):
-    """Learning rates of their own for some layers: each moves by its multiple of another optimizer's step.
+    """Multiplies the learning rate of some weights, so that layers have rates of their own.
 
-    With lower rates for lower layers it is discriminative fine-tuning (Howard & Ruder 2018, section 3.2).
+    With lower rates for lower layers this is discriminative fine-tuning (Howard & Ruder 2018, section 3.2).
     """
 
     type: Literal["learning_rate_multipliers"] = "learning_rate_multipliers"
     multipliers: Annotated[Mapping[str, Annotated[float, Ge(0)]], MinLen(1)]
-    """The multiple by a pattern of the weights' places, such as `layers/0/*`; the first that fits counts, else 1."""
+    """The multiplier for each pattern of weight paths, such as `layers/0/*`. The first match counts; without one, 1."""
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
-        """`w ← w + m · Δw`, where Δw is the inner step."""
+        """`w ← w + m · Δw`, with the inner step Δw and the multiplier m."""
         before = ctx.empty(weights.shape)
         np.copyto(before, weights)
         self.optimizer.update(weights, gradient, slots, step, rate, ctx)
-        chosen = factors(tuple(self.multipliers.items()), ctx.names, 1.0)
-        for (w, b), multiplier in zip(each_weight(ctx, weights, before), chosen, strict=True):
+        values = pattern_values(tuple(self.multipliers.items()), ctx.names, 1.0)
+        for (w, b), multiplier in zip(each_weight(ctx, weights, before), values, strict=True):
             if multiplier != 1:
                 np.subtract(w, b, out=w)
                 np.multiply(w, multiplier, out=w)
@@ -182,50 +182,50 @@ class LearningRateMultipliers(Wrapper):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GradientAccumulation(Wrapper):
-    """One step of another optimizer for several batches, by the mean of their gradients: as if they were one batch."""
+    """One inner step for several batches, with the mean of their gradients, as for one large batch."""
 
     type: Literal["gradient_accumulation"] = "gradient_accumulation"
     steps: Annotated[int, Ge(1)]
-    """How many batches make one step of the inner optimizer."""
+    """The number of batches for each step of the inner optimizer."""
     optimizer: OnePassOptimizer
-    """What steps then; its rate is that of the last of these batches."""
+    """The optimizer that takes the steps, at the learning rate of the last of these batches."""
 
-    def slots(self) -> Starts:
-        """The sum of the gradients so far, and what the inner optimizer remembers."""
-        return _around({"sum": 0.0}, self.optimizer)
+    def slots(self) -> SlotSpecs:
+        """The sum of the gradients so far, and the state of the inner optimizer."""
+        return _wrapped_slots({"sum": 0.0}, self.optimizer)
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
-        """`s ← s + g`; at every `steps`-th batch the inner step with `s / steps`, and s begins anew."""
+        """`s ← s + g`; at every `steps`-th batch the inner step with `s / steps`, then `s ← 0`."""
         total = slots["sum"]
         total += gradient
         if (step + 1) % self.steps:
             return
         np.divide(total, self.steps, out=gradient)
         total.fill(0)
-        self.optimizer.update(weights, gradient, _inner(slots), step // self.steps, rate, ctx)
+        self.optimizer.update(weights, gradient, _inner_slots(slots), step // self.steps, rate, ctx)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExponentialMovingAverage(Wrapper):
-    """The mean of the weights on their way, put in their place every so often (Polyak & Juditsky 1992)."""
+    """An exponential moving average of the weights, which replaces them periodically (Polyak & Juditsky 1992)."""
 
     type: Literal["exponential_moving_average"] = "exponential_moving_average"
     momentum: Annotated[float, Ge(0), Lt(1)] = 0.99
-    """How much of the mean is kept at each step."""
+    """The decay rate μ of the average."""
     overwrite_frequency: Annotated[int, Ge(1)]
-    """After how many steps the mean takes the place of the weights, again and again."""
+    """The number of steps after which the average replaces the weights, repeatedly."""
 
-    def slots(self) -> Starts:
-        """The mean, and what the inner optimizer remembers."""
-        return _around({"average": 0.0}, self.optimizer)
+    def slots(self) -> SlotSpecs:
+        """The average, and the state of the inner optimizer."""
+        return _wrapped_slots({"average": 0.0}, self.optimizer)
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
-        """The inner step, then `a ← μ·a + (1 − μ)·w`; the mean begins at the first weights."""
+        """The inner step, then `a ← μ·a + (1 − μ)·w`; the average starts at the first weights."""
         average = slots["average"]
         pieces = blocks(ctx, weights, average)
         if step == 0:
             np.copyto(average, weights)
-        self.optimizer.update(weights, gradient, _inner(slots), step, rate, ctx)
+        self.optimizer.update(weights, gradient, _inner_slots(slots), step, rate, ctx)
         for scratch, w, a in pieces:
             np.multiply(w, 1 - self.momentum, out=scratch)
             a *= self.momentum
@@ -236,27 +236,27 @@ class ExponentialMovingAverage(Wrapper):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lookahead(Wrapper):
-    """Some quick steps ahead, then one slow step in their direction (Zhang et al. 2019, alg. 1)."""
+    """Several fast steps, then one slow step in their direction (Zhang et al. 2019, alg. 1)."""
 
     type: Literal["lookahead"] = "lookahead"
     sync_period: Annotated[int, Ge(1)] = 5
-    """How many quick steps make one slow step."""
+    """The number of fast steps for each slow step."""
     slow_step_size: Annotated[float, Gt(0), Le(1)] = 0.5
-    """How far the slow step goes along."""
+    """The size α of the slow step, as a fraction of the fast steps."""
     optimizer: OnePassOptimizer
-    """What takes the quick steps."""
+    """The optimizer that takes the fast steps."""
 
-    def slots(self) -> Starts:
-        """The slow weights, and what the inner optimizer remembers."""
-        return _around({"slow": 0.0}, self.optimizer)
+    def slots(self) -> SlotSpecs:
+        """The slow weights, and the state of the inner optimizer."""
+        return _wrapped_slots({"slow": 0.0}, self.optimizer)
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
-        """The inner step; at every `sync_period`-th `s ← s + α · (w − s)` and `w ← s`."""
+        """The inner step; at every `sync_period`-th step `s ← s + α · (w − s)` and `w ← s`."""
         slow = slots["slow"]
         pieces = blocks(ctx, weights, slow)
         if step == 0:
             np.copyto(slow, weights)
-        self.optimizer.update(weights, gradient, _inner(slots), step, rate, ctx)
+        self.optimizer.update(weights, gradient, _inner_slots(slots), step, rate, ctx)
         if (step + 1) % self.sync_period:
             return
         for scratch, w, s in pieces:
@@ -268,15 +268,15 @@ class Lookahead(Wrapper):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SharpnessAware(Wrapper):
-    """Steps by the gradient where the loss nearby is worst: towards minima that are flat (Foret et al. 2021, alg. 1).
+    """Uses the gradient at the worst point nearby, which favors flat minima (Foret et al. 2021, alg. 1).
 
-    Each step takes a second forward and backward pass on the same batch, with the same draws. No other optimizer stands
-    around it.
+    Each step makes a second forward and backward pass on the same batch, with the same random numbers. It cannot be
+    wrapped.
     """
 
     type: Literal["sharpness_aware"] = "sharpness_aware"
     rho: Annotated[float, Gt(0)] = 0.05
-    """How far away the loss is looked at: the length of the way uphill."""
+    """The distance ρ of that point, in the direction of the gradient."""
 
     @property
     def passes(self) -> int:
@@ -284,35 +284,38 @@ class SharpnessAware(Wrapper):
         return 1 + self.optimizer.passes
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
-        """`g ← ∂L(w + ρ · g / |g|)`, then the inner step from w; a gradient of 0 leads nowhere."""
-        kept = ctx.empty(weights.shape)
-        np.copyto(kept, weights)
+        """`g ← ∂L(w + ρ · g / |g|)`, then the inner step from w; a gradient of 0 stays."""
+        start = ctx.empty(weights.shape)
+        np.copyto(start, weights)
         norm = math.sqrt(np.dot(gradient, gradient))
         gradient *= self.rho / (norm or 1.0)
         weights += gradient
         try:
             ctx.reevaluate()
         finally:
-            np.copyto(weights, kept)
+            np.copyto(weights, start)
         self.optimizer.update(weights, gradient, slots, step, rate, ctx)
 
 
 @lru_cache(maxsize=256)
-def factors(patterns: tuple[tuple[str, float], ...], names: tuple[str, ...], otherwise: float) -> tuple[float, ...]:
-    """For each name what the first pattern that fits it says: `*` is for any part of it."""
-    return tuple(next((said for one, said in patterns if fnmatchcase(name, one)), otherwise) for name in names)
+def pattern_values(
+    patterns: tuple[tuple[str, float], ...], names: tuple[str, ...], default: float
+) -> tuple[float, ...]:
+    """Return for each name the value of the first pattern that matches it, in which `*` matches anything."""
+    return tuple(next((value for pattern, value in patterns if fnmatchcase(name, pattern)), default) for name in names)
 
 
-_INNER = "inner."
+INNER_PREFIX = "inner."
 
 
-def _around(own: dict[str, float | Slot], optimizer: OnePassOptimizer) -> Starts:
-    """The wrapper's own slots beside those of the inner optimizer, whose names say so: wrappers may be nested."""
-    return own | {_INNER + name: start for name, start in optimizer.slots().items()}
+def _wrapped_slots(own: dict[str, float | Slot], optimizer: OnePassOptimizer) -> SlotSpecs:
+    """Return the wrapper's own slots and those of the inner optimizer, with a prefix: wrappers may be nested."""
+    return own | {INNER_PREFIX + name: spec for name, spec in optimizer.slots().items()}
 
 
-def _inner(slots: Slots) -> Slots:
-    return {name.removeprefix(_INNER): slot for name, slot in slots.items() if name.startswith(_INNER)}
+def _inner_slots(slots: Slots) -> Slots:
+    """Return the state vectors of the inner optimizer, under its own names."""
+    return {name.removeprefix(INNER_PREFIX): slot for name, slot in slots.items() if name.startswith(INNER_PREFIX)}
 
 
 OnePassWrappers: TypeAlias = (
@@ -329,7 +332,7 @@ OnePassWrappers: TypeAlias = (
 OnePassOptimizer: TypeAlias = Annotated[
     SgdOptimizers | AdaptiveOptimizers | AdamOptimizers | MatrixOptimizers | OnePassWrappers, Tagged()
 ]
-"""What an optimizer may stand around: all that steps by the gradient that it is given."""
+"""The optimizers that can be wrapped: those that use only the gradient that they get."""
 
 Optimizer: TypeAlias = Annotated[
     SgdOptimizers | AdaptiveOptimizers | AdamOptimizers | MatrixOptimizers | OnePassWrappers | SharpnessAware | Lbfgs,

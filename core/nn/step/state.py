@@ -15,7 +15,7 @@ import numpy as np
 from core.nn.arrays import Array, untouched
 from core.nn.metrics.base import Sums
 from core.nn.network import Network
-from core.nn.optimizers.slots import first_slots
+from core.nn.optimizers.slots import initial_slots
 from core.nn.optimizers.wrappers import Optimizer
 
 
@@ -103,6 +103,6 @@ def start(network: Network, optimizer: Optimizer, seed: int) -> State:
     """The state before the first step: weights drawn by `seed`, which also decides every later draw."""
     rng = np.random.Generator(np.random.PCG64(seed))
     weights, statistics = network.initialize(rng)
-    slots = first_slots(optimizer.slots(), network.shapes, weights.dtype)
+    slots = initial_slots(optimizer.slots(), network.shapes, weights.dtype)
     best = untouched(weights.shape, weights.dtype)
     return State(weights, statistics, slots, best, np.zeros_like(statistics), rng)

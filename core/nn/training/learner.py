@@ -19,7 +19,7 @@ from core.nn.insight.step_inspection import first_nonfinite, look, measures
 from core.nn.losses import Loss
 from core.nn.metrics.base import Sums, Table, zero_sums
 from core.nn.network import Network
-from core.nn.optimizers.slots import FLUSH_STEPS, flush
+from core.nn.optimizers.slots import FLUSH_STEPS, flush_denormals
 from core.nn.optimizers.wrappers import Optimizer
 from core.nn.step.context import PassContext, inference
 from core.nn.step.passes import Passes
@@ -124,7 +124,7 @@ class Learner:
             constraint.apply(weights)
         state.step += 1
         if state.step % FLUSH_STEPS == 0:
-            flush(state.slots)
+            flush_denormals(state.slots)
         state.position += len(x)
         self._measure(state.sums, loss, outputs, targets, ctx)
         return Step(state.step, state.epoch + 1, loss, rate)

@@ -111,7 +111,7 @@ def test_gelu_is_exact() -> None:
 
 
 def test_gelu_off_its_table_is_as_exact_as_float32_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.nn.activations.BLOCK", 1000)  # so that the last block is a short one
+    monkeypatch.setattr("core.nn.activations.BLOCK_SIZE", 1000)  # so that the last block is a short one
     z = np.linspace(-12, 12, 24_010, dtype=np.float32).reshape(-1, 10)[::-1]
     both = np.zeros((len(z), 20), np.float32)
     out = both[:, 5:15]  # in the midst of other numbers, as a gate of a recurrent layer is

@@ -32,7 +32,7 @@ from core.nn.metrics.base import zero_sums
 from core.nn.optimizers import adam, adaptive, lbfgs, matrix, sgd, wrappers
 from core.nn.optimizers.adam import Adam
 from core.nn.optimizers.sgd import GradientDescent
-from core.nn.optimizers.slots import first_slots, lengths
+from core.nn.optimizers.slots import initial_slots, slot_lengths
 from core.nn.optimizers.wrappers import Optimizer
 from core.nn.predictor import Predictor
 from core.nn.regularizers import L2
@@ -109,7 +109,7 @@ def descend(
 ) -> Array:
     """Where an optimizer comes to from `start`."""
     weights = start.copy()
-    slots = first_slots(optimizer.slots(), shapes or (weights.shape,), weights.dtype)
+    slots = initial_slots(optimizer.slots(), shapes or (weights.shape,), weights.dtype)
     for step in range(steps):
         run = PassContext(start.dtype, training=True, shapes=shapes, names=names)
         at = optimizer.learning_rate.at(step, STEPS)
@@ -263,9 +263,9 @@ def test_adafactor_is_torchs(torch: Any, shape: tuple[int, ...], scale: float, d
 
 def test_adafactor_remembers_rows_and_columns() -> None:
     shapes = ((3, 5), (5,), (2, 3, 7, 4))
-    assert lengths(matrix.Adafactor().slots(), shapes) == {"rows": 3 + 42, "columns": 5 + 24, "square": 5}
+    assert slot_lengths(matrix.Adafactor().slots(), shapes) == {"rows": 3 + 42, "columns": 5 + 24, "square": 5}
     wrapped = wrappers.Lookahead(optimizer=matrix.Adafactor()).slots()
-    assert lengths(wrapped, shapes) == {"slow": 188, "inner.rows": 45, "inner.columns": 29, "inner.square": 5}
+    assert slot_lengths(wrapped, shapes) == {"slow": 188, "inner.rows": 45, "inner.columns": 29, "inner.square": 5}
 
 
 def test_adafactor_without_relative_steps_takes_the_rate_as_it_is() -> None:
@@ -273,7 +273,7 @@ def test_adafactor_without_relative_steps_takes_the_rate_as_it_is() -> None:
     for optimizer, length in [(matrix.Adafactor(learning_rate=rate(0.5), relative_step=False), 0.5),
                               (matrix.Adafactor(learning_rate=rate(0.5)), 1 / math.sqrt(STEPS))]:  # fmt: skip
         run = PassContext(np.float64, training=True)
-        weights, slots = start.copy(), first_slots(optimizer.slots(), ((4,),), np.float64)
+        weights, slots = start.copy(), initial_slots(optimizer.slots(), ((4,),), np.float64)
         optimizer.update(weights, np.ones(4), slots, STEPS - 1, 0.5, run)
         share = STEPS**-0.8
         np.testing.assert_allclose(weights, start - 2 * length * min(1, 1 / math.sqrt(share)))
@@ -282,7 +282,7 @@ def test_adafactor_without_relative_steps_takes_the_rate_as_it_is() -> None:
 def newton_descent(optimizer: lbfgs.Lbfgs, lost: Any, start: Array, steps: int) -> list[Array]:
     """Where it comes to at each step; `lost` gives the loss and its gradient."""
     weights, gradient = start.copy(), np.empty_like(start)
-    slots = first_slots(optimizer.slots(), (weights.shape,), weights.dtype)
+    slots = initial_slots(optimizer.slots(), (weights.shape,), weights.dtype)
 
     def again() -> float:
         loss, gradient[...] = lost(weights)
