@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.blobs.blobs import Blobs
+from core.blobs.folder import FolderBlobs
 from core.data.prepare import signature
 from core.jobs.examples import DOUBLING
 from core.jobs.resolve import resolve
@@ -113,7 +113,7 @@ def test_job_fails_when_its_weights_cannot_be_written(context: WorkerContext, mo
     def full(*_: object) -> str:
         raise OSError(28, "No space left on device", "/somewhere/secret")
 
-    monkeypatch.setattr(Blobs, "put", full)
+    monkeypatch.setattr(FolderBlobs, "put", full)
     job_id = post(context.database, a_spec())
     run_queued_jobs(context)
     job = row(context.database, job_id)
@@ -279,13 +279,13 @@ def test_damaged_checkpoint_is_replaced_by_the_previous_one(
 def test_checkpoints_are_spaced_by_their_cost(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """A job of many short epochs writes only the checkpoint at its end."""
     put: list[bytes] = []
-    original = Blobs.put
+    original = FolderBlobs.put
 
-    def counted(self: Blobs, data: bytes) -> str:
+    def counted(self: FolderBlobs, data: bytes) -> str:
         put.append(data)
         return original(self, data)
 
-    monkeypatch.setattr(Blobs, "put", counted)
+    monkeypatch.setattr(FolderBlobs, "put", counted)
     monkeypatch.setattr(checkpointer, "MIN_EPOCH_SECONDS", 3600.0)
     post(context.database, a_spec(epochs=300))
     run_queued_jobs(context)
