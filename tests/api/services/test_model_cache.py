@@ -56,9 +56,7 @@ def test_models_within_the_bound_stay_cached(reader: CountingReader, checkpoints
     assert cache.bytes == sum(sizes) > 0
 
 
-def test_least_recently_used_model_is_evicted_beyond_the_bound(
-    reader: CountingReader, checkpoints: list[str]
-) -> None:
+def test_least_recently_used_model_is_evicted_beyond_the_bound(reader: CountingReader, checkpoints: list[str]) -> None:
     cache = ModelCache(reader, max_bytes=1)
     first, second = checkpoints
     cache.get(first, "last")

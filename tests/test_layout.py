@@ -1,0 +1,104 @@
+"""Every source file has a test file of its name at the same place, or a line in `TESTED_IN`.
+
+A line names a source file, or a folder whose files are tested together, and the test files (paths in `tests`).
+"""
+
+from pathlib import Path
+
+import pytest
+
+from harness.processes import ROOT
+
+SOURCES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for folder in ("api", "chainrule", "core", "worker")
+    for path in (ROOT / folder).rglob("*.py")
+    if path.name != "__init__.py"
+)
+
+TESTED_IN: dict[str, tuple[str, ...]] = {
+    "api/dependencies.py": ("api/conftest.py", "api/routes/test_jobs.py"),
+    "api/http/errors.py": ("api/http/test_problem_types.py",),
+    "api/http/parameters.py": ("api/routes/test_jobs.py",),
+    "api/http/responses.py": ("api/routes/test_jobs.py", "api/routes/test_metrics.py"),
+    "api/schemas/": ("api/routes/test_jobs.py", "api/end_to_end/test_openapi_contract.py"),
+    "api/schemas/dataset.py": ("api/routes/test_datasets.py",),
+    "api/schemas/examples.py": ("api/http/test_openapi.py",),
+    "api/schemas/inspection.py": ("api/routes/test_inspect.py",),
+    "api/schemas/metrics.py": ("api/routes/test_metrics.py",),
+    "api/schemas/prediction.py": ("api/routes/test_predictions.py",),
+    "api/services/identifiers.py": ("api/routes/test_jobs.py", "api/http/test_openapi.py"),
+    "api/services/job_creation.py": ("api/routes/test_jobs.py",),
+    "api/services/upload.py": ("api/routes/test_datasets.py",),
+    "chainrule/__main__.py": ("test_secrets.py",),
+    "chainrule/child_process.py": ("chainrule/test_up.py",),
+    "chainrule/demo.py": ("chainrule/test_cli.py",),
+    "chainrule/service.py": ("chainrule/test_up.py",),
+    "chainrule/terminal.py": ("chainrule/test_cli.py",),
+    "core/blobs/": ("core/blobs/test_folder.py", "core/blobs/test_bucket.py"),
+    "core/data/encoders/encoder.py": ("core/data/encoders/test_encoders.py",),
+    "core/data/errors.py": ("api/http/test_problem_types.py",),
+    "core/data/readers/infer_schema.py": ("api/services/test_schema_inference.py",),
+    "core/data/readers/numpy_array.py": ("core/data/readers/test_npy.py", "core/data/readers/test_npz.py"),
+    "core/data/readers/reader.py": ("core/data/readers/test_readers.py",),
+    "core/data/sources/": ("core/data/sources/test_sources.py",),
+    "core/data/targets/target.py": ("core/data/targets/test_targets.py",),
+    "core/jobs/errors.py": ("api/http/test_problem_types.py",),
+    "core/jobs/examples.py": ("test_straight_line.py",),
+    "core/jobs/spec.py": ("api/http/test_problems.py", "core/jobs/test_resolve.py"),
+    "core/models/inspection.py": ("api/routes/test_inspect.py",),
+    "core/models/model.py": ("core/models/test_checkpoint.py", "api/routes/test_predictions.py"),
+    "core/nn/activations.py": ("core/nn/test_references.py", "core/nn/insight/test_gradient_check.py"),
+    "core/nn/execution/random_streams.py": ("core/nn/execution/test_sharding.py",),
+    "core/nn/execution/traced_arrays.py": ("core/nn/execution/test_replay.py",),
+    "core/nn/initializers.py": ("core/nn/test_definitions.py",),
+    "core/nn/layers/": ("core/nn/insight/test_gradient_check.py", "core/nn/layers/test_layers_against_torch.py"),
+    "core/nn/losses/": ("core/nn/test_references.py", "core/nn/test_definitions.py"),
+    "core/nn/metrics/": ("core/nn/test_references.py", "core/nn/test_definitions.py"),
+    "core/nn/optimizers/": ("core/nn/test_references.py",),
+    "core/nn/predictor.py": ("core/nn/test_network.py",),
+    "core/nn/regularizers.py": ("core/nn/test_references.py", "core/nn/training/test_frozen.py"),
+    "core/nn/schedules.py": ("core/nn/test_references.py", "core/nn/training/test_learner.py"),
+    "core/nn/step/": ("core/nn/training/test_learner.py", "core/nn/test_references.py"),
+    "core/nn/training/": ("core/nn/training/test_learner.py",),
+    "core/store/backup.py": ("chainrule/test_backup.py",),
+    "core/store/errors.py": ("api/http/test_problem_types.py",),
+    "core/store/guards.py": ("core/store/test_leases.py", "core/store/test_protocol.py"),
+    "core/store/migrate.py": ("test_migrations.py",),
+    "core/store/pagination.py": ("core/store/test_jobs.py",),
+    "core/store/predictions.py": ("api/routes/test_predictions.py",),
+    "core/store/scope.py": ("core/store/test_jobs.py",),
+    "core/store/tables.py": ("test_migrations.py",),
+    "core/store/transitions.py": ("core/store/test_jobs.py", "core/store/test_protocol.py"),
+    "core/store/warm_starts.py": ("api/services/test_warm_start.py", "api/end_to_end/test_continuation.py"),
+    "worker/acks.py": ("worker/test_process.py",),
+    "worker/app.py": ("worker/test_process.py",),
+    "worker/claim_loop.py": ("worker/test_process.py", "worker/run/test_run.py"),
+    "worker/context.py": ("worker/run/test_run.py",),
+    "worker/run/": ("worker/run/test_run.py", "worker/run/test_writer.py"),
+}
+
+
+def mirrored_test(source: str) -> Path:
+    """Return the path of the test file with the source file's name."""
+    return ROOT / "tests" / Path(source).with_name(f"test_{Path(source).name}")
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_source_file_has_a_test_file_or_a_line(source: str) -> None:
+    folders = [f"{folder.as_posix()}/" for folder in Path(source).parents]
+    assert mirrored_test(source).exists() or any(key in TESTED_IN for key in [source, *folders]), (
+        f"add tests/{Path(source).with_name('test_' + Path(source).name)}, or a line to TESTED_IN"
+    )
+
+
+@pytest.mark.parametrize(("source", "tests"), TESTED_IN.items())
+def test_line_names_existing_files(source: str, tests: tuple[str, ...]) -> None:
+    assert (ROOT / source).exists(), f"{source} does not exist: correct or remove its line"
+    assert not mirrored_test(source).exists(), f"{source} has a test file of its name: remove its line"
+    for test in tests:
+        assert (ROOT / "tests" / test).exists(), f"the line of {source} names tests/{test}, which does not exist"
+
+
+def test_lines_are_sorted() -> None:
+    assert list(TESTED_IN) == sorted(TESTED_IN)
