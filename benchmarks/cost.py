@@ -51,8 +51,10 @@ def measure() -> Iterator[Outcome]:
             taken = _steps(net) | {"bound": _operations(net) / rate}
             for name, seconds in taken.items():
                 curves[name].append((size, 1e6 * seconds))
-            told = ", ".join(f"{name} {1e6 * seconds:.0f} µs" for name, seconds in taken.items() if name != "Chainrule")
-            yield information(f"a step by {what}: {size}", 1e6 * taken["Chainrule"], "µs", told)
+            times = ", ".join(
+                f"{name} {1e6 * seconds:.0f} µs" for name, seconds in taken.items() if name != "Chainrule"
+            )
+            yield information(f"a step by {what}: {size}", 1e6 * taken["Chainrule"], "µs", times)
         panels.append((what, {name: points for name, points in curves.items() if points}))
     PICTURE.write_text(_drawn(panels), encoding="utf-8")
 

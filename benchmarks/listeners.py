@@ -93,10 +93,10 @@ def _watched(name: str, one: Service) -> Iterator[Outcome]:
         assert crowd.stdout is not None
         crowd.stdout.readline()  # all clients are connected
         began, used = time.perf_counter(), _figure(one, "process_cpu_seconds_total")
-        told, _ = crowd.communicate(timeout=10 * SECONDS)
+        printed, _ = crowd.communicate(timeout=10 * SECONDS)
         cores = (_figure(one, "process_cpu_seconds_total") - used) / (time.perf_counter() - began)
         megabytes = _figure(one, "process_resident_memory_bytes") / 1e6
-    delays = [1000 * (came - committed.at(number)) for number, came in json.loads(told)]
+    delays = [1000 * (came - committed.at(number)) for number, came in json.loads(printed)]
     what = f"{LISTENERS:,} listeners on one API process while a job trains, {name}"
     note = f"p50 {percentile(delays, 0.5):.0f} ms; {len(delays):,} pieces"
     yield at_most(f"{what}: p99 delay from commit to client", percentile(delays, 0.99), 500, "ms", note)

@@ -42,7 +42,7 @@ def _convolutions(torch: Any, net: Convolutional) -> Iterator[Any]:
 def _recurrent(torch: Any, net: Recurrent) -> Any:
     inputs, units, classes = net.widths
 
-    class Last(torch.nn.Module):  # type: ignore[misc]  # torch is whatever is installed
+    class Last(torch.nn.Module):  # type: ignore[misc]  # torch has no types here
         """A recurrent layer, then a dense layer on the last step's output."""
 
         def __init__(self) -> None:
@@ -59,7 +59,7 @@ def _recurrent(torch: Any, net: Recurrent) -> Any:
 def _transformer(torch: Any, net: Transformer) -> Any:
     tokens, width, _ = net.widths
 
-    class Block(torch.nn.Module):  # type: ignore[misc]  # torch is whatever is installed
+    class Block(torch.nn.Module):  # type: ignore[misc]  # torch has no types here
         """Transformer block: causal self-attention and two dense layers, each normalized first."""
 
         def __init__(self) -> None:
@@ -77,7 +77,7 @@ def _transformer(torch: Any, net: Transformer) -> Any:
             x = x + self.output(seen.transpose(1, 2).flatten(2))
             return x + self.wide(self.between(x))
 
-    class Gpt(torch.nn.Module):  # type: ignore[misc]  # torch is whatever is installed
+    class Gpt(torch.nn.Module):  # type: ignore[misc]  # torch has no types here
         """Token and position embeddings, the blocks, and a dense layer over the vocabulary."""
 
         def __init__(self) -> None:

@@ -18,7 +18,7 @@ def _drawn(*shape: int) -> Any:
     return x.round(3, out=x)
 
 
-def _told(numbers: Any) -> Any:
+def _as_json(numbers: Any) -> Any:
     """Return the same numbers as JSON lists."""
     return (numbers.astype(np.float64).round(3) if numbers.dtype == np.float32 else numbers).tolist()
 
@@ -37,8 +37,8 @@ class Net:
     @property
     def name(self) -> str:
         """Return a name such as `20-64-64-2, batch 32, Adam`."""
-        told = {"adam": "Adam", "sgd": "SGD"}[self.optimizer]
-        return f"{'-'.join(map(str, self.widths))}, batch {self.batch}, {told}"
+        optimizer = {"adam": "Adam", "sgd": "SGD"}[self.optimizer]
+        return f"{'-'.join(map(str, self.widths))}, batch {self.batch}, {optimizer}"
 
     @property
     def classes(self) -> bool:
@@ -58,7 +58,7 @@ class Net:
         hidden = [{"type": "dense", "units": units, "activation": "relu"} for units in self.widths[1:-1]]
         return {
             "name": self.name,
-            "data": {"type": "inline", "x": _told(x), "y": _told(y)},
+            "data": {"type": "inline", "x": _as_json(x), "y": _as_json(y)},
             "architecture": {"layers": [*hidden, {"type": "dense", "units": self.widths[-1]}]},
             "loss": {"type": "cross_entropy" if self.classes else "mean_squared_error"},
             "optimizer": {"type": self.optimizer, "learning_rate": self.rate},

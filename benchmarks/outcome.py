@@ -26,17 +26,17 @@ class Outcome:
 
 def at_most(what: str, value: float, bound: float, unit: str, note: str = "") -> Outcome:
     """Return a figure that must not exceed `bound`."""
-    return Outcome(what, _told(value, unit, note), f"≤ {bound:g} {unit}", value <= bound)
+    return Outcome(what, _measured(value, unit, note), f"≤ {bound:g} {unit}", value <= bound)
 
 
 def at_least(what: str, value: float, bound: float, unit: str, note: str = "") -> Outcome:
     """Return a figure that must not fall below `bound`."""
-    return Outcome(what, _told(value, unit, note), f"≥ {bound:g} {unit}".rstrip(), value >= bound)
+    return Outcome(what, _measured(value, unit, note), f"≥ {bound:g} {unit}".rstrip(), value >= bound)
 
 
 def information(what: str, value: float, unit: str, note: str = "") -> Outcome:
     """Return a figure without a bound."""
-    return Outcome(what, _told(value, unit, note))
+    return Outcome(what, _measured(value, unit, note))
 
 
 def spread(values: Sequence[float]) -> str:
@@ -55,6 +55,6 @@ def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> tuple[
     return median(each), spread(each)
 
 
-def _told(value: float, unit: str, note: str) -> str:
+def _measured(value: float, unit: str, note: str) -> str:
     digits = 2 if value < 10 else 1 if value < 100 else 0
     return f"{value:.{digits}f} {unit}".rstrip() + (f" ({note})" if note else "")

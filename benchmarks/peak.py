@@ -81,10 +81,10 @@ def grown(make: Callable[[Net], Contestant], library: str, net: Net) -> float:
         contestant = make(net)  # keep a reference: its shard processes end with it
         contestant(STEPS)
         own = max(0.0, _megabytes("VmHWM") - before)
-        return own + sum(_megabytes("Private_Dirty", f"{helper}/smaps_rollup") for helper in _helpers())
+        return own + sum(_megabytes("Private_Dirty", f"{process}/smaps_rollup") for process in _shard_processes())
 
 
-def _helpers() -> list[str]:
+def _shard_processes() -> list[str]:
     """Return the ids of this process's shard processes. Memory that they share is already in this process's peak."""
     return [pid for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()]
 

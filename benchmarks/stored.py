@@ -27,13 +27,13 @@ RATE, SECONDS, CONNECTIONS = 200, 20.0, 8
 def measure() -> Iterator[Outcome]:
     """Measure on SQLite, then on Postgres."""
     with service(worker=False) as embedded:
-        yield _told("SQLite", embedded)
+        yield _outcome("SQLite", embedded)
     with ExitStack() as stack:
         database = stack.enter_context(postgres())
-        yield _told("Postgres", stack.enter_context(service(database, worker=False)))
+        yield _outcome("Postgres", stack.enter_context(service(database, worker=False)))
 
 
-def _told(name: str, one: Service) -> Outcome:
+def _outcome(name: str, one: Service) -> Outcome:
     ids = _fill(one.database)
     _settle(one.database)
     taken = _asked(one, ids)

@@ -51,8 +51,8 @@ def measure() -> Iterator[Outcome]:
 def _letters(script: str) -> list[str]:
     """Return the names of the script's letters after `LETTER` or `SYLLABLE`, in lower case."""
     names = (unicodedata.name(chr(code), "") for code in range(sys.maxunicode + 1))
-    told = (name.partition(f" {kind} ")[2] for name in names for kind in KINDS if name.startswith(script))
-    return sorted({name.lower() for name in told if name.replace(" ", "").isalpha() and len(name) <= LONGEST})
+    letters = (name.partition(f" {kind} ")[2] for name in names for kind in KINDS if name.startswith(script))
+    return sorted({name.lower() for name in letters if name.replace(" ", "").isalpha() and len(name) <= LONGEST})
 
 
 KINDS = ("LETTER", "SYLLABLE")

@@ -65,14 +65,14 @@ class Saying(NamedTuple):
 def measure() -> Iterator[Outcome]:
     """Yield the accuracy on unseen voices."""
     rng = np.random.default_rng(0)
-    x, y = _said(LEARNT, rng, TIMES)
-    asked, true = _said(UNHEARD, rng, 1)
+    x, y = _spoken(LEARNT, rng, TIMES)
+    asked, true = _spoken(UNHEARD, rng, 1)
     share = learn(RECIPE, Rows(x, y), seed=0).right(asked, true)
     what = f"spoken digits under noise: {len(UNHEARD)} voices never heard, {len(true):,} words"
     yield at_least(what, 100 * share, 97, "% right")
 
 
-def _said(voices: tuple[str, ...], rng: np.random.Generator, times: int) -> tuple[Any, Any]:
+def _spoken(voices: tuple[str, ...], rng: np.random.Generator, times: int) -> tuple[Any, Any]:
     """Return `(words, windows, bands)`, each word with `noises` different noises, and the digits.
 
     Voices alternate between accents.
