@@ -62,14 +62,14 @@ def warnings_of(candidate: Candidate) -> list[str]:
 
 
 def nothing_to_train(candidate: Candidate) -> Iterator[SpecError]:
-    """Training needs at least one trainable weight."""
+    """Reject a network without a trainable weight."""
     if not candidate.network.plan.learns:
         remedy = "make one trainable" if candidate.network.parameters else "add a layer with weights, such as dense"
         yield "/architecture/layers", f"no layer has trainable weights: {remedy}"
 
 
 def activation_applied_twice(candidate: Candidate) -> Iterator[SpecError]:
-    """A loss applies its link itself, so a network that ends with the same activation would apply it twice."""
+    """Reject a last activation that the loss applies itself, as its link."""
     last = candidate.network.plan.parts[-1].output_activation
     if last == candidate.loss.link_type != "linear":
         place = pointer("architecture", "layers", len(candidate.network.plan.parts) - 1, "activation")
@@ -77,7 +77,7 @@ def activation_applied_twice(candidate: Candidate) -> Iterator[SpecError]:
 
 
 def duplicate_metrics(candidate: Candidate) -> Iterator[SpecError]:
-    """Each metric may occur once, since its name identifies its rows."""
+    """Reject a metric that occurs twice, since the name identifies its rows."""
     types = [metric.type for metric in candidate.metrics]
     for position, name in enumerate(types):
         if name in types[:position]:
@@ -85,7 +85,7 @@ def duplicate_metrics(candidate: Candidate) -> Iterator[SpecError]:
 
 
 def metrics_of_another_kind(candidate: Candidate) -> Iterator[SpecError]:
-    """A metric of classes cannot measure a regression, and so on."""
+    """Reject a metric for other predictions than those of the loss, such as accuracy for a regression."""
     loss = candidate.loss
     for position, metric in enumerate(candidate.metrics):
         if metric.predicts != loss.predicts:
@@ -94,7 +94,7 @@ def metrics_of_another_kind(candidate: Candidate) -> Iterator[SpecError]:
 
 
 def tables_without_one_class_per_row(candidate: Candidate) -> Iterator[SpecError]:
-    """A table counts rows by their class, and independent units have no single class."""
+    """Reject a table of classes for outputs of independent units, which have no single class."""
     loss, output = candidate.loss, candidate.network.output_shape
     for position, metric in enumerate(candidate.metrics):
         if metric.tabulates and loss.independent_units and output[-1:] != (1,):
@@ -103,7 +103,7 @@ def tables_without_one_class_per_row(candidate: Candidate) -> Iterator[SpecError
 
 
 def tables_of_too_many_classes(candidate: Candidate) -> Iterator[SpecError]:
-    """A table is stored in the job's row, so its size is limited."""
+    """Reject a large table, since it is stored in the row of the job."""
     classes = candidate.network.output_shape[-1] if candidate.network.output_shape else 1
     for position, metric in enumerate(candidate.metrics):
         if metric.tabulates and classes > MAX_TABLE_CLASSES:
@@ -112,7 +112,7 @@ def tables_of_too_many_classes(candidate: Candidate) -> Iterator[SpecError]:
 
 
 def unmeasured_monitors(candidate: Candidate) -> Iterator[SpecError]:
-    """A rule can only monitor a metric that the training measures."""
+    """Reject a rule whose monitor is not measured."""
     names = ["loss", *(metric.type for metric in candidate.metrics)]
     if candidate.signature.validation_rows:
         names += [f"val_{name}" for name in names]
@@ -124,7 +124,7 @@ def unmeasured_monitors(candidate: Candidate) -> Iterator[SpecError]:
 
 
 def partial_batches(candidate: Candidate) -> Iterator[SpecError]:
-    """A full-batch optimizer compares gradients of the same rows at each step."""
+    """Reject mini-batches for an optimizer that compares gradients of the same rows between steps."""
     optimizer, rows = candidate.spec.optimizer, candidate.signature.train_rows
     if optimizer.full_batch and candidate.training.batch_size < rows:
         message = f"{optimizer.type} needs all rows in each batch: set it to {rows} or more, or use adam"
@@ -132,7 +132,7 @@ def partial_batches(candidate: Candidate) -> Iterator[SpecError]:
 
 
 def unmatched_weight_patterns(candidate: Candidate) -> Iterator[SpecError]:
-    """A pattern that matches no weight is most likely a mistake, and would be ignored silently."""
+    """Reject a pattern that matches no weight: most likely a mistake, which would be ignored silently."""
     names = candidate.network.names()
     for place, pattern in candidate.spec.optimizer.patterns():
         if not any(fnmatchcase(name, pattern) for name in names):
@@ -141,7 +141,7 @@ def unmatched_weight_patterns(candidate: Candidate) -> Iterator[SpecError]:
 
 
 def mixup_of_what_cannot_be_mixed(candidate: Candidate) -> Iterator[SpecError]:
-    """Mixup needs inputs and targets of which a weighted mean makes sense."""
+    """Reject mixup of inputs or targets whose weighted mean has no meaning."""
     if candidate.training.mixup is None:
         return
     loss = candidate.loss
@@ -155,7 +155,7 @@ def mixup_of_what_cannot_be_mixed(candidate: Candidate) -> Iterator[SpecError]:
 
 
 def bucketing_without_lengths(candidate: Candidate) -> Iterator[SpecError]:
-    """Batches can be cut to their longest row where padding comes last and the network accepts fewer steps."""
+    """Reject bucketing unless padding comes after the steps and the network accepts fewer of them."""
     place = "/training/bucket_by_length"
     if not candidate.training.bucket_by_length:
         return
@@ -169,20 +169,20 @@ def bucketing_without_lengths(candidate: Candidate) -> Iterator[SpecError]:
 
 
 def batch_larger_than_the_data(candidate: Candidate) -> Iterator[str]:
-    """Each epoch is then a single step."""
+    """Warn about a batch of more rows than there are."""
     rows = candidate.signature.train_rows
     if candidate.training.batch_size > rows:
         yield f"batch_size is larger than the {rows} training rows: each epoch is one step"
 
 
 def early_stopping_without_validation(candidate: Candidate) -> Iterator[str]:
-    """The training loss keeps falling while a network overfits."""
+    """Warn about early stopping by the training loss, which keeps falling while a network overfits."""
     if candidate.training.early_stopping and not candidate.signature.validation_rows:
         yield "early_stopping monitors the training loss, which falls while a network overfits: add a validation split"
 
 
 def unmasked_padding(candidate: Candidate) -> Iterator[str]:
-    """Padding counts as steps unless the first layer masks it."""
+    """Warn about padding that the first layer does not mask, so that it counts as steps."""
     padding = candidate.padding
     if padding and candidate.network.plan.masked_value != padding.value:
         embedding = "" if padding.value else ", or an embedding with mask_zero"
