@@ -1,1 +1,1 @@
-"""The command line: it starts the processes of a laptop, and is a client over HTTP."""
+"""The command line: starts the service's processes, maintains its data, and shows a demo over HTTP."""

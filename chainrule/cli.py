@@ -1,6 +1,6 @@
 """The command `chainrule`: the same entry points for a laptop, for compose and for a process manager.
 
-What each command needs is imported when it runs, so that none waits for another's libraries.
+Each command imports its libraries when it runs, so that none waits for those of another.
 """
 
 import signal
@@ -18,7 +18,7 @@ from core.settings import Settings, SettingsError, read_settings
 configure_openblas()  # before any command imports NumPy
 
 app = typer.Typer(
-    help="Training as a service. Settings come from CHAINRULE_… variables; the README lists them.",
+    help="Training as a service. Settings are CHAINRULE_… variables, listed in docs/reference/settings.md.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -28,11 +28,11 @@ app = typer.Typer(
 
 @app.command()
 def up() -> None:
-    """Start everything on this machine: database, API and worker. One Ctrl-C ends it, a second one at once."""
+    """Start database, API and worker on this machine. Ctrl-C ends them; a second Ctrl-C kills them."""
     from chainrule.instance_lock import CannotStart
     from chainrule.up import run
 
-    with _plainly(CannotStart):
+    with _errors_in_one_line(CannotStart):
         code = run(read_settings())
     raise typer.Exit(code)
 
@@ -43,16 +43,18 @@ def api() -> None:
     settings = _settings()
     from api.server import serve
 
-    with _plainly(OSError):
+    with _errors_in_one_line(OSError):
         serve(settings)
 
 
 @app.command()
 def worker(
     *,
-    check: Annotated[bool, typer.Option("--check", help="Only say, by the exit code, whether one lives here.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only report by the exit code whether a worker is alive on this machine.")
+    ] = False,
 ) -> None:
-    """Train the jobs that wait, one in each of CHAINRULE_WORKERS processes."""
+    """Train queued jobs, one in each of CHAINRULE_WORKERS processes."""
     settings = _settings()
     if check:
         from worker.liveness import alive, liveness_folder
@@ -65,21 +67,21 @@ def worker(
     from worker.app import serve
 
     logging.configure(settings)
-    with _plainly(StoreError, OperationalError, OSError):
+    with _errors_in_one_line(StoreError, OperationalError, OSError):
         code = serve(settings)
     raise typer.Exit(code)
 
 
 @app.command()
 def migrate() -> None:
-    """Bring the database to the tables of this version; harmless when it is there already."""
+    """Migrate the database to the tables of this version; does nothing if it is up to date."""
     settings = _settings()
     from sqlalchemy.exc import OperationalError
 
     from core.store.errors import StoreError
     from core.store.migrate import upgrade
 
-    with _plainly(StoreError, OperationalError, OSError):
+    with _errors_in_one_line(StoreError, OperationalError, OSError):
         if settings.database_url is None:
             settings.data_dir.mkdir(parents=True, exist_ok=True)
         upgrade(settings.resolved_database_url)
@@ -87,7 +89,7 @@ def migrate() -> None:
 
 @app.command()
 def doctor() -> None:
-    """Check every row against the others and against its file; the exit code is 1 if anything is wrong."""
+    """Check the database and all stored files; the exit code is 1 if there is a problem."""
     settings = _settings()
     from sqlalchemy.exc import OperationalError
 
@@ -95,17 +97,17 @@ def doctor() -> None:
     from core.blobs.errors import BlobStoreUnavailable
     from core.store.errors import StoreError
 
-    with _plainly(StoreError, OperationalError, BlobStoreUnavailable, OSError):
+    with _errors_in_one_line(StoreError, OperationalError, BlobStoreUnavailable, OSError):
         report = examine(settings)
-    for line in (*report.findings, *report.remarks):
+    for line in (*report.findings, *report.facts):
         typer.echo(line)
-    typer.echo(f"found wrong: {len(report.findings)}" if report.findings else "nothing is wrong")
+    typer.echo(f"problems found: {len(report.findings)}" if report.findings else "no problems found")
     raise typer.Exit(1 if report.findings else 0)
 
 
 @app.command()
 def tidy() -> None:
-    """Remove the files that no row names, as workers do by themselves now and then."""
+    """Remove stored files that no row names. Workers do this regularly."""
     settings = _settings()
     from sqlalchemy.exc import OperationalError
 
@@ -115,67 +117,71 @@ def tidy() -> None:
     from core.store.database import open_database
 
     database = open_database(settings.resolved_database_url)
-    with _plainly(OperationalError, BlobStoreUnavailable, OSError):
+    with _errors_in_one_line(OperationalError, BlobStoreUnavailable, OSError):
         removed = garbage.collect(database, open_blobs(settings))
     database.close()
     typer.echo(f"removed: {len(removed)}")
 
 
 @app.command()
-def backup(folder: Annotated[Path, typer.Argument(help="Where to write it: new or empty.")]) -> None:
-    """Write all that the embedded service holds into a folder, also while it runs."""
+def backup(folder: Annotated[Path, typer.Argument(help="A new or empty folder for the backup.")]) -> None:
+    """Copy all data of an embedded service into a folder; the service may be running."""
     settings = _settings()
     from sqlite3 import Error
 
     from chainrule.backup import CannotBackUp, back_up
     from core.blobs.errors import BlobStoreUnavailable
 
-    with _plainly(CannotBackUp, Error, BlobStoreUnavailable, OSError):
-        lacking = back_up(settings, folder)
-    if lacking:
-        typer.echo(f"chainrule: {len(lacking)} files are missing or damaged here too: see `chainrule doctor`", err=True)
+    with _errors_in_one_line(CannotBackUp, Error, BlobStoreUnavailable, OSError):
+        missing = back_up(settings, folder)
+    if missing:
+        message = f"{len(missing)} files are missing or damaged in the service itself: run `chainrule doctor`"
+        typer.echo(f"chainrule: {message}", err=True)
         raise typer.Exit(1)
 
 
 @app.command()
-def restore(folder: Annotated[Path, typer.Argument(help="What `chainrule backup` wrote.")]) -> None:
-    """Fill a new or empty data folder from a backup; jobs that trained then go on when a service is started."""
+def restore(folder: Annotated[Path, typer.Argument(help="A folder written by `chainrule backup`.")]) -> None:
+    """Fill a new or empty data folder from a backup; unfinished jobs resume when a service starts on it."""
     settings = _settings()
     from chainrule.backup import CannotBackUp
-    from chainrule.backup import restore as restored
+    from chainrule.backup import restore as restore_backup
     from chainrule.instance_lock import CannotStart
     from core.blobs.errors import BlobStoreUnavailable
 
-    with _plainly(CannotBackUp, CannotStart, BlobStoreUnavailable, OSError):
-        restored(settings, folder)
+    with _errors_in_one_line(CannotBackUp, CannotStart, BlobStoreUnavailable, OSError):
+        restore_backup(settings, folder)
 
 
 @app.command()
 def demo(
     url: Annotated[
-        str | None, typer.Option(envvar="CHAINRULE_URL", help="A running service; else one is started.")
+        str | None,
+        typer.Option(envvar="CHAINRULE_URL", help="Address of a running service; without it one is started."),
     ] = None,
 ) -> None:
-    """Learn y = 2x and handwritten digits over HTTP, and look on."""
+    """Train y = 2x and handwritten digits over HTTP, with live progress."""
     settings = _settings()
     from httpx import HTTPError
 
-    from chainrule.demo import Disappointed, demonstrate
+    from chainrule.demo import UnexpectedResult, demonstrate
     from chainrule.service import NoService
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that a service of our own is ended
-    with _plainly(HTTPError, Disappointed, NoService, OSError):
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)
+    )  # also ends a service that the demo has started
+    with _errors_in_one_line(HTTPError, UnexpectedResult, NoService, OSError):
         demonstrate(settings, url)
 
 
 def _settings() -> Settings:
-    with _plainly():
+    with _errors_in_one_line():
         return read_settings()
 
 
 @contextmanager
-def _plainly(*expected: type[Exception]) -> Iterator[None]:
-    """Say what was expected to go wrong in one line, and exit with 1."""
+def _errors_in_one_line(*expected: type[Exception]) -> Iterator[None]:
+    """Print an expected error in one line, and exit with 1."""
     kinds: tuple[type[Exception], ...] = (SettingsError, *expected)
     try:
         yield

@@ -1,53 +1,55 @@
-"""Scikit-learn's handwritten digits as a table, and as pictures in a terminal."""
+"""Scikit-learn's handwritten digits as a table, and as images in a terminal."""
 
 from dataclasses import dataclass
 from random import Random
 
 LABEL = "digit"
-HELD_BACK = 0.2
+TEST_FRACTION = 0.2
 SHADES = " ░▒▓█"
 SIDE = 8
-DARKEST = 16
+"""Pixels per side of an image."""
+MAX_VALUE = 16
+"""Value of a black pixel."""
 
 
 @dataclass(frozen=True)
 class Digit:
-    """One picture: 64 shades from 0 to 16 by the names of their columns, and what it shows."""
+    """One image: 64 pixel values from 0 to 16 by column name, and its label."""
 
     pixels: dict[str, float]
     label: str
 
     def lines(self) -> list[str]:
-        """The picture, a line of text for each of its rows, two characters a point."""
-        shades = [SHADES[round(value * (len(SHADES) - 1) / DARKEST)] * 2 for value in self.pixels.values()]
+        """Return the image as text: a line for each row, two characters per pixel."""
+        shades = [SHADES[round(value * (len(SHADES) - 1) / MAX_VALUE)] * 2 for value in self.pixels.values()]
         return ["".join(shades[start : start + SIDE]) for start in range(0, len(shades), SIDE)]
 
 
 def load() -> tuple[list[Digit], list[Digit]] | None:
-    """Digits to learn from and digits to hold back, or None where scikit-learn is missing."""
+    """Return training and held-out digits, or None if scikit-learn is not installed."""
     try:
-        from sklearn.datasets import load_digits  # noqa: PLC0415 - it is not there at run time, only in development
+        from sklearn.datasets import load_digits  # noqa: PLC0415 - installed only for development
     except ImportError:
         return None
     found = load_digits()
-    every = [
-        Digit({f"pixel_{place}": value for place, value in enumerate(row)}, str(label))
+    digits = [
+        Digit({f"pixel_{index}": value for index, value in enumerate(row)}, str(label))
         for row, label in zip(found.data.tolist(), found.target.tolist(), strict=True)
     ]
-    Random(7).shuffle(every)  # noqa: S311 - which digits are held back is no secret
-    cut = round(HELD_BACK * len(every))
-    return every[cut:], every[:cut]
+    Random(7).shuffle(digits)  # noqa: S311 - not a secret
+    cut = round(TEST_FRACTION * len(digits))
+    return digits[cut:], digits[:cut]
 
 
 def as_csv(digits: list[Digit]) -> str:
-    """A header and a line for each digit."""
+    """Return CSV: a header and a line for each digit."""
     header = [*digits[0].pixels, LABEL]
     rows = [[*(f"{value:g}" for value in digit.pixels.values()), digit.label] for digit in digits]
     return "".join(",".join(row) + "\n" for row in [header, *rows])
 
 
-def drawn(digits: list[Digit], labels: list[str]) -> str:
-    """Pictures side by side, and under each what it was read as."""
-    pictures = zip(*(digit.lines() for digit in digits), strict=True)
-    read = "  ".join(f"→ {label}".center(2 * SIDE) for label in labels)
-    return "\n".join(["  ".join(line) for line in pictures] + [read])
+def draw(digits: list[Digit], labels: list[str]) -> str:
+    """Return the images side by side, each above its predicted label."""
+    rows = zip(*(digit.lines() for digit in digits), strict=True)
+    captions = "  ".join(f"→ {label}".center(2 * SIDE) for label in labels)
+    return "\n".join(["  ".join(line) for line in rows] + [captions])

@@ -1,4 +1,4 @@
-"""`chainrule doctor`: is what is stored whole? Looks at every row and its file, also while the service runs."""
+"""`chainrule doctor`: check the database and every stored file, even while the service runs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,28 +17,28 @@ from core.store.doctor import Finding, Named, contradictions, count_jobs, damage
 from core.store.migrate import revision_state
 
 REMEDIES = {
-    "checkpoint": "put the file back from a backup; else its job goes on from the checkpoint before, or anew",
-    "dataset": "upload the same file again: it takes its place",
+    "checkpoint": "restore the file from a backup; otherwise its job resumes from the previous checkpoint, or restarts",
+    "dataset": "upload the same file again: it replaces the damaged one",
 }
 
 
 @dataclass
 class Report:
-    """What was looked at, what is wrong, and what is only worth knowing."""
+    """The problems found, and facts worth knowing."""
 
     findings: list[Finding] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
+    facts: list[str] = field(default_factory=list)
 
 
 def examine(settings: Settings) -> Report:
-    """Look at everything. Raises `OperationalError` where the database is away."""
+    """Check everything. Raises `OperationalError` if the database is away."""
     path = make_url(settings.resolved_database_url).database or ""
     if settings.resolved_database_url.startswith("sqlite:") and not Path(path).exists():
-        return Report([Finding(f"there is no database at {path}", "name its folder by CHAINRULE_DATA_DIR")])
+        return Report([Finding(f"there is no database at {path}", "set CHAINRULE_DATA_DIR to its folder")])
     database = open_database(settings.resolved_database_url)
     report = Report()
     try:
-        _look(database, open_blobs(settings), report)
+        _check(database, open_blobs(settings), report)
     except OperationalError:
         raise
     except DatabaseError as error:
@@ -48,41 +48,41 @@ def examine(settings: Settings) -> Report:
     return report
 
 
-def _look(database: Database, blobs: Blobs, report: Report) -> None:
+def _check(database: Database, blobs: Blobs, report: Report) -> None:
     report.findings += damage(database)
     revision = revision_state(database.engine)
     if not revision.at_head:
         found = f"the database is at migration {revision.found or 'none'}, and this program needs {revision.wanted}"
-        report.findings.append(Finding(found, "run `chainrule migrate`, or the program that made it"))
+        report.findings.append(Finding(found, "run `chainrule migrate`, or use the version that migrated it"))
         return
     with database.read() as s:
         jobs = count_jobs(s)
         report.findings += contradictions(s)
         rows = named(s)
     for row in rows:
-        report.findings += _of_file(database, blobs, row)
+        report.findings += _check_file(database, blobs, row)
     kinds = [row.kind for row in rows]
-    unnamed = len(set(blobs.old()) - {row.sha256 for row in rows})  # no fault: a crash or a deletion left them
-    report.remarks += [
+    unnamed = len(set(blobs.old()) - {row.sha256 for row in rows})  # not a problem: left by a crash or a deletion
+    report.facts += [
         f"jobs: {jobs}, checkpoints: {kinds.count('checkpoint')}, datasets: {kinds.count('dataset')}",
-        f"files that no row names: {unnamed} (a worker that runs removes them in time)",
+        f"files that no row names: {unnamed} (a running worker removes them)",
     ]
 
 
-def _of_file(database: Database, blobs: Blobs, row: Named) -> Iterator[Finding]:
-    wrong = _wrong(blobs, row)
-    if wrong is None:
+def _check_file(database: Database, blobs: Blobs, row: Named) -> Iterator[Finding]:
+    problem = _file_problem(blobs, row)
+    if problem is None:
         return
     with database.read() as s:
         if still_named(s, row):
-            yield Finding(f"{row.kind} {row.id}: {wrong}", REMEDIES[row.kind])
+            yield Finding(f"{row.kind} {row.id}: {problem}", REMEDIES[row.kind])
 
 
-def _wrong(blobs: Blobs, row: Named) -> str | None:
+def _file_problem(blobs: Blobs, row: Named) -> str | None:
     try:
         size = blobs.verify(row.sha256)
         if size != row.bytes:
-            return f"its file has {size:,} bytes, its row says {row.bytes:,}"
+            return f"its file has {size:,} bytes instead of {row.bytes:,}"
         if row.kind == "checkpoint":
             decode(blobs.read(row.sha256))
     except NoSuchBlob:
@@ -90,7 +90,7 @@ def _wrong(blobs: Blobs, row: Named) -> str | None:
     except DamagedBlob:
         return f"its file {row.sha256} is damaged"
     except DamagedCheckpoint as error:
-        return f"its file {row.sha256} is no checkpoint ({error})"
+        return f"its file {row.sha256} is not a checkpoint ({error})"
     except (OSError, ValueError) as error:
         return f"its file cannot be read ({error})"
     return None

@@ -1,4 +1,4 @@
-"""What one `chainrule up` has for itself: a data folder and a port. A second one is told so in a line."""
+"""The data folder and the port that one `chainrule up` has to itself; a second one fails with a clear message."""
 
 import errno
 import fcntl
@@ -8,17 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+LOCK_FILE = "up.lock"
+
 
 class CannotStart(Exception):
-    """Why `chainrule up` ends before it began, and what to do."""
+    """`chainrule up` cannot start; the message says why and what to do."""
 
 
 @contextmanager
-def claimed(folder: Path) -> Iterator[None]:
-    """Hold the data folder, made where it is missing, for as long as the block lasts or the process lives."""
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Create the data folder if it is missing, and lock it until the block or the process ends."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / "up.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        lock = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise CannotStart(f"the data folder {folder} cannot be used: {error.strerror}") from None
     try:
@@ -29,7 +31,7 @@ def claimed(folder: Path) -> Iterator[None]:
 
 
 def free_port(host: str, port: int) -> int:
-    """The port, if it is free (any free one for 0)."""
+    """Return the port if it is free; return any free port for 0."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -37,10 +39,8 @@ def free_port(host: str, port: int) -> int:
             probe.bind((host, port))
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                raise CannotStart(
-                    f"port {port} on {host} is in use: set CHAINRULE_PORT, or end what runs there"
-                ) from None
-            raise CannotStart(f"nothing can listen on {host} port {port}: {error.strerror}") from None
+                raise CannotStart(f"port {port} on {host} is in use: set CHAINRULE_PORT, or end its process") from None
+            raise CannotStart(f"cannot listen on {host} port {port}: {error.strerror}") from None
         return int(probe.getsockname()[1])
 
 

@@ -1,7 +1,7 @@
-"""Whom Ctrl-C is for: a program that `make` started takes the terminal's keys for itself.
+"""Ctrl-C under `make`: a program that `make` started becomes the terminal's foreground process group.
 
-Make ends itself by the signal when it gets one, whatever the program then says; so the key has to reach the program
-alone for `make up` to end with 0.
+Make ends with an error when it receives the signal, whatever the program's exit code; so Ctrl-C must reach only the
+program for `make up` to end with 0.
 """
 
 import os
@@ -12,14 +12,14 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def keys() -> Iterator[None]:
-    """Be the terminal's foreground process group until the block ends; nothing where there is none to take."""
+def foreground() -> Iterator[None]:
+    """Be the terminal's foreground process group during the block; do nothing without a terminal."""
     shared = os.getpgrp()
     if shared == os.getpid() or not sys.stdin.isatty() or os.tcgetpgrp(sys.stdin.fileno()) != shared:
         yield
         return
-    # A background group is stopped where it changes the foreground, and one that Ctrl-Z stops would stay stopped, since
-    # the shell watches make.
+    # The kernel stops a background group that changes the foreground; and a group stopped by Ctrl-Z would stay
+    # stopped, since the shell watches make.
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGTTOU, signal.SIGTSTP)}
     os.setpgid(0, 0)
     os.tcsetpgrp(sys.stdin.fileno(), os.getpgrp())

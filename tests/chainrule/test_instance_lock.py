@@ -1,29 +1,31 @@
+"""The lock of a data folder, and free ports."""
+
 import os
 import socket
 from pathlib import Path
 
 import pytest
 
-from chainrule.instance_lock import CannotStart, claimed, free_port
+from chainrule.instance_lock import CannotStart, free_port, locked_folder
 
 
-def test_a_folder_is_made_held_and_let_go(tmp_path: Path) -> None:
+def test_folder_is_created_locked_and_released(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "b"
-    with claimed(folder):
-        with pytest.raises(CannotStart, match=f"process {os.getpid()}"), claimed(folder):
+    with locked_folder(folder):
+        with pytest.raises(CannotStart, match=f"process {os.getpid()}"), locked_folder(folder):
             pass
         assert folder.is_dir()
-    with claimed(folder):
+    with locked_folder(folder):
         pass
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(CannotStart, match="cannot be used"), claimed(tmp_path / "file" / "data"):
+    with pytest.raises(CannotStart, match="cannot be used"), locked_folder(tmp_path / "file" / "data"):
         pass
 
 
-def test_a_taken_port_is_told_and_zero_finds_one() -> None:
+def test_port_in_use_is_reported_and_zero_finds_a_free_one() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(CannotStart, match=f"port {port} on 127.0.0.1 is in use: set CHAINRULE_PORT"):
@@ -31,6 +33,6 @@ def test_a_taken_port_is_told_and_zero_finds_one() -> None:
     assert free_port("127.0.0.1", 0) > 0
 
 
-def test_an_address_that_is_not_here_is_told() -> None:
-    with pytest.raises(CannotStart, match=r"nothing can listen on 192\.0\.2\.1"):
+def test_foreign_address_is_reported() -> None:
+    with pytest.raises(CannotStart, match=r"cannot listen on 192\.0\.2\.1"):
         free_port("192.0.2.1", 8000)

@@ -1,4 +1,4 @@
-"""One command, one Ctrl-C: the whole tree of a laptop, as real processes."""
+"""`chainrule up` and `chainrule demo` as real processes."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ from harness.processes import PATIENCE, ROOT, Processes, answers, free_port
 
 @pytest.fixture
 def laptop(tmp_path: Path) -> Iterator[Processes]:
-    """A data folder and a port where nothing runs yet."""
+    """An empty data folder and a free port."""
     settings = Settings(data_dir=tmp_path / "data", port=free_port(), workers=1)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHAINRULE_")}
     variables = {
@@ -35,11 +35,11 @@ def is_up(laptop: Processes) -> bool:
     return "Chainrule is ready" in laptop.said()
 
 
-def tree(pid: int) -> list[int]:
-    """The processes below one."""
+def descendants(pid: int) -> list[int]:
+    """Return all descendants of a process."""
     found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
     children = [int(child) for child in found.stdout.split()]
-    return children + [below for child in children for below in tree(child)]
+    return children + [below for child in children for below in descendants(child)]
 
 
 def gone(pids: list[int]) -> bool:
@@ -47,13 +47,13 @@ def gone(pids: list[int]) -> bool:
 
 
 def command(pid: int) -> str:
-    """The last word of a process's command line."""
+    """Return the last argument of a process's command line."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0").rpartition("\0")[2]
     return ""
 
 
-def test_one_command_starts_all_and_one_signal_ends_all(laptop: Processes) -> None:
+def test_up_starts_restarts_and_ends_everything(laptop: Processes) -> None:
     up = laptop.start("up")
     laptop.until(lambda: is_up(laptop), "all is ready", up)
     for path in ("/", "/docs", "/health/ready"):
@@ -72,27 +72,29 @@ def test_one_command_starts_all_and_one_signal_ends_all(laptop: Processes) -> No
     )
     assert (third.returncode, third.stdout) == (1, "")
     assert third.stderr.splitlines() == [
-        f"chainrule: port {laptop.settings.port} on 127.0.0.1 is in use: set CHAINRULE_PORT, or end what runs there"
+        f"chainrule: port {laptop.settings.port} on 127.0.0.1 is in use: set CHAINRULE_PORT, or end its process"
     ]
 
-    below = tree(up.pid)
-    (worker,) = [pid for pid in below if command(pid) == "worker" and tree(pid)]
+    below = descendants(up.pid)
+    (worker,) = [pid for pid in below if command(pid) == "worker" and descendants(pid)]
     os.kill(worker, signal.SIGKILL)
-    laptop.until(lambda: "it is started again" in laptop.said(), "the death is told")
-    laptop.until(lambda: any(command(pid) == "worker" and tree(pid) for pid in tree(up.pid)), "the worker is back")
-    below += tree(up.pid)
+    laptop.until(lambda: "restarting it in" in laptop.said(), "the restart is announced")
+    laptop.until(
+        lambda: any(command(pid) == "worker" and descendants(pid) for pid in descendants(up.pid)), "the worker is back"
+    )
+    below += descendants(up.pid)
     up.send_signal(signal.SIGINT)
     assert up.wait(PATIENCE) == 0
     laptop.until(lambda: gone(below), "no process is left")
 
 
-def test_a_second_signal_ends_it_at_once_and_a_kill_leaves_nothing(laptop: Processes) -> None:
+def test_second_signal_kills_and_no_process_is_left(laptop: Processes) -> None:
     up = laptop.start("up")
     laptop.until(lambda: is_up(laptop), "all is ready", up)
-    below = tree(up.pid)
+    below = descendants(up.pid)
     stopped = [pid for pid in below if command(pid) == "worker"]
     for pid in stopped:
-        os.kill(pid, signal.SIGSTOP)  # a worker that does not listen
+        os.kill(pid, signal.SIGSTOP)  # a worker that does not react
     up.send_signal(signal.SIGINT)
     up.send_signal(signal.SIGTERM)
     assert up.wait(PATIENCE) == 0
@@ -100,13 +102,13 @@ def test_a_second_signal_ends_it_at_once_and_a_kill_leaves_nothing(laptop: Proce
 
     again = laptop.start("up")
     laptop.until(lambda: laptop.said().count("Chainrule is ready") == 2, "all is ready again", again)
-    below = tree(again.pid)
+    below = descendants(again.pid)
     again.kill()
     again.wait()
     laptop.until(lambda: gone(below), "no process outlives a kill")
 
 
-def test_what_cannot_be_started_is_told_in_a_line(laptop: Processes) -> None:
+def test_unreachable_database_is_reported_without_traceback(laptop: Processes) -> None:
     wrong = laptop.environment | {"CHAINRULE_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing"}
     up = subprocess.run(
         [sys.executable, "-m", "chainrule", "up"], cwd=ROOT, env=wrong, capture_output=True, text=True, check=False
@@ -116,7 +118,7 @@ def test_what_cannot_be_started_is_told_in_a_line(laptop: Processes) -> None:
     assert "Connection refused" in up.stderr
 
 
-def test_the_demo_starts_a_service_shows_both_parts_and_ends_it(laptop: Processes) -> None:
+def test_demo_starts_a_service_and_shows_both_parts(laptop: Processes) -> None:
     demo = subprocess.run(
         [sys.executable, "-m", "chainrule", "demo"],
         cwd=ROOT,
@@ -132,6 +134,6 @@ def test_the_demo_starts_a_service_shows_both_parts_and_ends_it(laptop: Processe
     assert "6 → 12.00" in demo.stdout
     if "needs scikit-learn" in demo.stdout:
         missing("sklearn", "it cannot be imported")
-    assert "held-out digits read rightly" in demo.stdout
+    assert "held-out digits classified correctly" in demo.stdout
     with pytest.raises(httpx.ConnectError):
         httpx.get(laptop.url)
