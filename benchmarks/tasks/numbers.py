@@ -74,7 +74,7 @@ def measure() -> Iterator[Outcome]:
     x, y = _read_out(LEARNT, rng)
     asked, true = _read_out(UNHEARD, rng)
     learnt = learn(RECIPE, Rows(x, y), seed=0)
-    sums = zero_sums(EditDistance.width)
+    sums = zero_sums(EditDistance.num_sums)
     EditDistance().add(sums, Ctc().link(learnt.outputs(asked)), true)
     what = f"numbers read out under noise, by CTC: {len(UNHEARD)} voices never heard, {len(true):,} numbers"
     yield at_most(what, 100 * EditDistance().value(sums), 5, "% of the digits to be corrected")

@@ -1,6 +1,6 @@
-"""Penalties on the size of weights, added to the loss: the plainest remedy against overfitting.
+"""Regularizers: penalties on the weights that are added to the loss, against overfitting.
 
-Each knows its penalty and adds its gradient.
+A regularizer computes its penalty and adds its gradient.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Strength: TypeAlias = Annotated[float, Ge(0)]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class L1:
-    """The sum of absolute weights, which drives many of them to zero (Tibshirani 1996)."""
+    """The sum of absolute weights, which makes many of them zero (Tibshirani 1996)."""
 
     type: Literal["l1"] = "l1"
     l1: Strength = 0.01
@@ -36,7 +36,7 @@ class L1:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class L2:
-    """The sum of squared weights, which keeps all of them small (Hoerl & Kennard 1970)."""
+    """The sum of squared weights, which keeps them small (Hoerl & Kennard 1970)."""
 
     type: Literal["l2"] = "l2"
     l2: Strength = 0.01
@@ -54,7 +54,7 @@ class L2:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class L1L2:
-    """Both penalties at once, the elastic net (Zou & Hastie 2005)."""
+    """The sum of both penalties, the elastic net (Zou & Hastie 2005)."""
 
     type: Literal["l1_l2"] = "l1_l2"
     l1: Strength = 0.01
@@ -67,39 +67,39 @@ class L1L2:
         return L1(l1=self.l1).penalty(weight) + L2(l2=self.l2).penalty(weight)
 
     def add_gradient(self, weight: Array, gradient: Array) -> None:
-        """Add the gradients of both; both arrays have the same shape."""
+        """Add the gradients of both penalties; both arrays have the same shape."""
         L1(l1=self.l1).add_gradient(weight, gradient)
         L2(l2=self.l2).add_gradient(weight, gradient)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OrthogonalRegularizer:
-    """How far columns (or rows, if they are fewer) are from orthogonal ones of length 1 (Brock et al. 2017, eq. 3)."""
+    """The distance of the columns (or rows, if there are fewer) from orthonormal ones (Brock et al. 2017, eq. 3)."""
 
     type: Literal["orthogonal"] = "orthogonal"
     factor: Strength = 0.01
     """The factor of the penalty."""
 
     def penalty(self, weight: Array) -> float:
-        """`factor · Σ (WᵀW − 1)²`; all axes but the last are taken as one."""
-        _, off = self._off(weight)
-        return self.factor * float(np.vdot(off, off))
+        """`factor · Σ (WᵀW − 1)²`; all axes but the last form the rows of W."""
+        _, difference = self._difference(weight)
+        return self.factor * float(np.vdot(difference, difference))
 
     def add_gradient(self, weight: Array, gradient: Array) -> None:
         """Add `4 · factor · W · (WᵀW − 1)`; both arrays have the same shape."""
-        matrix, off = self._off(weight)
-        left, right = (matrix, off) if len(off) == matrix.shape[1] else (off, matrix)
+        matrix, difference = self._difference(weight)
+        left, right = (matrix, difference) if len(difference) == matrix.shape[1] else (difference, matrix)
         product = left @ right
         product *= 4 * self.factor
         gradient += product.reshape(weight.shape)
 
-    def _off(self, weight: Array) -> tuple[Array, Array]:
-        """The weight as a matrix, and its smaller product with itself less the identity."""
+    def _difference(self, weight: Array) -> tuple[Array, Array]:
+        """Return the weight as a matrix, and the smaller of WᵀW and WWᵀ minus the identity."""
         matrix = weight.reshape(-1, weight.shape[-1])
         left, right = (matrix.T, matrix) if len(matrix) >= matrix.shape[1] else (matrix, matrix.T)
-        off = left @ right
-        np.einsum("ii->i", off)[...] -= 1
-        return matrix, off
+        difference = left @ right
+        np.einsum("ii->i", difference)[...] -= 1
+        return matrix, difference
 
 
 Regularizer: TypeAlias = Annotated[L1 | L2 | L1L2 | OrthogonalRegularizer, Tagged()]

@@ -1,6 +1,6 @@
-"""How the learning rate changes from step to step.
+"""Schedules: the learning rate at each step.
 
-A schedule is a function of the step, counted from 0, and of the steps that the whole training will take.
+A schedule is a function of the step, counted from 0, and of the number of steps of the whole training.
 """
 
 from __future__ import annotations
@@ -18,100 +18,100 @@ Rate: TypeAlias = Annotated[float, Gt(0)]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConstantRate:
-    """The same rate at every step; a bare number is short for it."""
+    """A constant learning rate; a bare number is short for it."""
 
     type: Literal["constant"] = "constant"
     learning_rate: Rate
-    """The rate."""
+    """The learning rate."""
 
     def at(self, step: int, steps: int) -> float:
-        """The rate at `step`."""
+        """Return the learning rate at `step`."""
         return self.learning_rate
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepDecay:
-    """The rate is multiplied by a factor every so many steps."""
+    """Multiplies the rate by a factor at regular intervals."""
 
     type: Literal["step"] = "step"
     initial_learning_rate: Rate
-    """The rate at the first step."""
+    """The learning rate at the first step."""
     decay_steps: Annotated[int, Ge(1)]
-    """After how many steps the rate falls, again and again."""
+    """The number of steps between two reductions."""
     decay_rate: Annotated[float, Gt(0), Le(1)] = 0.1
-    """The factor."""
+    """The factor of each reduction."""
 
     def at(self, step: int, steps: int) -> float:
-        """The rate at `step`."""
+        """Return the learning rate at `step`."""
         return float(self.initial_learning_rate * self.decay_rate ** (step // self.decay_steps))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExponentialDecay:
-    """The rate falls by the same factor in every so many steps, evenly."""
+    """Reduces the rate exponentially."""
 
     type: Literal["exponential"] = "exponential"
     initial_learning_rate: Rate
-    """The rate at the first step."""
+    """The learning rate at the first step."""
     decay_steps: Annotated[int, Ge(1)]
-    """In how many steps it falls by the factor."""
+    """The number of steps in which the rate is reduced by `decay_rate`."""
     decay_rate: Annotated[float, Gt(0), Le(1)] = 0.1
-    """The factor."""
+    """The factor of each reduction."""
 
     def at(self, step: int, steps: int) -> float:
-        """The rate at `step`."""
+        """Return the learning rate at `step`."""
         return float(self.initial_learning_rate * self.decay_rate ** (step / self.decay_steps))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PolynomialDecay:
-    """A straight line, or another power, from the initial rate to the last."""
+    """A polynomial from the initial rate to the final one, linear by default."""
 
     type: Literal["polynomial"] = "polynomial"
     initial_learning_rate: Rate
-    """The rate at the first step."""
+    """The learning rate at the first step."""
     decay_steps: Annotated[int, Ge(1)] | None = None
-    """After how many steps the last rate is reached; left out: at the end of the training."""
+    """The number of steps until the final rate; null: until the end of the training."""
     end_learning_rate: Annotated[float, Ge(0)] = 0.0001
-    """The last rate."""
+    """The final learning rate."""
     power: Annotated[float, Gt(0)] = 1.0
-    """1 for a straight line, 2 for a parabola."""
+    """The exponent: 1 is linear, 2 quadratic."""
 
     def at(self, step: int, steps: int) -> float:
-        """The rate at `step` of `steps`."""
+        """Return the learning rate at `step` of `steps`."""
         left = 1 - min(step / (self.decay_steps or max(steps, 1)), 1.0)
         return float((self.initial_learning_rate - self.end_learning_rate) * left**self.power + self.end_learning_rate)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InverseSquareRootDecay:
-    """The rate stays, then falls with the root of the steps (Vaswani et al. 2017, eq. 3, whose climb is `warmup`)."""
+    """Constant, then proportional to `1 / √step` (Vaswani et al. 2017, eq. 3, with `warmup` for the increase)."""
 
     type: Literal["inverse_square_root"] = "inverse_square_root"
     initial_learning_rate: Rate
-    """The rate at the first step."""
+    """The learning rate at the first step."""
     decay_steps: Annotated[int, Ge(1)]
-    """After how many steps it begins to fall; at four times as many it is half."""
+    """The number of steps before the decay starts; after four times as many the rate is half."""
 
     def at(self, step: int, steps: int) -> float:
-        """The rate at `step`."""
+        """Return the learning rate at `step`."""
         return self.initial_learning_rate * math.sqrt(self.decay_steps / max(step, self.decay_steps))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CosineDecay:
-    """Half a cosine from the initial rate down to a share of it (Loshchilov & Hutter 2017, eq. 5, one period)."""
+    """Half a cosine from the initial rate to a fraction of it (Loshchilov & Hutter 2017, eq. 5, one period)."""
 
     type: Literal["cosine"] = "cosine"
     initial_learning_rate: Rate
-    """The rate at the first step."""
+    """The learning rate at the first step."""
     decay_steps: Annotated[int, Ge(1)] | None = None
-    """After how many steps the lowest rate is reached; left out: at the end of the training."""
+    """The number of steps until the lowest rate; null: until the end of the training."""
     alpha: Annotated[float, Ge(0), Le(1)] = 0.0
-    """The lowest rate, as a share of the initial one."""
+    """The lowest rate, as a fraction of the initial one."""
 
     def at(self, step: int, steps: int) -> float:
-        """The rate at `step` of `steps`."""
+        """Return the learning rate at `step` of `steps`."""
         done = min(step / (self.decay_steps or max(steps, 1)), 1.0)
         cosine = 0.5 * (1 + math.cos(math.pi * done))
         return self.initial_learning_rate * ((1 - self.alpha) * cosine + self.alpha)
@@ -119,71 +119,72 @@ class CosineDecay:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CosineRestarts:
-    """Half cosines, one after the other, each from the initial rate downwards (Loshchilov & Hutter 2017, eq. 5)."""
+    """Repeated cosine decay, with a restart at the initial rate after each period (Loshchilov & Hutter 2017, eq. 5)."""
 
     type: Literal["cosine_restarts"] = "cosine_restarts"
     initial_learning_rate: Rate
-    """The rate at the first step."""
+    """The learning rate at the first step."""
     first_decay_steps: Annotated[int, Ge(1)]
-    """How many steps the first takes."""
+    """The number of steps of the first period."""
     t_mul: Annotated[float, Ge(1)] = 2.0
-    """By how much each is longer than the one before."""
+    """The factor between the lengths of consecutive periods."""
     m_mul: Annotated[float, Gt(0), Le(1)] = 1.0
-    """By which factor each begins lower than the one before."""
+    """The factor between the initial rates of consecutive periods."""
     alpha: Annotated[float, Ge(0), Le(1)] = 0.0
-    """The lowest rate, as a share of the initial one."""
+    """The lowest rate, as a fraction of the initial one."""
 
     def at(self, step: int, steps: int) -> float:
-        """The rate at `step`."""
+        """Return the learning rate at `step`."""
         done = step / self.first_decay_steps
         if self.t_mul == 1:
-            turn = math.floor(done)
-            done -= turn
+            period = math.floor(done)
+            done -= period
         else:
-            turn = math.floor(math.log(1 + done * (self.t_mul - 1), self.t_mul) + 1e-12)
-            before = (self.t_mul**turn - 1) / (self.t_mul - 1)
-            done = max(done - before, 0.0) / self.t_mul**turn
-        cosine = 0.5 * self.m_mul**turn * (1 + math.cos(math.pi * done))
+            period = math.floor(math.log(1 + done * (self.t_mul - 1), self.t_mul) + 1e-12)
+            before = (self.t_mul**period - 1) / (self.t_mul - 1)
+            done = max(done - before, 0.0) / self.t_mul**period
+        cosine = 0.5 * self.m_mul**period * (1 + math.cos(math.pi * done))
         return float(self.initial_learning_rate * ((1 - self.alpha) * cosine + self.alpha))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OneCycle:
-    """One climb and one long descent, both half a cosine, over the whole training (Smith & Topin 2019)."""
+    """One increase and one long decrease over the whole training, each half a cosine (Smith & Topin 2019)."""
 
     type: Literal["one_cycle"] = "one_cycle"
     max_lr: Rate
-    """The highest rate."""
+    """The highest learning rate."""
     pct_start: Annotated[float, Gt(0), Lt(1)] = 0.3
-    """The share of the steps that the climb takes."""
+    """The fraction of the steps in which the rate increases."""
     div_factor: Annotated[float, Ge(1)] = 25.0
-    """What share of the highest rate the first is: one in so many."""
+    """The highest rate divided by the first one."""
     final_div_factor: Annotated[float, Ge(1)] = 1e4
-    """What share of the first rate the last is: one in so many."""
+    """The first rate divided by the last one."""
 
     def at(self, step: int, steps: int) -> float:
-        """The rate at `step` of `steps`."""
+        """Return the learning rate at `step` of `steps`."""
         first, top, last = self.max_lr / self.div_factor, self.pct_start * steps - 1, max(steps - 1, 1)
         if step <= top:
-            return self._between(first, self.max_lr, step / top if top else 1.0)
-        return self._between(self.max_lr, first / self.final_div_factor, min((step - top) / (last - top), 1.0))
+            return self._cosine(first, self.max_lr, step / top if top else 1.0)
+        return self._cosine(self.max_lr, first / self.final_div_factor, min((step - top) / (last - top), 1.0))
 
-    def _between(self, start: float, end: float, done: float) -> float:
+    def _cosine(self, start: float, end: float, done: float) -> float:
+        """Return half a cosine from `start` to `end` at the fraction `done`."""
         return end + (start - end) / 2 * (1 + math.cos(math.pi * done))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Warmup:
-    """A straight climb to the rate of another schedule, which then begins (Goyal et al. 2017, section 2.2)."""
+    """A linear increase to the first rate of another schedule, which then starts (Goyal et al. 2017, section 2.2)."""
 
     type: Literal["warmup"] = "warmup"
     warmup_steps: Annotated[int, Ge(1)]
-    """How many steps the climb takes."""
+    """The number of steps of the increase."""
     schedule: Schedule
-    """What follows; it counts its steps from the end of the climb."""
+    """The schedule after the increase; it counts its steps from there."""
 
     def at(self, step: int, steps: int) -> float:
-        """The rate at `step` of `steps`."""
+        """Return the learning rate at `step` of `steps`."""
         if step < self.warmup_steps:
             return self.schedule.at(0, steps) * (step + 1) / self.warmup_steps
         return self.schedule.at(step - self.warmup_steps, steps - self.warmup_steps)
@@ -191,26 +192,27 @@ class Warmup:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sequence:
-    """One schedule for some steps, then another, which may be a sequence in its turn."""
+    """One schedule for a number of steps, then another, which may be a sequence too."""
 
     type: Literal["sequence"] = "sequence"
     first: Schedule
-    """What begins; it is told that the training takes `first_steps`."""
+    """The first schedule, for a training of `first_steps`."""
     first_steps: Annotated[int, Ge(1)]
-    """How many steps the first takes."""
+    """The number of steps of the first schedule."""
     schedule: Schedule
-    """What follows; it counts its steps from the end of the first."""
+    """The second schedule; it counts its steps from the end of the first."""
 
     def at(self, step: int, steps: int) -> float:
-        """The rate at `step` of `steps`."""
+        """Return the learning rate at `step` of `steps`."""
         if step < self.first_steps:
             return self.first.at(step, self.first_steps)
         return self.schedule.at(step - self.first_steps, steps - self.first_steps)
 
 
 def _constant(rate: float) -> ConstantRate:
+    """Return the schedule that a bare number stands for."""
     if rate <= 0:
-        raise ValueError("a learning rate is greater than 0")
+        raise ValueError("a learning rate must be greater than 0")
     return ConstantRate(learning_rate=rate)
 
 

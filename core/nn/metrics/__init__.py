@@ -1,10 +1,12 @@
-"""What people ask of a network beside its loss: how often it is right, and how far off.
+"""Metrics: measures of a network's predictions besides the loss, such as accuracy or the mean error.
 
-A metric is a few sums that grow batch by batch and give the exact value at the end, however the rows were batched.
-One that ranks the rows keeps the scores of all instead.
-`predicts` says what it is about, `ascends` whether more is better.
+A metric is a few sums to which each batch is added; the value at the end is exact, whatever the batches were. Ranking
+metrics store the scores of all rows instead. `predicts` says which losses a metric fits, and `higher_is_better` which
+of two values is better.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, TypeAlias
 
 from core.nn.losses.base import Predicts
@@ -19,10 +21,12 @@ Metric: TypeAlias = Annotated[
     ClassificationMetrics | ProbabilisticMetrics | RankingMetrics | RegressionMetrics | EditDistance, Tagged()
 ]
 
-DEFAULT_METRICS: dict[Predicts, tuple[Metric, ...]] = {
-    "classes": (Accuracy(),),
-    "numbers": (MeanAbsoluteError(),),
-    "labels": (EditDistance(),),
-    "embeddings": (),
-}
-"""What is measured where nobody says."""
+DEFAULT_METRICS: Mapping[Predicts, tuple[Metric, ...]] = MappingProxyType(
+    {
+        "classes": (Accuracy(),),
+        "numbers": (MeanAbsoluteError(),),
+        "labels": (EditDistance(),),
+        "embeddings": (),
+    }
+)
+"""The metrics of a spec that names none."""

@@ -1,4 +1,4 @@
-"""What a metric gathers, and what it is told of the targets."""
+"""The base class of all metrics, the sums that they add to, and the classes of targets."""
 
 from abc import abstractmethod
 from array import array
@@ -11,7 +11,7 @@ from core.nn.arrays import Array, Shape
 from core.nn.losses.base import Predicts
 
 Sums: TypeAlias = "array[float]"
-"""What a metric has gathered: `width` numbers that begin at zero, or, where that is 0, as many as it finds it needs."""
+"""The state of a metric: `num_sums` numbers that start at zero; if that is 0, the first batch decides how many."""
 
 Table: TypeAlias = list[list[int]]
 """Counts by row and column."""
@@ -19,16 +19,15 @@ Table: TypeAlias = list[list[int]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BaseMetric:
-    """What every metric has: its facts, and the sums that it adds to batch by batch."""
+    """A metric: its facts, how it adds a batch to its sums, and its value."""
 
     type: str
     predicts: ClassVar[Predicts]
-    ascends: ClassVar[bool]
-    """Whether a higher value is better."""
-    width: ClassVar[int]
+    higher_is_better: ClassVar[bool] = False
+    num_sums: ClassVar[int] = 2
     """The number of sums at the start; 0 if the first batch decides it."""
     tabulates: ClassVar[bool] = False
-    """Whether it has a table of counts beside its value."""
+    """Whether the metric has a table of counts besides its value."""
 
     @abstractmethod
     def add(self, sums: Sums, outputs: Array, targets: Array) -> None:
@@ -36,24 +35,29 @@ class BaseMetric:
 
     @abstractmethod
     def value(self, sums: Sums) -> float:
-        """Return the value of all rows that were added."""
+        """Return the value for all rows that were added."""
 
     def table(self, sums: Sums) -> Table:
         """Return the table of counts, which is empty unless `tabulates`."""
         return []
 
     def stored_bytes(self, rows: int, output_shape: Shape) -> int:
-        """Return the bytes that the metric stores for so many rows: 0 unless it keeps the rows themselves."""
+        """Return the bytes that the metric stores for so many rows: 0 unless it stores the rows themselves."""
         return 0
 
 
-def zero_sums(width: int) -> Sums:
-    """So many zeros, in float64."""
-    return array("d", bytes(8 * width))
+def zero_sums(count: int) -> Sums:
+    """Return `count` zeros in float64."""
+    return array("d", bytes(8 * count))
 
 
 def true_classes(targets: Array) -> Any:
-    """The class numbers `(batch,)` of targets as any loss takes them."""
+    """Return the class numbers `(batch,)` of targets as any loss takes them."""
     if targets.ndim == 1:
         return targets
     return (targets[:, 0] > 0.5).astype(np.intp) if targets.shape[-1] == 1 else targets.argmax(axis=-1)
+
+
+def predicted_classes(outputs: Array) -> Any:
+    """Return the most probable class `(rows,)` by logits `(rows, classes)`, or `(rows, 1)` for two classes."""
+    return (outputs[:, 0] > 0).astype(np.intp) if outputs.shape[-1] == 1 else outputs.argmax(axis=-1)

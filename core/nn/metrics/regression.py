@@ -1,4 +1,4 @@
-"""How far numbers are off."""
+"""Metrics of the distance between outputs and numeric targets."""
 
 import math
 from dataclasses import dataclass
@@ -17,8 +17,6 @@ class MeanAbsoluteError(BaseMetric):
 
     type: Literal["mean_absolute_error"] = "mean_absolute_error"
     predicts: ClassVar[Predicts] = "numbers"
-    ascends: ClassVar[bool] = False
-    width: ClassVar[int] = 2
 
     def add(self, sums: Sums, outputs: Array, targets: Array) -> None:
         """Outputs and targets `(batch, …)`."""
@@ -26,7 +24,24 @@ class MeanAbsoluteError(BaseMetric):
         sums[1] += outputs.size
 
     def value(self, sums: Sums) -> float:
-        """In the target's own unit."""
+        """In the unit of the target."""
+        return sums[0] / sums[1]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MeanSquaredError(BaseMetric):
+    """The mean of `(output − target)²`."""
+
+    type: Literal["mean_squared_error"] = "mean_squared_error"
+    predicts: ClassVar[Predicts] = "numbers"
+
+    def add(self, sums: Sums, outputs: Array, targets: Array) -> None:
+        """Outputs and targets `(batch, …)`."""
+        sums[0] += float(np.square(np.subtract(outputs, targets, dtype=np.float64)).sum())
+        sums[1] += outputs.size
+
+    def value(self, sums: Sums) -> float:
+        """In the squared unit of the target."""
         return sums[0] / sums[1]
 
 
@@ -36,16 +51,13 @@ class RootMeanSquaredError(BaseMetric):
 
     type: Literal["root_mean_squared_error"] = "root_mean_squared_error"
     predicts: ClassVar[Predicts] = "numbers"
-    ascends: ClassVar[bool] = False
-    width: ClassVar[int] = 2
 
     def add(self, sums: Sums, outputs: Array, targets: Array) -> None:
         """Outputs and targets `(batch, …)`."""
-        sums[0] += float(np.square(np.subtract(outputs, targets, dtype=np.float64)).sum())
-        sums[1] += outputs.size
+        MeanSquaredError().add(sums, outputs, targets)
 
     def value(self, sums: Sums) -> float:
-        """In the target's own unit."""
+        """In the unit of the target."""
         return math.sqrt(sums[0] / sums[1])
 
 
@@ -55,8 +67,6 @@ class MeanAbsolutePercentageError(BaseMetric):
 
     type: Literal["mean_absolute_percentage_error"] = "mean_absolute_percentage_error"
     predicts: ClassVar[Predicts] = "numbers"
-    ascends: ClassVar[bool] = False
-    width: ClassVar[int] = 2
 
     def add(self, sums: Sums, outputs: Array, targets: Array) -> None:
         """Outputs and targets `(batch, …)`."""
@@ -71,17 +81,17 @@ class MeanAbsolutePercentageError(BaseMetric):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RSquared(BaseMetric):
-    """The share of the targets' variance that the network explains: 1 is perfect, 0 no better than their mean."""
+    """The fraction of the targets' variance that the network explains: 1 is perfect, 0 is as good as their mean."""
 
     type: Literal["r2"] = "r2"
     predicts: ClassVar[Predicts] = "numbers"
-    ascends: ClassVar[bool] = True
-    width: ClassVar[int] = 5
+    higher_is_better: ClassVar[bool] = True
+    num_sums: ClassVar[int] = 5
 
     def add(self, sums: Sums, outputs: Array, targets: Array) -> None:
-        """Outputs and targets `(batch, …)`; all numbers of a row count alike."""
+        """Outputs and targets `(batch, …)`; all numbers of a row have the same weight."""
         if not sums[3]:
-            sums[4] = float(targets.flat[0])  # variance is measured around the first target: no digits are lost
+            sums[4] = float(targets.flat[0])  # the variance is computed around the first target, so no digits are lost
         sums[0] += float(np.square(np.subtract(outputs, targets, dtype=np.float64)).sum())
         true = targets.astype(np.float64) - sums[4]
         sums[1] += float(true.sum())
@@ -89,30 +99,11 @@ class RSquared(BaseMetric):
         sums[3] += true.size
 
     def value(self, sums: Sums) -> float:
-        """At most 1; 0 where the targets do not vary at all."""
+        """At most 1; 0 if all targets are equal."""
         spread = sums[2] - sums[1] * sums[1] / sums[3]
         return 1 - sums[0] / spread if spread > 0 else 0.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SquaredError(BaseMetric):
-    """The mean of `(output − target)²`."""
-
-    type: Literal["mean_squared_error"] = "mean_squared_error"
-    predicts: ClassVar[Predicts] = "numbers"
-    ascends: ClassVar[bool] = False
-    width: ClassVar[int] = 2
-
-    def add(self, sums: Sums, outputs: Array, targets: Array) -> None:
-        """Outputs and targets `(batch, …)`."""
-        sums[0] += float(np.square(np.subtract(outputs, targets, dtype=np.float64)).sum())
-        sums[1] += outputs.size
-
-    def value(self, sums: Sums) -> float:
-        """In the target's own unit, squared."""
-        return sums[0] / sums[1]
-
-
 RegressionMetrics: TypeAlias = (
-    MeanAbsoluteError | SquaredError | RootMeanSquaredError | MeanAbsolutePercentageError | RSquared
+    MeanAbsoluteError | MeanSquaredError | RootMeanSquaredError | MeanAbsolutePercentageError | RSquared
 )

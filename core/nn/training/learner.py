@@ -231,7 +231,7 @@ class Learner:
         """Gather a batch's loss, by what its rows or steps weigh together, and its metrics."""
         if not sums:
             sums["loss"] = zero_sums(1)
-            sums |= {metric.type: zero_sums(metric.width) for metric in self.metrics}
+            sums |= {metric.type: zero_sums(metric.num_sums) for metric in self.metrics}
         weights = ctx.weights
         if weights is None:
             sums["loss"][0] += loss * len(outputs)

@@ -18,7 +18,7 @@ StopReason = Literal["epochs_completed", "converged", "early_stopped", "target_r
 def ascends(name: str) -> bool:
     """Whether more is better of the metric called `name`, on whatever split."""
     metric = members(Metric).get(name.removeprefix("val_"))
-    return bool(metric and metric.ascends)
+    return bool(metric and metric.higher_is_better)
 
 
 def better(name: str, value: float, than: float, by: float = 0.0) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from core.jobs.estimate import Estimate
-from core.nn.metrics.ranking import kept_bytes
+from core.nn.metrics.ranking import RocAuc
 from core.nn.training.mixup import mixed_bytes
 from tests.core.jobs.specs import BUCKETED, EMBEDDING, MIXUP, SEQUENCES, a_spec, cost_of, dense, error_of
 
@@ -56,7 +56,7 @@ def test_metric_that_stores_scores_takes_their_memory() -> None:
         cost_of(a_spec(steps, layers, loss="cross_entropy", training={"metrics": names})).bytes
         for names in ([], ["roc_auc"], ["roc_auc", "pr_auc"])
     )
-    assert ranked - bare == both - ranked == kept_bytes(8, (3, 5)) > 8 * 8 * 3 * 6
+    assert ranked - bare == both - ranked == RocAuc().stored_bytes(8, (3, 5)) > 8 * 8 * 3 * 6
 
 
 def test_independent_units_are_ranked_as_rows() -> None:
@@ -65,7 +65,7 @@ def test_independent_units_are_ranked_as_rows() -> None:
         cost_of(a_spec(bits, [dense(3)], loss="binary_cross_entropy", training={"metrics": names})).bytes
         for names in ([], ["roc_auc"])
     )
-    assert ranked - bare == kept_bytes(8, (3, 1)) == kept_bytes(24, (1,))
+    assert ranked - bare == RocAuc().stored_bytes(8, (3, 1)) == RocAuc().stored_bytes(24, (1,))
 
 
 def test_mixup_takes_its_memory() -> None:

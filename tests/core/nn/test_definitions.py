@@ -22,7 +22,7 @@ from core.nn.losses.regression import (
 )
 from core.nn.metrics import Metric
 from core.nn.metrics.base import zero_sums
-from core.nn.metrics.ranking import PrAuc, RocAuc, kept_bytes
+from core.nn.metrics.ranking import PrAuc, RocAuc
 from core.nn.regularizers import OrthogonalRegularizer, Regularizer
 from core.nn.step.context import PassContext
 from tests.core.nn.cases import INITIALIZERS, METRICS, REGULARIZERS, SCHEDULES, ScheduleCase
@@ -69,7 +69,7 @@ def test_a_metric_has_its_value_however_rows_are_batched(
     metric: Metric, outputs: list[Any], targets: list[Any], value: float
 ) -> None:
     for batch in (1, 2, 10):
-        sums = zero_sums(metric.width)
+        sums = zero_sums(metric.num_sums)
         for start in range(0, len(outputs), batch):
             part = slice(start, start + batch)
             metric.add(sums, np.array(outputs[part], float), np.array(targets[part]))
@@ -79,7 +79,7 @@ def test_a_metric_has_its_value_however_rows_are_batched(
 @pytest.mark.parametrize("metric", [RocAuc(), PrAuc()], ids=lambda metric: metric.type)
 @pytest.mark.parametrize("outputs", [[[1.0], [2.0]], [[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]], [[1.0], [math.nan]]])
 def test_a_class_alone_and_scores_that_are_no_numbers_have_no_ranks(metric: Metric, outputs: list[Any]) -> None:
-    sums = zero_sums(metric.width)
+    sums = zero_sums(metric.num_sums)
     true = [0, 1] if np.isnan(outputs).any() else [0, 0]
     metric.add(sums, np.array(outputs), np.array(true))
     assert math.isnan(metric.value(sums))
@@ -93,13 +93,13 @@ def test_ranking_takes_the_memory_that_is_said(metric: Metric, columns: int) -> 
     outputs: Any = rng.standard_normal((batch, columns), np.float32)
     true: Any = rng.integers(0, max(columns, 2), batch)
     tracemalloc.start()
-    sums = zero_sums(metric.width)
+    sums = zero_sums(metric.num_sums)
     for _ in range(0, rows, batch):
         metric.add(sums, outputs, true)
     metric.value(sums)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert kept_bytes(rows, (columns,)) / 2 < most < kept_bytes(rows, (columns,))
+    assert metric.stored_bytes(rows, (columns,)) / 2 < most < metric.stored_bytes(rows, (columns,))
 
 
 def test_gelu_is_exact() -> None:

@@ -820,7 +820,7 @@ def test_metrics_are_scikit_learns() -> None:
         (classification.IntersectionOverUnion(), logits, true, theirs.jaccard_score(true, said, average="macro")),
         (probabilistic.LogLoss(), logits, true, theirs.log_loss(true, shares, labels=range(classes))),
         (probabilistic.Perplexity(), logits, true, np.exp(theirs.log_loss(true, shares, labels=range(classes)))),
-        (number_metrics.SquaredError(), found, wanted, theirs.mean_squared_error(wanted, found)),
+        (number_metrics.MeanSquaredError(), found, wanted, theirs.mean_squared_error(wanted, found)),
         (
             number_metrics.RootMeanSquaredError(),
             found,
@@ -836,7 +836,7 @@ def test_metrics_are_scikit_learns() -> None:
         (number_metrics.RSquared(), found[:, :1], wanted[:, :1], theirs.r2_score(wanted[:, 0], found[:, 0])),
     ]
     for metric, outputs, targets, value in pairs:
-        sums = zero_sums(metric.width)
+        sums = zero_sums(metric.num_sums)
         if metric.type == "root_mean_squared_error":
             outputs, targets = outputs[:, :1], targets[:, :1]
         for start in range(0, 200, 33):
@@ -860,7 +860,7 @@ def test_ranks_are_scikit_learns(columns: int) -> None:
     true: Any = rng.integers(0, max(columns, 2), 300)
     ours = []
     for metric in (ranking.RocAuc(), ranking.PrAuc()):
-        sums = zero_sums(metric.width)
+        sums = zero_sums(metric.num_sums)
         for start in range(0, 300, 33):
             metric.add(sums, logits[start : start + 33], true[start : start + 33])
         ours.append(metric.value(sums))
