@@ -1,1 +1,1 @@
-"""The HTTP service: it parses, writes rows, reads them and predicts. It never trains."""
+"""The HTTP service: it validates requests, writes and reads rows, and predicts. It never trains."""

@@ -34,7 +34,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "chainrule/child_process.py": ("chainrule/test_up.py",),
     "chainrule/demo.py": ("chainrule/test_cli.py",),
     "chainrule/service.py": ("chainrule/test_up.py",),
-    "chainrule/terminal.py": ("chainrule/test_cli.py",),
+    "chainrule/terminal.py": ("chainrule/test_up.py",),
     "core/blobs/": ("core/blobs/test_folder.py", "core/blobs/test_bucket.py"),
     "core/data/encoders/encoder.py": ("core/data/encoders/test_encoders.py",),
     "core/data/errors.py": ("api/http/test_problem_types.py",),

@@ -1,1 +1,1 @@
-"""The HTTP protocol: bodies, limits, errors, the OpenAPI document. Knows no resource."""
+"""The HTTP protocol: bodies, limits, errors, the OpenAPI document. Independent of the resources."""

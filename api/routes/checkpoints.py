@@ -22,7 +22,7 @@ router = APIRouter(prefix="/v1", tags=["jobs"])
     **operation(NoSuchJob, answer=Page[Checkpoint]),
 )
 def list_checkpoints(services: ServicesDep, scope: ClientScope, job_id: JobId) -> Response:
-    """The stored checkpoints, newest first. A job keeps only a few, so the list is a single page."""
+    """List the stored checkpoints, newest first. A job keeps only a few, so the list is a single page."""
     with services.database.read() as s:
         job = jobs.get(s, scope, resolve_job_id(s, scope, job_id))
         found = checkpoints.of_job(s, scope, job.id)

@@ -70,7 +70,7 @@ _POST["responses"][200] = {
 
 @router.post("/datasets", status_code=201, summary="Upload a dataset", **_POST)
 async def upload_dataset(request: Request, services: ServicesDep, scope: ClientScope) -> Response:
-    """CSV, npy or npz, as the part `file` of a form or as the raw body.
+    """Upload CSV, npy or npz, as the part `file` of a form or as the raw body.
 
     The same bytes with the same format and types give the same dataset.
     """
@@ -106,7 +106,7 @@ def _store(services: Services, scope: Scope, writer: BlobWriter, name: str | Non
 
 @router.get("/datasets", summary="List datasets", **operation(BadCursor, answer=Page[Dataset]))
 def list_datasets(services: ServicesDep, scope: ClientScope, limit: Limit = 20, cursor: Cursor = None) -> Response:
-    """All datasets, newest first."""
+    """List all datasets, newest first."""
     with services.database.read() as s:
         found, next_cursor = datasets.page(s, scope, limit=limit, cursor=cursor)
     items = [dataset_view(row) for row in found]
@@ -115,7 +115,7 @@ def list_datasets(services: ServicesDep, scope: ClientScope, limit: Limit = 20, 
 
 @router.get("/datasets/{dataset_id}", summary="Get a dataset", **operation(NoSuchDataset, answer=Dataset))
 def get_dataset(services: ServicesDep, scope: ClientScope, dataset_id: DatasetId) -> Response:
-    """The dataset with its columns: type, missing values, statistics and classes."""
+    """Return the dataset with its columns: type, missing values, statistics and classes."""
     with services.database.read() as s:
         return JsonResponse(dataset_view(datasets.get(s, scope, resolve_dataset_id(s, scope, dataset_id))))
 
@@ -130,7 +130,7 @@ def get_dataset_rows(
     offset: Annotated[int, Query(ge=0, le=2**53, description="Number of rows to skip.")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of rows.")] = 20,
 ) -> Response:
-    """A page of the rows, as stored."""
+    """Return a page of the rows, as stored."""
     with services.database.read() as s:
         row = datasets.get(s, scope, resolve_dataset_id(s, scope, dataset_id))
     items = readers.rows(services.blobs.fetch(row.sha256), Schema.from_json(row.columns), offset, limit)

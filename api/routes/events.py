@@ -43,7 +43,7 @@ def stream_events(
     last_event_id: LastEventId = None,
     accept: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
-    """Metrics, status changes and logs as they are stored: server-sent events, or JSON lines.
+    """Stream metrics, status changes and logs as they are stored: server-sent events, or JSON lines.
 
     `Accept: application/jsonl` selects JSON lines.
 

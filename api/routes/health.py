@@ -20,7 +20,7 @@ BROKER_TIMEOUT_SECONDS = 2.0
 
 @router.get("/health/live", summary="Liveness", **operation(answer=dict[str, str]))
 def get_liveness() -> Response:
-    """200 while the process runs."""
+    """Return 200 while the process runs."""
     return JsonResponse('{"status":"ok"}')
 
 
@@ -31,7 +31,7 @@ _READY = operation(
 
 @router.get("/health/ready", summary="Readiness", **_READY)
 def get_readiness(services: ServicesDep) -> Response:
-    """503 if the database cannot be reached or is at another migration.
+    """Return 503 if the database cannot be reached or is at another migration.
 
     A missing broker is reported with status 200: jobs are accepted and stay queued.
     """
@@ -57,5 +57,5 @@ _METRICS = operation(responses={200: {"content": {"text/plain": {"schema": {"typ
 
 @router.get("/metrics", summary="Metrics for Prometheus", **_METRICS)
 def get_prometheus_metrics(request: Request) -> Response:
-    """Jobs by status, queue depth, training steps, samples and seconds, request latencies."""
+    """Return jobs by status, queue depth, training steps, samples and seconds, request latencies."""
     return Response(generate_latest(request.app.state.registry), media_type=CONTENT_TYPE_LATEST)

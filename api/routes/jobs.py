@@ -88,7 +88,7 @@ def list_jobs(
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> Response:
-    """All jobs, newest first. `?metadata[lesson]=1` selects jobs with this metadata."""
+    """List jobs, newest first. `?metadata[lesson]=1` selects jobs with this metadata."""
     metadata = _metadata(request.query_params)
     with services.database.read() as s:
         found, next_cursor = jobs.page(
@@ -114,7 +114,7 @@ def _metadata(query: Mapping[str, str]) -> dict[str, str]:
 
 @router.get("/jobs/{job_id}", summary="Get a job", **operation(NoSuchJob, answer=Job))
 def get_job(services: ServicesDep, scope: ClientScope, job_id: JobId) -> Response:
-    """Status, progress, metrics, status transitions, and the spec as posted."""
+    """Return status, progress, metrics, status transitions, and the spec as posted."""
     with services.database.read() as s:
         job, spec = jobs.with_spec(s, scope, resolve_job_id(s, scope, job_id))
         return JsonResponse(job_json(job, jobs.transitions(s, scope, job.id, up_to=job.last_seq), spec))

@@ -37,7 +37,7 @@ def get_metrics(
         Query(ge=4, le=100_000, description="Maximum number of rows of each name and split; keeps minima and maxima."),
     ] = None,
 ) -> Response:
-    """Stored rows in order. With `points`, all rows are downsampled for a chart and `limit` does not apply."""
+    """Return stored rows in order. With `points`, all rows are downsampled for a chart and `limit` does not apply."""
     with services.database.read() as s:
         job = jobs.get(s, scope, resolve_job_id(s, scope, job_id))
         if points is not None:

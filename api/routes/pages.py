@@ -38,7 +38,7 @@ router = APIRouter(tags=["service"])
 
 @router.get("/", summary="Dashboard", response_class=HTMLResponse, **operation())
 def get_dashboard() -> Response:
-    """The dashboard: create jobs, follow their training, predict with their models."""
+    """Serve the dashboard: create jobs, follow their training, predict with their models."""
     page = STATIC / "index.html"
     if not page.is_file():
         raise NoSuchPage("this installation has no dashboard: /docs lists every route")
@@ -47,13 +47,13 @@ def get_dashboard() -> Response:
 
 @router.get("/docs", summary="API docs", response_class=HTMLResponse, **operation())
 def get_docs() -> Response:
-    """The docs page: every route, with runnable examples."""
+    """Serve the docs page: every route, with runnable examples."""
     return HTMLResponse(DOCS, headers={"Content-Security-Policy": DOCS_POLICY})
 
 
 @router.get("/openapi.json", summary="OpenAPI document", **operation())
 def get_openapi_document(request: Request) -> Response:
-    """The description of this API for programs."""
+    """Return the description of this API for programs."""
     return JsonResponse(request.app.openapi())
 
 

@@ -1,1 +1,1 @@
-"""What routes work with beside the store: model cache, uploads, warm start, Prometheus, lease collector."""
+"""What routes use besides the store: model cache, uploads, job creation, warm start, Prometheus, lease collector."""

@@ -27,7 +27,7 @@ Spec = dict[str, Any]
 
 
 def as_json(kind: Any, member: Any) -> Any:
-    """Return the member as it stands in a spec."""
+    """Return the member as JSON of a spec."""
     return adapter_of(kind).dump_python(member, mode="json")
 
 

@@ -92,13 +92,13 @@ def test_network_with_other_weights_is_refused_at_the_first_different_layer(api:
         *layers,
     ]
     shorter = [{"type": "dense", "units": 8}, *layers[1:2], {"type": "sequential", "layers": layers[3:]}]
-    for net, pointer in (
+    for network, pointer in (
         (other, "/architecture/layers/3"),
         (deeper, "/architecture/layers/1/layers/1"),
         ([*layers, {"type": "dense", "units": 2}], "/architecture/layers/4"),
         (shorter, None),
     ):
-        body = STATEFUL | {"architecture": {"layers": net}, "start_from": {"job": first["id"]}}
+        body = STATEFUL | {"architecture": {"layers": network}, "start_from": {"job": first["id"]}}
         answer = api.client.post("/v1/jobs/validate", json=body)
         found = None if answer.status_code == 200 else answer.json()["errors"][0]["pointer"]
         assert found == pointer, answer.text
