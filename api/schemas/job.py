@@ -75,7 +75,7 @@ class JobWithoutSpec(JobSummary):
 
     transitions: list[Transition]
     confusion_matrix: dict[Split, list[list[int]]] | None = Field(
-        description="The confusion matrix of the last epoch, if the job computes that metric: rows are the true classes, "
+        description="Confusion matrix of the last epoch, if the job computes that metric: rows are the true classes, "
         "columns the predicted classes, in the order of a prediction's probabilities."
     )
 
