@@ -1,1 +1,1 @@
-"""From bytes to arrays: one reader per format, and the features fitted on what was read."""
+"""Data: files and specs become arrays to train with, and records become rows to predict."""

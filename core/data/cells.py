@@ -1,4 +1,4 @@
-"""One cell of a table: whether it is missing, the number it holds, and how messages quote it.
+"""One cell of a table: whether it is missing, its number, and how messages quote it.
 
 CSV files and records sent for a prediction are read by these functions, so that the same text means the same in both.
 """

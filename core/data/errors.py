@@ -3,7 +3,7 @@
 DataError
 ├── InvalidData       the data of a job is wrong, at a pointer into its spec
 ├── InvalidInstance   a record to predict is wrong, at a pointer into the request
-└── InvalidFile       a file or a body does not hold what its format requires
+└── InvalidFile       a file or a body does not conform to its format
 """
 
 

@@ -1,4 +1,4 @@
-"""Conversion of nested lists of numbers, as JSON holds them, to arrays.
+"""Conversion of nested lists of numbers, from JSON, to arrays.
 
 Each level of nesting is checked at once, its types and then its lengths: a million numbers take a fraction of a second,
 and an error still names the place of the first wrong value.

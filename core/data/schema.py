@@ -14,7 +14,7 @@ ColumnType = Literal["number", "category", "text"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much a file may hold; more is refused."""
+    """Maximum contents of a file; more is refused."""
 
     cells: int = 100_000_000
     """Rows × columns, or the elements of all arrays together."""

@@ -1,6 +1,7 @@
-"""`python -m harness.fuzz.__main__ <parser> [seconds]`: throw coverage-guided bytes at a parser that meets a client's.
+"""Coverage-guided fuzzing of one parser: `python -m harness.fuzz <parser> [seconds]`.
 
-Needs `pip install atheris`, which is no dependency of this project. What it finds goes into `FOUND` of test_parsers.py.
+It needs `pip install atheris`, which is not a dependency of this project. Add inputs that fail to `REGRESSIONS` of
+`tests/harness/test_fuzz.py`.
 """
 
 import sys
@@ -14,7 +15,7 @@ with atheris.instrument_imports(include=["api", "core"]):
 
 
 def main(name: str, seconds: str = "600") -> None:
-    """Fuzz until the time is over or something is found."""
+    """Fuzz until the time is over or an input fails."""
     with tempfile.TemporaryDirectory() as corpus:
         for number, seed in enumerate(seeds(name)):
             (Path(corpus) / str(number)).write_bytes(seed)

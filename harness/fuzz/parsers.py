@@ -1,6 +1,6 @@
-"""The parsers that meet a client's bytes, each as a function that takes any bytes and fails only where the parser does.
+"""Fuzz targets: a function for each parser of client bytes, which raises only where the parser has a fault.
 
-test_parsers.py shows them seeds and mutations; fuzz.py, for as long as one likes, whatever reaches new code.
+`tests/harness/test_fuzz.py` runs them on seeds and mutations; `python -m harness.fuzz` on inputs that reach new code.
 """
 
 import atexit
@@ -38,12 +38,12 @@ from core.settings import Settings
 from core.store.migrate import upgrade
 from tests.core.nn.trainings import ATraining, classes
 
-SMALL = Limits(cells=100_000, columns=1_000)
+LIMITS = Limits(cells=100_000, columns=1_000)
 Parser = Callable[[bytes], None]
 
 
 def spec(data: bytes) -> None:
-    """A job's spec, with its inline data, up to the arrays that a worker makes of it."""
+    """Parse a job spec, check it, and prepare its inline data as a worker does."""
     with contextlib.suppress(InvalidBody, InvalidSpec, InvalidData):
         found = parse(JobSpec, data)
         if found.data.dataset_id is None:
@@ -52,60 +52,61 @@ def spec(data: bytes) -> None:
 
 
 def csv(data: bytes) -> None:
-    """A CSV file, as a dataset and as records to predict."""
-    _file("data.csv", data)
+    """Parse a CSV file, as a dataset and as records to predict."""
+    _read_dataset("data.csv", data)
     with contextlib.suppress(InvalidFile):
-        instances_from_csv(data, SMALL)
+        instances_from_csv(data, LIMITS)
 
 
 def npy(data: bytes) -> None:
-    """A .npy file, as a dataset and as records to predict."""
-    _file("data.npy", data)
+    """Parse an .npy file, as a dataset and as records to predict."""
+    _read_dataset("data.npy", data)
     with contextlib.suppress(InvalidFile):
-        instances_from_npy(data, SMALL)
+        instances_from_npy(data, LIMITS)
 
 
 def npz(data: bytes) -> None:
-    """A .npz file."""
-    _file("data.npz", data)
+    """Parse an .npz file."""
+    _read_dataset("data.npz", data)
 
 
 def instances(data: bytes) -> None:
-    """A prediction's body."""
+    """Parse the body of a prediction."""
     with contextlib.suppress(InvalidBody):
         parse(PredictionRequest, data)
 
 
 def checkpoint(data: bytes) -> None:
-    """A checkpoint's file."""
+    """Decode a checkpoint file."""
     with contextlib.suppress(DamagedCheckpoint):
         decode(data)
 
 
 def cursor(data: bytes) -> None:
-    """A list's cursor."""
-    _asked("GET", "/v1/jobs", params={"cursor": _text(data)})
+    """Send the cursor of a list."""
+    _request("GET", "/v1/jobs", params={"cursor": _text(data)})
 
 
 def last_event_id(data: bytes) -> None:
-    """Where a stream is to go on."""
-    _asked("GET", "/v1/jobs/latest/events", headers={"Last-Event-ID": _header(data), "Accept": "application/jsonl"})
+    """Send the event id from which a stream resumes."""
+    _request("GET", "/v1/jobs/latest/events", headers={"Last-Event-ID": _header(data), "Accept": "application/jsonl"})
 
 
 def idempotency_key(data: bytes) -> None:
-    """The key of a request that may be repeated."""
-    _asked("POST", "/v1/jobs", headers={"Idempotency-Key": _header(data)}, json={"name": "no spec"})
+    """Send an idempotency key."""
+    _request("POST", "/v1/jobs", headers={"Idempotency-Key": _header(data)}, json={"name": "no spec"})
 
 
 PARSERS: Mapping[str, Parser] = {
-    one.__name__: one for one in (spec, csv, npy, npz, instances, checkpoint, cursor, last_event_id, idempotency_key)
+    parser.__name__: parser
+    for parser in (spec, csv, npy, npz, instances, checkpoint, cursor, last_event_id, idempotency_key)
 }
 
 
 def seeds(name: str) -> list[bytes]:
-    """Bytes that the parser takes."""
+    """Return inputs that the parser accepts."""
     x = np.arange(6.0).reshape(3, 2)
-    makers: Mapping[str, Callable[[], list[bytes]]] = {
+    make: Mapping[str, Callable[[], list[bytes]]] = {
         "spec": lambda: [json.dumps(example["value"]).encode() for example in JOBS.values()],
         "csv": lambda: [CSV.encode(), b'"a";b\n1;"x\ny"\n;\n', "a\tü\n1\t2\n".encode("utf-16")],
         "npy": lambda: [_saved(np.save, x), _saved(np.save, np.array(["a", "bc"])), _saved(np.save, x > 1)],
@@ -116,7 +117,7 @@ def seeds(name: str) -> list[bytes]:
         "last_event_id": lambda: [b"17"],
         "idempotency_key": lambda: [b"0b8a-7f"],
     }
-    return makers[name]()
+    return make[name]()
 
 
 def _saved(save: Callable[..., None], *arrays: Any, **named: Any) -> bytes:
@@ -126,24 +127,24 @@ def _saved(save: Callable[..., None], *arrays: Any, **named: Any) -> bytes:
 
 
 def _checkpoint() -> bytes:
-    made = ATraining(classes())
-    made.run(3)
-    assert made.state is not None
-    return encode(made.state, {"architecture": {}}, {"emitted": 3})
+    training = ATraining(classes())
+    training.run(3)
+    assert training.state is not None
+    return encode(training.state, {"architecture": {}}, {"emitted": 3})
 
 
-def _file(name: str, data: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=_memory()) as file:
+def _read_dataset(name: str, data: bytes) -> None:
+    with tempfile.NamedTemporaryFile(dir=_memory_directory()) as file:
         file.write(data)
         file.flush()
         path = Path(file.name)
         with contextlib.suppress(InvalidFile):
-            schema = readers.reader_of_upload(None, name, None, data[:64]).infer_schema(path, {}, SMALL)
+            schema = readers.reader_of_upload(None, name, None, data[:64]).infer_schema(path, {}, LIMITS)
             readers.rows(path, schema, 0, 5)
             readers.load(path, schema, [column.name for column in schema.columns if column.type != "text"])
 
 
-def _memory() -> str | None:
+def _memory_directory() -> str | None:
     return "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
@@ -155,14 +156,14 @@ def _header(data: bytes) -> bytes:
     return bytes(byte for byte in data if byte in range(0x20, 0x100) and byte != 0x7F).strip()
 
 
-def _asked(method: str, path: str, **given: Any) -> None:
-    answer = _client().request(method, path, **given)
-    assert answer.status_code < 500, answer.text
+def _request(method: str, path: str, **options: Any) -> None:
+    response = _client().request(method, path, **options)
+    assert response.status_code < 500, response.text
 
 
 @cache
 def _client() -> TestClient:
-    """An embedded service with one job that has ended, for as long as this process lives."""
+    """Return a client of an embedded service with one job that has ended; it is closed when the process exits."""
     stack = ExitStack()
     atexit.register(stack.close)
     settings = Settings(data_dir=Path(stack.enter_context(tempfile.TemporaryDirectory())), log_level="error")

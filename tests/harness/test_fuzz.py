@@ -1,4 +1,4 @@
-"""What meets a client's bytes takes any: it reads them or refuses them, and never fails."""
+"""Tests of harness/fuzz: every parser of client bytes reads or refuses any input, without another error."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from harness.fuzz.parsers import PARSERS, seeds
 
-FOUND: dict[str, list[bytes]] = {}
-"""Bytes on which a parser once failed."""
+REGRESSIONS: dict[str, list[bytes]] = {}
+"""Inputs on which a parser once failed."""
 
 
 @st.composite
 def mutations(draw: Any, seed: bytes) -> bytes:
-    """The seed with some pieces cut out, doubled or written over."""
+    """Draw the seed with up to four parts removed, doubled or replaced."""
     data = bytearray(seed)
     for _ in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(data)))
@@ -24,13 +24,13 @@ def mutations(draw: Any, seed: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("name", PARSERS)
-def test_seeds_and_what_was_found_are_no_failure(name: str) -> None:
-    for data in [*seeds(name), *FOUND.get(name, []), b"", b"\0", b"\xff" * 100]:
+def test_seeds_and_regressions_do_not_fail(name: str) -> None:
+    for data in [*seeds(name), *REGRESSIONS.get(name, []), b"", b"\0", b"\xff" * 100]:
         PARSERS[name](data)
 
 
 @pytest.mark.parametrize("name", PARSERS)
 @settings(max_examples=40)
 @given(data=st.data())
-def test_mutations_are_no_failure(name: str, data: st.DataObject) -> None:
+def test_mutated_seeds_do_not_fail(name: str, data: st.DataObject) -> None:
     PARSERS[name](data.draw(mutations(data.draw(st.sampled_from(seeds(name))))))

@@ -6,7 +6,7 @@ folder, one member of `Encoder` in `core.data.encoders`, and one row of `tests/c
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +20,12 @@ Transform = Callable[[NDArray[Any], NDArray[np.float32]], None]
 """
 
 
+Parsed = tuple[Any, str | None]
+"""One value of a record as an element of a loaded column, and a warning where the value is doubtful."""
+
+
 class WrongValue(Exception):
-    """The value of a record is not one of its column: the message says what is required."""
-
-
-class Parsed(NamedTuple):
-    """One value of a record as an array holds it, and a warning where it is doubtful."""
-
-    value: Any
-    warning: str | None = None
+    """The value of a record does not fit its column; the message gives what is required."""
 
 
 class ColumnEncoder(Protocol):
@@ -51,7 +48,7 @@ class ColumnEncoder(Protocol):
     def shape_for(cls, column: Column) -> tuple[int, ...]:
         """Return the shape of one encoded value of a column, from its schema.
 
-        One axis: the column stands beside others in x. More axes: the column is the only one.
+        With one axis, columns are concatenated in x; an encoder with more axes must be the only one.
         """
         ...
 
@@ -109,5 +106,5 @@ def separately(encoders: Sequence[ColumnEncoder], starts: Sequence[int]) -> Tran
 
 
 def with_tuples(json: dict[str, Any]) -> dict[str, Any]:
-    """Return JSON fields with lists as tuples, as frozen dataclasses hold them."""
+    """Return JSON fields with lists as tuples, as the fields of frozen dataclasses are."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in json.items()}

@@ -72,13 +72,13 @@ class OneHot:
         Raises `WrongValue` for lists and objects.
         """
         if is_missing(value):
-            return Parsed(MISSING_CODE, None if self.marked else f"{self.column} is missing: no category is set")
+            return MISSING_CODE, None if self.marked else f"{self.column} is missing: no category is set"
         if not isinstance(value, str | int | float):
             raise WrongValue("is a list or an object: give a text, a number or a boolean, which names a category")
         code = next((self._code_of[text] for text in category_texts(value) if text in self._code_of), None)
         if code is None or self._trained_codes[code] == UNKNOWN_CODE:
-            return Parsed(UNKNOWN_CODE, f"{self.column}: {quote(str(value))} is in no training row: no category is set")
-        return Parsed(code)
+            return UNKNOWN_CODE, f"{self.column}: {quote(str(value))} is in no training row: no category is set"
+        return code, None
 
     def transform(self, values: NDArray[np.int32], out: NDArray[np.float32]) -> None:
         """Encode codes `(rows,)` into `out` `(rows, categories)`, with the mark `(rows, categories + 1)`."""

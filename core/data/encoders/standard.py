@@ -59,13 +59,13 @@ class Standardize:
         """Return a JSON number, or the number in a text, as float; NaN where it is missing. Raises `WrongValue`."""
         if is_missing(value):
             warning = None if self.marked else f"{self.column} is missing: the mean {self.imputed:.6g} is used"
-            return Parsed(np.nan, warning)
+            return np.nan, warning
         found = parse_number(value.strip()) if isinstance(value, str) else value
         if isinstance(found, bool) or not isinstance(found, int | float):
             raise WrongValue(f"is {quote(str(value))}: give a number")
         if not fits_float32(found):
             raise WrongValue("is outside the range of float32: give a smaller number")
-        return Parsed(float(found))
+        return float(found), None
 
     def transform(self, values: NDArray[np.float64], out: NDArray[np.float32]) -> None:
         """Encode numbers `(rows,)`, NaN for missing, into `out` `(rows, 1 or 2)`."""
@@ -89,7 +89,7 @@ class Standardize:
         return transform
 
     def schema(self) -> dict[str, Any]:
-        """Return the JSON Schema of a raw value: a number, a text that holds one or says it is missing, or null."""
+        """Return the JSON Schema of a raw value: a number, a text with a number or a missing-value text, or null."""
         return {"title": self.column, "type": ["number", "string", "null"]}
 
     def to_json(self) -> dict[str, Any]:

@@ -78,7 +78,7 @@ class ArrayFeatures:
         return np.ascontiguousarray(values[rows], dtype=np.float32)
 
     def schema(self) -> dict[str, Any]:
-        """Return what an instance holds: its shape."""
+        """Return the form of an instance: its shape."""
         return {"shape": list(self.shape)}
 
     def to_json(self) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class InputFeatures(Protocol):
         ...
 
     def schema(self) -> dict[str, Any]:
-        """Return what an instance holds."""
+        """Return the form of an instance."""
         ...
 
     def to_json(self) -> dict[str, Any]:

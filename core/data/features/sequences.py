@@ -55,7 +55,7 @@ class SequenceFeatures:
         return np.ascontiguousarray(values[rows], dtype=np.float32)
 
     def schema(self) -> dict[str, Any]:
-        """Return what an instance holds: its shape, null for its number of steps, and the most steps."""
+        """Return the form of an instance: its shape, with null for its steps, and the maximum number of steps."""
         return {"shape": [None, *self.shape[1:]], "max_steps": self.shape[0]}
 
     def to_json(self) -> dict[str, Any]:

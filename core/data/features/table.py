@@ -74,9 +74,9 @@ class TableFeatures:
         warnings: list[list[str]] = [[] for _ in records]
         parsed = [self._parse(index, record, warnings[index]) for index, record in enumerate(records)]
         x = np.zeros((len(records), *self.input_shape), np.float32)
-        for group in self._groups:
-            values = [[row[place] for place in group.places] for row in parsed]
-            group.transform(np.array(values, group.dtype).reshape(len(parsed), len(group.places)), x)
+        columns = list(zip(*parsed, strict=True))
+        for group in self._groups if parsed else []:
+            group.transform(np.array([columns[place] for place in group.places], group.dtype).T, x)
         return Encoded(x, warnings)
 
     def _parse(self, index: int, record: Any, warnings: list[str]) -> list[Any]:
@@ -108,7 +108,7 @@ class TableFeatures:
         raise InvalidInstance(index, pointer("instances", index), message)
 
     def schema(self) -> dict[str, Any]:
-        """Return what an instance holds: the JSON Schema of an object by column."""
+        """Return the form of an instance: the JSON Schema of an object by column."""
         return {
             "type": "object",
             "properties": {encoder.column: encoder.schema() for encoder in self.encoders},

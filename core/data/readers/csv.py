@@ -205,7 +205,7 @@ class _NumberParser:
         self._name = column.name
 
     def parse(self, cells: list[str]) -> NDArray[np.float64]:
-        # `parse_floats` refuses NaN, and stored numbers are finite: infinity stands for missing values until the end.
+        # `parse_floats` refuses NaN, and stored numbers are finite: infinity marks missing values until they are NaN.
         values = parse_floats(["inf" if cell in MISSING else cell for cell in cells])
         if values is None:
             raise InvalidFile(f"column {quote(self._name)} has cells that are not numbers, as it had not at the upload")

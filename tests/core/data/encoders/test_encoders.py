@@ -45,7 +45,7 @@ def test_transform_of_loaded_values_is_the_encoded_rows(case: Case) -> None:
 
 @EACH
 def test_transform_of_parsed_values_equals_loaded_values(case: Case) -> None:
-    parsed = np.array([case.encoder.parse(value).value for value in case.raw], case.encoder.dtype)
+    parsed = np.array([case.encoder.parse(value)[0] for value in case.raw], case.encoder.dtype)
     x, expected = np.zeros((2, *np.shape(case.encoded)), np.float32)
     case.encoder.transform(parsed, x)
     case.encoder.transform(case.loaded, expected)

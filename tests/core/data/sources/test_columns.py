@@ -1,0 +1,110 @@
+"""Tests of core/data/sources/columns.py."""
+
+from typing import Any
+
+import pytest
+
+from core.data.errors import InvalidData
+from core.data.schema import Column, Schema
+from core.data.sources.columns import ColumnNames, SelectedColumns, select_columns, target_of
+from core.data.targets.classes import Classes
+from core.data.targets.numbers import Numbers
+
+AGE = Column(name="age", type="number", rows=9, missing=2, min=1.0, max=90.0)
+INCOME = Column(name="income", type="number", rows=9, min=0.0, max=5.0, integers=True, distinct=3)
+CITY = Column(name="city", type="category", rows=9, classes=(("Bergen", 4), ("Oslo", 5)))
+NAME = Column(name="name", type="text", rows=9)
+EMPTY = Column(name="empty", type="number", rows=9, missing=9)
+BELOW = Column(name="below", type="number", rows=9, min=-1.0, max=1.0)
+ZERO = Column(name="zero", type="number", rows=9, min=0.0, max=0.0)
+ONE = Column(name="one", type="category", rows=9, classes=(("a", 9),))
+TABLE = Schema(format="csv", rows=9, columns=(AGE, INCOME, CITY, NAME, EMPTY, ONE))
+WITH_WEIGHTS = Schema(format="csv", rows=9, columns=(*TABLE.columns, BELOW, ZERO))
+
+IMAGES = Column(name="x", type="number", rows=9, min=0.0, max=1.0, shape=(2, 2))
+LABELS = Column(name="y", type="category", rows=9, classes=(("a", 4), ("b", 5)))
+MORE = Column(name="more", type="number", rows=8, min=0.0, max=1.0, shape=(3,))
+HOLES = Column(name="holes", type="number", rows=9, missing=1, min=0.0, max=1.0)
+ARRAYS = Schema(format="npz", rows=9, columns=(IMAGES, LABELS, MORE, HOLES))
+
+
+def selected(schema: Schema, features: Any = None, target: Any = None, sample_weight: Any = None) -> SelectedColumns:
+    return select_columns(ColumnNames(features, target, sample_weight), schema)
+
+
+def test_default_features_are_all_usable_columns() -> None:
+    found = selected(TABLE, target="city")
+    assert (found.features, found.target) == ([AGE, INCOME, ONE], CITY)
+    assert found.warnings == [
+        'column "name" is text, and is left out',
+        'column "empty" has no values, and is left out',
+    ]
+
+
+def test_weight_is_not_a_feature() -> None:
+    found = selected(TABLE, target="city", sample_weight="income")
+    assert (found.features, found.weight) == ([AGE, ONE], INCOME)
+
+
+def test_features_keep_their_order() -> None:
+    assert selected(TABLE, target="city", features=["income", "age"]).features == [INCOME, AGE]
+
+
+def test_default_arrays_are_x_and_y() -> None:
+    assert selected(ARRAYS)[:2] == ([IMAGES], LABELS)
+    assert selected(ARRAYS, features=["x"], target="x")[:2] == ([IMAGES], IMAGES)
+
+
+WRONG: list[tuple[Schema, dict[str, Any], str, str]] = [
+    (TABLE, {}, "/data/target", 'name the column to predict; the dataset has "age", "income"'),
+    (TABLE, {"target": "pay"}, "/data/target", 'there is no "pay"'),
+    (TABLE, {"target": "city", "features": ["age", "pay"]}, "/data/features/1", 'there is no "pay"'),
+    (TABLE, {"target": "city", "features": ["city"]}, "/data/features/0", "is the target"),
+    (TABLE, {"target": "city", "features": ["age", "age"]}, "/data/features/1", "is named twice"),
+    (TABLE, {"target": "city", "features": ["name"]}, "/data/features/0", "is text"),
+    (TABLE, {"target": "city", "features": ["empty"]}, "/data/features/0", "has no values"),
+    (Schema(format="csv", rows=9, columns=(CITY, NAME)), {"target": "city"}, "/data/features", "no column to learn"),
+    (TABLE, {"target": "city", "sample_weight": "pay"}, "/data/sample_weight", 'there is no "pay"'),
+    (TABLE, {"target": "income", "sample_weight": "income"}, "/data/sample_weight", "is the target"),
+    (TABLE, {"target": "city", "sample_weight": "age"}, "/data/sample_weight", "one number for each row"),
+    (TABLE, {"target": "city", "sample_weight": "one"}, "/data/sample_weight", "one number for each row"),
+    (WITH_WEIGHTS, {"target": "city", "sample_weight": "below"}, "/data/sample_weight", "has numbers below 0"),
+    (WITH_WEIGHTS, {"target": "city", "sample_weight": "zero"}, "/data/sample_weight", "has no number above 0"),
+    (
+        TABLE,
+        {"target": "city", "sample_weight": "income", "features": ["income"]},
+        "/data/features/0",
+        "is the sample_weight",
+    ),
+    (ARRAYS, {"sample_weight": "x"}, "/data/sample_weight", "one number for each row"),
+    (ARRAYS, {"features": ["x", "more"]}, "/data/features", "must name one array"),
+    (ARRAYS, {"features": ["z"]}, "/data/features", 'there is no "z"'),
+    (ARRAYS, {"features": ["y"]}, "/data/features", "has texts"),
+    (ARRAYS, {"features": ["holes"]}, "/data/features", r"has 1 missing numbers \(NaN\)"),
+    (ARRAYS, {"target": "more"}, "/data/target", 'has 8 rows and "x" has 9'),
+]
+
+
+@pytest.mark.parametrize(("schema", "fields", "pointer", "message"), WRONG)
+def test_wrong_columns_are_refused(schema: Schema, fields: dict[str, Any], pointer: str, message: str) -> None:
+    with pytest.raises(InvalidData, match=message) as caught:
+        selected(schema, **fields)
+    assert caught.value.pointer == pointer
+
+
+def test_target_of_a_column() -> None:
+    assert target_of(CITY) == Classes(names=("Bergen", "Oslo"))
+    assert target_of(INCOME) == Numbers(shape=(1,), integers=True, min=0, max=5, distinct=3)
+    found = target_of(IMAGES)
+    assert isinstance(found, Numbers)
+    assert found.shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [(AGE, "has 2 missing values"), (NAME, "is text"), (ONE, "only one class"), (EMPTY, "has 9 missing values")],
+)
+def test_target_of_an_unusable_column_is_refused(column: Column, message: str) -> None:
+    with pytest.raises(InvalidData, match=message) as caught:
+        target_of(column)
+    assert caught.value.pointer == "/data/target"
