@@ -70,7 +70,7 @@ class Committed(threading.Thread):
 
     def run(self) -> None:
         """Poll until the block ends."""
-        with self._database.ask() as connection:
+        with self._database.read_connection() as connection:
             while not self._over.wait(LOOK_SECONDS):
                 number = int(connection.scalars(self._last).one())
                 if not self._numbers or number > self._numbers[-1]:

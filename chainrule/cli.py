@@ -60,14 +60,12 @@ def worker(
         from worker.liveness import alive, liveness_folder
 
         raise typer.Exit(0 if alive(liveness_folder(settings.data_dir)) else 1)
-    from sqlalchemy.exc import OperationalError
-
     from core import logging
-    from core.store.errors import StoreError
+    from core.store.errors import TRANSIENT_DATABASE_ERRORS, StoreError
     from worker.app import serve
 
     logging.configure(settings)
-    with _errors_in_one_line(StoreError, OperationalError, OSError):
+    with _errors_in_one_line(StoreError, *TRANSIENT_DATABASE_ERRORS, OSError):
         code = serve(settings)
     raise typer.Exit(code)
 
@@ -76,12 +74,10 @@ def worker(
 def migrate() -> None:
     """Migrate the database to the tables of this version; does nothing if it is up to date."""
     settings = _settings()
-    from sqlalchemy.exc import OperationalError
-
-    from core.store.errors import StoreError
+    from core.store.errors import TRANSIENT_DATABASE_ERRORS, StoreError
     from core.store.migrate import upgrade
 
-    with _errors_in_one_line(StoreError, OperationalError, OSError):
+    with _errors_in_one_line(StoreError, *TRANSIENT_DATABASE_ERRORS, OSError):
         if settings.database_url is None:
             settings.data_dir.mkdir(parents=True, exist_ok=True)
         upgrade(settings.resolved_database_url)
@@ -91,13 +87,11 @@ def migrate() -> None:
 def doctor() -> None:
     """Check the database and all stored files; the exit code is 1 if there is a problem."""
     settings = _settings()
-    from sqlalchemy.exc import OperationalError
-
     from chainrule.doctor import examine
     from core.blobs.errors import BlobStoreUnavailable
-    from core.store.errors import StoreError
+    from core.store.errors import TRANSIENT_DATABASE_ERRORS, StoreError
 
-    with _errors_in_one_line(StoreError, OperationalError, BlobStoreUnavailable, OSError):
+    with _errors_in_one_line(StoreError, *TRANSIENT_DATABASE_ERRORS, BlobStoreUnavailable, OSError):
         report = examine(settings)
     for line in (*report.findings, *report.facts):
         typer.echo(line)
@@ -109,15 +103,14 @@ def doctor() -> None:
 def tidy() -> None:
     """Remove stored files that no row names. Workers do this regularly."""
     settings = _settings()
-    from sqlalchemy.exc import OperationalError
-
     from core.blobs.errors import BlobStoreUnavailable
     from core.blobs.storage import open_blobs
     from core.store import garbage
     from core.store.database import open_database
+    from core.store.errors import TRANSIENT_DATABASE_ERRORS
 
     database = open_database(settings.resolved_database_url)
-    with _errors_in_one_line(OperationalError, BlobStoreUnavailable, OSError):
+    with _errors_in_one_line(*TRANSIENT_DATABASE_ERRORS, BlobStoreUnavailable, OSError):
         removed = garbage.collect(database, open_blobs(settings))
     database.close()
     typer.echo(f"removed: {len(removed)}")

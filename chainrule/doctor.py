@@ -13,7 +13,15 @@ from core.blobs.storage import open_blobs
 from core.models.checkpoint import DamagedCheckpoint, decode
 from core.settings import Settings
 from core.store.database import Database, open_database
-from core.store.doctor import Finding, Named, contradictions, count_jobs, damage, named, still_named
+from core.store.doctor import (
+    BlobReference,
+    Finding,
+    blob_references,
+    count_jobs,
+    file_damage,
+    inconsistencies,
+    is_referenced,
+)
 from core.store.migrate import revision_state
 
 REMEDIES = {
@@ -49,7 +57,7 @@ def examine(settings: Settings) -> Report:
 
 
 def _check(database: Database, blobs: Blobs, report: Report) -> None:
-    report.findings += damage(database)
+    report.findings += file_damage(database)
     revision = revision_state(database.engine)
     if not revision.at_head:
         found = f"the database is at migration {revision.found or 'none'}, and this program needs {revision.wanted}"
@@ -57,8 +65,8 @@ def _check(database: Database, blobs: Blobs, report: Report) -> None:
         return
     with database.read() as s:
         jobs = count_jobs(s)
-        report.findings += contradictions(s)
-        rows = named(s)
+        report.findings += inconsistencies(s)
+        rows = blob_references(s)
     for row in rows:
         report.findings += _check_file(database, blobs, row)
     kinds = [row.kind for row in rows]
@@ -69,16 +77,16 @@ def _check(database: Database, blobs: Blobs, report: Report) -> None:
     ]
 
 
-def _check_file(database: Database, blobs: Blobs, row: Named) -> Iterator[Finding]:
+def _check_file(database: Database, blobs: Blobs, row: BlobReference) -> Iterator[Finding]:
     problem = _file_problem(blobs, row)
     if problem is None:
         return
     with database.read() as s:
-        if still_named(s, row):
+        if is_referenced(s, row):
             yield Finding(f"{row.kind} {row.id}: {problem}", REMEDIES[row.kind])
 
 
-def _file_problem(blobs: Blobs, row: Named) -> str | None:
+def _file_problem(blobs: Blobs, row: BlobReference) -> str | None:
     try:
         size = blobs.verify(row.sha256)
         if size != row.bytes:

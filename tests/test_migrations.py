@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from core.data.schema import Column, Schema
 from core.store.database import Database, open_database
 from core.store.errors import WrongRevision
-from core.store.migrate import WANTED, config, drift, require_head, revision_state, upgrade
+from core.store.migrate import HEAD_REVISION, config, drift, require_head, revision_state, upgrade
 from core.store.scope import DEFAULT_OWNER
 from core.store.tables import Base
 from tests.builders import a_dataset
@@ -35,7 +35,7 @@ def _upgrade(url: str, revision: str) -> None:
 
 
 def test_the_history_has_one_end_which_the_program_knows() -> None:
-    assert ScriptDirectory.from_config(config()).get_heads() == [WANTED]
+    assert ScriptDirectory.from_config(config()).get_heads() == [HEAD_REVISION]
 
 
 def test_from_nothing_to_the_tables_of_this_program(empty_database_url: str) -> None:

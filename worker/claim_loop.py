@@ -9,10 +9,10 @@ import time
 import structlog
 
 from core.store import leases
+from core.store.errors import TRANSIENT_STORAGE_ERRORS
 from core.store.tables import Job
 from worker.context import WorkerContext
 from worker.memory import memory
-from worker.run.leased_job import AWAY
 from worker.run.run import run
 
 DATABASE_WAIT_SECONDS = 60.0
@@ -45,7 +45,7 @@ def _claim_next(context: WorkerContext) -> Job | None:
     while True:
         try:
             return (_lost_claim(context) if in_doubt else None) or _claim(context)
-        except AWAY as error:
+        except TRANSIENT_STORAGE_ERRORS as error:
             log.warning("database is away: no job is claimed", error=str(error).splitlines()[0])
             if context.stop.asked or time.monotonic() > until:
                 return None
@@ -54,11 +54,11 @@ def _claim_next(context: WorkerContext) -> Job | None:
 
 
 def _claim(context: WorkerContext) -> Job | None:
-    room = leases.Room(f"{socket.gethostname()}:", *memory())
+    room = leases.AvailableMemory(f"{socket.gethostname()}:", *memory())
     with context.database.begin() as s:
         job = leases.claim(s, context.name, context.settings.lease_seconds, room)
         if job is None:
-            leases.remark_misfits(s, room)
+            leases.log_too_large(s, room)
         others_wait = job is not None and leases.notification_due(s, NOTIFY_INTERVAL_SECONDS)
     if others_wait:
         context.notifier.notify()

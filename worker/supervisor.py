@@ -19,11 +19,11 @@ from core.queue.notifier import Notifier
 from core.settings import Settings
 from core.store import garbage, idempotency, leases
 from core.store.database import open_database
+from core.store.errors import TRANSIENT_STORAGE_ERRORS
 from core.store.tables import Job
 from worker.context import process_id
 from worker.liveness import LivenessFile
 from worker.pool import ChildExits
-from worker.run.leased_job import AWAY
 
 NOTIFY_AGAIN_SECONDS = 3.0
 """Seconds that due jobs wait before another notification is sent."""
@@ -65,7 +65,7 @@ class Supervisor:
         self._prefix = prefix
         self._child_exits = child_exits
         self._liveness = liveness
-        self._notifier = Notifier(settings, speaking=FORK_LOCK)
+        self._notifier = Notifier(settings, broker_lock=FORK_LOCK)
         self._blobs = FolderBlobs(settings.blob_dir) if settings.blobs_url is None else None
         self._bucket_collection: subprocess.Popen[bytes] | None = None
         self._database = open_database(settings.resolved_database_url)
@@ -105,7 +105,7 @@ class Supervisor:
             if self._requeue_and_collect():
                 self._notifier.notify()
             self._away = False
-        except AWAY as error:
+        except TRANSIENT_STORAGE_ERRORS as error:
             if not self._away:
                 log.warning("database is away: no job is requeued", error=str(error).splitlines()[0])
             self._away = True
@@ -134,12 +134,12 @@ class Supervisor:
         log.warning("worker process died: its job is requeued", job=job.id, pid=pid, cause=cause)
         detail = {"signal": cause} | _memory(code, job)
         message = f"worker {job.worker} died ({cause})"
-        return leases.hand_back(s, job.id, job.fence, message=message, detail=detail) is not None
+        return leases.requeue_lost(s, job.id, job.fence, message=message, detail=detail) is not None
 
     def _collect_garbage(self) -> None:
         """Remove files that no row names, and old answers to idempotency keys."""
         with self._database.begin() as s:
-            idempotency.forget(s, IDEMPOTENCY_SECONDS)
+            idempotency.delete_older_than(s, IDEMPOTENCY_SECONDS)
         if self._blobs is not None:
             garbage.collect(self._database, self._blobs)
         elif self._bucket_collection is None or self._bucket_collection.poll() is not None:

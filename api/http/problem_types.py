@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.requests import ClientDisconnect
 
@@ -23,6 +22,7 @@ from core.blobs.errors import BlobStoreUnavailable, DamagedBlob, NoSuchBlob
 from core.data.errors import InvalidData, InvalidFile, InvalidInstance
 from core.jobs.errors import InvalidSpec
 from core.store.errors import (
+    UNREACHABLE_DATABASE_ERRORS,
     BadCursor,
     DatasetInUse,
     KeyInProgress,
@@ -68,9 +68,7 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     NoSuchBlob: ProblemType(500, "missing_file", "A stored file is missing"),
     DamagedBlob: ProblemType(500, "damaged_file", "A stored file is damaged"),
     ClientDisconnect: ProblemType(400, "incomplete_body", "The body is incomplete"),
-    OperationalError: ProblemType(503, "database_away", "The database cannot be reached"),
-    InterfaceError: ProblemType(503, "database_away", "The database cannot be reached"),
-    InternalError: ProblemType(503, "database_away", "The database cannot be reached"),
+    **dict.fromkeys(UNREACHABLE_DATABASE_ERRORS, ProblemType(503, "database_away", "The database cannot be reached")),
     PoolTimeout: ProblemType(503, "database_busy", "The database is busy"),
     TooManyUploads: ProblemType(429, "too_many_uploads", "Too many uploads wait to be read"),
     BlobStoreUnavailable: ProblemType(503, "storage_away", "The stored files cannot be reached"),

@@ -28,7 +28,7 @@ from core.jobs.states import Keep
 from core.store import jobs, tables
 from core.store.errors import KeyInProgress, KeyReused, NoSuchJob, TooManyJobs, WrongState
 from core.store.scope import Scope
-from core.store.warm_starts import continuing
+from core.store.warm_starts import continuation_of
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 
@@ -107,8 +107,8 @@ def continue_job(
     reasons = why_inexact(JobSpec.model_validate_json(posted), spec, progress, estimate.steps)
 
     def insert(s: Session) -> tables.Job:
-        origin = continuing(before, warm_start.last_checkpoint(s, scope, before), reasons)
-        return insert_job(s, scope, spec, estimate, text, origin=origin, threads=before.threads, owner=before.owner)
+        origin = continuation_of(before, warm_start.last_checkpoint(s, scope, before), reasons)
+        return insert_job(s, scope, spec, estimate, text, warm_start=origin, threads=before.threads, owner=before.owner)
 
     return create_job(services, scope, key, digest, insert, text)
 

@@ -63,7 +63,9 @@ def post_job(services: ServicesDep, scope: ClientScope, body: JsonBody, key: Ide
 
     def insert(s: Session) -> tables.Job:
         origin = warm_start.warm_start_of(s, scope, spec.start_from) if spec.start_from else None
-        return insert_job(s, scope, spec, estimate, body.decode(), threads=services.settings.job_threads, origin=origin)
+        return insert_job(
+            s, scope, spec, estimate, body.decode(), threads=services.settings.job_threads, warm_start=origin
+        )
 
     return create_job(services, scope, key, digest, insert, body.decode())
 

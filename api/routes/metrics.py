@@ -42,7 +42,7 @@ def get_metrics(
         job = jobs.get(s, scope, resolve_job_id(s, scope, job_id))
         if points is not None:
             seqs = downsampled_seqs(s, scope, job.id, points, after=after, until=job.last_seq, name=name, split=split)
-            return _page(events.numbered(s, scope, job.id, seqs), None)
+            return _page(events.by_seq(s, scope, job.id, seqs), None)
         rows = events.metrics(s, scope, job.id, after=after, limit=limit, name=name, split=split)
     return _page(rows, rows[-1].seq if len(rows) == limit else None)
 
@@ -52,12 +52,16 @@ def _page(rows: Sequence[EventRow], next_after: int | None) -> Response:
 
 
 def downsampled_seqs(s: Session, scope: Scope, job_id: str, points: int, **filters: Any) -> list[int]:
-    """Return the `seq` of at most `points` rows of each series, ascending; `filters` are those of `events.portions`.
+    """Return the `seq` of at most `points` rows of each series, ascending.
+
+    `filters` are those of `events.metric_batches`.
 
     The rows are counted first and then read in chunks, so memory does not grow with the length of the series.
     """
-    series = {key: Downsampler(count, points) for key, count in events.lengths(s, scope, job_id, **filters).items()}
-    for chunk in events.portions(s, scope, job_id, **filters):
+    series = {
+        key: Downsampler(count, points) for key, count in events.metric_counts(s, scope, job_id, **filters).items()
+    }
+    for chunk in events.metric_batches(s, scope, job_id, **filters):
         for key, rows in _by_series(chunk).items():
             series[key].add([row.seq for row in rows], [row.value for row in rows])
     return sorted(seq for downsampler in series.values() for seq in downsampler.selected().tolist())

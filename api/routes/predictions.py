@@ -29,7 +29,7 @@ from core.models.checkpoint import Which
 from core.models.model import Model
 from core.store import checkpoints
 from core.store.errors import NoSuchJob
-from core.store.predictions import Serving, serving
+from core.store.predictions import ServingCheckpoint, serving_checkpoint
 from core.store.scope import Scope
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
@@ -87,8 +87,8 @@ def predict_with_job(
     if not is_id("job", job_id):
         with services.database.read() as s:
             job_id = resolve_job_id(s, scope, job_id)
-    with services.database.ask() as connection:
-        job = serving(connection, scope, job_id)
+    with services.database.read_connection() as connection:
+        job = serving_checkpoint(connection, scope, job_id)
     which: Which = weights or ("last" if job.keep is Keep.LAST else "best")
     if job.checkpoint_id is None or job.sha256 is None or job.keep is Keep.NONE:
         raise JobNotTrained(job.job_id, job.status)
@@ -101,7 +101,7 @@ def predict_with_job(
 
 
 def _fallback_model(
-    services: Services, scope: Scope, job: Serving, which: Which, error: Exception
+    services: Services, scope: Scope, job: ServingCheckpoint, which: Which, error: Exception
 ) -> tuple[Model, dict[str, Any]]:
     """Return the model of the next checkpoint: a running training has just pruned the newest, or it is damaged."""
     log.warning("cannot read a checkpoint", checkpoint=job.checkpoint_id, job=job.job_id, reason=str(error))

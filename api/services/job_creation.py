@@ -61,7 +61,7 @@ def create_job(
         job = insert(s)
         body = job_json(job, jobs.transitions(s, scope, job.id), spec)
         if key:
-            idempotency.keep(s, scope, key, job_id=job.id, status=201, response=body)
+            idempotency.store_response(s, scope, key, job_id=job.id, status=201, response=body)
     services.notifier.notify()
     return JsonResponse(body, status_code=201, headers={"Location": f"/v1/jobs/{job.id}"})
 
@@ -77,7 +77,7 @@ def stored_response(services: Services, scope: Scope, key: str, digest: str) -> 
     return _replay(first) if first else None
 
 
-def _replay(first: idempotency.Answer) -> Response:
+def _replay(first: idempotency.StoredResponse) -> Response:
     headers = {"Location": f"/v1/jobs/{first.job_id}", "Idempotency-Replayed": "true"}
     return JsonResponse(first.response, status_code=first.status, headers=headers)
 

@@ -18,7 +18,7 @@ from core.store.checkpoints import START
 from core.store.errors import NoSuchCheckpoint, NoSuchJob, WrongState
 from core.store.scope import Scope
 from core.store.tables import Checkpoint, Job
-from core.store.warm_starts import WarmStart, held_still
+from core.store.warm_starts import WarmStart, lock_checkpoint
 
 
 def require_same_weights(
@@ -31,7 +31,7 @@ def require_same_weights(
 def warm_start_of(s: Session, scope: Scope, start: StartFrom) -> WarmStart:
     """Return the checkpoint to start from, locked against deletion. Raise `InvalidSpec` if there is none."""
     try:
-        return WarmStart(held_still(s, scope, _chosen(s, scope, start).id), START)
+        return WarmStart(lock_checkpoint(s, scope, _chosen(s, scope, start).id), START)
     except NoSuchCheckpoint:
         raise _invalid_checkpoint(f"the checkpoint of {start.job} was just deleted: try again") from None
 
@@ -47,7 +47,7 @@ def last_checkpoint(s: Session, scope: Scope, job: Job) -> Checkpoint:
         remedy = "it would diverge again; post a job with start_from and a smaller learning rate"
         raise WrongState(job.id, job.status, f"continued: {remedy}")
     try:
-        return held_still(s, scope, job.checkpoint_id or "")
+        return lock_checkpoint(s, scope, job.checkpoint_id or "")
     except NoSuchCheckpoint:
         raise WrongState(job.id, job.status, "continued: it has no checkpoint") from None
 

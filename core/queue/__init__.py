@@ -1,1 +1,1 @@
-"""How workers are notified that there is work."""
+"""Notify workers that there is work."""

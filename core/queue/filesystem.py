@@ -1,6 +1,6 @@
-"""A folder as a message queue: kombu's filesystem transport, with messages that appear and are taken whole.
+"""A folder as a message queue: kombu's filesystem transport with atomic writes and reads of messages.
 
-Kombu's own writes a message in place and binds queues in a shared file, and a reader that meets half of one dies.
+Kombu's own writes a message in place and binds queues in a shared file; a reader that meets half a file crashes.
 """
 
 import uuid
@@ -13,8 +13,8 @@ from typing import Any
 from kombu.transport import TRANSPORT_ALIASES, filesystem
 from kombu.utils.json import dumps, loads
 
-LONGEST_WAIT = 0.25
-"""Seconds a consumer may be deaf to signals while it waits for a message."""
+MAX_WAIT_SECONDS = 0.25
+"""Seconds that a consumer waits for a message before it handles signals."""
 
 
 def folder_options(folder: Path) -> dict[str, object]:
@@ -25,10 +25,10 @@ def folder_options(folder: Path) -> dict[str, object]:
 
 
 class Channel(filesystem.Channel):  # type: ignore[misc]  # kombu ships no types
-    """Queues by name alone: whoever sends names the queue, so that no table of bindings is shared."""
+    """Queues addressed by name, so that no table of bindings has to be shared."""
 
     def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
-        """Nothing to remember."""
+        """Store no binding."""
 
     def _lookup(self, exchange: str, routing_key: str, default: str | None = None) -> list[str]:
         return [routing_key]
@@ -51,21 +51,21 @@ class Channel(filesystem.Channel):  # type: ignore[misc]  # kombu ships no types
         return len(self._waiting(queue))
 
     def _waiting(self, queue: str) -> list[Path]:
-        """The messages, the oldest first; none where the folder is tidied away, at whatever moment that happens."""
+        """Return the files of the messages, oldest first; none if the folder was removed, at any moment."""
         folder = Path(self.data_folder_in)
         with suppress(FileNotFoundError):
             return sorted(path for path in folder.iterdir() if path.name.endswith(f".{queue}.msg"))
         return []
 
     def _folder(self) -> Path:
-        """The folder, made anew where someone has tidied it away."""
+        """Return the folder, made again if it was removed."""
         folder = Path(self.data_folder_out)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
 
 def _take(message: Path) -> Any:
-    """The message's content, removed from the folder, or None where another took it first or it isn't readable."""
+    """Delete a message's file and return its content; None if another consumer took it or it is not readable."""
     try:
         text = message.read_text()
         message.unlink()
@@ -75,13 +75,13 @@ def _take(message: Path) -> Any:
 
 
 class Transport(filesystem.Transport):  # type: ignore[misc]  # kombu ships no types
-    """What `filesystem://` means in this project."""
+    """The transport of `filesystem://` in this project."""
 
     Channel = Channel
 
     def drain_events(self, connection: Any, timeout: float | None = None) -> None:
-        """Deliver the next message, or raise `TimeoutError` soon enough for a shutdown to be noticed."""
-        super().drain_events(connection, timeout=min(timeout or LONGEST_WAIT, LONGEST_WAIT))
+        """Deliver the next message, or raise `TimeoutError` in time for a signal to be handled."""
+        super().drain_events(connection, timeout=min(timeout or MAX_WAIT_SECONDS, MAX_WAIT_SECONDS))
 
 
 TRANSPORT_ALIASES["filesystem"] = "core.queue.filesystem:Transport"

@@ -1,6 +1,6 @@
-"""The bell that wakes a worker: a message without content over Celery, since the job's row says everything.
+"""Notify workers that there is work: a Celery message without content, since the job's row says everything.
 
-It is rung from a thread of its own, so that a broker that is away, slow or silent never delays or fails who rings.
+A thread of its own sends it, so that a broker that is unreachable, slow or silent never delays or fails the caller.
 """
 
 import threading
@@ -18,14 +18,14 @@ from core.settings import Settings
 
 QUEUE = "chainrule"
 TASK = "chainrule.work"
-AT_ONCE = 16
-"""Bells owed beyond this many are dropped: each worker that finds a job rings on while others wait."""
+MAX_PENDING = 16
+"""Notifications pending beyond this number are dropped: a worker that claims a job notifies again while others wait."""
 
 log = structlog.get_logger(__name__)
 
 
 def celery_app(settings: Settings, **transport: object) -> Celery:
-    """Celery as this project uses it: one queue, JSON, no results, and no messages about messages."""
+    """Return the Celery app: one queue, JSON, no results, no events of tasks."""
     url, options = settings.resolved_broker_url, {"visibility_timeout": 3600, **transport}
     if url.startswith("filesystem:"):
         url, options = "filesystem://localhost", folder_options(settings.data_dir / "broker")
@@ -51,148 +51,151 @@ def celery_app(settings: Settings, **transport: object) -> Celery:
 
 
 class Notifier:
-    """Rings for workers. One per process, made after a fork; safe for threads.
+    """Sends notifications. One per process, made after a fork; safe for threads.
 
     Parameters
     ----------
     settings
-        Say where the broker is.
-    patience
-        Seconds that one attempt may take, and that lie between two attempts while the broker is away.
-    speaking
-        Held while the broker is spoken with. In a process that forks beside it no child may be forked then: it would
-        have the locks of the broker's library, and of modules that are imported, as they are held, by nobody.
+        Name the broker.
+    timeout_seconds
+        Limit of one attempt, and pause between two attempts while the broker is unreachable.
+    broker_lock
+        Held during calls of the broker's library. In a process that forks, no child may be forked meanwhile: it would
+        inherit the library's locks, and those of modules being imported, with nobody to release them.
     """
 
     def __init__(
-        self, settings: Settings, patience: float = 1.0, speaking: AbstractContextManager[object] | None = None
+        self,
+        settings: Settings,
+        timeout_seconds: float = 1.0,
+        broker_lock: AbstractContextManager[object] | None = None,
     ) -> None:
         self._app = celery_app(
             settings,
-            socket_connect_timeout=patience / 2,
-            socket_timeout=patience,
+            socket_connect_timeout=timeout_seconds / 2,
+            socket_timeout=timeout_seconds,
             retry_on_timeout=False,
             max_retries=0,
         )
-        self._patience = patience
-        self._speaking = speaking or nullcontext()
-        self._change = threading.Condition()
-        self._owed = 0
-        self._probes: list[_Probe] = []
-        self._away = False
+        self._timeout_seconds = timeout_seconds
+        self._broker_lock = broker_lock or nullcontext()
+        self._changed = threading.Condition()
+        self._pending = 0
+        self._pings: list[_Ping] = []
+        self._unreachable = False
         self._open = True
         self._thread: threading.Thread | None = None
         self._producer: Any = None
         self._retry_at = 0.0
 
     def notify(self) -> bool:
-        """Owe the workers a bell and return at once; False while the broker is known to be away (it is rung later)."""
-        with self._change:
-            self._owed = min(self._owed + 1, AT_ONCE)
+        """Schedule a notification and return at once; False if the broker is known to be unreachable (sent later)."""
+        with self._changed:
+            self._pending = min(self._pending + 1, MAX_PENDING)
             self._wake()
-            return not self._away
+            return not self._unreachable
 
     def reachable(self, timeout: float = 2.0) -> bool:
-        """Whether the broker answers, asked now and known after at most `timeout` seconds."""
-        probe = _Probe()
-        with self._change:
-            self._probes.append(probe)
+        """Ask the broker and return whether it answers within `timeout` seconds."""
+        ping = _Ping()
+        with self._changed:
+            self._pings.append(ping)
             self._wake()
-        return probe.answered.wait(timeout) and probe.reached
+        return ping.done.wait(timeout) and ping.answered
 
     def close(self, timeout: float = 1.0) -> None:
-        """Ring what is owed, if that can be done within `timeout` seconds, and stop."""
-        with self._change:
+        """Send what is pending, if that is possible within `timeout` seconds, and stop."""
+        with self._changed:
             self._open = False
-            self._change.notify_all()
+            self._changed.notify_all()
             thread = self._thread
         if thread is not None:
             thread.join(timeout)
 
     def _wake(self) -> None:
-        """Start the thread where none runs, and tell it; the caller holds the lock."""
+        """Start the thread if there is none, and wake it; the caller holds the lock."""
         if self._thread is None and self._open:
-            self._thread = threading.Thread(target=self._run, name="bell", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
             self._thread.start()
-        self._change.notify_all()
+        self._changed.notify_all()
 
     def _run(self) -> None:
         while True:
-            with self._change:
-                self._change.wait_for(self._due, timeout=self._until_retry())
-                if not self._open and (self._away or not self._owed):
+            with self._changed:
+                self._changed.wait_for(self._has_work, timeout=self._seconds_until_retry())
+                if not self._open and (self._unreachable or not self._pending):
                     return
-                owed = self._owed if monotonic() >= self._retry_at else 0
-                probes, self._probes = self._probes, []
-            if owed:
-                self._settle(owed)
-            for probe in probes:
-                probe.answer(self._attempt(_ping))
+                count = self._pending if monotonic() >= self._retry_at else 0
+                pings, self._pings = self._pings, []
+            if count:
+                self._send_pending(count)
+            for ping in pings:
+                ping.finish(answered=self._attempt(_declare_queue))
 
-    def _due(self) -> bool:
-        return bool(self._probes) or not self._open or (self._owed > 0 and monotonic() >= self._retry_at)
+    def _has_work(self) -> bool:
+        return bool(self._pings) or not self._open or (self._pending > 0 and monotonic() >= self._retry_at)
 
-    def _until_retry(self) -> float | None:
-        return max(0.0, self._retry_at - monotonic()) if self._owed else None
+    def _seconds_until_retry(self) -> float | None:
+        return max(0.0, self._retry_at - monotonic()) if self._pending else None
 
-    def _settle(self, owed: int) -> None:
-        """Send the bells that are owed; those that could not be sent are owed as one."""
-        sent = self._attempt(lambda producer: self._send(producer, owed))
-        with self._change:
-            self._owed = self._owed - owed if sent else 1
-            self._retry_at = 0.0 if sent else monotonic() + self._patience
+    def _send_pending(self, count: int) -> None:
+        """Send `count` notifications; if that fails, one stays pending."""
+        sent = self._attempt(lambda producer: self._send(producer, count))
+        with self._changed:
+            self._pending = self._pending - count if sent else 1
+            self._retry_at = 0.0 if sent else monotonic() + self._timeout_seconds
 
     def _send(self, producer: Any, count: int) -> None:
         for _ in range(count):
             self._app.send_task(TASK, producer=producer, retry=False)
 
     def _attempt(self, act: Callable[[Any], None]) -> bool:
-        """Act with the connection at hand, and where that fails (the broker may have restarted) with a new one."""
-        for fresh in (False, True) if self._producer else (True,):
+        """Act with the present connection; if that fails (the broker may have restarted), with a new one."""
+        for new in (False, True) if self._producer else (True,):
             try:
-                with self._speaking:
-                    act(self._connect() if fresh else self._producer)
+                with self._broker_lock:
+                    act(self._connect() if new else self._producer)
             except Exception as error:  # whatever a broker does, the job's row is safe
                 failure: Exception | None = error
             else:
-                self._say_back()
+                self._log_reachable()
                 return True
-        self._say_away(failure)
+        self._log_unreachable(failure)
         return False
 
     def _connect(self) -> Any:
-        """A producer over a new connection; on Redis a ping went over it, a folder was made."""
+        """Return a producer over a new connection, which has been used: a ping on Redis, a folder made otherwise."""
         if self._producer is not None:
             self._producer, lost = None, self._producer
             lost.connection.release()
-        connection = self._app.connection_for_write(connect_timeout=self._patience / 2)
+        connection = self._app.connection_for_write(connect_timeout=self._timeout_seconds / 2)
         self._producer = self._app.amqp.Producer(connection, auto_declare=False)
         _ = connection.default_channel
         return self._producer
 
-    def _say_back(self) -> None:
-        if self._away:
-            log.info("broker is back")
-        self._away = False
+    def _log_reachable(self) -> None:
+        if self._unreachable:
+            log.info("broker is reachable again")
+        self._unreachable = False
 
-    def _say_away(self, error: Exception | None) -> None:
-        if not self._away:
-            log.warning("broker is away: jobs are kept and wait", error=str(error))
-        self._away = True
+    def _log_unreachable(self, error: Exception | None) -> None:
+        if not self._unreachable:
+            log.warning("broker is unreachable: jobs stay queued", error=str(error))
+        self._unreachable = True
 
 
-def _ping(producer: Any) -> None:
-    """Ask the broker how long the queue is; raises whatever its transport raises where it doesn't answer."""
+def _declare_queue(producer: Any) -> None:
+    """Declare the queue, which needs an answer of the broker; raises what its transport raises without one."""
     producer.connection.default_channel.queue_declare(QUEUE, passive=False)
 
 
-class _Probe:
-    """A question that waits for the bell's thread."""
+class _Ping:
+    """A question to the broker that waits for the notifier's thread."""
 
     def __init__(self) -> None:
-        self.answered = threading.Event()
-        self.reached = False
+        self.done = threading.Event()
+        self.answered = False
 
-    def answer(self, reached: bool) -> None:
-        self.reached = reached
-        self.answered.set()
+    def finish(self, *, answered: bool) -> None:
+        self.answered = answered
+        self.done.set()

@@ -1,1 +1,1 @@
-"""The only room that speaks SQL: tables, sessions, and every query, by noun."""
+"""All SQL of the project: the tables, the sessions, and every query, one module per noun."""

@@ -1,4 +1,4 @@
-"""How many jobs may wait: a client that posts faster than the workers train is told so, before the database is full."""
+"""Limit how many jobs of an owner may be queued, so that clients cannot fill the database faster than workers train."""
 
 from sqlalchemy import Boolean, func, literal, select
 from sqlalchemy.ext.compiler import compiles
@@ -12,35 +12,37 @@ from core.store.scope import Scope
 from core.store.tables import Job
 
 
-class Lock(GenericFunction[bool]):
-    """Waits until this transaction alone has the word, until its end."""
+class TransactionLock(GenericFunction[bool]):
+    """Take the exclusive lock of a name until the end of the transaction; wait while another transaction has it."""
 
     type = Boolean()
     inherit_cache = True
     name = "chainrule_lock"
 
 
-def admit(s: Session, scope: Scope, most: int) -> None:
-    """Let one more job of this owner wait, in the transaction that makes it: others stand in line until that is over.
+def admit(s: Session, scope: Scope, max_queued: int) -> None:
+    """Check that one more job may be queued, in the transaction that inserts it.
+
+    Transactions that insert jobs of the same owner wait for each other, so that two cannot take the last place.
 
     Raises
     ------
     TooManyJobs
-        `most` wait already.
+        If `max_queued` jobs are queued already.
     """
     owner = scope.owner_of_new()
-    s.execute(select(Lock(literal(f"queue {owner}"))))
-    waiting = select(Job.id).where(Job.status == Status.QUEUED, Job.owner == owner).limit(most).subquery()
-    if s.execute(select(func.count()).select_from(waiting)).scalar_one() >= most:
-        raise TooManyJobs(most)
+    s.execute(select(TransactionLock(literal(f"queue {owner}"))))
+    queued = select(Job.id).where(Job.status == Status.QUEUED, Job.owner == owner).limit(max_queued).subquery()
+    if s.execute(select(func.count()).select_from(queued)).scalar_one() >= max_queued:
+        raise TooManyJobs(max_queued)
 
 
-@compiles(Lock, "sqlite")
-def _sqlite(_element: Lock, _compiler: SQLCompiler, **_options: object) -> str:
-    return "1"  # there is one writer at a time
+@compiles(TransactionLock, "sqlite")
+def _sqlite(_element: TransactionLock, _compiler: SQLCompiler, **_options: object) -> str:
+    return "1"  # SQLite has one writer at a time
 
 
-@compiles(Lock, "postgresql")
-def _postgresql(element: Lock, compiler: SQLCompiler, **options: object) -> str:
-    # The function answers nothing, which a comparison makes a word of.
+@compiles(TransactionLock, "postgresql")
+def _postgresql(element: TransactionLock, compiler: SQLCompiler, **options: object) -> str:
+    # The function returns void, which cannot be selected as a Boolean; the comparison makes it one.
     return f"pg_advisory_xact_lock(hashtextextended({compiler.process(element.clauses, **options)}, 0)) IS NOT NULL"

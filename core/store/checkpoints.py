@@ -1,4 +1,7 @@
-"""The checkpoints of jobs: which there are, and which to go on from."""
+"""Checkpoints of jobs: record, list, choose the one to resume from, and prune.
+
+Clients list and get checkpoints in a scope; the other functions are a worker's, guarded by its fencing token.
+"""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -13,12 +16,12 @@ from core.store.guards import FencingToken, token_is_valid
 from core.store.scope import EVERYTHING, Scope
 from core.store.tables import Checkpoint, Job
 
-KEPT = 2
-"""Checkpoints of a job: the newest, and the one before it where that is damaged."""
+CHECKPOINTS_KEPT = 2
+"""Checkpoints that a job keeps: the newest, and the one before it in case the newest is damaged."""
 START = "start"
-"""The reason of another job's checkpoint whose weights alone are begun with: never one to go on from."""
+"""The reason of a checkpoint copied from another job for its weights only; the job never resumes from it."""
 CONTINUE = "continue"
-"""The reason of another job's checkpoint that is gone on from."""
+"""The reason of a checkpoint copied from another job whose training this job continues."""
 NEWEST = (Checkpoint.step.desc(), Checkpoint.created_at.desc(), Checkpoint.id.desc())
 
 
@@ -34,19 +37,19 @@ def record(
     metrics: Mapping[str, Any],
     reason: str,
 ) -> Checkpoint:
-    """Record a checkpoint whose file is in its place, in the transaction that `guard` began; the job goes on from it.
+    """Record a checkpoint whose blob is stored, in the transaction that `guard` began; the job resumes from it.
 
-    A later step than any before is progress: the lost workers are forgotten.
+    A step beyond all earlier checkpoints is progress, and resets the count of lost workers.
 
     Raises
     ------
     Fenced
-        the job is another's by now.
+        If the worker has lost the job.
     """
-    furthest = select(func.coalesce(func.max(Checkpoint.step), 0)).where(*_own(token.job_id))
+    furthest = select(func.coalesce(func.max(Checkpoint.step), 0)).where(*_resumable(token.job_id))
     lost_workers = case((furthest.scalar_subquery() < step, 0), else_=Job.lost_workers)
     name = new_id("ckpt")
-    _point(s, token, checkpoint_id=name, weights_sha256=weights_sha256, lost_workers=lost_workers)
+    _update_job(s, token, checkpoint_id=name, weights_sha256=weights_sha256, lost_workers=lost_workers)
     statement = insert(Checkpoint).values(
         id=name,
         job_id=token.job_id,
@@ -63,67 +66,68 @@ def record(
 
 
 def of_job(s: Session, scope: Scope, job_id: str) -> list[Checkpoint]:
-    """The checkpoints that a job can go on from, newest first."""
-    return list(s.scalars(select(Checkpoint).where(*_own(job_id), scope.includes_job(job_id)).order_by(*NEWEST)))
-
-
-def start_of(s: Session, job_id: str) -> Checkpoint | None:
-    """Another job's checkpoint whose weights this job begins with, if it does."""
-    mine = select(Checkpoint).where(Checkpoint.job_id == job_id, Checkpoint.reason == START)
-    return s.scalars(mine).one_or_none()
+    """Return the checkpoints that a job can resume from, newest first."""
+    rows = select(Checkpoint).where(*_resumable(job_id), scope.includes_job(job_id))
+    return list(s.scalars(rows.order_by(*NEWEST)))
 
 
 def get(s: Session, scope: Scope, checkpoint_id: str) -> Checkpoint:
-    """The checkpoint of that id.
+    """Return a checkpoint.
 
     Raises
     ------
     NoSuchCheckpoint
-        it was never made, or is gone.
+        If it does not exist in the scope.
     """
-    mine = select(Checkpoint).where(Checkpoint.id == checkpoint_id, scope.includes_job(Checkpoint.job_id))
-    found = s.scalars(mine).one_or_none()
+    row = select(Checkpoint).where(Checkpoint.id == checkpoint_id, scope.includes_job(Checkpoint.job_id))
+    found = s.scalars(row).one_or_none()
     if found is None:
         raise NoSuchCheckpoint(checkpoint_id)
     return found
 
 
+def warm_start_of(s: Session, job_id: str) -> Checkpoint | None:
+    """Return the checkpoint of another job whose weights this job starts with, or None."""
+    row = select(Checkpoint).where(Checkpoint.job_id == job_id, Checkpoint.reason == START)
+    return s.scalars(row).one_or_none()
+
+
 def latest(s: Session, job_id: str) -> Checkpoint | None:
-    """The one that the job goes on from."""
+    """Return the checkpoint that the job resumes from, or None."""
     statement = select(Checkpoint).join(Job, Job.checkpoint_id == Checkpoint.id).where(Job.id == job_id)
     return s.scalars(statement).one_or_none()
 
 
 def discard(s: Session, token: FencingToken, checkpoint_id: str) -> Checkpoint | None:
-    """Forget a damaged checkpoint, in the transaction that `guard` began; the one before, which the job goes on from.
+    """Delete a damaged checkpoint, in the transaction that `guard` began, and return the one to resume from instead.
 
     Raises
     ------
     Fenced
-        the job is another's by now.
+        If the worker has lost the job.
     """
-    _forget(s, [checkpoint_id])
+    _delete(s, [checkpoint_id])
     left = of_job(s, EVERYTHING, token.job_id)
-    before = left[0] if left else None
-    _point(s, token, checkpoint_id=before and before.id, weights_sha256=before and before.weights_sha256)
-    return before
+    previous = left[0] if left else None
+    _update_job(s, token, checkpoint_id=previous and previous.id, weights_sha256=previous and previous.weights_sha256)
+    return previous
 
 
-def prune(s: Session, job_id: str, kept: int = KEPT) -> None:
-    """Forget all but the newest few and where the job began, in a guarded transaction."""
-    _forget(s, [one.id for one in of_job(s, EVERYTHING, job_id)[kept:] if one.reason != CONTINUE])
+def prune(s: Session, job_id: str, kept: int = CHECKPOINTS_KEPT) -> None:
+    """Delete all but the `kept` newest checkpoints and the one that the job continues, in a guarded transaction."""
+    _delete(s, [one.id for one in of_job(s, EVERYTHING, job_id)[kept:] if one.reason != CONTINUE])
 
 
-def _own(job_id: str) -> tuple[Any, ...]:
+def _resumable(job_id: str) -> tuple[Any, ...]:
     return Checkpoint.job_id == job_id, Checkpoint.reason != START
 
 
-def _point(s: Session, token: FencingToken, **columns: Any) -> None:
+def _update_job(s: Session, token: FencingToken, **columns: Any) -> None:
     statement = update(Job).where(*token_is_valid(token)).values(columns).returning(Job.id)
     if s.execute(statement).first() is None:
         raise Fenced(token.job_id, token.fence)
 
 
-def _forget(s: Session, ids: Collection[str]) -> None:
+def _delete(s: Session, ids: Collection[str]) -> None:
     if ids:
         s.execute(delete(Checkpoint).where(Checkpoint.id.in_(ids)))

@@ -1,4 +1,4 @@
-"""The database's own clock, as SQL: microseconds since the epoch, UTC. No process's clock decides anything."""
+"""The database's clock as SQL: microseconds since the epoch, UTC. No decision depends on a process's clock."""
 
 from typing import Any
 
@@ -8,14 +8,13 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
-SECOND = 1_000_000
-"""Microseconds in a second."""
-SET_BACK = 300 * SECOND
-"""A stamp of a moment further ahead than this was made before the clock was set back; nothing is put off so long."""
+MICROSECONDS_PER_SECOND = 1_000_000
+MAX_AHEAD_MICROSECONDS = 300 * MICROSECONDS_PER_SECOND
+"""A timestamp further in the future was written before the clock was set back; nothing is scheduled so far ahead."""
 
 
 class Now(GenericFunction[int]):
-    """The moment at which the statement runs (not at which its transaction began)."""
+    """The time at which the statement runs, not at which its transaction began."""
 
     type = BigInteger()
     inherit_cache = True
@@ -23,33 +22,33 @@ class Now(GenericFunction[int]):
 
 
 def now() -> Now:
-    """The database's clock, in microseconds."""
+    """Return the SQL expression of the database's time, in microseconds."""
     return Now()
 
 
 def read_clock(s: Session) -> int:
-    """What the database's clock shows, in microseconds."""
+    """Return the database's time, in microseconds."""
     return s.execute(select(now())).scalar_one()
 
 
 def microseconds(seconds: float) -> int:
-    """Seconds as the store counts them."""
-    return round(seconds * SECOND)
+    """Convert seconds to the store's unit."""
+    return round(seconds * MICROSECONDS_PER_SECOND)
 
 
-def ahead(stamp: Any) -> ColumnElement[bool]:
-    """Whether the stamp is of a moment so far ahead that the clock must have been set back since."""
-    return stamp > now() + SET_BACK
+def is_far_ahead(timestamp: Any) -> ColumnElement[bool]:
+    """Return the SQL condition that a timestamp was written before the clock was set back."""
+    return timestamp > now() + MAX_AHEAD_MICROSECONDS
 
 
-def past(stamp: Any, moment: ColumnElement[int]) -> ColumnElement[bool]:
-    """Whether the stamp is no later than the moment, as far as the clock can tell."""
-    return or_(stamp <= moment, ahead(stamp))
+def is_past(timestamp: Any, moment: ColumnElement[int]) -> ColumnElement[bool]:
+    """Return the SQL condition that a timestamp is not later than `moment`, or was written before a set-back."""
+    return or_(timestamp <= moment, is_far_ahead(timestamp))
 
 
 @compiles(Now, "sqlite")
 def _sqlite(_element: Now, _compiler: SQLCompiler, **_options: Any) -> str:
-    # A Julian day in a double is good to 40 µs and SQLite's clock to 1 ms: rounded to what it knows.
+    # A Julian day as a double is exact to 40 µs and SQLite's clock to 1 ms, so this rounds to milliseconds.
     return "(CAST(round((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000)"
 
 

@@ -1,4 +1,4 @@
-"""Counts for operators: what the workers have trained, and how many jobs stand where."""
+"""Counts for monitoring: jobs by status, the queue, and the training of all workers."""
 
 from functools import cache
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from core.store.tables import Job, WorkerTotals
 
 
 class TrainingTotals(NamedTuple):
-    """What was trained in all."""
+    """What all workers have trained."""
 
     steps: int
     samples: int
@@ -22,21 +22,20 @@ class TrainingTotals(NamedTuple):
 
 
 def add(s: Session, worker: str, *, steps: int, samples: int, train_seconds: float) -> None:
-    """Count what a worker has trained since the last time, in the transaction that `guard` began."""
-    done = {"worker": worker, "steps": steps, "samples": samples, "train_seconds": train_seconds}
-    s.connection().execute(_adding(), done)
+    """Add to the totals of a worker, in the transaction that `guard` began."""
+    added = {"worker": worker, "steps": steps, "samples": samples, "train_seconds": train_seconds}
+    s.connection().execute(_upsert(), added)
 
 
 @cache
-def _adding() -> Any:
-    """Made once, as the guard's."""
-    fresh = insert(WorkerTotals).values(seen_at=now())
-    sums = {name: getattr(WorkerTotals, name) + fresh.excluded[name] for name in TrainingTotals._fields}
-    return fresh.on_conflict_do_update(index_elements=["worker"], set_={**sums, "seen_at": fresh.excluded.seen_at})
+def _upsert() -> Any:
+    new = insert(WorkerTotals).values(seen_at=now())
+    sums = {name: getattr(WorkerTotals, name) + new.excluded[name] for name in TrainingTotals._fields}
+    return new.on_conflict_do_update(index_elements=["worker"], set_={**sums, "seen_at": new.excluded.seen_at})
 
 
 def total(s: Session) -> TrainingTotals:
-    """The sum over all workers there ever were."""
+    """Return the sum over all workers, past and present."""
     steps, samples, seconds = s.execute(
         select(*(func.sum(getattr(WorkerTotals, name)) for name in TrainingTotals._fields))
     ).one()
@@ -44,12 +43,12 @@ def total(s: Session) -> TrainingTotals:
 
 
 def by_status(s: Session, scope: Scope) -> dict[Status, int]:
-    """How many jobs stand in each state; the empty ones too."""
+    """Return the number of jobs in each status, zeros included."""
     counted = s.execute(select(Job.status, func.count()).where(scope.includes(Job.owner)).group_by(Job.status))
     return dict.fromkeys(Status, 0) | dict(counted.all())
 
 
 def queue_depth(s: Session, scope: Scope) -> int:
-    """How many jobs are due and wait for a worker."""
+    """Return the number of jobs that are due and wait for a worker."""
     due = select(func.count()).where(Job.status == Status.QUEUED, Job.due_at <= now(), scope.includes(Job.owner))
     return s.execute(due).scalar_one()

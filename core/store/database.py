@@ -1,4 +1,4 @@
-"""Doors to the database: `begin()` for who writes, `read()` for who only looks. Each process opens its own."""
+"""Connections to the database: `begin()` to write, `read()` to read. Each process opens its own `Database`."""
 
 import json
 import math
@@ -15,19 +15,19 @@ from sqlalchemy.orm import Session, sessionmaker
 from core.store.errors import NetworkFileSystem
 
 MOUNTS = Path("/proc/self/mounts")
-NETWORKED = frozenset(
+NETWORK_FILE_SYSTEMS = frozenset(
     {"9p", "afs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "glusterfs", "nfs", "nfs4", "smb3", "smbfs"}
 )
-PATIENCE = 10.0
-"""Seconds to wait for another process that sets the same file up."""
+SETUP_TIMEOUT_SECONDS = 10.0
+"""Seconds to wait for another process that sets up the same SQLite file."""
 PRAGMAS = ("busy_timeout = 10000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
-LOOKING = {"begin": "BEGIN"}
-"""Of a connection that only reads: on SQLite it then waits for no writer."""
-ASKING = {"begin": ""}
-"""Of a connection for a single statement, which is a transaction by itself."""
-FRESH = {"populate_existing": True, "synchronize_session": False}
-"""Rows show what the database answered last; statements change no row behind its back."""
-POSTGRES = {
+READ_ONLY = {"begin": "BEGIN"}
+"""Execution options of a connection that only reads: on SQLite it does not wait for writers."""
+AUTOCOMMIT = {"begin": ""}
+"""Execution options of a connection for single statements, each its own transaction."""
+SESSION_OPTIONS = {"populate_existing": True, "synchronize_session": False}
+"""Objects of a session show what the database returned last, and bulk statements do not change them in memory."""
+POSTGRES_CONNECT_ARGS = {
     "connect_timeout": 5,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
@@ -37,24 +37,24 @@ POSTGRES = {
 
 
 class Database(sessionmaker[Session]):
-    """`with database.begin() as s:` commits at its end; `with database.read() as s:` only looks."""
+    """A factory of sessions: `with database.begin() as s:` commits at its end; `with database.read() as s:` reads."""
 
     def __init__(self, engine: Engine, reading: Engine) -> None:
-        super().__init__(engine, autoflush=False, expire_on_commit=False, execution_options=FRESH)
+        super().__init__(engine, autoflush=False, expire_on_commit=False, execution_options=SESSION_OPTIONS)
         self.engine = engine
         self._reading = reading
-        self._asking = reading.execution_options(**ASKING)
+        self._autocommit = reading.execution_options(**AUTOCOMMIT)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session that only reads: a snapshot on SQLite, single statements without a transaction on PostgreSQL."""
+        """Open a session that only reads: a snapshot on SQLite, statements without a transaction on PostgreSQL."""
         with self(bind=self._reading) as session:
             yield session
 
     @contextmanager
-    def ask(self) -> Iterator[Connection]:
-        """A connection for a single statement that only reads columns, which costs less than a session."""
-        with self._asking.connect() as connection:
+    def read_connection(self) -> Iterator[Connection]:
+        """Open a connection for one statement that only reads columns, which costs less than a session."""
+        with self._autocommit.connect() as connection:
             yield connection
 
     def close(self) -> None:
@@ -63,12 +63,12 @@ class Database(sessionmaker[Session]):
 
 
 def open_database(url: str, *, pool_size: int = 10) -> Database:
-    """Sessions on the database at `url`; connects at the first use.
+    """Return the database at `url`; it connects at the first use.
 
     Raises
     ------
     NetworkFileSystem
-        an SQLite file where its locks and its shared memory do not work.
+        If it is an SQLite file on a file system where SQLite's locks and shared memory do not work.
     """
     address = make_url(url)
     return OPENERS[address.get_backend_name()](address, pool_size)
@@ -79,7 +79,7 @@ def _open_sqlite(url: URL, pool_size: int) -> Database:
     engine = create_engine(url, pool_size=pool_size, max_overflow=40, json_serializer=dumps)
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
-    return Database(engine, engine.execution_options(**LOOKING))
+    return Database(engine, engine.execution_options(**READ_ONLY))
 
 
 def _open_postgresql(url: URL, pool_size: int) -> Database:
@@ -88,7 +88,7 @@ def _open_postgresql(url: URL, pool_size: int) -> Database:
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=True,
-        connect_args=POSTGRES,
+        connect_args=POSTGRES_CONNECT_ARGS,
         json_serializer=dumps,
     )
     return Database(engine, engine.execution_options(isolation_level="AUTOCOMMIT"))
@@ -98,15 +98,19 @@ OPENERS = {"sqlite": _open_sqlite, "postgresql": _open_postgresql}
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # Python's own BEGIN comes late and is never IMMEDIATE: ours is sent below
-    until = time.monotonic() + PATIENCE
+    # Python's own BEGIN comes late and is never IMMEDIATE; `_begin_sqlite` sends ours.
+    connection.isolation_level = None
+    until = time.monotonic() + SETUP_TIMEOUT_SECONDS
     for pragma in PRAGMAS:
-        while not _done(connection, pragma, last=time.monotonic() > until):
+        while not _set_pragma(connection, pragma, last=time.monotonic() > until):
             time.sleep(0.01)
 
 
-def _done(connection: sqlite3.Connection, pragma: str, *, last: bool) -> bool:
-    """Whether the pragma was taken: two that turn a new file to WAL at once are told so, whatever the busy timeout."""
+def _set_pragma(connection: sqlite3.Connection, pragma: str, *, last: bool) -> bool:
+    """Set a pragma and return True; False where another process is turning the same new file to WAL.
+
+    SQLite reports that conflict at once, whatever the busy timeout. The `last` attempt raises it.
+    """
     try:
         connection.execute(f"PRAGMA {pragma}").close()
     except sqlite3.OperationalError:
@@ -117,7 +121,7 @@ def _done(connection: sqlite3.Connection, pragma: str, *, last: bool) -> bool:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # A deferred transaction that turns writer fails at once when another wrote meanwhile; an immediate one waits.
+    # A deferred transaction that starts to write fails at once if another wrote meanwhile; an immediate one waits.
     if statement := connection.get_execution_options().get("begin", "BEGIN IMMEDIATE"):
         connection.exec_driver_sql(statement)
 
@@ -130,26 +134,26 @@ def _refuse_network(path: Path) -> None:
     mounts = [line.replace("\\040", "\0").split(" ")[1:3] for line in lines]
     above = [(len(where), kind) for where, kind in mounts if path.resolve().is_relative_to(where.replace("\0", " "))]
     kind = max(above, default=(0, ""))[1]
-    if kind in NETWORKED:
+    if kind in NETWORK_FILE_SYSTEMS:
         raise NetworkFileSystem(str(path), kind)
 
 
 def dumps(value: Any) -> str:
-    """JSON text as the store keeps it: a number that is not finite stands as its word."""
+    """Return JSON text as the store keeps it; a float that is not finite becomes its name as a string."""
     try:
         return json.dumps(value, allow_nan=False, separators=(",", ":"))
     except ValueError:
-        return json.dumps(_worded(value), allow_nan=False, separators=(",", ":"))
+        return json.dumps(_with_names(value), allow_nan=False, separators=(",", ":"))
 
 
-def word(value: float) -> str | None:
-    """nan, inf or -inf for a number that is not finite."""
+def nonfinite_name(value: float) -> str | None:
+    """Return nan, inf or -inf for a float that is not finite, else None."""
     return None if math.isfinite(value) else repr(float(value))
 
 
-def _worded(value: Any) -> Any:
+def _with_names(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _worded(inner) for key, inner in value.items()}
+        return {key: _with_names(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_worded(inner) for inner in value]
-    return (word(value) or value) if isinstance(value, float) else value
+        return [_with_names(inner) for inner in value]
+    return (nonfinite_name(value) or value) if isinstance(value, float) else value

@@ -1,4 +1,4 @@
-"""The uploaded datasets, each known by its bytes and the way they are read."""
+"""Uploaded datasets, each identified by its owner, its bytes and the types its columns are read as."""
 
 from typing import Any
 
@@ -28,7 +28,10 @@ def insert(
     rows: int,
     columns: dict[str, Any],
 ) -> tuple[Dataset, bool]:
-    """Make a dataset of a stored blob; where the same came before, read the same way, that dataset and False."""
+    """Insert a dataset whose blob is stored; return it and True.
+
+    Where the owner has a dataset of this fingerprint, return that one and False.
+    """
     owner = scope.owner_of_new()
     statement = insert_into(Dataset).values(
         id=new_id("ds"),
@@ -51,49 +54,49 @@ def insert(
 
 
 def get(s: Session, scope: Scope, dataset_id: str) -> Dataset:
-    """The dataset of that id.
+    """Return a dataset.
 
     Raises
     ------
     NoSuchDataset
-        it was never made, or is deleted.
+        If it does not exist in the scope.
     """
     return _one(s, scope, dataset_id, lock=False)
 
 
-def hold_still(s: Session, scope: Scope, dataset_id: str) -> Dataset:
-    """The dataset, which nobody deletes before this transaction ends.
+def lock(s: Session, scope: Scope, dataset_id: str) -> Dataset:
+    """Return a dataset, locked against deletion until this transaction ends.
 
     Raises
     ------
     NoSuchDataset
-        it was never made, or is deleted.
+        If it does not exist in the scope.
     """
     return _one(s, scope, dataset_id, lock=True)
 
 
 def page(s: Session, scope: Scope, *, limit: int = 20, cursor: str | None = None) -> tuple[list[Dataset], str | None]:
-    """A page of datasets, newest first, and the cursor of the next.
+    """Return a page of datasets, newest first, and the cursor of the next page or None.
 
     Raises
     ------
     BadCursor
-        no page gave that one.
+        If the cursor is not one that a page returned.
     """
     return page_of(s, select(Dataset).where(scope.includes(Dataset.owner)), Dataset.id, "ds", limit, cursor)
 
 
 def delete(s: Session, scope: Scope, dataset_id: str) -> None:
-    """Remove a dataset that no job needs; its blob is garbage then, unless another row names it.
+    """Delete a dataset that no job needs; its blob becomes garbage unless another row references it.
 
     Raises
     ------
     NoSuchDataset
-        it is gone already.
+        If it does not exist in the scope.
     DatasetInUse
-        a job that has not ended learns from it.
+        If a job that has not ended trains on it.
     """
-    hold_still(s, scope, dataset_id)
+    lock(s, scope, dataset_id)
     needed = select(Job.id).where(Job.dataset_id == dataset_id, Job.status.not_in(sorted(TERMINAL))).limit(1)
     job_id = s.scalars(needed).one_or_none()
     if job_id is not None:

@@ -1,6 +1,6 @@
-"""What can be found wrong in the database by looking alone: each check is a question whose every answer is a fault.
+"""Consistency checks of the database. Each check is a query whose every row is a fault.
 
-A job, its log and its changes are written in one transaction, so at no moment does a running service show a fault.
+A job, its events and its transitions are written in one transaction, so a running service shows no fault at any time.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,15 +14,15 @@ from core.jobs.states import ACTIVE, TERMINAL, Status
 from core.store.database import Database
 from core.store.tables import Checkpoint, Dataset, Event, Job, Spec, Transition
 
-RESTORE = "restore a backup, or keep the rest and delete the job"
-Faults = Select[*tuple[Any, ...]]
-SHOWN = 20
-"""Faults of one kind that are told one by one."""
+RESTORE = "restore a backup, or delete the job and keep the rest"
+FaultQuery = Select[*tuple[Any, ...]]
+MAX_FAULTS_LISTED = 20
+"""Faults of one check that are listed one by one; the rest are counted."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is wrong, and what to do about it."""
+    """A fault, and what to do about it."""
 
     what: str
     remedy: str
@@ -33,19 +33,19 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """A question whose rows are faults.
+    """A query whose rows are faults.
 
-    `what` tells of one row, by its columns' names.
+    `what` describes one row; `{name}` stands for a column of the query.
     """
 
     what: str
     remedy: str
-    faults: Callable[[], Faults]
+    faults: Callable[[], FaultQuery]
 
 
 @dataclass(frozen=True)
-class Named:
-    """A row that names a blob."""
+class BlobReference:
+    """A row that references a blob."""
 
     kind: Literal["checkpoint", "dataset"]
     id: str
@@ -53,46 +53,47 @@ class Named:
     bytes: int
 
 
-def damage(database: Database) -> list[Finding]:
-    """What SQLite's own checks say of the file. PostgreSQL looks after its pages itself, so there it is nothing."""
+def file_damage(database: Database) -> list[Finding]:
+    """Return what SQLite's own checks find in the file. PostgreSQL checks its pages itself, so there it is nothing."""
     if database.engine.dialect.name != "sqlite":
         return []
-    with database.ask() as connection:
+    with database.read_connection() as connection:
         pages = connection.execute(text("PRAGMA integrity_check")).scalars().all()
         rows = connection.execute(text("PRAGMA foreign_key_check")).all()
-    torn = [Finding(f"the database file is damaged ({line})", "restore a backup") for line in pages if line != "ok"]
-    return torn + [Finding(f"table {row[0]} has a row {row[1]} whose {row[2]} is gone", RESTORE) for row in rows]
+    damaged = [Finding(f"the database file is damaged ({line})", "restore a backup") for line in pages if line != "ok"]
+    return damaged + [Finding(f"row {row[1]} of table {row[0]} references a missing {row[2]}", RESTORE) for row in rows]
 
 
-def contradictions(s: Session) -> Iterator[Finding]:
-    """Rows that cannot be true together."""
+def inconsistencies(s: Session) -> Iterator[Finding]:
+    """Yield the faults that the `CHECKS` find."""
     for check in CHECKS:
         rows = s.execute(check.faults()).mappings().all()
-        for row in rows[:SHOWN]:
+        for row in rows[:MAX_FAULTS_LISTED]:
             yield Finding(check.what.format(**row), check.remedy)
-        if len(rows) > SHOWN:
-            yield Finding(f"and {len(rows) - SHOWN} more of these", check.remedy)
+        if len(rows) > MAX_FAULTS_LISTED:
+            yield Finding(f"and {len(rows) - MAX_FAULTS_LISTED} more of these", check.remedy)
 
 
-def named(s: Session) -> list[Named]:
-    """Every row that names a blob."""
+def blob_references(s: Session) -> list[BlobReference]:
+    """Return every row that references a blob."""
     checkpoints = s.execute(select(Checkpoint.id, Checkpoint.sha256, Checkpoint.bytes).order_by(Checkpoint.id))
     datasets = s.execute(select(Dataset.id, Dataset.sha256, Dataset.bytes).order_by(Dataset.id))
-    return [Named("checkpoint", *row) for row in checkpoints] + [Named("dataset", *row) for row in datasets]
+    references = [BlobReference("checkpoint", *row) for row in checkpoints]
+    return references + [BlobReference("dataset", *row) for row in datasets]
 
 
-def still_named(s: Session, one: Named) -> bool:
-    """Whether that row is there yet: checkpoints are forgotten while a job trains."""
-    names = {"checkpoint": Checkpoint.id, "dataset": Dataset.id}[one.kind]
-    return s.execute(select(names).where(names == one.id)).first() is not None
+def is_referenced(s: Session, reference: BlobReference) -> bool:
+    """Return whether that row still exists: a training prunes checkpoints while the doctor reads blobs."""
+    ids = {"checkpoint": Checkpoint.id, "dataset": Dataset.id}[reference.kind]
+    return s.execute(select(ids).where(ids == reference.id)).first() is not None
 
 
 def count_jobs(s: Session) -> int:
-    """How many jobs there are."""
+    """Return the number of jobs."""
     return s.execute(select(func.count()).select_from(Job)).scalar_one()
 
 
-def _logs() -> Any:
+def _event_counts() -> Any:
     return (
         select(
             Event.job_id,
@@ -106,8 +107,8 @@ def _logs() -> Any:
     )
 
 
-def _holes() -> Faults:
-    log = _logs()
+def _missing_events() -> FaultQuery:
+    log = _event_counts()
     events, newest = func.coalesce(log.c.events, 0), func.coalesce(log.c.newest, 0)
     return (
         select(Job.id, Job.last_seq, events.label("events"), newest.label("newest"))
@@ -116,8 +117,8 @@ def _holes() -> Faults:
     )
 
 
-def _lost_rows() -> Faults:
-    log = _logs()
+def _missing_rows() -> FaultQuery:
+    log = _event_counts()
     rows, after = func.coalesce(log.c.rows, 0), func.coalesce(log.c.furthest + 1, 0)
     return (
         select(Job.id, Job.recorded, rows.label("rows"))
@@ -126,58 +127,62 @@ def _lost_rows() -> Faults:
     )
 
 
-def _orphans() -> Faults:
+def _orphaned_events() -> FaultQuery:
     return select(Event.job_id.label("id")).where(not_(exists().where(Job.id == Event.job_id))).distinct()
 
 
-def _without_spec() -> Faults:
+def _missing_spec() -> FaultQuery:
     return select(Job.id).where(not_(exists().where(Spec.job_id == Job.id)))
 
 
-def _unsaid() -> Faults:
+def _status_without_transition() -> FaultQuery:
     later = aliased(Transition)
     newer = exists().where(later.job_id == Transition.job_id, later.seq > Transition.seq)
-    told = exists().where(Transition.job_id == Job.id, Transition.status == Job.status, not_(newer))
-    return select(Job.id, Job.status).where(not_(told))
+    recorded = exists().where(Transition.job_id == Job.id, Transition.status == Job.status, not_(newer))
+    return select(Job.id, Job.status).where(not_(recorded))
 
 
-def _unended() -> Faults:
+def _wrong_end_time() -> FaultQuery:
     ended = Job.status.in_(sorted(TERMINAL))
     return select(Job.id, Job.status).where(ended != Job.ended_at.is_not(None))
 
 
-def _unexplained() -> Faults:
+def _missing_reason() -> FaultQuery:
     failed = and_(Job.status == Status.FAILED, Job.error.is_(None))
     stopped = and_(Job.status.in_([Status.SUCCEEDED, Status.CANCELLED]), Job.stop_reason.is_(None))
     return select(Job.id, Job.status).where(or_(failed, stopped))
 
 
-def _unheld() -> Faults:
-    token_is_valid = and_(Job.worker.is_not(None), Job.lease_until.is_not(None))
-    return select(Job.id, Job.status).where(Job.status.in_(sorted(ACTIVE)) != token_is_valid)
+def _wrong_lease() -> FaultQuery:
+    leased = and_(Job.worker.is_not(None), Job.lease_until.is_not(None))
+    return select(Job.id, Job.status).where(Job.status.in_(sorted(ACTIVE)) != leased)
 
 
-def _astray() -> Faults:
-    mine = exists().where(Checkpoint.id == Job.checkpoint_id, Checkpoint.job_id == Job.id)
-    return select(Job.id, Job.checkpoint_id).where(Job.checkpoint_id.is_not(None), not_(mine))
+def _missing_checkpoint() -> FaultQuery:
+    present = exists().where(Checkpoint.id == Job.checkpoint_id, Checkpoint.job_id == Job.id)
+    return select(Job.id, Job.checkpoint_id).where(Job.checkpoint_id.is_not(None), not_(present))
 
 
-def _without_data() -> Faults:
-    there = exists().where(Dataset.id == Job.dataset_id)
+def _missing_dataset() -> FaultQuery:
+    present = exists().where(Dataset.id == Job.dataset_id)
     return select(Job.id, Job.dataset_id).where(
-        Job.dataset_id.is_not(None), Job.status.not_in(sorted(TERMINAL)), not_(there)
+        Job.dataset_id.is_not(None), Job.status.not_in(sorted(TERMINAL)), not_(present)
     )
 
 
 CHECKS = (
-    Check("job {id} says that its log ends at {last_seq}; it has {events} events up to {newest}", RESTORE, _holes),
-    Check("job {id} says that {recorded} rows of its training are stored, and has {rows}", RESTORE, _lost_rows),
-    Check("there are events of a job {id} that is gone", "restore a backup; they do no harm", _orphans),
-    Check("job {id} has no spec", RESTORE, _without_spec),
-    Check("job {id} is {status}, and its last change says otherwise", RESTORE, _unsaid),
-    Check("job {id} is {status}, and the time of its end says otherwise", RESTORE, _unended),
-    Check("job {id} is {status} and does not say why", RESTORE, _unexplained),
-    Check("job {id} is {status}, and its worker or lease says otherwise", RESTORE, _unheld),
-    Check("job {id} is to go on from checkpoint {checkpoint_id}, which is gone", RESTORE, _astray),
-    Check("job {id} needs dataset {dataset_id}, which is gone", "cancel the job and post it anew", _without_data),
+    Check("job {id} has {last_seq} events by its row; {events} are stored, up to {newest}", RESTORE, _missing_events),
+    Check("job {id} has {recorded} training rows by its row; {rows} are stored", RESTORE, _missing_rows),
+    Check("there are events of job {id}, which does not exist", "restore a backup; they do no harm", _orphaned_events),
+    Check("job {id} has no spec", RESTORE, _missing_spec),
+    Check("job {id} is {status}, but its last transition is to another status", RESTORE, _status_without_transition),
+    Check("job {id} is {status}, which contradicts its end time", RESTORE, _wrong_end_time),
+    Check("job {id} is {status} without a reason", RESTORE, _missing_reason),
+    Check("job {id} is {status}, which contradicts its worker or lease", RESTORE, _wrong_lease),
+    Check("job {id} resumes from checkpoint {checkpoint_id}, which does not exist", RESTORE, _missing_checkpoint),
+    Check(
+        "job {id} needs dataset {dataset_id}, which does not exist",
+        "cancel the job, upload the dataset and post the job again",
+        _missing_dataset,
+    ),
 )

@@ -1,4 +1,4 @@
-"""What the store can say instead of an answer. Each is named for the fact; its docstring is the message.
+"""Errors of the store. Each is named for the fact; its docstring is the message that a client or operator reads.
 
 StoreError
 ├── NoSuchJob, NoSuchCheckpoint, NoSuchDataset
@@ -11,6 +11,24 @@ StoreError
 import sqlite3
 from typing import Any
 
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from core.blobs.errors import BlobStoreUnavailable
+
+UNREACHABLE_DATABASE_ERRORS = (OperationalError, InterfaceError, InternalError)
+"""The database cannot be reached, is restarting, or ended the session.
+
+PostgreSQL reports an internal error if it ended a session that was idle in a transaction, such as that of a suspended
+worker.
+"""
+TRANSIENT_DATABASE_ERRORS = (*UNREACHABLE_DATABASE_ERRORS, PoolTimeout)
+"""Errors after which to try again; a timeout of the pool says that all connections are in use.
+
+Whether the transaction was committed is unknown: its answer may be lost.
+"""
+TRANSIENT_STORAGE_ERRORS = (*TRANSIENT_DATABASE_ERRORS, BlobStoreUnavailable)
+"""Errors of the database or the bucket after which to try again."""
 POSTGRES_DISK_FULL = "53100"
 
 
@@ -54,42 +72,42 @@ class WrongState(StoreError):
 
 
 class DatasetInUse(StoreError):
-    """Dataset {dataset_id} is needed by job {job_id}: cancel that or wait for its end."""
+    """Job {job_id} needs dataset {dataset_id}: cancel the job or wait until it has ended, then delete the dataset."""
 
     def __init__(self, dataset_id: str, job_id: str) -> None:
         super().__init__(dataset_id=dataset_id, job_id=job_id)
 
 
 class KeyReused(StoreError):
-    """The idempotency key {key!r} came with another body before: use a new key for a new request."""
+    """The idempotency key {key!r} was used with a different request body: use a new key for a new request."""
 
     def __init__(self, key: str) -> None:
         super().__init__(key=key)
 
 
 class KeyInProgress(StoreError):
-    """A request with the idempotency key {key!r} is still in progress: repeat this one in a moment."""
+    """A request with the idempotency key {key!r} is still in progress: repeat this request in a moment."""
 
     def __init__(self, key: str) -> None:
         super().__init__(key=key)
 
 
 class TooManyJobs(StoreError):
-    """There wait {most:,} jobs already, as many as may: post this one again when some have begun, or cancel some."""
+    """The queue is full with {most:,} jobs: repeat this request when some have started, or cancel queued jobs."""
 
     def __init__(self, most: int) -> None:
         super().__init__(most=most)
 
 
 class Fenced(StoreError):
-    """Job {job_id} is no longer held under fence {fence}: stop, write nothing, remove nothing."""
+    """The lease on job {job_id} under fence {fence} is lost: stop, write nothing and delete nothing."""
 
     def __init__(self, job_id: str, fence: int) -> None:
         super().__init__(job_id=job_id, fence=fence)
 
 
 class BadCursor(StoreError):
-    """The cursor is none that this list gave: begin again without one."""
+    """The cursor is not one that this list returned: omit it to start from the first page."""
 
 
 class WrongRevision(StoreError):
@@ -110,7 +128,7 @@ class NetworkFileSystem(StoreError):
 
 
 def storage_is_full(error: Exception) -> bool:
-    """Whether the database refused a statement for want of room on its disk; its transaction is rolled back then."""
+    """Return whether the database refused a statement because its disk is full; it rolls the transaction back then."""
     cause = getattr(error, "orig", None)
     full = getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
     return full or getattr(cause, "sqlstate", None) == POSTGRES_DISK_FULL

@@ -1,4 +1,4 @@
-"""Blobs that no row names any more: pruned checkpoints, deleted jobs and datasets, what a crash left."""
+"""Delete blobs that no row references: of pruned checkpoints, deleted jobs and datasets, and interrupted writes."""
 
 from itertools import islice
 
@@ -8,22 +8,22 @@ from core.blobs.blobs import Blobs
 from core.store.database import Database
 from core.store.tables import Checkpoint, Dataset
 
-PORTION = 500
-"""Names of one question."""
+BATCH_BLOBS = 500
+"""Blobs that are looked up in one statement."""
 
 
 def collect(database: Database, blobs: Blobs) -> list[str]:
-    """Remove them; the names of those removed. Any number of processes may do so at once, while others write.
+    """Delete unreferenced blobs and return their names. Any number of processes may do so at once, while others write.
 
-    A blob is put, or kept, just before the transaction that names it. One that is old and has no row now can only get
-    a row from who gives it another stamp before, and with that it is not deleted.
+    A blob is put or ensured just before the transaction that references it. So an old blob without a row can only get
+    a row from a process that has given it a new stamp before, and a blob with another stamp is not deleted.
     """
-    removed = blobs.delete_abandoned()
+    deleted = blobs.delete_abandoned()
     old = iter(blobs.old().items())
-    while portion := dict(islice(old, PORTION)):
+    while batch := dict(islice(old, BATCH_BLOBS)):
         with database.read() as s:
-            checkpoints = select(Checkpoint.sha256).where(Checkpoint.sha256.in_(portion))
-            datasets = select(Dataset.sha256).where(Dataset.sha256.in_(portion))
-            named = set(s.scalars(checkpoints.union(datasets)))
-        removed += [name for name, stamp in portion.items() if name not in named and blobs.delete(name, stamp)]
-    return removed
+            checkpoints = select(Checkpoint.sha256).where(Checkpoint.sha256.in_(batch))
+            datasets = select(Dataset.sha256).where(Dataset.sha256.in_(batch))
+            referenced = set(s.scalars(checkpoints.union(datasets)))
+        deleted += [name for name, stamp in batch.items() if name not in referenced and blobs.delete(name, stamp)]
+    return deleted

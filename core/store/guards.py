@@ -1,4 +1,4 @@
-"""What a worker shows to write, and what it hears when it does."""
+"""The fencing token that a worker shows at every write, and the result of a guarded write."""
 
 from dataclasses import KW_ONLY, dataclass
 
@@ -10,7 +10,7 @@ from core.store.tables import Job
 
 @dataclass(frozen=True)
 class FencingToken:
-    """What a writer shows: the fence of its claim, and how many guarded commits it made under it."""
+    """The fence of a worker's claim, and the number of guarded commits it made under it."""
 
     job_id: str
     fence: int
@@ -19,10 +19,11 @@ class FencingToken:
 
 @dataclass(frozen=True)
 class GuardedWrite:
-    """What a guard answers; true until its transaction ends, for the row is locked.
+    """The job's row as `guard` left it; true until its transaction ends, since the row is locked.
 
-    `token` is the one to show next. `events` numbers up to `last_seq` are the caller's, and of the training's own
-    stream the `rows` places before `recorded`. `at` is the database's time, in microseconds.
+    `token` is the token of the next write. The event numbers `last_seq - events + 1` to `last_seq` are the caller's,
+    and so are the places `recorded - rows` to `recorded - 1` of the training's row stream. `at` is the database's
+    time in microseconds.
     """
 
     token: FencingToken
@@ -38,12 +39,12 @@ class GuardedWrite:
 
 
 def token_of(job: Job) -> FencingToken:
-    """The hold of who claimed this row."""
+    """Return the token of the worker that claimed this row."""
     return FencingToken(job.id, job.fence, job.writes)
 
 
 def token_is_valid(token: FencingToken) -> tuple[ColumnElement[bool], ...]:
-    """The condition under which a write of this hold counts."""
+    """Return the SQL conditions under which a write with this token counts."""
     return (
         Job.id == token.job_id,
         Job.fence == token.fence,

@@ -1,6 +1,6 @@
-"""What clients do with jobs: make, find, cancel, pause, resume and delete them. The workers' half is in `leases.py`.
+"""Queries of clients on jobs: insert, get, list, cancel, pause, resume and delete. Those of workers are in `leases.py`.
 
-Each function takes an open session and commits nothing; the queue is rung after the caller's commit.
+Each function takes an open session and does not commit; callers notify the queue after their commit.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,17 +15,18 @@ from sqlalchemy.orm import Session
 
 from core.ids import new_id
 from core.jobs.states import TERMINAL, Keep, Request, Status, StopReason
+from core.store import datasets
 from core.store.clock import now
-from core.store.datasets import hold_still
 from core.store.errors import NoSuchJob, WrongState
 from core.store.pagination import page_of
 from core.store.scope import Scope
 from core.store.tables import Checkpoint, Event, Job, Label, Spec, Transition
-from core.store.transitions import change, locked, tell
-from core.store.warm_starts import WarmStart, adopt
+from core.store.transitions import change_status, lock_job, record_transition
+from core.store.warm_starts import WarmStart, copy_checkpoint
 
-Ways = Mapping[Status, Status]
-CANCEL: Ways = MappingProxyType(
+StatusChanges = Mapping[Status, Status]
+"""The status that a request moves a job to, by its present status. The same status: no change; missing: refused."""
+CANCEL: StatusChanges = MappingProxyType(
     {
         Status.QUEUED: Status.CANCELLED,
         Status.PAUSED: Status.CANCELLED,
@@ -35,7 +36,7 @@ CANCEL: Ways = MappingProxyType(
         Status.CANCELLED: Status.CANCELLED,
     },
 )
-PAUSE: Ways = MappingProxyType(
+PAUSE: StatusChanges = MappingProxyType(
     {
         Status.QUEUED: Status.PAUSED,
         Status.RUNNING: Status.PAUSING,
@@ -43,10 +44,9 @@ PAUSE: Ways = MappingProxyType(
         Status.PAUSED: Status.PAUSED,
     },
 )
-RESUME: Ways = MappingProxyType({Status.PAUSED: Status.QUEUED})
-"""What a client's wish makes of each state; the same again is no change, and a state that is missing refuses."""
+RESUME: StatusChanges = MappingProxyType({Status.PAUSED: Status.QUEUED})
 
-NEW: Mapping[str, Any] = MappingProxyType(
+COLUMNS_OF_NEW: Mapping[str, Any] = MappingProxyType(
     {"fence": 0, "writes": 0, "last_seq": 1, "recorded": 0, "lost_workers": 0, "epoch": 0, "step": 0, "runtime": 0.0},
 )
 
@@ -66,47 +66,54 @@ def insert(
     dataset_id: str | None = None,
     owner: str | None = None,
     priority: int = 0,
-    origin: WarmStart | None = None,
+    warm_start: WarmStart | None = None,
 ) -> Job:
-    """Make a job, queued and due at once. `spec` is what the client posted, as JSON text.
+    """Insert a job, queued and due at once. `spec` is the JSON text that the client posted.
 
-    One with an `origin` begins with a checkpoint of another job, which has to be held still.
+    The checkpoint of a `warm_start` must be locked in this transaction.
 
     Raises
     ------
     NoSuchDataset
-        the dataset that it names is gone.
+        If its dataset does not exist in the scope.
     """
     if dataset_id is not None:
-        hold_still(s, scope, dataset_id)
-    given = {"name": name, "labels": dict(metadata), "epochs": epochs, "steps": steps, "threads": threads}
-    place = {
+        datasets.lock(s, scope, dataset_id)
+    values = {
+        **COLUMNS_OF_NEW,
+        "id": new_id("job"),
+        "status": Status.QUEUED,
+        "name": name,
+        "labels": dict(metadata),
+        "epochs": epochs,
+        "steps": steps,
+        "threads": threads,
         "memory_bytes": memory_bytes,
         "dataset_id": dataset_id,
         "owner": scope.owner_of_new(owner),
         "priority": priority,
         "created_at": now(),
         "due_at": now(),
+        **(warm_start.columns if warm_start else {}),
     }
-    values = {"id": new_id("job"), "status": Status.QUEUED} | dict(NEW) | given | place
-    values |= origin.columns if origin else {}
     job = s.scalars(insert_into(Job).returning(Job).values(values)).one()
-    if origin:
-        adopt(s, job, origin)
+    if warm_start:
+        copy_checkpoint(s, job, warm_start)
     s.execute(insert_into(Spec).values(job_id=job.id, json=spec))
     if metadata:
         s.execute(insert_into(Label), [{"job_id": job.id, "key": k, "value": v} for k, v in metadata.items()])
-    tell(s, job, job.created_at, actor, f"accepted, {origin.told}" if origin else "accepted")
+    message = f"accepted, {warm_start.description}" if warm_start else "accepted"
+    record_transition(s, job, job.created_at, actor, message)
     return job
 
 
 def get(s: Session, scope: Scope, job_id: str) -> Job:
-    """The job of that id.
+    """Return a job.
 
     Raises
     ------
     NoSuchJob
-        it was never made, or is deleted.
+        If it does not exist in the scope.
     """
     job = s.scalars(select(Job).where(Job.id == job_id, scope.includes(Job.owner))).one_or_none()
     if job is None:
@@ -115,12 +122,12 @@ def get(s: Session, scope: Scope, job_id: str) -> Job:
 
 
 def with_spec(s: Session, scope: Scope, job_id: str) -> tuple[Job, str]:
-    """The job of that id and what the client posted, as JSON text, asked for at once.
+    """Return a job and the JSON text that the client posted, by one query.
 
     Raises
     ------
     NoSuchJob
-        it was never made, or is deleted.
+        If it does not exist in the scope.
     """
     row = s.execute(_with_spec(scope), {"job_id": job_id}).one_or_none()
     if row is None:
@@ -136,14 +143,15 @@ def _with_spec(scope: Scope) -> Select[Job, str]:
 
 
 def spec(s: Session, scope: Scope, job_id: str) -> str:
-    """What the client posted, as JSON text.
+    """Return the JSON text that the client posted.
 
     Raises
     ------
     NoSuchJob
-        it was never made, or is deleted.
+        If the job does not exist in the scope.
     """
-    text = s.scalars(select(Spec.json).where(Spec.job_id == job_id, scope.includes_job(job_id))).one_or_none()
+    row = select(Spec.json).where(Spec.job_id == job_id, scope.includes_job(job_id))
+    text = s.scalars(row).one_or_none()
     if text is None:
         raise NoSuchJob(job_id)
     return text
@@ -159,12 +167,14 @@ def page(
     limit: int = 20,
     cursor: str | None = None,
 ) -> tuple[list[Job], str | None]:
-    """A page of jobs, newest first, and the cursor of the next: of any of `statuses`, and with all of `metadata`.
+    """Return a page of jobs, newest first, and the cursor of the next page or None.
+
+    Filters: any of `statuses`, this `name`, and all pairs of `metadata`.
 
     Raises
     ------
     BadCursor
-        no page gave that one.
+        If the cursor is not one that a page returned.
     """
     rows = select(Job).where(scope.includes(Job.owner))
     if statuses:
@@ -177,63 +187,65 @@ def page(
 
 
 def transitions(s: Session, scope: Scope, job_id: str, up_to: int = 2**63 - 1) -> list[Transition]:
-    """All that happened to the job, in order; up to its event `up_to`, so that it fits a row that was read before."""
+    """Return the job's transitions in order, up to event number `up_to`: those that belong to a row read before."""
     return list(s.scalars(_transitions(scope), {"job_id": job_id, "up_to": up_to}))
 
 
 @lru_cache(maxsize=1024)
 def _transitions(scope: Scope) -> Select[Transition]:
     """Return the statement of `transitions`, built once: that halves the time of the query."""
-    mine = Transition.job_id == bindparam("job_id"), scope.includes_job(Transition.job_id)
-    return select(Transition).where(*mine, Transition.seq <= bindparam("up_to")).order_by(Transition.seq)
+    of_job = Transition.job_id == bindparam("job_id"), scope.includes_job(Transition.job_id)
+    return select(Transition).where(*of_job, Transition.seq <= bindparam("up_to")).order_by(Transition.seq)
 
 
 def cancel(s: Session, scope: Scope, job_id: str, keep: Keep = Keep.LAST, actor: str = "client") -> Job:
-    """End the job: at once where it waits, within a batch where it trains; `keep` names the weights that stay.
+    """Cancel a job: at once if it is queued or paused, within one batch if it trains.
+
+    `keep` names the weights that remain for predictions.
 
     Raises
     ------
     NoSuchJob, WrongState
-        it is gone, or has ended by itself.
+        If it does not exist in the scope, or has ended otherwise.
     """
-    asked: Mapping[Status, Mapping[str, Any]] = {
+    columns: Mapping[Status, Mapping[str, Any]] = {
         Status.CANCELLED: {"stop_reason": StopReason.CANCELLED},
         Status.CANCELLING: {"request": Request.CANCEL},
     }
-    return _wish(s, scope, job_id, CANCEL, "cancelled", actor, asked, keep=keep)
+    return _request(s, scope, job_id, CANCEL, "cancelled", actor, columns, keep=keep)
 
 
 def pause(s: Session, scope: Scope, job_id: str, actor: str = "client") -> Job:
-    """Let the job keep its state and give its worker back.
+    """Pause a job: it keeps its state and releases its worker.
 
     Raises
     ------
     NoSuchJob, WrongState
-        it is gone, has ended, or is being cancelled.
+        If it does not exist in the scope, has ended, or is being cancelled.
     """
-    return _wish(s, scope, job_id, PAUSE, "paused", actor, {Status.PAUSING: {"request": Request.PAUSE}})
+    return _request(s, scope, job_id, PAUSE, "paused", actor, {Status.PAUSING: {"request": Request.PAUSE}})
 
 
 def resume(s: Session, scope: Scope, job_id: str, actor: str = "client") -> Job:
-    """Queue a paused job again; ring after the commit.
+    """Queue a paused job again; the caller notifies the queue after its commit.
 
     Raises
     ------
     NoSuchJob, WrongState
-        it is gone, or not paused.
+        If it does not exist in the scope, or is not paused.
     """
-    return _wish(s, scope, job_id, RESUME, "resumed", actor, {})
+    return _request(s, scope, job_id, RESUME, "resumed", actor, {})
 
 
 def delete(s: Session, scope: Scope, job_id: str) -> None:
-    """Remove an ended job with all its rows; its blobs are garbage then, unless another row names them.
+    """Delete an ended job with all its rows; its blobs become garbage unless another row references them.
 
     Raises
     ------
     NoSuchJob, WrongState
-        it is gone already, or has not ended.
+        If it does not exist in the scope, or has not ended.
     """
-    job = locked(s, scope, job_id)
+    job = lock_job(s, scope, job_id)
     if job.status not in TERMINAL:
         raise WrongState(job_id, job.status, "deleted")
     for table in (Event, Transition, Label, Checkpoint, Spec):
@@ -243,28 +255,28 @@ def delete(s: Session, scope: Scope, job_id: str) -> None:
 
 
 def exists(s: Session, scope: Scope, job_id: str) -> bool:
-    """Whether there is such a job."""
+    """Return whether the job exists in the scope."""
     return s.execute(select(literal(1)).where(Job.id == job_id, scope.includes(Job.owner))).first() is not None
 
 
-def _wish(
+def _request(
     s: Session,
     scope: Scope,
     job_id: str,
-    ways: Ways,
+    changes: StatusChanges,
     wanted: str,
     actor: str,
     columns: Mapping[Status, Mapping[str, Any]],
     **always: Any,
 ) -> Job:
-    job = locked(s, scope, job_id)
-    if job.status not in ways:
+    job = lock_job(s, scope, job_id)
+    if job.status not in changes:
         raise WrongState(job_id, job.status, wanted)
-    target = ways[job.status]
+    target = changes[job.status]
     if target == job.status:
         return job
     message = f"{wanted} by request" if target not in columns or target in TERMINAL else f"asked to be {wanted}"
-    changed = change(
+    changed = change_status(
         s, Job.id == job_id, {job.status}, target, actor=actor, message=message, **always, **columns.get(target, {})
     )
     assert changed is not None, "the row is locked"  # noqa: S101

@@ -1,6 +1,7 @@
-"""How a worker holds a job: claim it, show the fence at every write, leave it; and how a lost one's job goes on.
+"""Leases of workers on jobs: claim, guarded writes, heartbeat, release, and requeueing the jobs of lost workers.
 
-Each function takes an open session and commits nothing. docs: "A job is never lost and never lies".
+Each function takes an open session and does not commit. All of them work across owners, without a scope.
+The protocol and its guarantees are described in docs/internals/jobs.md.
 """
 
 from collections.abc import Mapping
@@ -12,44 +13,41 @@ from sqlalchemy import and_, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from core.jobs.states import ACTIVE, TERMINAL, Request, Status, StopReason, sources
-from core.store.clock import ahead, microseconds, now, past
+from core.store.clock import is_far_ahead, is_past, microseconds, now
 from core.store.errors import Fenced, NoSuchJob, WrongState
 from core.store.guards import FencingToken, GuardedWrite, token_is_valid
 from core.store.scope import EVERYTHING
 from core.store.tables import Job, Transition
-from core.store.transitions import change, locked, tell
+from core.store.transitions import change_status, lock_job, record_transition
 
 MAX_LOST_WORKERS = 3
-"""Workers that one job may lose without progress; then it has failed."""
-
-LOST: Mapping[Status, Status] = MappingProxyType(
+"""Workers that one job may lose without progress; the last of them fails it."""
+AFTER_LOST_WORKER: Mapping[Status, Status] = MappingProxyType(
     {Status.RUNNING: Status.QUEUED, Status.PAUSING: Status.PAUSED, Status.CANCELLING: Status.CANCELLED},
 )
-"""What becomes of a job whose worker is gone."""
+"""The status of a job after its worker is lost, by its status before."""
+TOO_LARGE_DELAY_SECONDS = 10.0
+"""Seconds that a job waits before its log says that it needs more memory; a larger worker claims it by then."""
+MEMORY_ACTOR = "memory"
+"""The actor of the transition that says so."""
 
 
-MISFIT_AFTER = 10.0
-"""Seconds that a job waits before it is said that it is too large: a larger worker would have it by then."""
-MEMORY = "memory"
-"""The actor of that remark."""
-
-
-class Room(NamedTuple):
-    """The memory that a worker's machine has in all, and has free now; its workers' names begin with `machine`."""
+class AvailableMemory(NamedTuple):
+    """Memory of a worker's machine in bytes, in total and free now; names of its workers begin with `machine`."""
 
     machine: str
     total: int
     available: int
 
 
-def claim(s: Session, worker: str, lease_seconds: float, room: Room | None = None) -> Job | None:
-    """Take the job whose turn it is; None where none waits (the bell was stale), or none fits into the room.
+def claim(s: Session, worker: str, lease_seconds: float, memory: AvailableMemory | None = None) -> Job | None:
+    """Claim the next job; return None if none is due or none fits into the memory.
 
-    The order: priority, then the owner who has the fewest jobs at work, then the oldest.
+    Order: priority, then the owner with the fewest active jobs, then age.
     """
-    return change(
+    return change_status(
         s,
-        Job.id == _next_due(room),
+        Job.id == _next_due(memory),
         {Status.QUEUED},
         Status.RUNNING,
         actor=worker,
@@ -66,33 +64,33 @@ def claim(s: Session, worker: str, lease_seconds: float, room: Room | None = Non
 def guard(
     s: Session, token: FencingToken, *, lease_seconds: float, events: int = 0, recorded: int = 0, **columns: Any
 ) -> GuardedWrite:
-    """Begin a worker's transaction: renew the lease, allot `events` numbers, set `columns`, hear what is wanted.
+    """Begin a worker's transaction: renew the lease, allot `events` numbers, set `columns`, return what is requested.
 
-    `recorded` counts those of the events that belong to the training's own row stream.
+    `recorded` is how many of the events belong to the training's row stream.
 
     Raises
     ------
     Fenced
-        the job is another's by now: write nothing, remove nothing.
+        If the worker has lost the job: write nothing, delete nothing.
     """
-    shown = {"held_id": token.job_id, "held_fence": token.fence, "held_writes": token.writes}
+    shown = {"token_id": token.job_id, "token_fence": token.fence, "token_writes": token.writes}
     added = {"events": events, "rows": recorded, "lease": microseconds(lease_seconds)}
-    row: Any = s.connection().execute(_guarding(frozenset(columns)), {**shown, **added, **columns}).one_or_none()
+    row: Any = s.connection().execute(_guard_statement(frozenset(columns)), {**shown, **added, **columns}).one_or_none()
     if row is None:
         raise Fenced(token.job_id, token.fence)
-    writes, *heard = row
-    return GuardedWrite(FencingToken(token.job_id, token.fence, writes), *heard, events=events, rows=recorded)
+    writes, *fields = row
+    return GuardedWrite(FencingToken(token.job_id, token.fence, writes), *fields, events=events, rows=recorded)
 
 
-def settle(s: Session, token: FencingToken) -> FencingToken | None:
-    """After a commit whose answer was lost: the next hold if it happened, None if it did not (so do it again).
+def resolve_commit(s: Session, token: FencingToken) -> FencingToken | None:
+    """After a commit whose answer was lost, return the next token if it happened, None if it must be repeated.
 
-    A `leave` that happened is told by the next hold too.
+    The commit may also be that of a `release`.
 
     Raises
     ------
     Fenced
-        the job is another's by now.
+        If the worker has lost the job.
     """
     row = s.execute(select(Job.fence, Job.writes, Job.status).where(Job.id == token.job_id)).one_or_none()
     if row is None or row.fence != token.fence:
@@ -105,12 +103,12 @@ def settle(s: Session, token: FencingToken) -> FencingToken | None:
 
 
 def renew(s: Session, token: FencingToken, lease_seconds: float) -> Request | None:
-    """The heartbeat: prolong the lease and hear what is wanted.
+    """Renew the lease (the heartbeat) and return what is requested.
 
     Raises
     ------
     Fenced
-        the job is another's by now.
+        If the worker has lost the job.
     """
     statement = (
         update(Job)
@@ -124,7 +122,7 @@ def renew(s: Session, token: FencingToken, lease_seconds: float) -> Request | No
     return row.request
 
 
-def leave(
+def release(
     s: Session,
     token: FencingToken,
     status: Status,
@@ -134,131 +132,132 @@ def leave(
     stop_reason: StopReason | None = None,
     error: dict[str, Any] | None = None,
 ) -> Job:
-    """Give the job out of the worker's hands, in the transaction that `guard` began: ended, paused, or queued (yield).
+    """Release the job as ended, paused or queued (yield), in the transaction that `guard` began.
 
     Raises
     ------
     Fenced
-        the job is another's by now.
+        If the worker has lost the job.
     WrongState
-        no such way: look at the guard's status before.
+        If no transition leads there from the status that `guard` returned.
     """
     columns = {"stop_reason": stop_reason, "error": error} if status in TERMINAL else {}
-    ways = frozenset() if status in ACTIVE else sources(status) & ACTIVE
-    mine = and_(Job.id == token.job_id, Job.fence == token.fence, Job.writes == token.writes)
-    job = change(s, mine, ways, status, actor=actor, message=message, **columns)
+    leaving = frozenset() if status in ACTIVE else sources(status) & ACTIVE
+    claimed = and_(Job.id == token.job_id, Job.fence == token.fence, Job.writes == token.writes)
+    job = change_status(s, claimed, leaving, status, actor=actor, message=message, **columns)
     return job or _refuse(s, token, status)
 
 
-def note(s: Session, token: FencingToken, message: str, actor: str) -> None:
-    """Say something of the job that its status does not, as a transition; in the transaction that `guard` began.
+def record_message(s: Session, token: FencingToken, message: str, actor: str) -> None:
+    """Record a message as a transition to the same status, in the transaction that `guard` began.
 
     Raises
     ------
     Fenced
-        the job is another's by now.
+        If the worker has lost the job.
     """
     statement = update(Job).where(*token_is_valid(token)).values(last_seq=Job.last_seq + 1).returning(Job, now())
     row = s.execute(statement).one_or_none()
     if row is None:
         raise Fenced(token.job_id, token.fence)
-    tell(s, row[0], row[1], actor, message)
+    record_transition(s, row[0], row[1], actor, message)
 
 
-def hand_back(
+def requeue_lost(
     s: Session,
     job_id: str,
     fence: int,
     *,
     message: str,
-    actor: str = "sweep",
+    actor: str = "lease_collector",
     detail: Mapping[str, Any] = MappingProxyType({}),
 ) -> Job | None:
-    """Take the job from a worker that is lost, so that another may go on; None where it is not under `fence` any more.
+    """Take a job from its lost worker so that another can claim it; return None if it has another fence by now.
 
-    The third loss without progress ends it as failed, with `detail` in its error.
+    The third loss without progress fails the job, with `detail` in its error.
     """
     try:
-        job = locked(s, EVERYTHING, job_id)
+        job = lock_job(s, EVERYTHING, job_id)
     except NoSuchJob:
         return None
     if job.fence != fence or job.status not in ACTIVE:
         return None
-    target = LOST[job.status]
+    target = AFTER_LOST_WORKER[job.status]
     columns: dict[str, Any] = {"fence": Job.fence + 1, "lost_workers": Job.lost_workers + 1}
     if target == Status.QUEUED and job.lost_workers + 1 >= MAX_LOST_WORKERS:
         target, message = Status.FAILED, f"{message}; {MAX_LOST_WORKERS} workers were lost in a row without progress"
         columns["error"] = {"code": "worker_lost", "message": message, **detail}
     if target == Status.CANCELLED:
         columns["stop_reason"] = StopReason.CANCELLED
-    mine = and_(Job.id == job_id, Job.fence == fence)
-    return change(s, mine, {job.status}, target, actor=actor, message=message, **columns)
+    lost = and_(Job.id == job_id, Job.fence == fence)
+    return change_status(s, lost, {job.status}, target, actor=actor, message=message, **columns)
 
 
-def remark_misfits(s: Session, room: Room) -> None:
-    """Say once of each job that waits, and needs more than this machine has in all, that it does."""
-    waited = now() - microseconds(MISFIT_AFTER)
-    large = select(Job.id).where(Job.status == Status.QUEUED, Job.memory_bytes > room.total, Job.due_at <= waited)
-    for job_id in s.scalars(large.where(~_said(Job.id)).order_by(Job.id)).all():
-        _remark_misfit(s, job_id, room)
+def log_too_large(s: Session, memory: AvailableMemory) -> None:
+    """Record once for each waiting job that it needs more memory than this machine has in total."""
+    waited = now() - microseconds(TOO_LARGE_DELAY_SECONDS)
+    large = select(Job.id).where(Job.status == Status.QUEUED, Job.memory_bytes > memory.total, Job.due_at <= waited)
+    for job_id in s.scalars(large.where(~_is_logged(Job.id)).order_by(Job.id)).all():
+        _log_too_large(s, job_id, memory)
 
 
-def _remark_misfit(s: Session, job_id: str, room: Room) -> None:
+def _log_too_large(s: Session, job_id: str, memory: AvailableMemory) -> None:
     waiting = select(Job.memory_bytes).where(Job.id == job_id, Job.status == Status.QUEUED).with_for_update()
     need = s.execute(waiting).scalar_one_or_none()
-    # Asked again behind the lock: two workers may have looked at the same moment.
-    if need is None or s.execute(select(_said(job_id))).scalar_one():
+    # Checked again under the row's lock: two workers may have selected the job at the same moment.
+    if need is None or s.execute(select(_is_logged(job_id))).scalar_one():
         return
     job, at = s.execute(
         update(Job).where(Job.id == job_id).values(last_seq=Job.last_seq + 1).returning(Job, now())
     ).one()
-    tell(
-        s, job, at, MEMORY, f"needs {_size(need)} by its estimate, and a worker has {_size(room.total)}: waits for more"
-    )
+    message = f"needs an estimated {_gib(need)}, a worker has {_gib(memory.total)}: waiting for a worker with more"
+    record_transition(s, job, at, MEMORY_ACTOR, message)
 
 
-def _size(count: int) -> str:
+def _gib(count: int) -> str:
     return f"{count / 2**30:,.1f} GiB"
 
 
-def _said(job_id: Any) -> Any:
-    return select(Transition.seq).where(Transition.job_id == job_id, Transition.actor == MEMORY).exists()
+def _is_logged(job_id: Any) -> Any:
+    return select(Transition.seq).where(Transition.job_id == job_id, Transition.actor == MEMORY_ACTOR).exists()
 
 
-def requeue_expired(s: Session, actor: str = "sweep") -> list[Job]:
-    """Hand back every job whose lease ran out; ring after the commit where there are any.
+def requeue_expired(s: Session, actor: str = "lease_collector") -> list[Job]:
+    """Requeue every job whose lease expired, and return them; the caller notifies the queue after its commit.
 
-    A heartbeat far ahead was made before the clock was set back, and says nothing of who is alive: a worker that is
-    alive loses its job by that and no work, one that is dead would keep it until the clock is there again.
+    A heartbeat far in the future was written before the clock was set back, and its lease would last until the clock
+    is there again. A worker that is alive loses its job by this, and no work.
     """
     statement = (
         select(Job.id, Job.fence, Job.worker)
-        .where(Job.status.in_(sorted(ACTIVE)), or_(Job.lease_until < now(), ahead(Job.heartbeat_at)))
+        .where(Job.status.in_(sorted(ACTIVE)), or_(Job.lease_until < now(), is_far_ahead(Job.heartbeat_at)))
         .order_by(Job.id)
         .with_for_update(skip_locked=True)
     )
-    taken = [
-        hand_back(s, row.id, row.fence, message=f"worker {row.worker} is silent: its lease ran out", actor=actor)
+    requeued = [
+        requeue_lost(s, row.id, row.fence, message=f"the lease of worker {row.worker} expired", actor=actor)
         for row in s.execute(statement).all()
     ]
-    return [job for job in taken if job is not None]
+    return [job for job in requeued if job is not None]
 
 
 def notification_due(s: Session, every_seconds: float) -> bool:
-    """Whether to ring: a due job has waited so long, and nobody has rung for it meanwhile. One asker is told."""
+    """Return whether to notify: a due job has waited so long, and nobody has notified meanwhile.
+
+    Of several callers at the same moment, one gets True.
+    """
     waited = now() - microseconds(every_seconds)
     oldest = (
         select(Job.id)
-        .where(Job.status == Status.QUEUED, past(Job.due_at, waited))
+        .where(Job.status == Status.QUEUED, is_past(Job.due_at, waited))
         .order_by(Job.id)
         .limit(1)
         .scalar_subquery()
     )
+    not_notified = or_(Job.notified_at.is_(None), is_past(Job.notified_at, waited))
     statement = (
         update(Job)
-        .where(
-            Job.id == oldest, Job.status == Status.QUEUED, or_(Job.notified_at.is_(None), past(Job.notified_at, waited))
-        )
+        .where(Job.id == oldest, Job.status == Status.QUEUED, not_notified)
         .values(notified_at=now())
         .returning(Job.id)
     )
@@ -266,35 +265,38 @@ def notification_due(s: Session, every_seconds: float) -> bool:
 
 
 def claimed_by(s: Session, worker_prefix: str) -> list[Job]:
-    """The jobs of the workers whose name begins so."""
-    mine = Job.worker.startswith(worker_prefix, autoescape=True)
-    return list(s.scalars(select(Job).where(Job.status.in_(sorted(ACTIVE)), mine).order_by(Job.id)))
+    """Return the active jobs of the workers whose names begin with this prefix."""
+    claimed = Job.worker.startswith(worker_prefix, autoescape=True)
+    return list(s.scalars(select(Job).where(Job.status.in_(sorted(ACTIVE)), claimed).order_by(Job.id)))
 
 
 def ask_to_yield(s: Session, worker_prefix: str) -> list[str]:
-    """Ask the workers whose name begins so to checkpoint and give their jobs back; other requests stand."""
-    mine = Job.worker.startswith(worker_prefix, autoescape=True)
+    """Request the workers whose names begin with this prefix to checkpoint and release their jobs; return the jobs.
+
+    Jobs with another request keep that.
+    """
+    claimed = Job.worker.startswith(worker_prefix, autoescape=True)
     statement = (
         update(Job)
-        .where(Job.status == Status.RUNNING, Job.request.is_(None), mine)
+        .where(Job.status == Status.RUNNING, Job.request.is_(None), claimed)
         .values(request=Request.YIELD)
         .returning(Job.id)
     )
     return sorted(s.scalars(statement))
 
 
-def _next_due(room: Room | None) -> Any:
-    atwork = aliased(Job)
+def _next_due(memory: AvailableMemory | None) -> Any:
+    active = aliased(Job)
     load = (
-        select(atwork.owner, func.count().label("jobs"))
-        .where(atwork.status.in_(sorted(ACTIVE)))
-        .group_by(atwork.owner)
+        select(active.owner, func.count().label("jobs"))
+        .where(active.status.in_(sorted(ACTIVE)))
+        .group_by(active.owner)
         .subquery()
     )
     return (
         select(Job.id)
         .join(load, load.c.owner == Job.owner, isouter=True)
-        .where(Job.status == Status.QUEUED, past(Job.due_at, now()), *_fits(room))
+        .where(Job.status == Status.QUEUED, is_past(Job.due_at, now()), *_fits(memory))
         .order_by(Job.priority.desc(), func.coalesce(load.c.jobs, 0), Job.created_at, Job.id)
         .limit(1)
         .with_for_update(of=Job, skip_locked=True)
@@ -302,20 +304,22 @@ def _next_due(room: Room | None) -> Any:
     )
 
 
-def _fits(room: Room | None) -> list[Any]:
-    """What is free now, and what is left when all that this machine trains has taken what it was estimated to."""
-    if room is None:
+def _fits(memory: AvailableMemory | None) -> list[Any]:
+    """Return the conditions that a job fits into what is free now, and into the total less the machine's estimates."""
+    if memory is None:
         return []
-    atwork = aliased(Job)
-    mine = atwork.worker.startswith(room.machine, autoescape=True)
-    taken = select(func.coalesce(func.sum(atwork.memory_bytes), 0)).where(atwork.status.in_(sorted(ACTIVE)), mine)
-    left = and_(Job.memory_bytes <= room.available, Job.memory_bytes <= room.total - taken.scalar_subquery())
-    return [or_(Job.memory_bytes.is_(None), left)]
+    active = aliased(Job)
+    on_machine = active.worker.startswith(memory.machine, autoescape=True)
+    reserved = select(func.coalesce(func.sum(active.memory_bytes), 0)).where(
+        active.status.in_(sorted(ACTIVE)), on_machine
+    )
+    fits = and_(Job.memory_bytes <= memory.available, Job.memory_bytes <= memory.total - reserved.scalar_subquery())
+    return [or_(Job.memory_bytes.is_(None), fits)]
 
 
 @cache
-def _guarding(columns: frozenset[str]) -> Any:
-    """The guard's statement, made once: made anew four times a second it would cost a training half a percent."""
+def _guard_statement(columns: frozenset[str]) -> Any:
+    """Return the statement of `guard`, built once: built four times a second, it costs a training half a percent."""
     changed = {
         "writes": Job.writes + 1,
         "last_seq": Job.last_seq + bindparam("events"),
@@ -324,9 +328,9 @@ def _guarding(columns: frozenset[str]) -> Any:
         "lease_until": now() + bindparam("lease"),
         **{name: bindparam(name) for name in columns},
     }
-    shown: list[Any] = [bindparam(f"held_{field}") for field in ("id", "fence", "writes")]
-    heard = (Job.writes, Job.last_seq, Job.recorded, Job.heartbeat_at, Job.status, Job.request, Job.keep)
-    return update(Job).where(*token_is_valid(FencingToken(*shown))).values(changed).returning(*heard)
+    shown: list[Any] = [bindparam(f"token_{field}") for field in ("id", "fence", "writes")]
+    returned = (Job.writes, Job.last_seq, Job.recorded, Job.heartbeat_at, Job.status, Job.request, Job.keep)
+    return update(Job).where(*token_is_valid(FencingToken(*shown))).values(changed).returning(*returned)
 
 
 def _lease(seconds: float) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""Brings a database to the tables of this program, and says whether it is there. One history serves both databases.
+"""Migrate a database to this program's tables, and check that it is. One history serves SQLite and PostgreSQL.
 
-Alembic is imported where it works: each API and worker asks for the revision, and would pay 7 MB and 0.2 s for it.
+Functions that need Alembic import it: API and workers only read the revision, and an import costs 7 MB and 0.2 s.
 """
 
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, column, inspect, select, table, text
 
-from core.store.database import LOOKING, open_database
+from core.store.database import READ_ONLY, open_database
 from core.store.errors import WrongRevision
 from core.store.tables import Base
 
-WANTED = "0005"
-"""The newest migration, which the tables of this program are made by."""
+HEAD_REVISION = "0005"
+"""The newest migration, which makes this program's tables."""
 
-ALONE = {
+MIGRATION_LOCK = {
     # An immediate transaction has SQLite's one write lock already.
     "sqlite": (),
     "postgresql": (
@@ -25,32 +25,32 @@ ALONE = {
         "SELECT pg_advisory_xact_lock(7213495820146)",
     ),
 }
-"""What makes a migration the only one that runs on its database."""
+"""Statements that let one migration run at a time on a database."""
 
 VERSION = table("alembic_version", column("version_num"))
 
 
 @dataclass(frozen=True)
 class Revision:
-    """Which migration a database is at, and which this program needs."""
+    """The migration that a database is at, and the one that this program needs."""
 
     found: str | None
     wanted: str
 
     @property
     def at_head(self) -> bool:
-        """Whether program and database fit."""
+        """Whether they are the same."""
         return self.found == self.wanted
 
 
 def upgrade(url: str) -> None:
-    """Migrate the database at `url` to the newest revision; harmless where it is there, or where others do the same."""
+    """Migrate the database at `url` to the newest revision; harmless to repeat, and from several processes at once."""
     from alembic import command  # noqa: PLC0415 - see above
 
     database = open_database(url)
     try:
         with database.engine.begin() as connection:
-            for statement in ALONE[connection.dialect.name]:
+            for statement in MIGRATION_LOCK[connection.dialect.name]:
                 connection.execute(text(statement))
             command.upgrade(config(connection), "head")
     finally:
@@ -58,20 +58,20 @@ def upgrade(url: str) -> None:
 
 
 def revision_state(engine: Engine) -> Revision:
-    """Which migration the database is at; asks the database."""
-    with engine.execution_options(**LOOKING).connect() as connection:
+    """Read which migration the database is at."""
+    with engine.execution_options(**READ_ONLY).connect() as connection:
         made = inspect(connection).has_table(VERSION.name)
         found = connection.execute(select(VERSION.c.version_num)).scalar_one_or_none() if made else None
-    return Revision(found, WANTED)
+    return Revision(found, HEAD_REVISION)
 
 
 def require_head(engine: Engine) -> None:
-    """Return where program and database fit.
+    """Check that the database is at this program's migration.
 
     Raises
     ------
     WrongRevision
-        otherwise, with the command that helps.
+        If it is at another; the message names the command to run.
     """
     state = revision_state(engine)
     if not state.at_head:
@@ -79,7 +79,7 @@ def require_head(engine: Engine) -> None:
 
 
 def drift(engine: Engine) -> list[str]:
-    """How the database's tables differ from those of `tables.py`; empty when the migrations tell the same."""
+    """Return the differences between the database's tables and those of `tables.py`; none if the migrations agree."""
     from alembic.autogenerate import compare_metadata  # noqa: PLC0415 - see above
     from alembic.migration import MigrationContext  # noqa: PLC0415 - see above
 
@@ -89,12 +89,12 @@ def drift(engine: Engine) -> list[str]:
 
 
 def configure(context: Any, connection: Connection) -> None:
-    """Tell Alembic's environment of our tables."""
+    """Configure Alembic's environment with this program's tables."""
     context.configure(connection=connection, target_metadata=Base.metadata, compare_type=True, transactional_ddl=True)
 
 
 def config(connection: Connection | None = None) -> Any:
-    """Alembic's configuration, found by the package's name, so that it works from a wheel and in any folder."""
+    """Return Alembic's configuration; the scripts are found by package name, also in a wheel and from any folder."""
     from alembic.config import Config  # noqa: PLC0415 - see above
 
     made = Config(attributes={"connection": connection})

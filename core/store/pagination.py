@@ -1,4 +1,4 @@
-"""Long lists a page at a time, newest first. A cursor names the last row, so new ones shift nothing."""
+"""Pagination of long lists, newest first. A cursor names the last row of a page, so that new rows shift nothing."""
 
 import base64
 import binascii
@@ -21,12 +21,12 @@ def page_of(
     limit: int,
     cursor: str | None,
 ) -> tuple[list[Row], str | None]:
-    """Up to `limit` of `rows` and the next page's cursor; ids sort by time.
+    """Return up to `limit` of `rows` and the cursor of the next page or None; ids sort by time.
 
     Raises
     ------
     BadCursor
-        no page gave that one.
+        If the cursor is not one that a page returned.
     """
     if cursor is not None:
         rows = rows.where(id_column < _decode(prefix, cursor))

@@ -1,4 +1,4 @@
-"""What a prediction asks of the store: one statement, built once, since the net itself answers in less time."""
+"""The query of a prediction: one statement, built once, since the network itself takes less time than building it."""
 
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -11,8 +11,8 @@ from core.store.scope import Scope
 from core.store.tables import Checkpoint, Job
 
 
-class Serving(NamedTuple):
-    """Where a job stands, and the checkpoint that it would go on from; None for all of that where it has none."""
+class ServingCheckpoint(NamedTuple):
+    """A job's status and the checkpoint that it predicts with; the checkpoint's fields are None if it has none."""
 
     job_id: str
     status: Status
@@ -24,7 +24,7 @@ class Serving(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def _serving(scope: Scope) -> Select[*tuple[Any, ...]]:
+def _statement(scope: Scope) -> Select[*tuple[Any, ...]]:
     return (
         select(Job.id, Job.status, Job.keep, Checkpoint.id, Checkpoint.sha256, Checkpoint.step, Checkpoint.epoch)
         .select_from(Job)
@@ -33,15 +33,15 @@ def _serving(scope: Scope) -> Select[*tuple[Any, ...]]:
     )
 
 
-def serving(connection: Connection, scope: Scope, job_id: str) -> Serving:
-    """The checkpoint with which this job answers.
+def serving_checkpoint(connection: Connection, scope: Scope, job_id: str) -> ServingCheckpoint:
+    """Return the checkpoint that this job predicts with.
 
     Raises
     ------
     NoSuchJob
-        it was never made, or is deleted.
+        If it does not exist in the scope.
     """
-    row = connection.execute(_serving(scope), {"job_id": job_id}).first()
+    row = connection.execute(_statement(scope), {"job_id": job_id}).first()
     if row is None:
         raise NoSuchJob(job_id)
-    return Serving._make(row)
+    return ServingCheckpoint._make(row)

@@ -1,4 +1,4 @@
-"""The tables, as plain rows without relationships. Times are microseconds by the database's own clock."""
+"""The tables, as plain rows without relationships. Times are microseconds of the database's clock."""
 
 from enum import StrEnum
 from typing import Any
@@ -21,11 +21,11 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from core.jobs.states import Keep, Request, Status, StopReason
 
 TABLES = "tables"
-"""Where a job's newest metrics hold those that are no single number."""
+"""Key of `Job.latest` under which metrics stand that are not single numbers, such as confusion matrices."""
 
 
 class Base(DeclarativeBase):
-    """What all tables share: the names of their constraints, and which type of column a type of value has."""
+    """Base class of all tables: naming convention of constraints, and the column type of each Python type."""
 
     metadata = MetaData(
         naming_convention={
@@ -43,12 +43,14 @@ class Base(DeclarativeBase):
     }
 
 
-def _words(kind: type[StrEnum]) -> Enum:
-    return Enum(kind, native_enum=False, length=20, values_callable=lambda words: [word.value for word in words])
+def _enum(kind: type[StrEnum]) -> Enum:
+    return Enum(
+        kind, native_enum=False, length=20, values_callable=lambda members: [member.value for member in members]
+    )
 
 
 class Job(Base):
-    """A job: what is wanted of it, where it stands, and who has it."""
+    """A job: its specification, status, lease and progress."""
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -60,45 +62,45 @@ class Job(Base):
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     name: Mapped[str | None]
-    status: Mapped[Status] = mapped_column(_words(Status))
+    status: Mapped[Status] = mapped_column(_enum(Status))
     owner: Mapped[str]
     priority: Mapped[int] = mapped_column(Integer)
     labels: Mapped[dict[str, Any]] = mapped_column("metadata")
-    """The client's own pairs; the column is called metadata."""
+    """The client's metadata; SQLAlchemy reserves that name for an attribute."""
     dataset_id: Mapped[str | None] = mapped_column(String(40))
     threads: Mapped[int] = mapped_column(Integer)
-    """Threads, BLAS's or processes that share a batch, pinned when the job was made."""
+    """Threads of BLAS, or processes that share a batch; fixed when the job is posted, as results depend on it."""
     memory_bytes: Mapped[int | None]
-    """Memory that its training was estimated to need; none for jobs from before this was kept."""
+    """Estimated memory of its training; None for jobs from before migration 0003."""
     continues: Mapped[str | None] = mapped_column(String(40))
-    """The job whose training this one goes on with."""
+    """The job whose training this one continues."""
     inexact_reason: Mapped[str | None]
-    """Why a job that continues another may not give the numbers of one long training; none where it does."""
+    """Why a job that continues another may differ from one long training; None where it is the same, bit for bit."""
 
     fence: Mapped[int]
-    """Counts up at every claim and every taking-away; a writer must show it."""
+    """Incremented at every claim and every requeueing; a write must show the current value."""
     worker: Mapped[str | None]
     lease_until: Mapped[int | None]
     heartbeat_at: Mapped[int | None]
-    request: Mapped[Request | None] = mapped_column(_words(Request))
-    keep: Mapped[Keep | None] = mapped_column(_words(Keep))
+    request: Mapped[Request | None] = mapped_column(_enum(Request))
+    keep: Mapped[Keep | None] = mapped_column(_enum(Keep))
     writes: Mapped[int]
-    """Guarded commits made under this fence."""
+    """Guarded commits under this fence."""
     last_seq: Mapped[int]
-    """The event log's last number."""
+    """Number of the job's last event."""
     recorded: Mapped[int]
-    """How many rows of the training's own row stream are stored."""
+    """Stored rows of the training's row stream."""
     checkpoint_id: Mapped[str | None] = mapped_column(String(40))
-    """The one to go on from."""
+    """The checkpoint to resume from."""
     lost_workers: Mapped[int] = mapped_column(Integer)
-    """Workers lost since the last progress."""
+    """Workers lost since the last progress (a checkpoint of a later step)."""
 
     due_at: Mapped[int]
     notified_at: Mapped[int | None]
     created_at: Mapped[int]
     started_at: Mapped[int | None]
     ended_at: Mapped[int | None]
-    stop_reason: Mapped[StopReason | None] = mapped_column(_words(StopReason))
+    stop_reason: Mapped[StopReason | None] = mapped_column(_enum(StopReason))
     error: Mapped[dict[str, Any] | None]
 
     epoch: Mapped[int]
@@ -106,17 +108,17 @@ class Job(Base):
     step: Mapped[int]
     steps: Mapped[int | None]
     latest: Mapped[dict[str, Any] | None]
-    """The newest value of each metric; one that is not finite stands as its word. What is a table is under `TABLES`."""
+    """The newest value of each metric, a string where it is not finite; tables are under the key `TABLES`."""
     best: Mapped[dict[str, Any] | None]
     weights_sha256: Mapped[str | None] = mapped_column(String(64))
     runtime: Mapped[float]
-    """Microseconds of training so far, over all its workers."""
+    """Microseconds of training so far, over all workers."""
 
 
 class Spec(Base):
-    """What a client posted, as JSON text.
+    """The JSON text that a client posted.
 
-    It stands beside its job and not in it: SQLite writes a whole row anew at every update, inline data included.
+    Not a column of `jobs`: SQLite rewrites the whole row at every update, and a spec may hold inline data.
     """
 
     __tablename__ = "specs"
@@ -126,7 +128,7 @@ class Spec(Base):
 
 
 class Label(Base):
-    """One pair of a job's metadata, by which jobs are found."""
+    """One pair of a job's metadata, to filter jobs by."""
 
     __tablename__ = "labels"
     __table_args__ = ({"sqlite_with_rowid": False},)
@@ -137,23 +139,23 @@ class Label(Base):
 
 
 class Transition(Base):
-    """One change of a job's status, or a remark upon it; `seq` is its event's."""
+    """One change of a job's status, or a message about it; `seq` is that of its event."""
 
     __tablename__ = "transitions"
     __table_args__ = ({"sqlite_with_rowid": False},)
 
     job_id: Mapped[str] = mapped_column(String(40), ForeignKey("jobs.id"), primary_key=True)
     seq: Mapped[int] = mapped_column(primary_key=True)
-    status: Mapped[Status] = mapped_column(_words(Status))
+    status: Mapped[Status] = mapped_column(_enum(Status))
     at: Mapped[int]
     actor: Mapped[str]
     message: Mapped[str]
 
 
 class Event(Base):
-    """One row of a job's log: a metric, a change of status or a remark.
+    """One event of a job: a metric, a change of status or a log message.
 
-    No foreign key: each row is written under the lock of its job's row, and a check of each would halve the speed.
+    No foreign key: events are inserted under the lock of the job's row, and checking each would halve the speed.
     """
 
     __tablename__ = "events"
@@ -169,15 +171,15 @@ class Event(Base):
     name: Mapped[str | None]
     value: Mapped[float | None]
     nonfinite: Mapped[str | None] = mapped_column(String(4))
-    """nan, inf or -inf, where the value is none of the numbers."""
+    """nan, inf or -inf where the value is not finite."""
     at: Mapped[int]
     recorded: Mapped[int | None]
-    """Its place in the training's own row stream, from 0; none for what depends on the wall clock."""
+    """Place in the training's row stream, from 0; None for values that depend on the wall clock."""
     data: Mapped[dict[str, Any] | None]
 
 
 class Checkpoint(Base):
-    """A state of training from which a job can go on; the bytes are a blob."""
+    """A state of training to resume from; its bytes are a blob."""
 
     __tablename__ = "checkpoints"
     __table_args__ = (Index("ix_checkpoints_job_id_step", "job_id", "step"),)
@@ -195,7 +197,7 @@ class Checkpoint(Base):
 
 
 class Dataset(Base):
-    """An uploaded file, known by its bytes and the way they are read."""
+    """An uploaded file with its schema."""
 
     __tablename__ = "datasets"
     __table_args__ = (UniqueConstraint("owner", "fingerprint"),)
@@ -210,12 +212,12 @@ class Dataset(Base):
     bytes: Mapped[int]
     rows: Mapped[int]
     columns: Mapped[dict[str, Any]]
-    """The schema that was found at the upload, in its JSON form."""
+    """The schema inferred at the upload, as JSON."""
     created_at: Mapped[int]
 
 
 class IdempotencyKey(Base):
-    """The first answer to a request that a client may repeat."""
+    """The response to the first request with an idempotency key."""
 
     __tablename__ = "idempotency_keys"
 
@@ -229,7 +231,7 @@ class IdempotencyKey(Base):
 
 
 class WorkerTotals(Base):
-    """What one worker process has trained in all."""
+    """The training of one worker process in total."""
 
     __tablename__ = "worker_totals"
 

@@ -1,6 +1,6 @@
-"""The one way in which a job's status changes: compare, set, and say so, in one transaction.
+"""Changes of a job's status: compare, set and record, in one transaction.
 
-Who calls names the states that may be left; where the job stands in none of them nothing happens.
+Each caller names the statuses that the job may leave; if it is in none of them, nothing changes.
 """
 
 from collections.abc import Collection, Mapping
@@ -16,18 +16,18 @@ from core.store.errors import NoSuchJob
 from core.store.scope import Scope
 from core.store.tables import Checkpoint, Event, Job, Transition
 
-RELEASED: dict[str, Any] = {"worker": None, "lease_until": None, "request": None}
-ENTERING: Mapping[Status, Mapping[str, Any]] = MappingProxyType(
+WITHOUT_LEASE: dict[str, Any] = {"worker": None, "lease_until": None, "request": None}
+COLUMNS_ON_ENTRY: Mapping[Status, Mapping[str, Any]] = MappingProxyType(
     {
-        Status.QUEUED: RELEASED | {"due_at": now(), "notified_at": None},
-        Status.PAUSED: RELEASED,
-        **{status: RELEASED | {"ended_at": now()} for status in TERMINAL},
+        Status.QUEUED: WITHOUT_LEASE | {"due_at": now(), "notified_at": None},
+        Status.PAUSED: WITHOUT_LEASE,
+        **{status: WITHOUT_LEASE | {"ended_at": now()} for status in TERMINAL},
     },
 )
-"""What a status brings with it."""
+"""The columns that entering a status sets."""
 
 
-def change(
+def change_status(
     s: Session,
     which: ColumnElement[bool],
     leaving: Collection[Status],
@@ -37,31 +37,31 @@ def change(
     message: str,
     **columns: Any,
 ) -> Job | None:
-    """Move the one job that `which` names from a state of `leaving` to `target`; None where there is none such."""
-    assert all(target in TRANSITIONS[status] for status in leaving), f"no way leads from {leaving} to {target}"  # noqa: S101
+    """Move the one job that `which` selects from a status in `leaving` to `target`; return None if there is none."""
+    assert all(target in TRANSITIONS[status] for status in leaving), f"no transition from {leaving} to {target}"  # noqa: S101
     statement = (
         update(Job)
         .where(which, Job.status.in_(sorted(leaving)))
-        .values({"status": target, "last_seq": Job.last_seq + 1} | dict(ENTERING.get(target, {})) | columns)
+        .values({"status": target, "last_seq": Job.last_seq + 1} | dict(COLUMNS_ON_ENTRY.get(target, {})) | columns)
         .returning(Job, now())
     )
     row = s.execute(statement).one_or_none()
     if row is None:
         return None
     job, at = row
-    tell(s, job, at, actor, message)
-    return _without_weights(s, job) if job.status == Status.CANCELLED and job.keep == Keep.NONE else job
+    record_transition(s, job, at, actor, message)
+    return _delete_checkpoints(s, job) if job.status == Status.CANCELLED and job.keep == Keep.NONE else job
 
 
-def _without_weights(s: Session, job: Job) -> Job:
-    """A client that cancels may want nothing kept, wherever the job stands."""
+def _delete_checkpoints(s: Session, job: Job) -> Job:
+    """Delete all checkpoints of a job that was cancelled with `keep=none`, from whatever status."""
     s.execute(delete(Checkpoint).where(Checkpoint.job_id == job.id))
     statement = update(Job).where(Job.id == job.id).values(checkpoint_id=None, weights_sha256=None).returning(Job)
     return s.scalars(statement).one()
 
 
-def tell(s: Session, job: Job, at: int, actor: str, message: str) -> None:
-    """Write the transition and the status event that carry the job's `last_seq`."""
+def record_transition(s: Session, job: Job, at: int, actor: str, message: str) -> None:
+    """Insert the transition and the status event numbered by the job's `last_seq`."""
     s.execute(
         insert(Transition).values(
             job_id=job.id, seq=job.last_seq, status=job.status, at=at, actor=actor, message=message
@@ -79,13 +79,13 @@ def tell(s: Session, job: Job, at: int, actor: str, message: str) -> None:
     )
 
 
-def locked(s: Session, scope: Scope, job_id: str) -> Job:
-    """The job's row as it is now, which nobody else changes before this transaction ends.
+def lock_job(s: Session, scope: Scope, job_id: str) -> Job:
+    """Return the job's row, locked against changes until this transaction ends.
 
     Raises
     ------
     NoSuchJob
-        it was never made, or is deleted.
+        If it does not exist in the scope.
     """
     statement = select(Job).where(Job.id == job_id, scope.includes(Job.owner)).with_for_update()
     job = s.scalars(statement).one_or_none()

@@ -1,6 +1,6 @@
-"""Where a job begins that does not begin anew: a checkpoint of another job, recorded as one of its own.
+"""Jobs that start from a checkpoint of another job, copied as a checkpoint of their own.
 
-It is recorded in the transaction that makes the job, so that its blob is named whatever becomes of the other job.
+The copy is recorded in the transaction that inserts the job, so that its blob stays when the other job is deleted.
 """
 
 from collections.abc import Mapping
@@ -17,54 +17,59 @@ from core.store.errors import NoSuchCheckpoint
 from core.store.scope import Scope
 from core.store.tables import Checkpoint, Job
 
-COPIED = ("step", "epoch", "sha256", "bytes", "weights_sha256", "metrics")
+COPIED_COLUMNS = ("step", "epoch", "sha256", "bytes", "weights_sha256", "metrics")
 
 
 @dataclass(frozen=True, eq=False)
 class WarmStart:
-    """The other job's checkpoint, what it is for, and what the new job's row has from it at once."""
+    """The other job's checkpoint, what it is used for, and the new job's columns that come from it."""
 
     checkpoint: Checkpoint
     reason: str
-    """`start`: its weights alone; `continue`: the whole state of the training."""
+    """`start`: its weights only; `continue`: the full state of the training."""
     columns: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def told(self) -> str:
-        """What the new job's first transition says of it."""
+    def description(self) -> str:
+        """The words of the new job's first transition."""
         return f"to {self.reason} from step {self.checkpoint.step} of {self.checkpoint.job_id}"
 
 
-def held_still(s: Session, scope: Scope, checkpoint_id: str) -> Checkpoint:
-    """The checkpoint of that id, which nobody forgets before this transaction ends.
+def lock_checkpoint(s: Session, scope: Scope, checkpoint_id: str) -> Checkpoint:
+    """Return a checkpoint, locked against deletion until this transaction ends.
 
     Raises
     ------
     NoSuchCheckpoint
-        it was never made, or is gone.
+        If it does not exist in the scope.
     """
-    mine = select(Checkpoint).where(Checkpoint.id == checkpoint_id, scope.includes_job(Checkpoint.job_id))
-    statement = mine.with_for_update(read=True)
-    found = s.scalars(statement).one_or_none()
+    row = select(Checkpoint).where(Checkpoint.id == checkpoint_id, scope.includes_job(Checkpoint.job_id))
+    found = s.scalars(row.with_for_update(read=True)).one_or_none()
     if found is None:
         raise NoSuchCheckpoint(checkpoint_id)
     return found
 
 
-def continuing(job: Job, checkpoint: Checkpoint, inexact: list[str]) -> WarmStart:
-    """Go on from the last checkpoint of a job that has ended, with all that its row knows by then."""
+def continuation_of(job: Job, checkpoint: Checkpoint, inexact: list[str]) -> WarmStart:
+    """Return the warm start that continues an ended job from its last checkpoint, with its progress.
+
+    `inexact` lists the reasons why the numbers may differ from those of one long training.
+    """
     best = job.best if job.best and job.best["step"] <= checkpoint.step else None
-    reached = {"step": checkpoint.step, "epoch": checkpoint.epoch, "latest": dict(checkpoint.metrics), "best": best}
-    because = "; ".join([*([job.inexact_reason] if job.inexact_reason else []), *inexact]) or None
-    known = {"continues": job.id, "inexact_reason": because, "runtime": job.runtime}
-    return WarmStart(checkpoint, CONTINUE, {**reached, **known, "weights_sha256": checkpoint.weights_sha256})
+    progress = {"step": checkpoint.step, "epoch": checkpoint.epoch, "latest": dict(checkpoint.metrics), "best": best}
+    reason = "; ".join([*([job.inexact_reason] if job.inexact_reason else []), *inexact]) or None
+    origin = {"continues": job.id, "inexact_reason": reason, "runtime": job.runtime}
+    return WarmStart(checkpoint, CONTINUE, {**progress, **origin, "weights_sha256": checkpoint.weights_sha256})
 
 
-def adopt(s: Session, job: Job, origin: WarmStart) -> None:
-    """Record the other job's checkpoint as this one's, in the transaction that makes it."""
-    copied = {name: getattr(origin.checkpoint, name) for name in COPIED}
+def copy_checkpoint(s: Session, job: Job, warm_start: WarmStart) -> None:
+    """Record the other job's checkpoint as one of this job, in the transaction that inserts the job.
+
+    The checkpoint must be locked by `lock_checkpoint`, which also checks the client's scope.
+    """
+    copied = {name: getattr(warm_start.checkpoint, name) for name in COPIED_COLUMNS}
     name = new_id("ckpt")
-    values = {**copied, "id": name, "job_id": job.id, "reason": origin.reason, "created_at": now()}
+    values = {**copied, "id": name, "job_id": job.id, "reason": warm_start.reason, "created_at": now()}
     s.execute(insert(Checkpoint).values(values))
-    if origin.reason == CONTINUE:
+    if warm_start.reason == CONTINUE:
         s.execute(update(Job).where(Job.id == job.id).values(checkpoint_id=name))

@@ -25,7 +25,7 @@ PLACES: dict[str, list[tuple[str, Any, str]]] = {
         ("before", BlobWriter, "commit"),
         ("after", FolderBlobs, "put"),
         ("before", worker.run.run.JobRun, "_finish"),
-        ("before", leases, "leave"),
+        ("before", leases, "release"),
         ("after", worker.run.run, "_attempt"),
     ],
     "api": [("after", jobs, "insert"), ("before", Notifier, "notify"), ("before", BlobWriter, "commit")],

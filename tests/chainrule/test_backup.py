@@ -21,7 +21,7 @@ from core.settings import Settings
 from core.store import garbage
 from core.store.backup import snapshot
 from core.store.database import open_database
-from core.store.doctor import named
+from core.store.doctor import blob_references
 from harness.disks import small_disk
 from harness.processes import service
 from tests.api.conftest import Api, quiet, running
@@ -146,7 +146,7 @@ def restored_uploads(folder: Path, tmp_path: Path) -> list[str]:
     assert examine(target).findings == []
     database = open_database(target.resolved_database_url)
     with database.read() as s:
-        wanted = {row.sha256 for row in named(s)}
+        wanted = {row.sha256 for row in blob_references(s)}
     database.close()
     assert FolderBlobs(target.blob_dir).names() == wanted, "the backup has other files"
     return sorted(wanted)

@@ -16,7 +16,7 @@ from core.store.events import MetricRow
 from core.store.migrate import upgrade
 from core.store.scope import EVERYTHING
 from core.store.tables import Job
-from core.store.warm_starts import continuing, held_still
+from core.store.warm_starts import continuation_of, lock_checkpoint
 from worker.context import WorkerContext
 from worker.shutdown import ShutdownRequest
 
@@ -79,10 +79,10 @@ def post_continuation(database: Database, job_id: str, epochs: int) -> str:
     """Post a job that continues one that has ended; return its id."""
     with database.begin() as s:
         job, text = jobs.with_spec(s, EVERYTHING, job_id)
-        last = held_still(s, EVERYTHING, job.checkpoint_id or "")
+        last = lock_checkpoint(s, EVERYTHING, job.checkpoint_id or "")
         progress = TrainingProgress(last.epoch, last.step, job.steps or 0, 0.0, job.stop_reason, None)
-        origin = continuing(job, last, [])
-    return post(database, merge_training(json.loads(text), Continuation(epochs=epochs), progress), origin=origin)
+        origin = continuation_of(job, last, [])
+    return post(database, merge_training(json.loads(text), Continuation(epochs=epochs), progress), warm_start=origin)
 
 
 def post(database: Database, spec: dict[str, Any], *, threads: int = 1, **columns: Any) -> str:

@@ -164,7 +164,7 @@ class Checkpointer:
     def _start_row(self) -> Checkpoint | None:
         job = self._writer.leased_job
         with job.database.read() as s:
-            return checkpoints.start_of(s, job.job_id)
+            return checkpoints.warm_start_of(s, job.job_id)
 
     def _discard(self, damaged: Checkpoint, error: Exception) -> Checkpoint | None:
         """Remove a checkpoint that cannot be read and return the previous one."""

@@ -6,8 +6,7 @@ A batch, the preparation or a checkpoint may take longer than a lease; the job m
 import threading
 from typing import Self
 
-from core.store.errors import Fenced
-from worker.run.leased_job import AWAY
+from core.store.errors import TRANSIENT_STORAGE_ERRORS, Fenced
 from worker.run.writer import Writer
 
 RENEW_BELOW = 2 / 3
@@ -41,7 +40,7 @@ class Heartbeat:
     def _renew(self) -> None:
         try:
             self._writer.leased_job.renew()
-        except AWAY:
+        except TRANSIENT_STORAGE_ERRORS:
             return  # the writer logs it, and waits where it has to
         except Fenced as fenced:
             self._writer.fail(fenced)

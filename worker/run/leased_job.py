@@ -6,12 +6,9 @@ exactly once.
 
 from time import monotonic
 
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
-from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import Session
 
 from core.blobs.blobs import Blobs
-from core.blobs.errors import BlobStoreUnavailable
 from core.jobs.states import Request
 from core.store import checkpoints, counts, events, leases
 from core.store.database import Database
@@ -19,13 +16,6 @@ from core.store.guards import FencingToken, GuardedWrite
 from core.store.tables import Checkpoint
 from worker.run.outcomes import Outcome, apply_request
 from worker.run.write_batch import NewCheckpoint, WorkDone, WriteBatch
-
-AWAY = (OperationalError, InterfaceError, InternalError, NoConnection, BlobStoreUnavailable)
-"""Errors of a database or bucket that is away, busy or restarting; whether the transaction was committed is unknown.
-
-Postgres reports an internal error if it ended a session that was idle in a transaction, such as that of a suspended
-worker.
-"""
 
 
 class LeasedJob:
@@ -72,7 +62,7 @@ class LeasedJob:
     def write(self, batch: WriteBatch) -> Outcome | None:
         """Write a batch in one guarded transaction and return the outcome that was stored, if the batch has one.
 
-        After an error in `AWAY`, call again with the same batch before writing any other.
+        After an error in `TRANSIENT_STORAGE_ERRORS`, call again with the same batch before writing any other.
 
         Raises
         ------
@@ -121,7 +111,7 @@ class LeasedJob:
         if batch.work_done.steps:
             self._count(s, batch.work_done)
         if batch.note is not None:
-            leases.note(s, token, batch.note, self.worker)
+            leases.record_message(s, token, batch.note, self.worker)
         if batch.damaged is not None:
             self._discard(s, token, batch.damaged)
         if batch.checkpoint is not None:
@@ -141,7 +131,7 @@ class LeasedJob:
         previous = checkpoints.discard(s, token, damaged.id)
         resumption = f"resuming from step {previous.step}" if previous else "starting from the beginning"
         message = f"the checkpoint of step {damaged.step} is damaged or missing: {resumption}"
-        leases.note(s, token, message, self.worker)
+        leases.record_message(s, token, message, self.worker)
 
     def _record(self, s: Session, token: FencingToken, checkpoint: NewCheckpoint) -> None:
         self._blobs.ensure(checkpoint.sha256, checkpoint.data)  # the database may have been away for long
@@ -158,7 +148,7 @@ class LeasedJob:
         )
 
     def _leave(self, s: Session, token: FencingToken, outcome: Outcome) -> None:
-        leases.leave(
+        leases.release(
             s,
             token,
             outcome.status,
@@ -174,7 +164,7 @@ class LeasedJob:
             raise AssertionError("a batch whose commit is in doubt must be written again before any other")
         asked_at = monotonic()
         with self.database.read() as s:
-            token = leases.settle(s, self._token)
+            token = leases.resolve_commit(s, self._token)
         if token is None:
             return False
         self._advance(token, asked_at)

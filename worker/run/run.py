@@ -19,7 +19,7 @@ from core.nn.step.state import State
 from core.nn.training.learner import Learner
 from core.nn.training.options import Diverged, Epoch, Step
 from core.store import events
-from core.store.checkpoints import KEPT
+from core.store.checkpoints import CHECKPOINTS_KEPT
 from core.store.errors import Fenced
 from core.store.events import MetricRow
 from core.store.guards import token_of
@@ -105,7 +105,7 @@ class JobRun:
         self._prepared: PreparedJob = writer.retry(lambda: prepare_job(context.database, context.blobs, job.id))
         limits = self._prepared.spec.limits
         self._checkpointer = Checkpointer(
-            context.blobs, writer, self._prepared.model(), context.kernels(), limits.checkpoints or KEPT
+            context.blobs, writer, self._prepared.model(), context.kernels(), limits.checkpoints or CHECKPOINTS_KEPT
         )
         checkpoint = self._checkpointer.load()
         self._state: State = self._prepared.initial_state(checkpoint)

@@ -14,9 +14,10 @@ from typing import Self, TypeVar
 
 import structlog
 
+from core.store.errors import TRANSIENT_STORAGE_ERRORS
 from core.store.events import LogRow
 from worker.run.errors import DatabaseAway
-from worker.run.leased_job import AWAY, LeasedJob
+from worker.run.leased_job import LeasedJob
 from worker.run.outcomes import Outcome
 from worker.run.progress import Progress
 from worker.run.write_batch import WorkDone, WriteBatch
@@ -132,7 +133,7 @@ class Writer:
         while True:
             try:
                 result = act()
-            except AWAY as error:
+            except TRANSIENT_STORAGE_ERRORS as error:
                 self._log_away(error)
                 if self._stopping() and self.leased_job.lease_left < MIN_LEASE_LEFT:
                     raise DatabaseAway from error
@@ -164,7 +165,7 @@ class Writer:
                 self._buffer(WriteBatch())
             self._flush()
             self._log_back()
-        except AWAY as error:
+        except TRANSIENT_STORAGE_ERRORS as error:
             self._log_away(error)
         except Exception as error:  # any error must reach the training thread
             self.fail(error)

@@ -34,9 +34,9 @@ def commit_cut(r: Round) -> None:
 def commit_cut_at_the_end(r: Round) -> None:
     """The commit that ends the job is the one whose answer is lost."""
     _, cable = r.place.databases
-    r.place.lay("worker before leave", signal.SIGSTOP)
+    r.place.lay("worker before release", signal.SIGSTOP)
     r.post()
-    r.until(lambda _: r.place.struck("worker before leave"), "the end comes")
+    r.until(lambda _: r.place.struck("worker before release"), "the end comes")
     r.hurt()
     cable.cut_next_commit()
     for pid in children(r.place.workers[0]):

@@ -172,7 +172,7 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
         "kill-saving": Fault("… while a checkpoint is written", _at("before commit")),
         "kill-saved": Fault("… between a checkpoint's file and its row", _at("after put")),
         "kill-last": Fault("… at the last batch", _at("before finish")),
-        "kill-leaving": Fault("… in the transaction that ends the job", _at("before leave")),
+        "kill-leaving": Fault("… in the transaction that ends the job", _at("before release")),
         "kill-left": Fault("… between the job's end and the next claim", _at("after attempt")),
         "kill-helper": Fault("process that takes half of each batch killed", kill_helper),
         "kill-worker": Fault("whole worker killed", kill_worker),

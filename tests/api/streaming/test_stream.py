@@ -80,7 +80,7 @@ class ClaimedJob:
         """End the job successfully."""
         with self.service.services.database.begin() as s:
             guarded = leases.guard(s, self.token, lease_seconds=60.0)
-            leases.leave(
+            leases.release(
                 s,
                 guarded.token,
                 Status.SUCCEEDED,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from kombu import Connection
 
-from core.queue.filesystem import LONGEST_WAIT, folder_options
+from core.queue.filesystem import MAX_WAIT_SECONDS, folder_options
 
 
 def a_connection(folder: Path) -> Connection:
@@ -73,4 +73,4 @@ def test_a_folder_that_goes_while_it_is_looked_through_holds_nothing(tmp_path: P
 
 
 def test_a_consumer_looks_up_soon_enough_for_a_signal() -> None:
-    assert LONGEST_WAIT < 1.0
+    assert MAX_WAIT_SECONDS < 1.0

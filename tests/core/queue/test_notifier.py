@@ -71,7 +71,7 @@ def test_redis_is_rung_and_reached(tmp_path: Path) -> None:
 @pytest.mark.parametrize("broker", [a_closed_port, a_port_that_says_nothing], ids=["closed", "silent"])
 def test_a_broker_that_is_away_costs_nothing(tmp_path: Path, broker: object) -> None:
     with broker() as url:  # type: ignore[operator]  # one of the two above
-        notifier = Notifier(settings(tmp_path, url), patience=0.2)
+        notifier = Notifier(settings(tmp_path, url), timeout_seconds=0.2)
         began = time.monotonic()
         for _ in range(1000):
             notifier.notify()
@@ -83,7 +83,7 @@ def test_a_broker_that_is_away_costs_nothing(tmp_path: Path, broker: object) -> 
 
 def test_reachable_answers_in_its_time_even_if_the_broker_does_not(tmp_path: Path) -> None:
     with a_port_that_says_nothing() as url:
-        notifier = Notifier(settings(tmp_path, url), patience=SOON)
+        notifier = Notifier(settings(tmp_path, url), timeout_seconds=SOON)
         began = time.monotonic()
         assert not notifier.reachable(0.1)
         assert time.monotonic() - began < SOON
@@ -94,7 +94,7 @@ def test_what_was_owed_is_rung_when_the_broker_is_back(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
     chosen = settings(folder)
-    notifier = Notifier(chosen, patience=0.05)
+    notifier = Notifier(chosen, timeout_seconds=0.05)
     queue = folder / "broker" / "queue"
     queue.rmdir()
     queue.touch()

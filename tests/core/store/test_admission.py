@@ -21,7 +21,7 @@ def test_the_one_too_many_is_refused(database: Database) -> None:
         for _ in range(3):
             admit(s, EVERYTHING, 3)
             a_job(s)
-        with pytest.raises(TooManyJobs, match="There wait 3 jobs already"):
+        with pytest.raises(TooManyJobs, match="queue is full with 3 jobs"):
             admit(s, EVERYTHING, 3)
 
 

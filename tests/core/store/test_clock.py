@@ -2,14 +2,14 @@
 
 import time
 
-from core.store.clock import SECOND, microseconds, read_clock
+from core.store.clock import MICROSECONDS_PER_SECOND, microseconds, read_clock
 from core.store.database import Database
 
 
 def test_the_clock_shows_the_time(database: Database) -> None:
     before = time.time()
     with database.read() as s:
-        shown = read_clock(s) / SECOND
+        shown = read_clock(s) / MICROSECONDS_PER_SECOND
     assert before - 1 < shown < time.time() + 1
 
 

@@ -4,7 +4,7 @@ from sqlalchemy import update
 
 from core.jobs.states import Status
 from core.store import counts, jobs
-from core.store.clock import SECOND, read_clock
+from core.store.clock import MICROSECONDS_PER_SECOND, read_clock
 from core.store.counts import TrainingTotals
 from core.store.database import Database
 from core.store.scope import EVERYTHING
@@ -35,6 +35,6 @@ def test_the_queue_is_what_is_due(database: Database) -> None:
     with database.begin() as s:
         a_job(s)
         later = a_job(s)
-        s.execute(update(Job).where(Job.id == later.id).values(due_at=read_clock(s) + 60 * SECOND))
+        s.execute(update(Job).where(Job.id == later.id).values(due_at=read_clock(s) + 60 * MICROSECONDS_PER_SECOND))
         a_claim(s)
         assert counts.queue_depth(s, EVERYTHING) == 1

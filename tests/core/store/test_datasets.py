@@ -45,8 +45,8 @@ def test_a_dataset_stays_while_a_job_needs_it(database: Database) -> None:
         dataset = a_dataset(s)
         waiting = a_job(s, dataset_id=dataset.id)
         ran = a_claim(s, dataset_id=dataset.id)
-        leases.leave(s, a_guard(s, ran).token, Status.SUCCEEDED, message="done", actor="w1")
-        with pytest.raises(DatasetInUse, match=f"{dataset.id} is needed by job {waiting.id}"):
+        leases.release(s, a_guard(s, ran).token, Status.SUCCEEDED, message="done", actor="w1")
+        with pytest.raises(DatasetInUse, match=f"Job {waiting.id} needs dataset {dataset.id}"):
             datasets.delete(s, EVERYTHING, dataset.id)
         jobs.cancel(s, EVERYTHING, waiting.id)
         datasets.delete(s, EVERYTHING, dataset.id)

@@ -21,10 +21,10 @@ def job(database: Database) -> str:
     with database.begin() as s:
         token = a_claim(s)
         guarded = a_guard(s, token, events=3, recorded=2)
-        events.append(s, guarded, [a_row(), a_row(step=2)], logs=[LogRow("a remark")])
+        events.append(s, guarded, [a_row(), a_row(step=2)], logs=[LogRow("a message")])
         a_checkpoint(s, guarded.token)
         done = StopReason.EPOCHS_COMPLETED
-        leases.leave(s, guarded.token, Status.SUCCEEDED, message="done", actor="w1", stop_reason=done)
+        leases.release(s, guarded.token, Status.SUCCEEDED, message="done", actor="w1", stop_reason=done)
         a_claim(s)
         jobs.pause(s, EVERYTHING, a_claim(s).job_id)
         jobs.cancel(s, EVERYTHING, a_job(s).id)
@@ -35,8 +35,8 @@ def job(database: Database) -> str:
 
 def test_nothing_is_wrong_with_what_is_whole(database: Database, job: str) -> None:
     with database.read() as s:
-        assert list(doctor.contradictions(s)) == []
-    assert doctor.damage(database) == []
+        assert list(doctor.inconsistencies(s)) == []
+    assert doctor.file_damage(database) == []
 
 
 Damage = Callable[[Session, str], object]
@@ -48,31 +48,51 @@ def _set(**columns: object) -> Damage:
 
 
 DAMAGES: list[tuple[str, Damage, str]] = [
-    ("a hole in the log", lambda s, job: s.execute(delete(Event).where(Event.job_id == job, Event.seq == 5)), "log"),
-    ("a log cut short", lambda s, job: s.execute(delete(Event).where(Event.job_id == job, Event.seq == 6)), "log"),
-    ("no log", lambda s, job: s.execute(delete(Event).where(Event.job_id == job)), "ends at 6; it has 0 events"),
-    ("a later log", _set(last_seq=3), "ends at 3; it has 6 events up to 6"),
-    ("fewer rows", lambda s, _: s.execute(delete(Event).where(Event.recorded == 0)), "2 rows of its training"),
-    ("more rows", _set(recorded=1), "says that 1 rows of its training are stored, and has 2"),
-    ("events of no job", lambda s, _: s.execute(insert(Event).values(EVENT)), "events of a job job_gone that is gone"),
-    ("no spec", lambda s, job: s.execute(delete(Spec).where(Spec.job_id == job)), "has no spec"),
     (
-        "no changes",
+        "an event is missing",
+        lambda s, job: s.execute(delete(Event).where(Event.job_id == job, Event.seq == 5)),
+        "has 6",
+    ),
+    (
+        "the last event is missing",
+        lambda s, job: s.execute(delete(Event).where(Event.job_id == job, Event.seq == 6)),
+        "has 6 events by its row; 5 are stored, up to 5",
+    ),
+    (
+        "all events are missing",
+        lambda s, job: s.execute(delete(Event).where(Event.job_id == job)),
+        "has 6 events by its row; 0 are stored",
+    ),
+    ("there are more events", _set(last_seq=3), "has 3 events by its row; 6 are stored, up to 6"),
+    ("a row is missing", lambda s, _: s.execute(delete(Event).where(Event.recorded == 0)), "has 2 training rows"),
+    ("there are more rows", _set(recorded=1), "has 1 training rows by its row; 2 are stored"),
+    ("events without a job", lambda s, _: s.execute(insert(Event).values(EVENT)), "events of job job_gone, which does"),
+    ("the spec is missing", lambda s, job: s.execute(delete(Spec).where(Spec.job_id == job)), "has no spec"),
+    (
+        "transitions are missing",
         lambda s, job: s.execute(delete(Transition).where(Transition.job_id == job)),
-        "its last change says otherwise",
+        "its last transition is to another status",
     ),
-    ("another status", _set(status=Status.FAILED, error={}), "is failed, and its last change says otherwise"),
-    ("no end", _set(ended_at=None), "the time of its end says otherwise"),
-    ("no reason", _set(stop_reason=None), "does not say why"),
-    ("a failure without an error", _set(status=Status.FAILED), "is failed and does not say why"),
-    ("a worker that should be gone", _set(worker="w1", lease_until=1), "its worker or lease says otherwise"),
-    ("nobody at work", lambda s, _: s.execute(update(Job).values(worker=None)), "its worker or lease says otherwise"),
     (
-        "no checkpoint",
-        lambda s, job: s.execute(delete(Checkpoint).where(Checkpoint.job_id == job)),
-        "is to go on from checkpoint ckpt_",
+        "the status differs from the last transition",
+        _set(status=Status.FAILED, error={}),
+        "is failed, but its last transition is to another status",
     ),
-    ("no dataset", lambda s, _: s.execute(delete(Dataset)), "needs dataset ds_"),
+    ("an ended job without an end time", _set(ended_at=None), "contradicts its end time"),
+    ("an ended job without a reason", _set(stop_reason=None), "is succeeded without a reason"),
+    ("a failed job without an error", _set(status=Status.FAILED), "is failed without a reason"),
+    ("an ended job with a lease", _set(worker="w1", lease_until=1), "contradicts its worker or lease"),
+    (
+        "an active job without a worker",
+        lambda s, _: s.execute(update(Job).values(worker=None)),
+        "contradicts its worker or lease",
+    ),
+    (
+        "the checkpoint is missing",
+        lambda s, job: s.execute(delete(Checkpoint).where(Checkpoint.job_id == job)),
+        "resumes from checkpoint ckpt_",
+    ),
+    ("the dataset is missing", lambda s, _: s.execute(delete(Dataset)), "needs dataset ds_"),
 ]
 
 
@@ -80,7 +100,7 @@ DAMAGES: list[tuple[str, Damage, str]] = [
 def test_each_contradiction_is_found(database: Database, job: str, what: str, damage: Damage, words: str) -> None:
     with database() as s:
         damage(s, job)
-        found = [str(finding) for finding in doctor.contradictions(s)]
+        found = [str(finding) for finding in doctor.inconsistencies(s)]
         s.rollback()
     assert any(words in line for line in found), found
 
@@ -97,12 +117,12 @@ def test_every_check_has_a_damage_that_it_finds(database: Database, job: str) ->
 
 def test_many_faults_of_a_kind_are_counted(database: Database) -> None:
     with database.begin() as s:
-        for _ in range(doctor.SHOWN + 5):
+        for _ in range(doctor.MAX_FAULTS_LISTED + 5):
             a_job(s)
         s.execute(delete(Spec))
     with database.read() as s:
-        found = [str(finding) for finding in doctor.contradictions(s)]
-    assert len(found) == doctor.SHOWN + 1
+        found = [str(finding) for finding in doctor.inconsistencies(s)]
+    assert len(found) == doctor.MAX_FAULTS_LISTED + 1
     assert "and 5 more" in found[-1]
 
 
@@ -117,5 +137,5 @@ def test_a_reference_that_leads_nowhere_is_found(database: Database, job: str) -
         cursor.execute("UPDATE specs SET job_id = 'job_gone' WHERE job_id = ?", (job,))
         cursor.execute("PRAGMA foreign_keys = ON")
         connection.detach()
-    found = [finding.what for finding in doctor.damage(database)]
-    assert any("table specs has a row" in line for line in found), found
+    found = [finding.what for finding in doctor.file_damage(database)]
+    assert any("of table specs references a missing" in line for line in found), found

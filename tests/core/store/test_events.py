@@ -77,7 +77,7 @@ def test_rows_that_were_not_guarded_are_refused(
 ) -> None:
     with database.begin() as s:
         guarded = a_guard(s, token, events=events_, recorded=recorded)
-        with pytest.raises(ValueError, match="were guarded, not 2, 2"):
+        with pytest.raises(ValueError, match="but got 2 and 2"):
             events.append(s, guarded, ROWS[:2])
 
 
@@ -111,9 +111,12 @@ def test_metrics_are_found_by_name_and_split(database: Database, token: FencingT
         assert numbers(split="validation") == [5]
         assert numbers(name="loss", split="validation") == []
         which: dict[str, Any] = {"after": 0, "until": 5, "name": "loss", "split": "train"}
-        assert [row.seq for rows in events.portions(s, EVERYTHING, token.job_id, **which) for row in rows] == [3, 4]
-        assert events.lengths(s, EVERYTHING, token.job_id, **which) == {("loss", "train"): 2}
-        assert [row.seq for row in events.numbered(s, EVERYTHING, token.job_id, [3, 4, 6, 999])] == [3, 4, 6]
+        assert [row.seq for rows in events.metric_batches(s, EVERYTHING, token.job_id, **which) for row in rows] == [
+            3,
+            4,
+        ]
+        assert events.metric_counts(s, EVERYTHING, token.job_id, **which) == {("loss", "train"): 2}
+        assert [row.seq for row in events.by_seq(s, EVERYTHING, token.job_id, [3, 4, 6, 999])] == [3, 4, 6]
 
 
 def test_heads_tell_of_the_jobs_there_are(database: Database, token: FencingToken) -> None:

@@ -6,7 +6,7 @@ from sqlalchemy import update
 from core.store import idempotency, jobs
 from core.store.database import Database
 from core.store.errors import KeyInProgress, KeyReused
-from core.store.idempotency import Answer
+from core.store.idempotency import StoredResponse
 from core.store.scope import EVERYTHING, Scope
 from core.store.tables import IdempotencyKey
 from tests.builders import a_job, sha
@@ -16,16 +16,16 @@ def test_the_first_answer_is_heard_again(database: Database) -> None:
     with database.begin() as s:
         assert idempotency.reserve(s, EVERYTHING, "key", sha("a")) is None
         job_id = a_job(s).id
-        idempotency.keep(s, EVERYTHING, "key", job_id=job_id, status=201, response='{"id": 1}')
+        idempotency.store_response(s, EVERYTHING, "key", job_id=job_id, status=201, response='{"id": 1}')
     with database.begin() as s:
-        assert idempotency.reserve(s, EVERYTHING, "key", sha("a")) == Answer(job_id, 201, '{"id": 1}')
+        assert idempotency.reserve(s, EVERYTHING, "key", sha("a")) == StoredResponse(job_id, 201, '{"id": 1}')
 
 
 def test_another_body_under_the_same_key_is_refused(database: Database) -> None:
     with database.begin() as s:
         idempotency.reserve(s, EVERYTHING, "key", sha("a"))
-        idempotency.keep(s, EVERYTHING, "key", job_id=None, status=201, response="{}")
-        with pytest.raises(KeyReused, match="'key' came with another body"):
+        idempotency.store_response(s, EVERYTHING, "key", job_id=None, status=201, response="{}")
+        with pytest.raises(KeyReused, match="'key' was used with a different request body"):
             idempotency.reserve(s, EVERYTHING, "key", sha("b"))
 
 
@@ -52,7 +52,7 @@ def test_a_key_goes_with_its_transaction(database: Database) -> None:
 def test_a_request_without_an_answer_is_in_progress(database: Database) -> None:
     with database.begin() as s:
         idempotency.reserve(s, EVERYTHING, "key", sha("a"))
-    with database.begin() as s, pytest.raises(KeyInProgress, match="repeat this one in a moment"):
+    with database.begin() as s, pytest.raises(KeyInProgress, match="repeat this request in a moment"):
         idempotency.reserve(s, EVERYTHING, "key", sha("a"))
 
 
@@ -71,5 +71,5 @@ def test_old_answers_are_forgotten(database: Database) -> None:
         for key in ("old", "new"):
             idempotency.reserve(s, EVERYTHING, key, sha("a"))
         s.execute(update(IdempotencyKey).where(IdempotencyKey.key == "old").values(created_at=1))
-        assert idempotency.forget(s, 60.0) == 1
+        assert idempotency.delete_older_than(s, 60.0) == 1
         assert idempotency.reserve(s, EVERYTHING, "old", sha("b")) is None

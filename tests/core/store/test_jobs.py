@@ -35,7 +35,7 @@ def in_status(s: Session, status: Status) -> str:
     }
     asked.get(status, lambda: None)()
     if status in TERMINAL | {Status.PAUSED}:
-        leases.leave(s, a_guard(s, token).token, status, message="so", actor="w1")
+        leases.release(s, a_guard(s, token).token, status, message="so", actor="w1")
     assert jobs.get(s, EVERYTHING, token.job_id).status == status
     return token.job_id
 
@@ -137,7 +137,7 @@ def test_a_deleted_job_leaves_no_row_anywhere(database: Database) -> None:
         token = a_claim(s, metadata={"a": "b"})
         guarded = a_guard(s, token)
         a_checkpoint(s, guarded.token)
-        leases.leave(s, guarded.token, Status.SUCCEEDED, message="done", actor="w1")
+        leases.release(s, guarded.token, Status.SUCCEEDED, message="done", actor="w1")
     with database.begin() as s:
         jobs.delete(s, EVERYTHING, token.job_id)
     with database.read() as s:
@@ -155,7 +155,7 @@ def test_a_waiting_job_that_is_cancelled_keeps_what_is_asked(database: Database,
         a_checkpoint(s, guarded.token)
         if status is Status.PAUSED:
             jobs.pause(s, EVERYTHING, guarded.token.job_id)
-        leases.leave(s, guarded.token, status, message="later", actor="w1")
+        leases.release(s, guarded.token, status, message="later", actor="w1")
         job = jobs.cancel(s, EVERYTHING, guarded.token.job_id, keep)
         assert len(checkpoints.of_job(s, EVERYTHING, job.id)) == (keep is not Keep.NONE)
         assert (job.checkpoint_id is None, job.weights_sha256 is None) == (keep is Keep.NONE,) * 2
@@ -240,7 +240,7 @@ def test_jobs_are_found_by_status_name_and_metadata(database: Database) -> None:
 
 @pytest.mark.parametrize("cursor", ["", "x", "!!", "am9i", "zz zz", "é", "am9iXzAw" * 9])
 def test_a_cursor_from_elsewhere_is_refused(database: Database, cursor: str) -> None:
-    with database.read() as s, pytest.raises(BadCursor, match="begin again"):
+    with database.read() as s, pytest.raises(BadCursor, match="start from the first page"):
         jobs.page(s, EVERYTHING, cursor=cursor)
 
 

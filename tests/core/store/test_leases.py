@@ -9,11 +9,11 @@ from sqlalchemy import update
 
 from core.jobs.states import ACTIVE, TRANSITIONS, Keep, Request, Status, StopReason
 from core.store import events, jobs, leases
-from core.store.clock import SECOND, read_clock
+from core.store.clock import MICROSECONDS_PER_SECOND, microseconds, read_clock
 from core.store.database import Database
 from core.store.errors import Fenced, WrongState
 from core.store.guards import FencingToken, token_of
-from core.store.leases import Room
+from core.store.leases import AvailableMemory
 from core.store.scope import EVERYTHING
 from core.store.tables import Job
 from tests.builders import LEASE, a_checkpoint, a_claim, a_guard, a_job, lapse
@@ -29,7 +29,7 @@ def test_a_claim_holds_the_job_for_a_lease(database: Database) -> None:
     assert (claimed.id, claimed.status, claimed.worker) == (job.id, Status.RUNNING, "w1")
     assert token_of(claimed) == FencingToken(job.id, 1, 0)
     assert claimed.lease_until is not None
-    assert before + 30 * SECOND <= claimed.lease_until <= after + 30 * SECOND
+    assert before + 30 * MICROSECONDS_PER_SECOND <= claimed.lease_until <= after + 30 * MICROSECONDS_PER_SECOND
     assert claimed.started_at is not None
 
 
@@ -37,7 +37,7 @@ def test_where_nothing_is_due_there_is_nothing_to_claim(database: Database) -> N
     with database.begin() as s:
         assert leases.claim(s, "w1", LEASE) is None
         later = a_job(s)
-        s.execute(update(Job).where(Job.id == later.id).values(due_at=read_clock(s) + 60 * SECOND))
+        s.execute(update(Job).where(Job.id == later.id).values(due_at=read_clock(s) + 60 * MICROSECONDS_PER_SECOND))
         assert leases.claim(s, "w1", LEASE) is None
 
 
@@ -55,7 +55,7 @@ def test_claims_go_by_priority_then_fairly_then_by_age(database: Database) -> No
 
 
 def test_what_does_not_fit_now_is_left_and_the_next_smaller_taken(database: Database) -> None:
-    room = Room("here:", total=100, available=50)
+    room = AvailableMemory("here:", total=100, available=50)
     with database.begin() as s:
         large, fits, unknown = (
             a_job(s, memory_bytes=51, priority=2),
@@ -64,11 +64,11 @@ def test_what_does_not_fit_now_is_left_and_the_next_smaller_taken(database: Data
         )
         order = [claimed.id for claimed in (leases.claim(s, f"here:{n}", LEASE, room) for n in range(3)) if claimed]
         assert order == [fits.id, unknown.id]
-        assert leases.claim(s, "there:1", LEASE, Room("there:", 100, 51)).id == large.id  # type: ignore[union-attr]
+        assert leases.claim(s, "there:1", LEASE, AvailableMemory("there:", 100, 51)).id == large.id  # type: ignore[union-attr]
 
 
 def test_what_a_machine_trains_already_leaves_less_room(database: Database) -> None:
-    room = Room("here:", total=100, available=100)  # as when what was claimed has not begun to use it
+    room = AvailableMemory("here:", total=100, available=100)  # as when what was claimed has not begun to use it
     with database.begin() as s:
         for size in (60, 60, 40):
             a_job(s, memory_bytes=size)
@@ -80,21 +80,21 @@ def test_what_a_machine_trains_already_leaves_less_room(database: Database) -> N
 
 
 def test_of_a_job_too_large_for_the_machine_it_is_said_once(database: Database) -> None:
-    room = Room("here:", total=2**30, available=0)
+    room = AvailableMemory("here:", total=2**30, available=0)
     with database.begin() as s:
         large, small = a_job(s, memory_bytes=3 * 2**30), a_job(s, memory_bytes=2**30)
-        leases.remark_misfits(s, room)
+        leases.log_too_large(s, room)
         assert len(jobs.transitions(s, EVERYTHING, large.id)) == 1, "a larger worker may come yet"
         s.execute(update(Job).values(due_at=1))
 
     def remark() -> None:
         with database.begin() as s:
-            leases.remark_misfits(s, room)
+            leases.log_too_large(s, room)
 
     together(*[remark] * 4)
     with database.begin() as s:
         _, said = jobs.transitions(s, EVERYTHING, large.id)
-        assert said.message == "needs 3.0 GiB by its estimate, and a worker has 1.0 GiB: waits for more"
+        assert said.message == "needs an estimated 3.0 GiB, a worker has 1.0 GiB: waiting for a worker with more"
         assert (said.status, said.seq, jobs.get(s, EVERYTHING, large.id).last_seq) == (Status.QUEUED, 2, 2)
         assert [event.seq for event in events.after(s, EVERYTHING, large.id, 0)] == [1, 2]
         assert len(jobs.transitions(s, EVERYTHING, small.id)) == 1
@@ -104,7 +104,7 @@ def test_the_second_run_keeps_when_the_first_began(database: Database) -> None:
     with database.begin() as s:
         token = a_claim(s)
         started = jobs.get(s, EVERYTHING, token.job_id).started_at
-        leases.leave(s, a_guard(s, token).token, Status.QUEUED, message="yield", actor="w1")
+        leases.release(s, a_guard(s, token).token, Status.QUEUED, message="yield", actor="w1")
         again = leases.claim(s, "w2", LEASE)
         assert again is not None
         assert (again.started_at, again.fence, again.writes) == (started, 2, 0)
@@ -138,8 +138,8 @@ def test_a_guard_allots_numbers_renews_and_sets(database: Database) -> None:
         job = jobs.get(s, EVERYTHING, token.job_id)
         assert (job.step, job.latest, job.heartbeat_at) == (7, {"loss": 0.5}, guarded.at)
         assert job.lease_until is not None
-        assert abs(job.lease_until - guarded.at - 30 * SECOND) < SECOND / 10
-        assert abs(guarded.at - read_clock(s)) < 5 * SECOND
+        assert abs(job.lease_until - guarded.at - 30 * MICROSECONDS_PER_SECOND) < MICROSECONDS_PER_SECOND / 10
+        assert abs(guarded.at - read_clock(s)) < 5 * MICROSECONDS_PER_SECOND
 
 
 def test_a_guard_hears_what_a_client_asked_and_is_not_fenced_by_it(database: Database) -> None:
@@ -161,7 +161,7 @@ def test_numbers_that_are_not_finite_stand_as_words(database: Database) -> None:
 
 def take_away(database: Database, token: FencingToken) -> None:
     with database.begin() as s:
-        assert leases.hand_back(s, token.job_id, token.fence, message="gone")
+        assert leases.requeue_lost(s, token.job_id, token.fence, message="gone")
 
 
 def take_and_claim(database: Database, token: FencingToken) -> None:
@@ -177,7 +177,7 @@ def write_once_more(database: Database, token: FencingToken) -> None:
 
 def end(database: Database, token: FencingToken) -> None:
     with database.begin() as s:
-        leases.leave(s, a_guard(s, token).token, Status.SUCCEEDED, message="done", actor="w1")
+        leases.release(s, a_guard(s, token).token, Status.SUCCEEDED, message="done", actor="w1")
 
 
 def delete(database: Database, token: FencingToken) -> None:
@@ -188,8 +188,8 @@ def delete(database: Database, token: FencingToken) -> None:
 
 WRITES: dict[str, Callable[[Any, FencingToken], object]] = {
     "guard": a_guard,
-    "note": lambda s, token: leases.note(s, token, "hm", "w1"),
-    "leave": lambda s, token: leases.leave(s, token, Status.SUCCEEDED, message="done", actor="w1"),
+    "note": lambda s, token: leases.record_message(s, token, "hm", "w1"),
+    "leave": lambda s, token: leases.release(s, token, Status.SUCCEEDED, message="done", actor="w1"),
     "checkpoint": a_checkpoint,
 }
 
@@ -231,17 +231,17 @@ def test_a_heartbeat_moves_the_lease_and_nothing_else(database: Database) -> Non
 def test_a_lost_answer_is_settled(database: Database) -> None:
     with database.begin() as s:
         token = a_claim(s)
-        assert leases.settle(s, token) is None
+        assert leases.resolve_commit(s, token) is None
         following = a_guard(s, token).token
-        assert leases.settle(s, token) == following
-        assert leases.settle(s, following) is None
+        assert leases.resolve_commit(s, token) == following
+        assert leases.resolve_commit(s, following) is None
         last = a_guard(s, following).token
         with pytest.raises(Fenced):
-            leases.settle(s, token)
-        leases.leave(s, last, Status.SUCCEEDED, message="done", actor="w1")
-        assert leases.settle(s, following) == last
+            leases.resolve_commit(s, token)
+        leases.release(s, last, Status.SUCCEEDED, message="done", actor="w1")
+        assert leases.resolve_commit(s, following) == last
         with pytest.raises(Fenced):
-            leases.settle(s, last)
+            leases.resolve_commit(s, last)
 
 
 def test_what_was_taken_away_is_not_settled(database: Database) -> None:
@@ -250,7 +250,7 @@ def test_what_was_taken_away_is_not_settled(database: Database) -> None:
         a_guard(s, token)
     take_away(database, token)
     with database.read() as s, pytest.raises(Fenced):
-        leases.settle(s, token)
+        leases.resolve_commit(s, token)
 
 
 @pytest.mark.parametrize("target", Status)
@@ -262,12 +262,12 @@ def test_a_worker_leaves_only_by_the_ways_there_are(database: Database, status: 
             (jobs.pause if status == Status.PAUSING else jobs.cancel)(s, EVERYTHING, token.job_id)
         guarded = a_guard(s, token)
         if target in TRANSITIONS[status] - ACTIVE:
-            job = leases.leave(s, guarded.token, target, message="so", actor="w1")
+            job = leases.release(s, guarded.token, target, message="so", actor="w1")
             assert (job.status, job.worker, job.lease_until, job.request) == (target, None, None, None)
             assert jobs.transitions(s, EVERYTHING, token.job_id)[-1].message == "so"
         else:
             with pytest.raises(WrongState, match=f"is {status} and cannot be {target}"):
-                leases.leave(s, guarded.token, target, message="so", actor="w1")
+                leases.release(s, guarded.token, target, message="so", actor="w1")
 
 
 def test_an_end_keeps_its_reason_and_its_error(database: Database) -> None:
@@ -275,7 +275,7 @@ def test_an_end_keeps_its_reason_and_its_error(database: Database) -> None:
         guarded = a_guard(s, a_claim(s))
         error = {"code": "diverged", "step": 3}
         reason = StopReason.DIVERGED
-        leases.leave(s, guarded.token, Status.FAILED, message="no", actor="w1", stop_reason=reason, error=error)
+        leases.release(s, guarded.token, Status.FAILED, message="no", actor="w1", stop_reason=reason, error=error)
     with database.read() as s:
         job = jobs.get(s, EVERYTHING, guarded.token.job_id)
         assert (job.stop_reason, job.error) == (reason, error)
@@ -287,8 +287,8 @@ def test_an_end_keeps_its_reason_and_its_error(database: Database) -> None:
 def test_a_note_is_told_without_a_change(database: Database) -> None:
     with database.begin() as s:
         guarded = a_guard(s, a_claim(s))
-        leases.note(s, guarded.token, "other BLAS", "w1")
-        leases.note(s, guarded.token, "really", "w1")
+        leases.record_message(s, guarded.token, "other BLAS", "w1")
+        leases.record_message(s, guarded.token, "really", "w1")
         told = jobs.transitions(s, EVERYTHING, guarded.token.job_id)
         assert [(t.status, t.message) for t in told[-2:]] == [
             (Status.RUNNING, "other BLAS"),
@@ -319,7 +319,7 @@ def test_a_cancelled_job_says_so_when_its_worker_is_lost(database: Database) -> 
     with database.begin() as s:
         token = a_claim(s)
         jobs.cancel(s, EVERYTHING, token.job_id, Keep.BEST)
-        job = leases.hand_back(s, token.job_id, token.fence, message="died")
+        job = leases.requeue_lost(s, token.job_id, token.fence, message="died")
         assert job is not None
         assert (job.stop_reason, job.keep) == (StopReason.CANCELLED, Keep.BEST)
 
@@ -327,11 +327,11 @@ def test_a_cancelled_job_says_so_when_its_worker_is_lost(database: Database) -> 
 def test_only_who_holds_the_job_loses_it(database: Database) -> None:
     with database.begin() as s:
         token = a_claim(s)
-        assert leases.hand_back(s, token.job_id, token.fence + 1, message="no") is None
-        assert leases.hand_back(s, "job_gone", 1, message="no") is None
-        assert leases.hand_back(s, token.job_id, token.fence, message="died")
-        assert leases.hand_back(s, token.job_id, token.fence, message="died") is None
-        assert leases.hand_back(s, token.job_id, token.fence + 1, message="it waits") is None
+        assert leases.requeue_lost(s, token.job_id, token.fence + 1, message="no") is None
+        assert leases.requeue_lost(s, "job_gone", 1, message="no") is None
+        assert leases.requeue_lost(s, token.job_id, token.fence, message="died")
+        assert leases.requeue_lost(s, token.job_id, token.fence, message="died") is None
+        assert leases.requeue_lost(s, token.job_id, token.fence + 1, message="it waits") is None
 
 
 def test_the_third_loss_without_progress_is_the_last(database: Database) -> None:
@@ -340,7 +340,7 @@ def test_the_third_loss_without_progress_is_the_last(database: Database) -> None
         for death in range(1, leases.MAX_LOST_WORKERS + 1):
             claimed = leases.claim(s, f"w{death}", LEASE)
             assert claimed is not None
-            job = leases.hand_back(s, job_id, claimed.fence, message="killed by 9", detail={"signal": 9})
+            job = leases.requeue_lost(s, job_id, claimed.fence, message="killed by 9", detail={"signal": 9})
             assert job is not None
             assert job.lost_workers == death
             assert (job.status == Status.FAILED) == (death == leases.MAX_LOST_WORKERS)
@@ -357,7 +357,7 @@ def test_progress_forgets_the_lost(database: Database) -> None:
             claimed = leases.claim(s, "w", LEASE)
             assert claimed is not None
             a_checkpoint(s, a_guard(s, token_of(claimed)).token, step=round_ + 1)
-            job = leases.hand_back(s, job_id, claimed.fence, message="killed")
+            job = leases.requeue_lost(s, job_id, claimed.fence, message="killed")
             assert job is not None
             assert (job.status, job.lost_workers) == (Status.QUEUED, 1)
 
@@ -370,7 +370,7 @@ def test_the_same_checkpoint_again_is_no_progress(database: Database) -> None:
             claimed = leases.claim(s, "w", LEASE)
             assert claimed is not None
             a_checkpoint(s, a_guard(s, token_of(claimed)).token, step=0)
-            job = leases.hand_back(s, job_id, claimed.fence, message="killed")
+            job = leases.requeue_lost(s, job_id, claimed.fence, message="killed")
             assert job is not None
             seen.append(job.status)
     assert seen == [Status.QUEUED, Status.QUEUED, Status.FAILED]
@@ -396,14 +396,14 @@ def test_many_sweepers_take_a_job_away_once(database: Database) -> None:
 
 def test_a_clock_that_was_set_back_keeps_no_job_waiting(database: Database) -> None:
     with database.begin() as s:
-        job, hour = a_job(s), read_clock(s) + 3600 * SECOND
+        job, hour = a_job(s), read_clock(s) + 3600 * MICROSECONDS_PER_SECOND
         s.execute(update(Job).where(Job.id == job.id).values(due_at=hour, notified_at=hour))
         assert leases.notification_due(s, 5.0)
         assert not leases.notification_due(s, 5.0), "it was rung just now"
         claimed = leases.claim(s, "w1", LEASE)
         assert claimed is not None
         assert leases.requeue_expired(s) == []
-        s.execute(update(Job).where(Job.id == job.id).values(heartbeat_at=hour, lease_until=hour + LEASE * SECOND))
+        s.execute(update(Job).where(Job.id == job.id).values(heartbeat_at=hour, lease_until=hour + microseconds(LEASE)))
         assert [swept.id for swept in leases.requeue_expired(s)] == [job.id]
 
 
@@ -454,7 +454,7 @@ def test_a_yield_costs_no_life(database: Database) -> None:
     with database.begin() as s:
         token = a_claim(s)
         leases.ask_to_yield(s, "w1")
-        job = leases.leave(s, a_guard(s, token).token, Status.QUEUED, message="yield", actor="w1")
+        job = leases.release(s, a_guard(s, token).token, Status.QUEUED, message="yield", actor="w1")
         assert (job.lost_workers, job.request) == (0, None)
 
 

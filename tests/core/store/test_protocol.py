@@ -216,7 +216,7 @@ class Protocol(RuleBasedStateMachine):
             guarded = a_guard(s, worker.token)
             ends = ENDS[guarded.request]
             chosen.append(ends[choice % len(ends)])
-            leases.leave(s, guarded.token, chosen[0], message="left", actor="w")
+            leases.release(s, guarded.token, chosen[0], message="left", actor="w")
             return guarded
 
         def happened(known: Known) -> None:
@@ -233,7 +233,7 @@ class Protocol(RuleBasedStateMachine):
         lost = known is None or known.fence != worker.token.fence
         try:
             with self.database.read() as s:
-                following = leases.settle(s, worker.token)
+                following = leases.resolve_commit(s, worker.token)
         except Fenced:
             assert lost
             self.workers.remove(worker)
@@ -284,7 +284,7 @@ class Protocol(RuleBasedStateMachine):
     def a_parent_sees_a_child_die(self, index: int, behind: int) -> None:
         known = self.any_job(index)
         with self.database.begin() as s:
-            job = leases.hand_back(s, known.id, known.fence - behind, message="killed")
+            job = leases.requeue_lost(s, known.id, known.fence - behind, message="killed")
         assert (job is not None) == (behind == 0 and known.status in ACTIVE)
         if job is not None:
             self.lose(known)

@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session
 from core.blobs.folder import FolderBlobs
 from core.store import events, leases
 from core.store.database import open_database
+from core.store.errors import TRANSIENT_STORAGE_ERRORS
 from core.store.guards import token_of
 from tests.worker.jobs import a_spec, metric_rows, post
 from tests.worker.run.test_writer import LEASE_SECONDS, rows
-from worker.run.leased_job import AWAY, LeasedJob
+from worker.run.leased_job import LeasedJob
 from worker.run.write_batch import WriteBatch
 
 
@@ -42,7 +43,7 @@ def test_session_ended_while_idle_in_a_transaction_costs_no_row(
 
     monkeypatch.setattr(events, "append", sleep_after_append)
     batch = WriteBatch(rows(1, 2))
-    with pytest.raises(AWAY):
+    with pytest.raises(TRANSIENT_STORAGE_ERRORS):
         leased_job.write(batch)
     leased_job.write(batch)
     assert len(backends) == 1

@@ -228,7 +228,7 @@ def test_run_that_lost_its_lease_writes_nothing_more(context: WorkerContext, mon
     def lose() -> None:
         with context.database.begin() as s:
             job = jobs.get(s, EVERYTHING, job_id)
-            leases.hand_back(s, job_id, job.fence, message="lost")
+            leases.requeue_lost(s, job_id, job.fence, message="lost")
         context.stop.ask()  # so that this worker does not claim it again
 
     act_at(monkeypatch, 60, lose)

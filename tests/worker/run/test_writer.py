@@ -129,7 +129,7 @@ def test_doubtful_batch_must_be_written_before_others(leased_job: LeasedJob, dat
 
 def test_worker_without_the_lease_writes_nothing(leased_job: LeasedJob, database: Database, job: Job) -> None:
     with database.begin() as s:
-        leases.hand_back(s, job.id, job.fence, message="lost")
+        leases.requeue_lost(s, job.id, job.fence, message="lost")
     with pytest.raises(Fenced):
         leased_job.write(WriteBatch(rows(1)))
     with pytest.raises(Fenced):
@@ -305,7 +305,7 @@ def test_worker_that_shuts_down_stops_waiting_for_the_database(leased_job: Lease
 
 def test_check_raises_fenced_after_the_lease_is_lost(leased_job: LeasedJob, database: Database, job: Job) -> None:
     with database.begin() as s:
-        leases.hand_back(s, job.id, job.fence, message="lost")
+        leases.requeue_lost(s, job.id, job.fence, message="lost")
     with a_writer(leased_job) as writer:
         writer.attach(a_progress())
         assert _check_needed(writer)
@@ -326,7 +326,7 @@ def test_failed_transaction_is_repeated_with_its_outcome(
     leased_job: LeasedJob, database: Database, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attempts: list[int] = []
-    leave = leases.leave
+    leave = leases.release
 
     def fail_once(s: Session, *arguments: Any, **options: Any) -> Job:
         left = leave(s, *arguments, **options)
@@ -335,7 +335,7 @@ def test_failed_transaction_is_repeated_with_its_outcome(
             away()
         return left
 
-    monkeypatch.setattr(leases, "leave", fail_once)
+    monkeypatch.setattr(leases, "release", fail_once)
     with a_writer(leased_job) as writer:
         assert writer.write(WriteBatch(outcome=REQUESTED[Request.YIELD])) == REQUESTED[Request.YIELD]
     assert len(attempts) == 2
