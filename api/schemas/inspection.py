@@ -163,8 +163,8 @@ def _summary(summary: step_inspection.Summary) -> dict[str, Any]:
         "norm": summary.norm,
         "mean": summary.mean,
         "std": summary.std,
-        "min": summary.least,
-        "max": summary.greatest,
+        "min": summary.min,
+        "max": summary.max,
         "zeros": summary.zeros,
         "nonfinite": summary.nonfinite,
     }

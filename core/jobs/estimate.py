@@ -108,7 +108,7 @@ def _memory_bytes(spec: JobSpec, signature: Signature, resolved: Resolved, threa
 
 def _step_flops(spec: JobSpec, signature: Signature, resolved: Resolved) -> int:
     """Return the operations of a step; a backward pass costs about twice a forward pass."""
-    forward = _batch_rows(spec, signature) * sum(plan.flops for plan in resolved.network.plan.every())
+    forward = _batch_rows(spec, signature) * sum(plan.flops for plan in resolved.network.plan.walk())
     update = 4 * (resolved.network.parameters + _slots(spec, resolved))
     return spec.optimizer.passes * 3 * forward + update
 
@@ -125,7 +125,7 @@ def _slots(spec: JobSpec, resolved: Resolved) -> int:
 def _pass_bytes(resolved: Resolved, signature: Signature, rows: int) -> int:
     """Return the bytes of a forward and backward pass over so many rows, loss included."""
     network = resolved.network
-    arrays = 4 * sum(rows * plan.activation_size + plan.scratch for plan in network.plan.every())
+    arrays = 4 * sum(rows * plan.activation_size + plan.scratch for plan in network.plan.walk())
     return arrays + resolved.loss.scratch_bytes(rows, network.output_shape, targets_of(signature))
 
 

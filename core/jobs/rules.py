@@ -148,7 +148,7 @@ def mixup_of_what_cannot_be_mixed(candidate: Candidate) -> Iterator[SpecError]:
     if not loss.mixable:
         remedy = "use cross_entropy, or leave mixup out" if loss.predicts == "classes" else "leave mixup out"
         yield "/training/mixup", f"{loss.type} compares whole {loss.predicts}, which cannot be mixed: {remedy}"
-    if any(plan.categorical_input for plan in candidate.network.plan.every()):
+    if any(plan.categorical_input for plan in candidate.network.plan.walk()):
         yield "/training/mixup", "the embedding takes category numbers, which cannot be mixed: leave mixup out"
     if candidate.padding:
         yield "/training/mixup", "rows of different lengths cannot be mixed: leave mixup out"

@@ -12,7 +12,7 @@ from core.data.targets.labels import Labels
 from core.models.checkpoint import CheckpointData
 from core.models.model import Model
 from core.nn.insight.gradient_check import LayerCheck, check_layers
-from core.nn.insight.step_inspection import StepInspection, look
+from core.nn.insight.step_inspection import StepInspection, inspect_step
 from core.nn.layers.embedding import NoSuchEmbedding
 from core.nn.losses.base import Targets
 from core.nn.losses.ctc import NoAlignment
@@ -59,7 +59,7 @@ def inspect_next_step(
     state = checkpoint.state()
     rate = state.rate_factor * optimizer.learning_rate.at(state.step, max(total_steps, state.step + 1))
     with _errors_of_the_batch():
-        return look(model.network, model.loss, optimizer, state, x, y, rate=rate, arrays=arrays)
+        return inspect_step(model.network, model.loss, optimizer, state, x, y, rate=rate, arrays=arrays)
 
 
 def check_gradient(
@@ -100,7 +100,7 @@ def _errors_of_the_batch() -> Iterator[None]:
 
 
 def _check_flops(model: Model, rows: int, limits: InspectionLimits) -> None:
-    plans = list(model.network.plan.every())
+    plans = list(model.network.plan.walk())
     passes = 3 + 2 * sum(len(plan.weights) for plan in plans)
     flops = passes * (rows * sum(plan.flops for plan in plans) + model.network.parameters)
     if flops > limits.flops:
@@ -109,7 +109,7 @@ def _check_flops(model: Model, rows: int, limits: InspectionLimits) -> None:
 
 
 def _check_size(model: Model, rows: int, limits: InspectionLimits, *, arrays: bool, itemsize: int = 4) -> None:
-    parameters, plans = model.network.parameters, list(model.network.plan.every())
+    parameters, plans = model.network.parameters, list(model.network.plan.walk())
     # The arrays of the step, and a copy of each output and of its gradient.
     numbers = MAX_WEIGHT_COPIES * parameters + sum(3 * rows * plan.activation_size + plan.scratch for plan in plans)
     # The scratch memory of the loss twice, since an optimizer may take a second pass.

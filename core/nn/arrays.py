@@ -27,11 +27,11 @@ It is called once, after a forward pass that learns: what it refers to is let go
 """
 
 
-MOST = 2**31 - 1
+MAX_AXIS_LENGTH = 2**31 - 1
 """The longest axis a spec may ask for, so that no product of them is a number of thousands of digits."""
 
 
-def chained(steps: list[Backward]) -> Backward:
+def chain_backward(steps: list[Backward]) -> Backward:
     """The chain rule: the backward passes of parts that followed one another, the last first.
 
     Each is dropped when it is over, and with it what its part kept.
@@ -50,7 +50,7 @@ def size(shape: Shape) -> int:
     return math.prod(shape)
 
 
-def untouched(shape: Shape, dtype: DTypeLike, access: int = ACCESS_COPY) -> Array:
+def lazy_zeros(shape: Shape, dtype: DTypeLike, access: int = ACCESS_COPY) -> Array:
     """Zeros that take no memory until somebody writes them; NumPy's do where the allocator has memory that was used.
 
     `access` is `mmap`'s. Raises `MemoryError`.

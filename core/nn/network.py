@@ -17,7 +17,7 @@ from core.nn.plan import Plan, Views, Weight, layer_parts
 from core.nn.regularizers import Regularizer
 from core.nn.step.context import PassContext
 
-ROOM = 1 << 22
+MAX_PREDICTION_NUMBERS = 1 << 22
 """Numbers that a pass which only predicts may hold, if a row leaves it the choice. 1,024 rows at once of a small image
 net took 806 MB, and 1.8 times as long as those 16 of them that this makes.
 """
@@ -34,10 +34,10 @@ class Network:
         self.parameters = self.plan.parameters
         self.statistics_size = self.plan.statistics_size
         self.prediction_batch = min(
-            max(ROOM // max(sum(plan.activation_size for plan in self.plan.every()), 1), 1), 1024
+            max(MAX_PREDICTION_NUMBERS // max(sum(plan.activation_size for plan in self.plan.walk()), 1), 1), 1024
         )
         """How many rows are predicted at once."""
-        self.shapes = tuple(w.shape for plan in self.plan.every() for w in plan.weights.values())
+        self.shapes = tuple(w.shape for plan in self.plan.walk() for w in plan.weights.values())
 
     def names(self) -> tuple[str, ...]:
         """Where each weight stands in the architecture, in the order of the flat vector: `layers/0/kernel`."""
@@ -49,8 +49,8 @@ class Network:
         statistics: Array = np.empty(self.statistics_size, dtype)
         for view, weight in self._each_weight(weights):
             view[...] = weight.initializer.draw(rng, weight.shape)
-        starts = [s for plan in self.plan.every() for s in plan.statistics.values()]
-        for statistic, view in zip(starts, _cut(statistics, [s.shape for s in starts]), strict=True):
+        starts = [s for plan in self.plan.walk() for s in plan.statistics.values()]
+        for statistic, view in zip(starts, _split(statistics, [s.shape for s in starts]), strict=True):
             view[...] = statistic.start
         return weights, statistics
 
@@ -61,16 +61,16 @@ class Network:
 
         `input_gradient` asks the backward pass for the gradient with regard to the network's input as well.
         """
-        measured = [s.shape for plan in self.plan.every() for s in plan.statistics.values()]
-        gradients = _cut(weights if gradient is None else gradient, self.shapes)
+        measured = [s.shape for plan in self.plan.walk() for s in plan.statistics.values()]
+        gradients = _split(weights if gradient is None else gradient, self.shapes)
         if gradient is not None:
             pieces = zip(gradients, self._trainable(), strict=True)
             gradients = (piece if trainable else np.empty_like(piece) for piece, trainable in pieces)
         return _views(
             self.plan,
-            _cut(weights, self.shapes),
+            _split(weights, self.shapes),
             gradients,
-            _cut(statistics, measured),
+            _split(statistics, measured),
             input_gradient=input_gradient,
         )
 
@@ -106,11 +106,11 @@ class Network:
         return [(weight.constraint, view) for view, weight in self._each_weight(weights) if weight.constraint]
 
     def _trainable(self) -> list[bool]:
-        return [plan.trainable for plan in self.plan.every() for _ in plan.weights]
+        return [plan.trainable for plan in self.plan.walk() for _ in plan.weights]
 
     def _each_weight(self, vector: Array) -> Iterator[tuple[Array, Weight]]:
-        wanted = [weight for plan in self.plan.every() for weight in plan.weights.values()]
-        return zip(_cut(vector, self.shapes), wanted, strict=True)
+        wanted = [weight for plan in self.plan.walk() for weight in plan.weights.values()]
+        return zip(_split(vector, self.shapes), wanted, strict=True)
 
 
 def _names(layer: Any, plan: Plan, place: str) -> Iterator[str]:
@@ -119,7 +119,7 @@ def _names(layer: Any, plan: Plan, place: str) -> Iterator[str]:
         yield from _names(inner, part, place + "".join(f"{step}/" for step in path))
 
 
-def _cut(vector: Array, shapes: Iterable[Shape]) -> Iterator[Any]:
+def _split(vector: Array, shapes: Iterable[Shape]) -> Iterator[Any]:
     """The vector's pieces, one after the other, each in its shape."""
     start = 0
     for shape in shapes:
@@ -136,7 +136,7 @@ def _views(
     *,
     input_gradient: bool,
 ) -> Views:
-    """Hands out the pieces in the order of `Plan.every`.
+    """Hands out the pieces in the order of `Plan.walk`.
 
     A part wants its input's gradient where something before it learns; weights of a composite's own come first.
     """

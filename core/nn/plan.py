@@ -102,36 +102,36 @@ class Plan:
         parts = tuple(frozen[id(part)] for part in self.parts)  # copies of a layer stay one plan
         return replace(self, weights=weights, parts=parts, trainable=False)
 
-    def times(self, count: int) -> Plan:
+    def repeated(self, count: int) -> Plan:
         """The same for `count` runs of it, which share its weights."""
-        parts = tuple(part.times(count) for part in self.parts)
+        parts = tuple(part.repeated(count) for part in self.parts)
         return replace(self, flops=count * self.flops, activation_size=count * self.activation_size, parts=parts)
 
-    def every(self) -> Iterator[Plan]:
+    def walk(self) -> Iterator[Plan]:
         """The plan itself and those of its parts, depth first: the order of the flat vectors."""
         yield self
         for part in self.parts:
-            yield from part.every()
+            yield from part.walk()
 
     @property
     def layers(self) -> int:
         """How many layers it is, itself and parts included."""
-        return sum(1 for _ in self.every())
+        return sum(1 for _ in self.walk())
 
     @property
     def learns(self) -> bool:
         """Whether it or a part of it has weights that change."""
-        return any(plan.trainable and plan.weights for plan in self.every())
+        return any(plan.trainable and plan.weights for plan in self.walk())
 
     @property
     def parameters(self) -> int:
         """How many numbers the weights are, parts included."""
-        return sum(size(weight.shape) for plan in self.every() for weight in plan.weights.values())
+        return sum(size(weight.shape) for plan in self.walk() for weight in plan.weights.values())
 
     @property
     def statistics_size(self) -> int:
         """How many numbers are moving statistics, parts included."""
-        return sum(size(statistic.shape) for plan in self.every() for statistic in plan.statistics.values())
+        return sum(size(statistic.shape) for plan in self.walk() for statistic in plan.statistics.values())
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ class Predictor:
         self.network = network
         self._views = network.views(weights, statistics)
         self._dtype = weights.dtype
-        self._records = sum(plan.activation_size for plan in network.plan.every()) <= SMALL
+        self._records = sum(plan.activation_size for plan in network.plan.walk()) <= SMALL
         self._idle: list[Recording] = []
         """Those that no thread plays just now; to take one from a list's end and to put it there are safe."""
 

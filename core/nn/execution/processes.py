@@ -21,7 +21,7 @@ from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
-from core.nn.arrays import Array, Shape, untouched
+from core.nn.arrays import Array, Shape, lazy_zeros
 
 CAN_HELP = sys.platform == "linux"
 """Elsewhere a process whose libraries have threads may not be forked, or no process may."""
@@ -144,7 +144,7 @@ def _received(pipe: Connection) -> Any:
 
 def in_common(shape: Shape, dtype: Any) -> Array:
     """Zeros in memory in common to this process and those forked from it later. Raises `MemoryError`."""
-    return untouched(shape, dtype, ACCESS_WRITE)
+    return lazy_zeros(shape, dtype, ACCESS_WRITE)
 
 
 def shared(array: Array) -> Array:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from core.nn.arrays import Array, Backward, Mask, Shape, chained, size
+from core.nn.arrays import Array, Backward, Mask, Shape, chain_backward, size
 from core.nn.execution.processes import CAN_HELP, Laid, ShardProcess, SharedBuffer, in_common
 from core.nn.execution.random_streams import Chance, DrawsOfRows
 from core.nn.layers.composite import Sequential
@@ -34,8 +34,8 @@ WORTH = 1 << 24
 
 def shards_worth(network: Network, rows: int, threads: int) -> int:
     """Into how many shards to divide so many rows, at most one a thread; 1: they stay whole."""
-    much = sum(_much(plan) for part, divided in _parts(network) if divided for plan in part.every())
-    if not CAN_HELP or 2 * much < sum(plan.flops for plan in network.plan.every()):
+    much = sum(_much(plan) for part, divided in _parts(network) if divided for plan in part.walk())
+    if not CAN_HELP or 2 * much < sum(plan.flops for plan in network.plan.walk()):
         return 1
     return max(1, min(threads, rows, rows * much // WORTH))
 
@@ -47,7 +47,7 @@ def shard_bytes(network: Network, rows: int, count: int) -> int:
     divided = [stretch for stretch in _stretches(network) if stretch.divided]
     joined = rows * sum(2 * size(stretch.output_shape) for stretch in divided)
     laid = (rows - rows // count) * sum(size(stretch.input_shape) + size(stretch.output_shape) for stretch in divided)
-    scratch = sum(plan.scratch for plan in network.plan.every())
+    scratch = sum(plan.scratch for plan in network.plan.walk())
     return 4 * (joined + laid + (count - 1) * (network.parameters + scratch))
 
 
@@ -98,7 +98,7 @@ class Shards:
                 x, backward = stretch.layers.forward(x, self._own.views[place], ctx)
             chain.append(backward)
         ctx.combine_weights()
-        return x, chained(chain)
+        return x, chain_backward(chain)
 
     def _divided(self, place: int, x: Array, ctx: PassContext) -> tuple[Array, Backward]:
         """Some layers, by all processes at once."""
@@ -235,7 +235,7 @@ def _stretches(network: Network) -> Iterator[_Stretch]:
 def _parts(network: Network) -> Iterator[tuple[Plan, bool]]:
     """The plan of each of the network's layers, and whether it can be divided."""
     for part in network.plan.parts:
-        yield part, all(plan.divisible for plan in part.every())
+        yield part, all(plan.divisible for plan in part.walk())
 
 
 def _much(plan: Plan) -> int:

@@ -1,7 +1,7 @@
-"""A look inside one step: what each layer emits, which gradients come back, how far the weights would move.
+"""Inspection of one training step: each layer's output, gradient and weight updates.
 
-The step is taken aside, on copies, through layers that are tapped for it: a training that nobody looks into pays
-nothing.
+The step runs on copies of the state, through wrappers (taps) around the layers that record what passes through them.
+A training that is not inspected pays nothing.
 """
 
 from __future__ import annotations
@@ -27,78 +27,79 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """An array in a few numbers, of its finite entries."""
+    """Statistics of the finite entries of an array."""
 
     norm: float
-    """Its length: the root of the sum of squares."""
+    """The Euclidean norm."""
     mean: float
     std: float
-    least: float
-    greatest: float
+    min: float
+    max: float
     zeros: float
-    """The share of entries that are exactly 0."""
+    """The fraction of entries that are exactly 0."""
     nonfinite: int
-    """How many entries are NaN or infinite."""
+    """The number of entries that are NaN or infinite."""
 
     @staticmethod
     def of(array: Array) -> Summary:
-        """The summary of an array of any shape, computed in float64."""
+        """Summarize an array of any shape, in float64."""
         finite = array[np.isfinite(array)].astype(np.float64)
-        lost = array.size - finite.size
+        nonfinite = array.size - finite.size
         if not finite.size:
-            return Summary(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, lost)
+            return Summary(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, nonfinite)
         zeros = float(1 - np.count_nonzero(finite) / finite.size)
         norm = float(np.sqrt(np.dot(finite, finite)))
-        spread = float(finite.mean()), float(finite.std()), float(finite.min()), float(finite.max())
-        return Summary(norm, *spread, zeros, lost)
+        return Summary(
+            norm, float(finite.mean()), float(finite.std()), float(finite.min()), float(finite.max()), zeros, nonfinite
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class WeightInspection:
-    """One array of weights, its gradient (penalties included), and the step that the optimizer would take."""
+    """One weight array, its gradient (penalties included) and the size of its update."""
 
     weights: Summary
     gradient: Summary
-    """Where the layer is frozen: what it would be."""
+    """Computed for a frozen layer, too."""
     update_ratio: float | None
-    """‖Δw‖ / ‖w‖, constraints included; a healthy training has some 0.001. None where the weights are all 0."""
+    """‖Δw‖ / ‖w‖ of the update, constraints included; about 0.001 in a healthy training. None if all weights are 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class LayerInspection:
-    """What one layer did in the step."""
+    """One layer in the step."""
 
     path: Path
-    """Where it stands in the architecture, such as `("layers", 2)`."""
+    """The layer's position in the architecture, such as `("layers", 2)`."""
     type: str
     output: Summary
     gradient: Summary | None
-    """Of the loss with regard to its output; None where no backward pass is made."""
+    """The gradient of the loss by the layer's output; None if the layer has no backward pass."""
     dead: int
-    """Units (entries of the last axis) that are 0 for the whole batch."""
+    """The number of units (entries of the last axis) that are 0 for the whole batch."""
     nonfinite_rows: tuple[int, ...]
     """Rows of the batch whose output is not finite."""
     weights: Mapping[str, WeightInspection]
     arrays: Mapping[str, Array] = field(default_factory=dict)
-    """`output`, `gradient` and each `weights.…`, `gradients.…`, where they were asked for."""
+    """If requested: `output`, `gradient`, and `weights.<name>` and `gradients.<name>` of each weight array."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepInspection:
-    """One step, seen from inside."""
+    """The loss and the layers of one step."""
 
     loss: float
-    """Before the step, penalties included."""
+    """The loss before the step, penalties included."""
     layers: tuple[LayerInspection, ...]
-    """In the order of the forward pass; a composite comes after its parts."""
+    """The layers in the order of the forward pass; a composite comes after its parts."""
 
     @property
     def first_nonfinite(self) -> LayerInspection | None:
-        """The first layer whose output is not finite."""
+        """Return the first layer whose output is not finite."""
         return next((layer for layer in self.layers if layer.nonfinite_rows), None)
 
 
-def look(
+def inspect_step(
     network: Network,
     loss: Loss,
     optimizer: Optimizer,
@@ -109,92 +110,99 @@ def look(
     rate: float,
     arrays: bool = False,
 ) -> StepInspection:
-    """Take the next step on the batch `x` `(rows, *input_shape)` aside, at learning rate `rate`.
+    """Take the next step on the batch `x` `(rows, *input_shape)` at learning rate `rate`, on a copy of `state`.
 
-    `state` stays as it is; `targets` are as the data has them. With `arrays` the numbers themselves come along, not
-    their summaries alone.
+    `targets` are in the form of the data. With `arrays`, the result has the arrays in addition to their summaries.
     """
-    aside = State.restore(state.arrays(), state.counters())
-    taps: list[_Pass] = []
-    tapped = Network(_tapped(network.architecture, (), taps), network.input_shape)
-    gradient = np.zeros_like(aside.weights)
-    views = tapped.views(aside.weights, aside.statistics, gradient)
-    ctx = PassContext(aside.weights.dtype, training=True, rng=aside.rng, shapes=network.shapes, names=network.names())
+    trial = State.restore(state.arrays(), state.counters())
+    passes: list[_Pass] = []
+    tapped = Network(_with_taps(network.architecture, (), passes), network.input_shape)
+    gradient = np.zeros_like(trial.weights)
+    views = tapped.views(trial.weights, trial.statistics, gradient)
+    ctx = PassContext(trial.weights.dtype, training=True, rng=trial.rng, shapes=network.shapes, names=network.names())
     with np.errstate(all="ignore"):
         targets = loss.encode(targets, network.output_shape)
-        draws = aside.rng.bit_generator.state
-        _, lost = Passes(tapped, loss)(x, targets, views, ctx)
-        lost = float(lost) + tapped.penalty(aside.weights)
-        tapped.add_penalty_gradient(aside.weights, gradient)
-        own = PassContext(gradient.dtype, training=True, rng=aside.rng)
-        untapped = network.views(aside.weights, aside.statistics, gradient)
-        ctx.loss = lost
-        ctx.reevaluate = _again(Reevaluation(Passes(network, loss), untapped, aside, x, targets, own, draws), gradient)
-        before = {id(view): view.copy() for one in taps for view in one.views.weights.values()}
-        kept = [(view, view.copy()) for view in tapped.frozen(aside.weights)]
-        optimizer.update(aside.weights, gradient, aside.slots, aside.step, rate, ctx)
-        for view, copy in kept:
+        draws = trial.rng.bit_generator.state
+        _, value = Passes(tapped, loss)(x, targets, views, ctx)
+        total = float(value) + tapped.penalty(trial.weights)
+        tapped.add_penalty_gradient(trial.weights, gradient)
+        plain_ctx = PassContext(gradient.dtype, training=True, rng=trial.rng)
+        plain_views = network.views(trial.weights, trial.statistics, gradient)
+        ctx.loss = total
+        reevaluation = Reevaluation(Passes(network, loss), plain_views, trial, x, targets, plain_ctx, draws)
+        ctx.reevaluate = _with_penalties(reevaluation, gradient)
+        before = {id(view): view.copy() for one in passes for view in one.views.weights.values()}
+        frozen = [(view, view.copy()) for view in tapped.frozen(trial.weights)]
+        optimizer.update(trial.weights, gradient, trial.slots, trial.step, rate, ctx)
+        for view, copy in frozen:
             np.copyto(view, copy)
-        for constraint, weight in tapped.constrained(aside.weights):
+        for constraint, weight in tapped.constrained(trial.weights):
             constraint.apply(weight)
-        return StepInspection(lost, tuple(one.told(before, arrays=arrays) for one in taps))
+        return StepInspection(total, tuple(one.inspection(before, arrays=arrays) for one in passes))
 
 
-def _again(again: Reevaluation, gradient: Array) -> Callable[[], float]:
-    """A pass of the network that is looked into, untapped and with its penalties."""
-    network, weights = again.passes.network, again.state.weights
+def _with_penalties(reevaluate: Reevaluation, gradient: Array) -> Callable[[], float]:
+    """Return a function that reevaluates the loss and its gradient, penalties included."""
+    network, weights = reevaluate.passes.network, reevaluate.state.weights
 
-    def penalized() -> float:
-        lost = again()
+    def reevaluate_with_penalties() -> float:
+        loss = reevaluate()
         network.add_penalty_gradient(weights, gradient)
-        return lost + network.penalty(weights)
+        return loss + network.penalty(weights)
 
-    return penalized
-
-
-def measures(seen: StepInspection) -> dict[str, float]:
-    """The numbers of a look by name, such as `layers/0/kernel/update_ratio`; of a repeated layer the last copy's."""
-    return {name: float(value) for layer in seen.layers for name, value in _measured(layer) if value is not None}
+    return reevaluate_with_penalties
 
 
-def _measured(layer: LayerInspection) -> Iterator[tuple[str, float | None]]:
-    place = "/".join(map(str, layer.path))
-    yield f"{place}/dead", layer.dead
-    yield from _summed_up(f"{place}/output", layer.output)
+def inspection_metrics(inspection: StepInspection) -> dict[str, float]:
+    """Return an inspection's numbers by name, such as `layers/0/kernel/update_ratio`.
+
+    A repeated layer has the numbers of its last copy.
+    """
+    return {
+        name: float(value) for layer in inspection.layers for name, value in _layer_metrics(layer) if value is not None
+    }
+
+
+def _layer_metrics(layer: LayerInspection) -> Iterator[tuple[str, float | None]]:
+    path = "/".join(map(str, layer.path))
+    yield f"{path}/dead", layer.dead
+    yield from _summary_metrics(f"{path}/output", layer.output)
     if layer.gradient:
-        yield from _summed_up(f"{place}/gradient", layer.gradient)
-    for name, told in layer.weights.items():
-        yield f"{place}/{name}/norm", told.weights.norm
-        yield f"{place}/{name}/gradient_norm", told.gradient.norm
-        yield f"{place}/{name}/update_ratio", told.update_ratio
+        yield from _summary_metrics(f"{path}/gradient", layer.gradient)
+    for name, weight in layer.weights.items():
+        yield f"{path}/{name}/norm", weight.weights.norm
+        yield f"{path}/{name}/gradient_norm", weight.gradient.norm
+        yield f"{path}/{name}/update_ratio", weight.update_ratio
 
 
-def _summed_up(name: str, summary: Summary) -> Iterator[tuple[str, float]]:
-    for what in ("norm", "mean", "std", "zeros"):
-        yield f"{name}/{what}", getattr(summary, what)
+def _summary_metrics(name: str, summary: Summary) -> Iterator[tuple[str, float]]:
+    yield f"{name}/norm", summary.norm
+    yield f"{name}/mean", summary.mean
+    yield f"{name}/std", summary.std
+    yield f"{name}/zeros", summary.zeros
 
 
-class NonFinite(NamedTuple):
-    """Where numbers stop being finite."""
+class NonFiniteOutput(NamedTuple):
+    """The first layer whose output is not finite."""
 
     path: Path
-    """The first layer whose output is not, such as `("layers", 2)`."""
+    """The layer's position in the architecture, such as `("layers", 2)`."""
     type: str
     rows: tuple[int, ...]
-    """Those of the batch in which it is not."""
+    """The rows of the batch whose output is not finite."""
 
 
-def first_nonfinite(network: Network, views: Views, x: Array) -> NonFinite | None:
-    """Predict for `x` `(rows, *input_shape)` and find the first layer, however deep, whose output is not finite."""
-    taps: list[_Pass] = []
-    tapped = Network(_tapped(network.architecture, (), taps), network.input_shape)
+def first_nonfinite(network: Network, views: Views, x: Array) -> NonFiniteOutput | None:
+    """Predict for `x` `(rows, *input_shape)` and return the first layer, at any depth, whose output is not finite."""
+    passes: list[_Pass] = []
+    tapped = Network(_with_taps(network.architecture, (), passes), network.input_shape)
     with np.errstate(all="ignore"):
         tapped.forward(x, views, inference(x.dtype))
-    return next((NonFinite(one.path, one.type, one.nonfinite_rows) for one in taps if one.nonfinite_rows), None)
+    return next((NonFiniteOutput(one.path, one.type, one.nonfinite_rows) for one in passes if one.nonfinite_rows), None)
 
 
 class _Tap(NamedTuple):
-    """A layer that is listened to."""
+    """A layer whose outputs and gradients are recorded in `passes`."""
 
     layer: Any
     path: Path
@@ -202,31 +210,31 @@ class _Tap(NamedTuple):
 
     @property
     def type(self) -> str:
-        """The layer's."""
+        """Return the layer's type."""
         return str(self.layer.type)
 
     def plan(self, shape: Shape) -> Plan:
-        """The layer's."""
+        """Return the layer's plan."""
         plan: Plan = self.layer.plan(shape)
         return plan
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
-        """The layer's, written down."""
+        """Run the layer and record its output, and in the backward pass its gradient."""
         y, backward = self.layer.forward(x, views, ctx)
-        seen = _Pass(self.path, self.type, views, y.copy())
-        self.passes.append(seen)
+        record = _Pass(self.path, self.type, views, y.copy())
+        self.passes.append(record)
 
-        def listened(gradient: Array) -> Array:
-            seen.gradient = gradient.copy()  # the backward pass may overwrite it
+        def recording_backward(gradient: Array) -> Array:
+            record.gradient = gradient.copy()  # the backward pass may overwrite it
             result: Array = backward(gradient)
             return result
 
-        return y, listened
+        return y, recording_backward
 
 
 @dataclass(slots=True)
 class _Pass:
-    """What went through one layer."""
+    """The output of one layer and the gradient by it."""
 
     path: Path
     type: str
@@ -239,7 +247,7 @@ class _Pass:
         rows = self.output.reshape(len(self.output), -1)
         return tuple(np.flatnonzero(~np.isfinite(rows).all(axis=1)).tolist())
 
-    def told(self, before: Mapping[int, Array], *, arrays: bool) -> LayerInspection:
+    def inspection(self, before: Mapping[int, Array], *, arrays: bool) -> LayerInspection:
         units = self.output.reshape(-1, self.output.shape[-1] if self.output.ndim > 1 else 1)
         return LayerInspection(
             path=self.path,
@@ -249,36 +257,39 @@ class _Pass:
             dead=int((units == 0).all(axis=0).sum()),
             nonfinite_rows=self.nonfinite_rows,
             weights={
-                name: _weight(before[id(now)], now, self.views.gradients[name])
-                for name, now in self.views.weights.items()
+                name: _weight(before[id(after)], after, self.views.gradients[name])
+                for name, after in self.views.weights.items()
             },
             arrays=dict(self._arrays(before)) if arrays else {},
         )
 
     def _arrays(self, before: Mapping[int, Array]) -> Mapping[str, Array]:
-        own = {f"weights.{name}": before[id(view)] for name, view in self.views.weights.items()}
-        slopes = {f"gradients.{name}": view.copy() for name, view in self.views.gradients.items()}
-        back = {} if self.gradient is None else {"gradient": self.gradient}
-        return {"output": self.output, **back, **own, **slopes}
+        weights = {f"weights.{name}": before[id(view)] for name, view in self.views.weights.items()}
+        gradients = {f"gradients.{name}": view.copy() for name, view in self.views.gradients.items()}
+        gradient = {} if self.gradient is None else {"gradient": self.gradient}
+        return {"output": self.output, **gradient, **weights, **gradients}
 
 
-def _weight(before: Array, now: Array, gradient: Array) -> WeightInspection:
-    length = float(np.linalg.norm(before))
-    moved = float(np.linalg.norm(now - before))
-    return WeightInspection(Summary.of(before), Summary.of(gradient), moved / length if length else None)
+def _weight(before: Array, after: Array, gradient: Array) -> WeightInspection:
+    norm = float(np.linalg.norm(before))
+    update_norm = float(np.linalg.norm(after - before))
+    return WeightInspection(Summary.of(before), Summary.of(gradient), update_norm / norm if norm else None)
 
 
-def _tapped(layer: Any, path: Path, passes: list[_Pass]) -> Any:
-    """The layer with each layer that it holds, however deep, tapped."""
+def _with_taps(layer: Any, path: Path, passes: list[_Pass]) -> Any:
+    """Return a copy of the layer in which each child layer, at any depth, is tapped."""
     changed: dict[str, Any] = {}
     for one in fields(layer):
         value, place = getattr(layer, one.name), (*path, one.name)
         if _is_layer(value):
-            changed[one.name] = _Tap(_tapped(value, place, passes), place, passes)
+            changed[one.name] = _tap(value, place, passes)
         elif isinstance(value, tuple) and value and all(map(_is_layer, value)):
-            below = [(_tapped(part, (*place, number), passes), number) for number, part in enumerate(value)]
-            changed[one.name] = tuple(_Tap(part, (*place, number), passes) for part, number in below)
+            changed[one.name] = tuple(_tap(child, (*place, index), passes) for index, child in enumerate(value))
     return replace(layer, **changed) if changed else layer
+
+
+def _tap(layer: Any, path: Path, passes: list[_Pass]) -> _Tap:
+    return _Tap(_with_taps(layer, path, passes), path, passes)
 
 
 def _is_layer(value: Any) -> bool:

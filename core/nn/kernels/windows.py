@@ -8,11 +8,11 @@ from typing import Annotated, Literal, NamedTuple, TypeAlias
 import numpy as np
 from annotated_types import Ge, Le
 
-from core.nn.arrays import MOST, Array, Shape
+from core.nn.arrays import MAX_AXIS_LENGTH, Array, Shape
 from core.nn.plan import ShapeMismatch
 from core.nn.step.context import PassContext
 
-Count: TypeAlias = Annotated[int, Ge(1), Le(MOST)]
+Count: TypeAlias = Annotated[int, Ge(1), Le(MAX_AXIS_LENGTH)]
 Counts: TypeAlias = Count | tuple[Count, Count]
 """One number for height and width, or one for each."""
 

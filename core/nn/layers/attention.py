@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 
-from core.nn.arrays import MOST, Array, Backward, Shape, size
+from core.nn.arrays import MAX_AXIS_LENGTH, Array, Backward, Shape, size
 from core.nn.kernels.reductions import column_sums, ones
 from core.nn.layers.base import Bias, Kernel
 from core.nn.plan import Plan, ShapeMismatch, Views
@@ -26,13 +26,13 @@ class MultiHeadAttention(Kernel, Bias):
     """
 
     type: Literal["multi_head_attention"] = "multi_head_attention"
-    num_heads: Annotated[int, Ge(1), Le(MOST)]
+    num_heads: Annotated[int, Ge(1), Le(MAX_AXIS_LENGTH)]
     """The number of attention heads."""
-    key_dim: Annotated[int, Ge(1), Le(MOST)]
+    key_dim: Annotated[int, Ge(1), Le(MAX_AXIS_LENGTH)]
     """The length d of each head's queries and keys."""
-    value_dim: Annotated[int, Ge(1), Le(MOST)] | None = None
+    value_dim: Annotated[int, Ge(1), Le(MAX_AXIS_LENGTH)] | None = None
     """The length of each head's values; left out: `key_dim`."""
-    num_kv_heads: Annotated[int, Ge(1), Le(MOST)] | None = None
+    num_kv_heads: Annotated[int, Ge(1), Le(MAX_AXIS_LENGTH)] | None = None
     """The number of key and value heads, each shared by a group of query heads (grouped-query attention, Ainslie et al.
     2023); left out: `num_heads`."""
     causal: bool = False

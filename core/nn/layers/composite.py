@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeAlias
 import numpy as np
 from annotated_types import Ge, Le, MinLen
 
-from core.nn.arrays import Array, Backward, Shape, chained, size
+from core.nn.arrays import Array, Backward, Shape, chain_backward, size
 from core.nn.layers.base import Trainable
 from core.nn.layers.leaf import Leaf
 from core.nn.layers.merging import MERGES, Merge, copy_of, merged_shape, sum_in_place, sum_of
@@ -88,7 +88,7 @@ class Sequential(Composite):
             if needs_backward(view, ctx):
                 chain.append(backward)
             del backward  # frees its arrays, where nobody will call it, before the next layer allocates its own
-        return x, chained(chain)
+        return x, chain_backward(chain)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -285,7 +285,7 @@ class Repeat(Wrapper):
             raise ShapeMismatch(
                 f"gets {shape} and would then get {part.output_shape}: let its layer emit the shape that it gets"
             )
-        once = Plan(shape, parts=(part.times(self.n),), scratch=2 * part.parameters)
+        once = Plan(shape, parts=(part.repeated(self.n),), scratch=2 * part.parameters)
         return replace(once, output_shape=part.output_shape, order="loop" if self.n > 1 else "chain")
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:
@@ -325,7 +325,7 @@ class TimeDistributed(Wrapper):
         if not shape:
             raise ShapeMismatch("needs (steps, …) but gets a single number per row: nest each row in a list")
         part = plan_child(self.layer, shape[1:], "its layer", "layer")
-        plan = Plan((shape[0], *part.output_shape), parts=(part.times(shape[0]),))
+        plan = Plan((shape[0], *part.output_shape), parts=(part.repeated(shape[0]),))
         return plan.frozen_unless(self.trainable)
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:

@@ -7,7 +7,7 @@ import numpy as np
 from annotated_types import Ge, Le
 
 from core.nn.activations import Activation, Linear
-from core.nn.arrays import MOST, Array, Backward, Shape, size
+from core.nn.arrays import MAX_AXIS_LENGTH, Array, Backward, Shape, size
 from core.nn.kernels.reductions import column_sums
 from core.nn.layers.base import Bias, Kernel
 from core.nn.plan import Plan, ShapeMismatch, Views
@@ -19,7 +19,7 @@ class Dense(Kernel, Bias):
     """Fully connected layer: `y = f(x · W + b)` over the last axis, `(batch, …, inputs)` → `(batch, …, units)`."""
 
     type: Literal["dense"] = "dense"
-    units: Annotated[int, Ge(1), Le(MOST)]
+    units: Annotated[int, Ge(1), Le(MAX_AXIS_LENGTH)]
     """The number of outputs."""
     activation: Activation = field(default=Linear())
     """The activation function f."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from annotated_types import Ge, Le
 
-from core.nn.arrays import MOST, Array, Backward, Shape, size
+from core.nn.arrays import MAX_AXIS_LENGTH, Array, Backward, Shape, size
 from core.nn.constraints import Constraint
 from core.nn.initializers import Initializer, RandomUniform
 from core.nn.layers.base import Trainable
@@ -34,7 +34,7 @@ class Embedding(Trainable):
     type: Literal["embedding"] = "embedding"
     input_dim: Annotated[int, Ge(1), Le(1 << 24)]
     """The number of vectors; float32 represents whole numbers exactly up to 2²⁴."""
-    output_dim: Annotated[int, Ge(1), Le(MOST)]
+    output_dim: Annotated[int, Ge(1), Le(MAX_AXIS_LENGTH)]
     """The length of each vector."""
     embeddings_initializer: Initializer = field(default=RandomUniform())
     """The initial values of the vectors."""

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 
-from core.nn.arrays import Array, Backward, Shape, chained, size
+from core.nn.arrays import Array, Backward, Shape, chain_backward, size
 from core.nn.kernels.windows import Count, Counts, Window, per_axis, require_axes, window
 from core.nn.plan import Plan, Views
 from core.nn.step.context import PassContext
@@ -131,7 +131,7 @@ def _pool_axes(pool: PoolAxis, windows: list[Window], x: Array, ctx: PassContext
     for axis, one in enumerate(windows, start=1):
         x, backward = pool(x, axis, one, ctx)
         chain.append(backward)
-    return x, chained(chain)
+    return x, chain_backward(chain)
 
 
 @lru_cache(maxsize=256)

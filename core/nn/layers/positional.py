@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 import numpy as np
 from annotated_types import Ge, Gt, Le
 
-from core.nn.arrays import MOST, Array, Backward, Shape, size
+from core.nn.arrays import MAX_AXIS_LENGTH, Array, Backward, Shape, size
 from core.nn.constraints import Constraint
 from core.nn.initializers import GlorotUniform, Initializer
 from core.nn.layers.base import Trainable
@@ -43,7 +43,7 @@ class PositionEmbedding(Trainable):
     """Learnt position embedding: `y = x + W`, `(batch, steps, features)` (Gehring et al. 2017)."""
 
     type: Literal["position_embedding"] = "position_embedding"
-    sequence_length: Annotated[int, Ge(1), Le(MOST)]
+    sequence_length: Annotated[int, Ge(1), Le(MAX_AXIS_LENGTH)]
     """The number of positions that have a vector; a sequence may be shorter."""
     initializer: Initializer = field(default=GlorotUniform())
     """The initial values of W."""

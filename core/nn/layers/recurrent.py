@@ -13,7 +13,7 @@ import numpy as np
 from annotated_types import Ge, Le, Lt
 
 from core.nn.activations import Activation, Sigmoid, Tanh
-from core.nn.arrays import MOST, Array, Backward, Shape, size
+from core.nn.arrays import MAX_AXIS_LENGTH, Array, Backward, Shape, size
 from core.nn.constraints import Constraint
 from core.nn.initializers import Drawn, Initializer, Orthogonal
 from core.nn.layers.base import Bias, Kernel
@@ -32,7 +32,7 @@ class RecurrentLayer(Kernel, Bias):
 
     __slots__ = ()
 
-    units: Annotated[int, Ge(1), Le(MOST)]
+    units: Annotated[int, Ge(1), Le(MAX_AXIS_LENGTH)]
     """The size of the hidden state."""
     recurrent_initializer: Initializer = field(default=Orthogonal())
     """The initial values of U."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 import numpy as np
 from annotated_types import Ge, Le, Len
 
-from core.nn.arrays import MOST, Array, Backward, Shape, size
+from core.nn.arrays import MAX_AXIS_LENGTH, Array, Backward, Shape, size
 from core.nn.plan import Plan, ShapeMismatch, Views
 from core.nn.step.context import PassContext
 
@@ -31,7 +31,7 @@ class Reshape:
     """Reshape each row to another shape of the same size."""
 
     type: Literal["reshape"] = "reshape"
-    target_shape: Annotated[tuple[Annotated[int, Ge(-1), Le(MOST)], ...], Len(1, 8)]
+    target_shape: Annotated[tuple[Annotated[int, Ge(-1), Le(MAX_AXIS_LENGTH)], ...], Len(1, 8)]
     """The new shape of a row; one length may be -1 and is inferred from the others."""
 
     def plan(self, shape: Shape) -> Plan:
@@ -96,7 +96,7 @@ class RepeatVector:
     """Repeat a vector n times as a sequence: `(batch, features)` → `(batch, n, features)`."""
 
     type: Literal["repeat_vector"] = "repeat_vector"
-    n: Annotated[int, Ge(1), Le(MOST)]
+    n: Annotated[int, Ge(1), Le(MAX_AXIS_LENGTH)]
     """The number of repetitions."""
 
     def plan(self, shape: Shape) -> Plan:

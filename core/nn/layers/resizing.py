@@ -8,12 +8,12 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 import numpy as np
 from annotated_types import Ge, Le
 
-from core.nn.arrays import MOST, Array, Backward, Shape, size
+from core.nn.arrays import MAX_AXIS_LENGTH, Array, Backward, Shape, size
 from core.nn.kernels.windows import Count, Counts, per_axis, require_axes
 from core.nn.plan import Plan, ShapeMismatch, Views
 from core.nn.step.context import PassContext
 
-Width: TypeAlias = Annotated[int, Ge(0), Le(MOST)]
+Width: TypeAlias = Annotated[int, Ge(0), Le(MAX_AXIS_LENGTH)]
 Ends: TypeAlias = tuple[Width, Width]
 """A width before and a width after an axis."""
 

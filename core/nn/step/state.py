@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from core.nn.arrays import Array, untouched
+from core.nn.arrays import Array, lazy_zeros
 from core.nn.metrics.base import Sums
 from core.nn.network import Network
 from core.nn.optimizers.slots import initial_slots
@@ -104,5 +104,5 @@ def start(network: Network, optimizer: Optimizer, seed: int) -> State:
     rng = np.random.Generator(np.random.PCG64(seed))
     weights, statistics = network.initialize(rng)
     slots = initial_slots(optimizer.slots(), network.shapes, weights.dtype)
-    best = untouched(weights.shape, weights.dtype)
+    best = lazy_zeros(weights.shape, weights.dtype)
     return State(weights, statistics, slots, best, np.zeros_like(statistics), rng)

@@ -15,7 +15,7 @@ from core.nn.arrays import Array
 from core.nn.execution.processes import shared
 from core.nn.execution.replay import Replayer
 from core.nn.execution.sharding import Shards, shards_worth
-from core.nn.insight.step_inspection import first_nonfinite, look, measures
+from core.nn.insight.step_inspection import first_nonfinite, inspect_step, inspection_metrics
 from core.nn.losses import Loss
 from core.nn.metrics.base import Sums, Table, zero_sums
 from core.nn.network import Network
@@ -160,8 +160,8 @@ class Learner:
             return {}
         rows = slice(0, self.training.batch_size)
         rate = state.rate_factor * self.optimizer.learning_rate.at(min(state.step, self.steps - 1), self.steps)
-        return measures(
-            look(self.network, self.loss, self.optimizer, state, self.x[rows], self.targets[rows], rate=rate)
+        return inspection_metrics(
+            inspect_step(self.network, self.loss, self.optimizer, state, self.x[rows], self.targets[rows], rate=rate)
         )
 
     def _next_batch(self, ctx: PassContext) -> tuple[Array, Any]:

@@ -22,7 +22,7 @@ from core.nn.layers.recurrent import Gru, Lstm, SimpleRnn
 from core.nn.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
 from core.nn.layers.resizing import Cropping1D
 from core.nn.losses.regression import MeanSquaredError
-from core.nn.network import ROOM, Network
+from core.nn.network import MAX_PREDICTION_NUMBERS, Network
 from core.nn.plan import ShapeMismatch
 from core.nn.predictor import Predictor
 from core.nn.step.context import PassContext
@@ -78,8 +78,8 @@ WIDE = [LayerCase(layer(units=200), (4, 3), (200,)) for layer in (SimpleRnn, Lst
 @pytest.mark.parametrize("case", [*LAYERS, *WIDE], ids=lambda case: case.layer.type)
 def test_a_layer_takes_the_memory_that_is_planned(case: LayerCase, rows: int) -> None:
     network, peak = measured_step(case, rows)
-    of_rows = 4 * rows * sum(plan.activation_size for plan in network.plan.every())
-    assert peak <= of_rows + 4 * sum(plan.scratch for plan in network.plan.every())
+    of_rows = 4 * rows * sum(plan.activation_size for plan in network.plan.walk())
+    assert peak <= of_rows + 4 * sum(plan.scratch for plan in network.plan.walk())
     assert peak >= of_rows / 6 or not peak
 
 
@@ -170,7 +170,7 @@ def test_a_prediction_takes_little_memory_however_many_rows_there_are() -> None:
     Predictor(network, weights, statistics).outputs(x)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 4 * (ROOM + sum(plan.scratch for plan in network.plan.every()))
+    assert peak < 4 * (MAX_PREDICTION_NUMBERS + sum(plan.scratch for plan in network.plan.walk()))
     assert network.prediction_batch < 300
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from core.nn.arrays import MOST
+from core.nn.arrays import MAX_AXIS_LENGTH
 from core.nn.layers.attention import MultiHeadAttention
 from core.nn.layers.composite import Layer, Parallel, Repeat, Sequential
 from core.nn.layers.convolution import Conv1D, Conv2D
@@ -125,18 +125,24 @@ def test_a_refusal_leads_to_the_layer_that_does_not_fit() -> None:
 
 
 HUGE: list[tuple[Layer, ...]] = [
-    (Dense(units=MOST), Dense(units=MOST)),
-    (RepeatVector(n=MOST), Flatten()) * 500,
-    (RepeatVector(n=MOST), Flatten(), Reshape(target_shape=(7, -1))),
+    (Dense(units=MAX_AXIS_LENGTH), Dense(units=MAX_AXIS_LENGTH)),
+    (RepeatVector(n=MAX_AXIS_LENGTH), Flatten()) * 500,
+    (RepeatVector(n=MAX_AXIS_LENGTH), Flatten(), Reshape(target_shape=(7, -1))),
     (Repeat(layer=Repeat(layer=Dense(units=3), n=1000), n=1000),),
     (Repeat(layer=Repeat(layer=Dense(units=3), n=1000, shared=True), n=1000, shared=True),),
     (Repeat(layer=Repeat(layer=Dense(units=1), n=1000), n=9, trainable=False),),
     (Repeat(layer=Dense(units=3), n=1000),) * 500,
     (Parallel(branches=(Repeat(layer=Dense(units=3), n=1000),) * 500),),
-    (UpSampling1D(size=MOST),) * 40,
-    (Repeat(layer=Parallel(branches=(Dense(units=MOST), Dense(units=MOST))), n=1000),),
-    (PositionEmbedding(sequence_length=MOST), MultiHeadAttention(num_heads=MOST, key_dim=MOST)),
-    (Conv1D(filters=MOST, kernel_size=MOST, padding="same", dilation_rate=MOST), Lstm(units=MOST)),
+    (UpSampling1D(size=MAX_AXIS_LENGTH),) * 40,
+    (Repeat(layer=Parallel(branches=(Dense(units=MAX_AXIS_LENGTH), Dense(units=MAX_AXIS_LENGTH))), n=1000),),
+    (
+        PositionEmbedding(sequence_length=MAX_AXIS_LENGTH),
+        MultiHeadAttention(num_heads=MAX_AXIS_LENGTH, key_dim=MAX_AXIS_LENGTH),
+    ),
+    (
+        Conv1D(filters=MAX_AXIS_LENGTH, kernel_size=MAX_AXIS_LENGTH, padding="same", dilation_rate=MAX_AXIS_LENGTH),
+        Lstm(units=MAX_AXIS_LENGTH),
+    ),
 ]
 """Nets that ask for more than there is."""
 

@@ -36,7 +36,7 @@ from tests.core.nn.cases import LAYERS, LayerCase, sequential
 from tests.core.nn.training.test_learner import losses
 from tests.core.nn.trainings import ATraining, Rows
 
-DIVISIBLE = [case for case in LAYERS if all(plan.divisible for plan in case.layer.plan(case.input_shape).every())]
+DIVISIBLE = [case for case in LAYERS if all(plan.divisible for plan in case.layer.plan(case.input_shape).walk())]
 WHOLE = [case for case in LAYERS if case not in DIVISIBLE]
 
 CONVOLUTIONS = sequential(
@@ -151,7 +151,7 @@ def test_its_memory_is_told_beforehand() -> None:
     assert shard_bytes(network, 64, 1) == 0
     joined = 64 * 2 * 2  # at the end, there and back
     laid = 32 * (16 * 16 + 2)  # at both ends, for the helper
-    scratch = sum(plan.scratch for plan in network.plan.every())
+    scratch = sum(plan.scratch for plan in network.plan.walk())
     assert shard_bytes(network, 64, 2) == 4 * (joined + laid + network.parameters + scratch)
 
 
@@ -242,7 +242,7 @@ def test_as_many_threads_give_the_same_numbers_again() -> None:
 
 def test_a_sharded_step_takes_the_planned_memory_and_releases_it() -> None:
     training = ATraining(images(640), CONVOLUTIONS, training=Training(batch_size=64, metrics=()), threads=2)
-    plans = list(training.network.plan.every())
+    plans = list(training.network.plan.walk())
     own = 4 * sum(32 * plan.activation_size + plan.scratch for plan in plans)
     batch = 64 * (training.data.x[0].nbytes + 8)
     peak, remaining = training.step_bytes()

@@ -9,7 +9,7 @@ import pytest
 from core.nn.activations import Relu
 from core.nn.constraints import MaxNorm
 from core.nn.initializers import Constant
-from core.nn.insight.step_inspection import StepInspection, Summary, look, measures
+from core.nn.insight.step_inspection import StepInspection, Summary, inspect_step, inspection_metrics
 from core.nn.layers.composite import Sequential
 from core.nn.layers.dense import Dense
 from core.nn.layers.dropout import Dropout
@@ -45,7 +45,7 @@ def a_look(made: ATraining, x: Any = None, *, arrays: bool = False) -> StepInspe
     """At the next step of this training."""
     assert made.state is not None
     x = made.data.x if x is None else x
-    return look(made.network, made.loss, made.optimizer, made.state, x, made.data.y, rate=RATE, arrays=arrays)
+    return inspect_step(made.network, made.loss, made.optimizer, made.state, x, made.data.y, rate=RATE, arrays=arrays)
 
 
 def test_a_look_tells_of_the_step_that_comes_and_leaves_the_training_as_it_was() -> None:
@@ -131,7 +131,7 @@ def test_what_is_not_finite_is_found_in_its_layer_and_rows() -> None:
 
 def test_a_summary_is_of_what_is_finite() -> None:
     told = Summary.of(np.array([[3.0, -4.0], [0.0, np.inf]]))
-    assert (told.norm, told.least, told.greatest, told.nonfinite) == (5.0, -4.0, 3.0, 1)
+    assert (told.norm, told.min, told.max, told.nonfinite) == (5.0, -4.0, 3.0, 1)
     assert told.zeros == pytest.approx(1 / 3)
     assert told.mean == pytest.approx(-1 / 3)
     assert Summary.of(np.full(3, np.nan)) == Summary(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3)
@@ -168,7 +168,7 @@ def test_what_is_measured_is_what_a_look_tells() -> None:
     assert made.state is not None
     x, y = made.data.x[:16], made.data.y[:16]
     rate = made.optimizer.learning_rate.at(made.state.step, 20)
-    expected = measures(look(made.network, made.loss, made.optimizer, made.state, x, y, rate=rate))
+    expected = inspection_metrics(inspect_step(made.network, made.loss, made.optimizer, made.state, x, y, rate=rate))
     assert {name: value for name, value in epochs[-1].metrics.items() if name in expected} == expected
 
 

@@ -110,4 +110,4 @@ def test_every_layer_with_weights_can_be_frozen() -> None:
             layer: Any = case.layer
             frozen = replace(layer, trainable=False).plan(case.input_shape)
             assert not frozen.learns, case.layer.type
-            assert not any(one.trainable for one in frozen.every()), case.layer.type
+            assert not any(one.trainable for one in frozen.walk()), case.layer.type

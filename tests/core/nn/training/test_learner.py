@@ -347,7 +347,7 @@ def test_moving_statistics_survive_a_divergent_step() -> None:
 def test_a_step_takes_the_planned_memory_and_releases_it(architecture: Any, rows: int, optimizer: Any) -> None:
     options = Training(epochs=1, batch_size=rows, metrics=())
     training = ATraining(classes(rows * 12), architecture, optimizer=optimizer, training=options)
-    plans = list(training.network.plan.every())
+    plans = list(training.network.plan.walk())
     planned = 4 * sum(rows * plan.activation_size + plan.scratch for plan in plans)
     gathered = rows * (4 * 4 + 8)  # inputs and class numbers in the order of the epoch
     scratch = 5 * 4 * training.network.parameters + 16 * 1024  # muon's are the most
