@@ -19,7 +19,6 @@ from core.nn.schedules import Schedule
 from core.nn.tagged_union import members
 from tests.api.conftest import Api
 from tests.core.nn import cases
-from tests.core.nn.insight.test_gradient_check import some_targets
 from tests.core.nn.test_tagged_union import adapter_of
 
 ROWS = 4
@@ -61,7 +60,7 @@ def of_activation(activation: Activation) -> Spec:
 def of_loss(case: cases.LossCase) -> Spec:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((ROWS, *case.output_shape))
-    y = some_targets(case.targets, ROWS, case.output_shape, rng)
+    y = cases.random_targets(case.targets, ROWS, case.output_shape, rng)
     return a_spec(x, y, dense(case.output_shape[-1]), loss=as_json(Loss, case.loss))
 
 
@@ -130,7 +129,7 @@ def test_every_member_of_the_openapi_document_has_a_case(embedded: Api) -> None:
     types = (schema.get("properties", {}).get("type", {}).get("const") for schema in schemas.values())
     offered = sorted(filter(None, types))
     posted = {type(member_of(case)): member_of(case).type for table, _ in KINDS for case in table}
-    assert offered == sorted([*posted.values(), *members(Data)]), "each member needs a row in tests/core/nn/cases.py"
+    assert offered == sorted([*posted.values(), *members(Data)]), "each member needs a row in tests/core/nn/cases"
 
 
 def test_undefined_metric_is_null(embedded: Api) -> None:

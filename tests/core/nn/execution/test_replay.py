@@ -33,8 +33,7 @@ from core.nn.plan import Views
 from core.nn.predictor import Predictor
 from core.nn.step.context import PassContext
 from core.nn.training.options import Training
-from tests.core.nn.cases import ACTIVATIONS, LAYERS, LOSSES, OPTIMIZERS, LayerCase, LossCase, sequential
-from tests.core.nn.insight.test_gradient_check import some_targets
+from tests.core.nn.cases import ACTIVATIONS, LAYERS, LOSSES, OPTIMIZERS, LayerCase, LossCase, random_targets, sequential
 from tests.core.nn.test_nets import MIXER, RESNET, UNET, WAVENET
 from tests.core.nn.test_network import some_layers
 from tests.core.nn.trainings import ATraining, classes
@@ -156,7 +155,7 @@ def test_a_loss_that_is_played(case: LossCase) -> None:
     batches = [
         (
             rng.standard_normal((rows, *shape), np.float32),
-            case.loss.encode(some_targets(case.targets, rows, shape, rng), shape),
+            case.loss.encode(random_targets(case.targets, rows, shape, rng), shape),
         )
         for _ in range(5)
     ]

@@ -12,30 +12,13 @@ from core.nn.layers.activation import ActivationLayer
 from core.nn.layers.dense import Dense
 from core.nn.losses.regression import MeanSquaredError
 from core.nn.network import Network
-from tests.core.nn.cases import ACTIVATIONS, LAYERS, LOSSES, LayerCase, LossCase, sequential
+from tests.core.nn.cases import ACTIVATIONS, LAYERS, LOSSES, LayerCase, LossCase, random_targets, sequential
 
 TOLERANCE = 1e-6
 BATCHES = [1, 7]
 
 
 BOUNDED = [case for case in LOSSES if case.loss.type != "poisson"]  # whose link is an exponential
-
-
-def some_targets(kind: str, rows: int, shape: tuple[int, ...], rng: np.random.Generator) -> Any:
-    """Targets of each kind that a loss may want."""
-    made: dict[str, Any] = {
-        "numbers": rng.standard_normal((rows, *shape)),
-        "halves": rng.standard_normal((rows, *shape[:-1], shape[-1] // 2)),
-        "counts": rng.poisson(2, (rows, *shape)).astype(float),
-        "bits": rng.integers(0, 2, (rows, *shape)).astype(float),
-        "classes": rng.integers(0, shape[-1], (rows, *shape[:-1])),
-        "shares": rng.dirichlet(np.ones(shape[-1]), (rows, *shape[:-1])),
-    }
-    if kind == "labels":  # half as many as steps at most, so that equal ones have room between them
-        most = shape[0] // 2
-        here = np.arange(most) < rng.integers(0, most + 1, (rows, 1))
-        return rng.integers(1, shape[-1], (rows, most)) * here
-    return made[kind]
 
 
 @pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.layer.type)
@@ -77,7 +60,7 @@ def test_a_loss_knows_its_gradient(case: LossCase, batch: int) -> None:
     rng = np.random.default_rng(4)
     network = Network(sequential(Dense(units=case.output_shape[-1])), (*case.output_shape[:-1], 3))
     x = rng.standard_normal((batch, *case.output_shape[:-1], 3))
-    targets = some_targets(case.targets, batch, case.output_shape, rng)
+    targets = random_targets(case.targets, batch, case.output_shape, rng)
     for found in check_gradient(network, case.loss, x, targets).values():
         assert found.error <= TOLERANCE, found
 
@@ -87,7 +70,7 @@ def test_a_loss_stays_finite_for_huge_outputs(case: LossCase, size: float) -> No
     rng = np.random.default_rng(5)
     network = Network(sequential(Dense(units=case.output_shape[-1])), (*case.output_shape[:-1], 3))
     x = size * rng.standard_normal((4, *case.output_shape[:-1], 3))
-    targets = some_targets(case.targets, 4, case.output_shape, rng)
+    targets = random_targets(case.targets, 4, case.output_shape, rng)
     found = check_gradient(network, case.loss, x, targets)["weights"]
     assert np.isfinite(found.backward)
     assert np.isfinite(found.differences)

@@ -8,8 +8,7 @@ import pytest
 from core.nn.arrays import Array
 from core.nn.losses.regression import MeanSquaredError
 from core.nn.step.context import PassContext
-from tests.core.nn.cases import LOSSES, LossCase
-from tests.core.nn.insight.test_gradient_check import some_targets
+from tests.core.nn.cases import LOSSES, LossCase, random_targets
 
 TIMES = np.array([2, 0, 1, 3])
 """How often each of four rows comes."""
@@ -33,7 +32,7 @@ def drawn(case: LossCase, shape: tuple[int, ...], rows: int = 4) -> tuple[Array,
     """Outputs and targets of rows of this shape."""
     rng = np.random.default_rng(8)
     outputs = rng.standard_normal((rows, *shape))
-    return outputs, case.loss.encode(some_targets(case.targets, rows, shape, rng), shape)
+    return outputs, case.loss.encode(random_targets(case.targets, rows, shape, rng), shape)
 
 
 @pytest.mark.parametrize("case", LOSSES, ids=lambda case: case.loss.type)

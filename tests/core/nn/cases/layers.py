@@ -1,14 +1,10 @@
-"""One row for each member of each kind: what the tests of all members run through.
+"""A table of layers: at least one row for each member."""
 
-A meta-test fails until a new member has its row.
-"""
-
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from core.nn import activations, constraints, initializers, regularizers, schedules
-from core.nn.activations import Activation
+from core.nn import activations, constraints, regularizers
 from core.nn.arrays import Array, Shape
 from core.nn.kernels import resampling
 from core.nn.layers import (
@@ -34,13 +30,6 @@ from core.nn.layers import (
 from core.nn.layers.augmentation import crop, erasing, flip, geometric, spec_augment
 from core.nn.layers.composite import Layer, Sequential
 from core.nn.layers.merging import Merge
-from core.nn.losses import Loss, binary, categorical, contrastive, ctc, regression
-from core.nn.metrics import Metric, classification, probabilistic, ranking
-from core.nn.metrics import regression as number_metrics
-from core.nn.metrics import sequences as sequence_metrics
-from core.nn.optimizers import adam, adaptive, lbfgs, matrix, sgd, wrappers
-from core.nn.optimizers.wrappers import Optimizer
-from core.nn.schedules import Schedule
 
 
 class LayerCase(NamedTuple):
@@ -57,19 +46,9 @@ class LayerCase(NamedTuple):
         return rng.integers(0, self.classes, shape).astype(float) if self.classes else rng.standard_normal(shape)
 
 
-class LossCase(NamedTuple):
-    """A loss, the shape of a row of outputs, and what its targets are, a word of `test_gradients.some_targets`."""
-
-    loss: Loss
-    output_shape: Shape
-    targets: str
-
-
-class ScheduleCase(NamedTuple):
-    """A schedule and its rate at some steps of 100."""
-
-    schedule: Schedule
-    rates: dict[int, float]
+def sequential(*layers: Layer) -> Sequential:
+    """Return these layers in sequence."""
+    return Sequential(layers=layers)
 
 
 L2 = regularizers.L2(l2=0.03)
@@ -326,229 +305,3 @@ LAYERS: list[LayerCase] = [
         (2,),
     ),
 ]
-
-ACTIVATIONS: list[Activation] = [
-    activations.Linear(),
-    activations.Relu(),
-    activations.Relu(negative_slope=0.1, max_value=0.5),
-    activations.Relu(max_value=6),
-    activations.LeakyRelu(),
-    activations.Elu(),
-    activations.Elu(alpha=0.3),
-    activations.Selu(),
-    activations.Tanh(),
-    activations.Sigmoid(),
-    activations.HardTanh(),
-    activations.HardSigmoid(),
-    activations.Softsign(),
-    activations.Exponential(),
-    activations.Softplus(),
-    activations.Gelu(),
-    activations.Gelu(approximate=True),
-    activations.Silu(),
-    activations.Mish(),
-    activations.Softmax(),
-    activations.LogSoftmax(),
-]
-
-LOSSES: list[LossCase] = [
-    LossCase(regression.MeanSquaredError(), (3,), "numbers"),
-    LossCase(regression.MeanSquaredError(), (2, 3), "numbers"),
-    LossCase(regression.MeanAbsoluteError(), (2, 3), "numbers"),
-    LossCase(regression.MeanAbsolutePercentageError(), (3,), "numbers"),
-    LossCase(regression.MeanSquaredLogarithmicError(), (3,), "counts"),
-    LossCase(regression.Huber(delta=0.7), (3,), "numbers"),
-    LossCase(regression.LogCosh(), (2, 3), "numbers"),
-    LossCase(regression.Quantile(quantile=0.8), (3,), "numbers"),
-    LossCase(regression.Poisson(), (3,), "counts"),
-    LossCase(regression.GaussianNegativeLogLikelihood(), (4,), "halves"),
-    LossCase(regression.CosineSimilarity(), (2, 3), "numbers"),
-    LossCase(binary.BinaryCrossEntropy(), (1,), "bits"),
-    LossCase(binary.BinaryCrossEntropy(), (4,), "bits"),
-    LossCase(binary.BinaryCrossEntropy(label_smoothing=0.2), (1,), "bits"),
-    LossCase(binary.BinaryFocalCrossEntropy(), (1,), "bits"),
-    LossCase(binary.BinaryFocalCrossEntropy(gamma=0.5, apply_class_balancing=True), (4,), "bits"),
-    LossCase(binary.Hinge(), (1,), "bits"),
-    LossCase(binary.SquaredHinge(), (4,), "bits"),
-    LossCase(binary.Dice(), (2, 4), "bits"),
-    LossCase(categorical.CrossEntropy(), (5,), "classes"),
-    LossCase(categorical.CrossEntropy(), (5,), "shares"),
-    LossCase(categorical.CrossEntropy(), (3, 5), "classes"),
-    LossCase(categorical.CrossEntropy(label_smoothing=0.1), (2, 3, 5), "shares"),
-    LossCase(categorical.CrossEntropy(label_smoothing=0.1, class_weight=(1, 2, 3, 4, 5)), (5,), "classes"),
-    LossCase(categorical.FocalCrossEntropy(), (5,), "classes"),
-    LossCase(categorical.FocalCrossEntropy(gamma=0.5, alpha=1), (3, 5), "shares"),
-    LossCase(categorical.KlDivergence(), (5,), "shares"),
-    LossCase(categorical.KlDivergence(), (2, 5), "shares"),
-    LossCase(categorical.KlDivergence(), (5,), "classes"),
-    LossCase(categorical.CategoricalHinge(), (5,), "classes"),
-    LossCase(categorical.CategoricalHinge(), (3, 5), "classes"),
-    LossCase(ctc.Ctc(), (6, 4), "labels"),
-    LossCase(ctc.Ctc(zero_infinity=True), (5, 3), "labels"),
-    LossCase(contrastive.Contrastive(), (3,), "classes"),
-    LossCase(contrastive.Contrastive(margin=3.0), (5,), "classes"),
-    LossCase(contrastive.Triplet(), (3,), "classes"),
-    LossCase(contrastive.Triplet(margin=4.0), (5,), "classes"),
-]
-
-PLAIN = sgd.GradientDescent()
-
-OPTIMIZERS: list[Optimizer] = [
-    sgd.GradientDescent(),
-    sgd.StochasticGradientDescent(),
-    sgd.StochasticGradientDescent(momentum=0.9),
-    sgd.StochasticGradientDescent(momentum=0.9, nesterov=True),
-    sgd.StochasticGradientDescent(momentum=0.9, dampening=0.5),
-    sgd.Lion(),
-    sgd.Rprop(),
-    adaptive.Adagrad(learning_rate=schedules.ConstantRate(learning_rate=0.05)),
-    adaptive.Adadelta(learning_rate=schedules.ConstantRate(learning_rate=1)),
-    adaptive.RmsProp(),
-    adaptive.RmsProp(centered=True, momentum=0.9),
-    adam.Adam(),
-    adam.AdamW(),
-    adam.AmsGrad(),
-    adam.Adamax(),
-    adam.Nadam(),
-    adam.RAdam(),
-    adam.Lamb(weight_decay=0.01),
-    matrix.Muon(),
-    matrix.Adafactor(),
-    wrappers.ClipByNorm(max_norm=0.1, optimizer=PLAIN),
-    wrappers.ClipByWeightNorm(max_norm=0.1, optimizer=PLAIN),
-    wrappers.ClipByValue(clip_value=0.01, optimizer=PLAIN),
-    lbfgs.Lbfgs(history_size=4),
-    wrappers.SharpnessAware(rho=0.2, optimizer=adam.Adam()),
-    wrappers.GradientNoise(eta=0.1, optimizer=PLAIN),
-    wrappers.WeightDecay(weight_decay=0.1, optimizer=PLAIN),
-    wrappers.WeightDecay(weight_decay=0.1, weights=("*/kernel",), optimizer=adam.Adam()),
-    wrappers.LearningRateMultipliers(multipliers={"*/bias": 0.5, "layers/0/*": 2.0}, optimizer=adam.Adam()),
-    wrappers.GradientAccumulation(steps=3, optimizer=adam.Adam()),
-    wrappers.ExponentialMovingAverage(momentum=0.8, overwrite_frequency=4, optimizer=adam.Adam()),
-    wrappers.Lookahead(
-        sync_period=4,
-        optimizer=wrappers.Lookahead(sync_period=3, optimizer=sgd.StochasticGradientDescent(momentum=0.9)),
-    ),
-]
-
-SCHEDULES: list[ScheduleCase] = [
-    ScheduleCase(schedules.ConstantRate(learning_rate=0.5), {0: 0.5, 99: 0.5}),
-    ScheduleCase(
-        schedules.StepDecay(initial_learning_rate=1, decay_steps=10, decay_rate=0.5), {0: 1, 9: 1, 10: 0.5, 25: 0.25}
-    ),
-    ScheduleCase(schedules.CosineDecay(initial_learning_rate=1), {0: 1, 50: 0.5, 100: 0}),
-    ScheduleCase(
-        schedules.CosineDecay(initial_learning_rate=1, decay_steps=10, alpha=0.2), {0: 1, 5: 0.6, 10: 0.2, 50: 0.2}
-    ),
-    ScheduleCase(
-        schedules.ExponentialDecay(initial_learning_rate=1, decay_steps=10, decay_rate=0.25), {0: 1, 5: 0.5, 10: 0.25}
-    ),
-    ScheduleCase(schedules.PolynomialDecay(initial_learning_rate=1, end_learning_rate=0), {0: 1, 25: 0.75, 100: 0}),
-    ScheduleCase(
-        schedules.PolynomialDecay(initial_learning_rate=1, decay_steps=10, end_learning_rate=0.2, power=2),
-        {0: 1, 5: 0.4, 10: 0.2, 50: 0.2},
-    ),
-    ScheduleCase(
-        schedules.InverseSquareRootDecay(initial_learning_rate=1, decay_steps=4), {0: 1, 4: 1, 16: 0.5, 64: 0.25}
-    ),
-    ScheduleCase(
-        schedules.CosineRestarts(initial_learning_rate=1, first_decay_steps=10, m_mul=0.5),
-        {0: 1, 5: 0.5, 10: 0.5, 20: 0.25, 30: 0.25, 50: 0.125, 70: 0.125},
-    ),
-    ScheduleCase(
-        schedules.CosineRestarts(initial_learning_rate=1, first_decay_steps=10, t_mul=1, alpha=0.2),
-        {0: 1, 5: 0.6, 10: 1, 15: 0.6, 20: 1},
-    ),
-    ScheduleCase(
-        schedules.OneCycle(max_lr=1, pct_start=0.3, div_factor=10, final_div_factor=10),
-        {0: 0.1, 29: 1, 64: 0.505, 99: 0.01},
-    ),
-    ScheduleCase(
-        schedules.Warmup(warmup_steps=4, schedule=schedules.CosineDecay(initial_learning_rate=1)),
-        {0: 0.25, 3: 1, 4: 1, 52: 0.5, 100: 0},
-    ),
-    ScheduleCase(
-        schedules.Sequence(
-            first=schedules.PolynomialDecay(initial_learning_rate=1, end_learning_rate=0),
-            first_steps=20,
-            schedule=schedules.CosineDecay(initial_learning_rate=2),
-        ),
-        {0: 1, 10: 0.5, 19: 0.05, 20: 2, 60: 1, 100: 0},
-    ),
-]
-
-INITIALIZERS: list[tuple[initializers.Initializer, float, float]] = [  # mean and standard deviation for (400, 300)
-    (initializers.Zeros(), 0, 0),
-    (initializers.Ones(), 1, 0),
-    (initializers.Constant(value=-2.5), -2.5, 0),
-    (initializers.RandomNormal(mean=1, stddev=0.3), 1, 0.3),
-    (initializers.TruncatedNormal(mean=1, stddev=0.3), 1, 0.3 * 0.87962566),
-    (initializers.RandomUniform(minval=0, maxval=1), 0.5, 12**-0.5),
-    (initializers.GlorotUniform(), 0, (2 / 700) ** 0.5),
-    (initializers.GlorotNormal(), 0, (2 / 700) ** 0.5),
-    (initializers.HeUniform(), 0, (2 / 400) ** 0.5),
-    (initializers.HeNormal(), 0, (2 / 400) ** 0.5),
-    (initializers.LecunUniform(), 0, (1 / 400) ** 0.5),
-    (initializers.LecunNormal(), 0, (1 / 400) ** 0.5),
-    (initializers.Orthogonal(gain=2), 0, 2 / 400**0.5),
-    (initializers.Identity(gain=4), 0.01, 0.19975),
-]
-
-REGULARIZERS: list[tuple[regularizers.Regularizer, float]] = [  # the penalty on (1, -2, 3)
-    (regularizers.L1(l1=0.5), 3.0),
-    (regularizers.L2(l2=0.5), 7.0),
-    (regularizers.L1L2(l1=0.5, l2=0.5), 10.0),
-    (regularizers.OrthogonalRegularizer(factor=0.5), 84.5),
-]
-
-CONSTRAINTS: list[tuple[constraints.Constraint, list[Any], list[Any]]] = [  # a weight (2, 3) before and after
-    (constraints.MaxNorm(), [[3, 1, -6], [4, -1, 8]], [[1.2, 1, -1.2], [1.6, -1, 1.6]]),
-    (constraints.MaxNorm(max_value=5, axis=1), [[3, 0, 4], [-6, 8, 0]], [[3, 0, 4], [-3, 4, 0]]),
-    (
-        constraints.MaxNorm(max_value=1, axis=(1, 0)),
-        [[1, 1, 1], [1, 2, 1]],
-        [[1 / 3, 1 / 3, 1 / 3], [1 / 3, 2 / 3, 1 / 3]],
-    ),
-    (constraints.UnitNorm(), [[3, 0, -6], [4, 0, 8]], [[0.6, 0, -0.6], [0.8, 0, 0.8]]),
-    (constraints.UnitNorm(axis=1), [[0.3, 0, 0.4], [0, 0, -5]], [[0.6, 0, 0.8], [0, 0, -1]]),
-    (constraints.NonNegative(), [[3, 0, -6], [-4, 1, 8]], [[3, 0, 0], [0, 1, 8]]),
-]
-
-METRICS: list[tuple[Metric, list[Any], list[Any], float]] = [  # outputs, targets, value
-    (classification.Accuracy(), [[2, 1, 0], [0, 1, 2], [3, 0, 0], [0, 9, 1]], [0, 2, 1, 1], 0.75),
-    (classification.Accuracy(), [[-1], [2], [3]], [[0], [1], [0]], 2 / 3),
-    (classification.TopKCategoricalAccuracy(k=2), [[3, 2, 1], [3, 2, 1], [1, 1, 1], [0, 5, 9]], [1, 2, 0, 1], 0.5),
-    (classification.TopKCategoricalAccuracy(k=1), [[-1], [2], [3]], [[0], [1], [0]], 2 / 3),
-    (classification.Precision(), [[1], [2], [3], [-1]], [[0], [1], [1], [1]], 2 / 3),
-    (classification.Precision(), [[2, 1, 0], [0, 1, 2], [3, 0, 0], [0, 9, 1]], [0, 2, 1, 1], 5 / 6),
-    (classification.Recall(), [[2, 1, 0], [0, 1, 2], [3, 0, 0], [0, 9, 1]], [0, 2, 1, 1], 5 / 6),
-    (classification.FBeta(beta=2), [[1], [2], [3], [-1], [-1]], [[0], [1], [1], [1], [1]], 10 / 19),
-    (classification.IntersectionOverUnion(), [[2, 1, 0], [0, 1, 2], [3, 0, 0], [0, 9, 1]], [0, 2, 1, 1], 2 / 3),
-    (classification.IntersectionOverUnion(), [[1], [2], [3], [-1]], [[0], [1], [1], [1]], 1 / 2),
-    (classification.ConfusionMatrix(), [[2, 1, 0], [0, 1, 2], [3, 0, 0], [0, 9, 1]], [0, 2, 1, 1], 1 / 4),
-    (classification.ConfusionMatrix(), [[1], [2], [3], [-1]], [[0], [1], [1], [1]], 1 / 2),
-    (probabilistic.LogLoss(), [[0], [0], [np.log(3)]], [[0], [1], [1]], (2 * np.log(2) - np.log(0.75)) / 3),
-    (probabilistic.LogLoss(), [[0, np.log(3)], [0, 0]], [[0.5, 0.5], [0, 1]], (-np.log(3 / 16) / 2 + np.log(2)) / 2),
-    (probabilistic.Perplexity(), [[1, 1, 1, 1], [2, 2, 2, 2]], [0, 3], 4),
-    (
-        probabilistic.ExpectedCalibrationError(bins=2),
-        [[0, np.log(3)], [np.log(3), 0], [0, np.log(3)]],
-        [1, 1, 1],
-        1 / 12,
-    ),
-    (ranking.RocAuc(), [[1], [2], [2], [3]], [[0], [0], [1], [1]], 7 / 8),
-    (ranking.RocAuc(), [[5, 1, 1], [1, 5, 1], [1, 1, 5], [5, 1, 1]], [0, 1, 2, 1], (5 / 6 + 3 / 4 + 1) / 3),
-    (ranking.PrAuc(), [[1], [2], [2], [3]], [[0], [0], [1], [1]], 5 / 6),
-    (ranking.PrAuc(), [[0, 3], [0, 2], [0, 1]], [[0, 1], [1, 0], [0, 1]], 5 / 6),
-    (number_metrics.MeanSquaredError(), [[1, 2], [3, 4]], [[1, 0], [0, 4]], 13 / 4),
-    (number_metrics.RootMeanSquaredError(), [[1, 2], [3, 4]], [[1, 0], [0, 4]], (13 / 4) ** 0.5),
-    (number_metrics.MeanAbsolutePercentageError(), [[1], [3]], [[2], [4]], 37.5),
-    (number_metrics.MeanAbsoluteError(), [[1, 2], [3, 4]], [[1, 0], [0, 4]], 1.25),
-    (number_metrics.RSquared(), [[1], [2], [4]], [[1], [2], [3]], 0.5),
-    (sequence_metrics.EditDistance(), [[1, 2, 3, 0], [2, 2, 0, 0]], [[1, 3, 0], [2, 1, 2]], 2 / 5),
-]
-
-
-def sequential(*layers: Layer) -> Sequential:
-    """Return these layers in sequence."""
-    return Sequential(layers=layers)
