@@ -39,42 +39,37 @@ def test_activation_value_and_gradient_match_torch(
     torch: Any, activation: Activation, name: str, options: dict[str, Any], in_place: bool
 ) -> None:
     rng = np.random.default_rng(5)
-    z, slope = rng.uniform(-30, 30, (50, 9)), rng.standard_normal((50, 9))
+    z, d_out = rng.uniform(-30, 30, (50, 9)), rng.standard_normal((50, 9))
     theirs = torch.tensor(z, requires_grad=True)
     expected = getattr(torch.nn, name)(**options)(theirs)
-    expected.backward(torch.from_numpy(slope.copy()))
+    expected.backward(torch.from_numpy(d_out.copy()))
     out = z if in_place else np.empty_like(z)
-    d_z = activation.forward(z, out, PassContext(np.float64, training=True))(slope)
+    d_z = activation.forward(z, out, PassContext(np.float64, training=True))(d_out)
     np.testing.assert_allclose(out, expected.detach().numpy(), rtol=1e-7, atol=1e-13)
     np.testing.assert_allclose(d_z, theirs.grad.numpy(), rtol=1e-7, atol=1e-13)
-
-
-def float64_context(dtype: Any = np.float64) -> PassContext:
-    """A pass with memory of its own."""
-    return PassContext(dtype, training=True)
 
 
 def test_gelu_in_float64_is_exact() -> None:
     z = np.linspace(-30, 30, 1001)
     out = np.empty_like(z)
-    Gelu().forward(z, out, float64_context())
+    Gelu().forward(z, out, PassContext(np.float64, training=True))
     expected = np.array([float(v) * 0.5 * math.erfc(-v / math.sqrt(2)) for v in z])
     np.testing.assert_allclose(out, expected, rtol=1e-12, atol=1e-15)
 
 
 def test_gelu_in_float32_is_within_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.nn.activations.BLOCK_SIZE", 1000)  # so that the last block is a short one
+    monkeypatch.setattr("core.nn.activations.BLOCK_SIZE", 1000)  # the last block is shorter
     z = np.linspace(-12, 12, 24_010, dtype=np.float32).reshape(-1, 10)[::-1]
-    both = np.zeros((len(z), 20), np.float32)
-    out = both[:, 5:15]  # in the midst of other numbers, as a gate of a recurrent layer is
+    array = np.zeros((len(z), 20), np.float32)
+    out = array[:, 5:15]  # a view, like a gate of a recurrent layer
     slope = Gelu().forward(z, out, PassContext(training=True))(np.ones_like(z))
     exact = z.astype(np.float64)
     cdf = np.vectorize(math.erfc)(-exact / math.sqrt(2)) / 2
     density = np.exp(-exact * exact / 2) / math.sqrt(2 * math.pi)
     np.testing.assert_allclose(out, exact * cdf, rtol=1.2e-7, atol=2e-7)
     np.testing.assert_allclose(slope, cdf + exact * density, rtol=1.2e-7, atol=2e-7)
-    assert not both[:, :5].any()
-    assert not both[:, 15:].any()
+    assert not array[:, :5].any()
+    assert not array[:, 15:].any()
 
 
 def test_gelu_propagates_nan_and_infinity() -> None:
@@ -88,5 +83,5 @@ def test_gelu_propagates_nan_and_infinity() -> None:
 def test_softmax_of_huge_logits_is_finite() -> None:
     z = np.array([[1e30, 0.0, -1e30], [5.0, 5.0, 5.0]])
     out = np.empty_like(z)
-    Softmax().forward(z, out, float64_context())
+    Softmax().forward(z, out, PassContext(np.float64, training=True))
     np.testing.assert_allclose(out, [[1.0, 0.0, 0.0], [1 / 3, 1 / 3, 1 / 3]])

@@ -1,4 +1,4 @@
-"""Schedules: their rates, and the one-cycle schedule against PyTorch."""
+"""Schedules: their rates at given steps, and the one-cycle schedule against PyTorch."""
 
 from typing import Any
 
@@ -16,11 +16,11 @@ def test_schedule_at_given_steps_has_the_listed_rates(case: ScheduleCase) -> Non
 
 @pytest.mark.parametrize("steps", [10, 50])
 def test_one_cycle_matches_torch(torch: Any, steps: int) -> None:
-    stepper = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
-    theirs = torch.optim.lr_scheduler.OneCycleLR(stepper, max_lr=0.5, total_steps=steps)
+    torch_optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    torch_schedule = torch.optim.lr_scheduler.OneCycleLR(torch_optimizer, max_lr=0.5, total_steps=steps)
     schedule = OneCycle(max_lr=0.5)
     for step in range(steps):
-        assert schedule.at(step, steps) == pytest.approx(stepper.param_groups[0]["lr"], rel=1e-9)
-        stepper.step()
+        assert schedule.at(step, steps) == pytest.approx(torch_optimizer.param_groups[0]["lr"], rel=1e-9)
+        torch_optimizer.step()
         if step + 1 < steps:
-            theirs.step()
+            torch_schedule.step()

@@ -10,11 +10,16 @@ from tests.core.nn.trainings import ATraining
 
 
 def torch_copy(torch: Any, architecture: Sequential, training: ATraining) -> Any:
-    """The same net in PyTorch, with the same first weights."""
+    """Return the same network in PyTorch, with the same initial weights."""
     modules: list[Any] = []
     width = training.network.input_shape[-1]
-    made = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh, "sigmoid": torch.nn.Sigmoid, "softplus": torch.nn.Softplus}
-    made |= {"linear": torch.nn.Identity, "gelu": torch.nn.GELU}
+    activations = {
+        "relu": torch.nn.ReLU,
+        "tanh": torch.nn.Tanh,
+        "sigmoid": torch.nn.Sigmoid,
+        "softplus": torch.nn.Softplus,
+    }
+    activations |= {"linear": torch.nn.Identity, "gelu": torch.nn.GELU}
     assert training.state is not None
     views = training.network.views(training.weights, training.state.statistics)
     for layer, view in zip(architecture.layers, views.parts, strict=True):
@@ -22,11 +27,11 @@ def torch_copy(torch: Any, architecture: Sequential, training: ATraining) -> Any
             linear = torch.nn.Linear(width, layer.units)
             linear.weight.data = torch.from_numpy(view.weights["kernel"].T.copy())
             linear.bias.data = torch.from_numpy(view.weights["bias"].copy())
-            modules += [linear, made[layer.activation.type]()]
+            modules += [linear, activations[layer.activation.type]()]
             width = layer.units
         elif isinstance(layer, BatchNormalization):
             modules.append(torch.nn.BatchNorm1d(width, eps=layer.epsilon, momentum=1 - layer.momentum))
         else:
             assert isinstance(layer, ActivationLayer)
-            modules.append(made[layer.activation.type]())
+            modules.append(activations[layer.activation.type]())
     return torch.nn.Sequential(*modules)

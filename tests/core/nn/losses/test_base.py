@@ -1,4 +1,4 @@
-"""Which outputs and targets a loss can compare."""
+"""The outputs and targets that each loss can compare."""
 
 import pytest
 
@@ -14,9 +14,8 @@ from core.nn.losses.regression import (
     Poisson,
 )
 
-MISMATCHES: list[
-    tuple[Loss, Targets, tuple[int, ...], bool | None]
-] = [  # None: fits; else whether the output is to change
+# The last column: None if they fit, else whether the output must change.
+MISMATCHES: list[tuple[Loss, Targets, tuple[int, ...], bool | None]] = [
     (MeanSquaredError(), Targets(), (1,), None),
     (MeanSquaredError(), Targets(), (2,), True),
     (MeanSquaredError(), Targets(classes=3), (3,), False),
@@ -62,13 +61,13 @@ MISMATCHES: list[
 ]
 
 
-@pytest.mark.parametrize(("loss", "targets", "output", "change_output"), MISMATCHES)
+@pytest.mark.parametrize(("loss", "targets", "output", "output_must_change"), MISMATCHES)
 def test_loss_mismatch_of_targets_and_output(
-    loss: Loss, targets: Targets, output: tuple[int, ...], change_output: bool | None
+    loss: Loss, targets: Targets, output: tuple[int, ...], output_must_change: bool | None
 ) -> None:
     mismatch = loss.mismatch(targets, output)
-    if change_output is None:
+    if output_must_change is None:
         assert mismatch is None
     else:
         assert isinstance(mismatch, Mismatch)
-        assert mismatch.output == change_output
+        assert mismatch.output == output_must_change

@@ -6,37 +6,36 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.nn.losses import Loss, binary, contrastive, regression
-from core.nn.losses import categorical as classes_
+from core.nn.losses import Loss, binary, categorical, contrastive, regression
 from core.nn.step.context import PassContext
 from tests.core.nn.cases import random_targets
 
 
 def focal_loss(f: Any, z: Any, t: Any) -> Any:
-    """The focal loss of two classes as it is printed, γ = 2 and no balance."""
+    """Return the focal loss of two classes as in the paper, with γ = 2 and without class balancing."""
     p = f.sigmoid(z)
     p_t = p * t + (1 - p) * (1 - t)
     return (-((1 - p_t) ** 2) * p_t.log()).mean()
 
 
 def contrastive_loss(f: Any, z: Any, t: Any) -> Any:
-    """The contrastive loss pair by pair, margin 4; a row and itself make a pair that loses nothing."""
-    lost = z.new_zeros(())
+    """Return the contrastive loss with margin 4, pair by pair; the pair of a row with itself has no loss."""
+    total = z.new_zeros(())
     for i, j in itertools.permutations(range(len(t)), 2):
-        far = (z[i] - z[j]).norm()
-        lost = lost + (far**2 if t[i] == t[j] else f.relu(4.0 - far) ** 2)
-    return lost / len(t) ** 2
+        distance = (z[i] - z[j]).norm()
+        total = total + (distance**2 if t[i] == t[j] else f.relu(4.0 - distance) ** 2)
+    return total / len(t) ** 2
 
 
 def hardest_triplet_loss(f: Any, z: Any, t: Any) -> Any:
-    """The triplet loss row by row, margin 0.7, each with the hardest two that there are."""
-    lost = z.new_zeros(())
+    """Return the triplet loss with margin 0.7, row by row, each with its hardest triplet."""
+    total = z.new_zeros(())
     for i in range(len(t)):
-        far = [(z[i] - z[j]).norm() if i != j else z.new_zeros(()) for j in range(len(t))]
-        own = max((far[j] for j in range(len(t)) if t[j] == t[i]), key=lambda d: d.item())
-        other = min((far[j] for j in range(len(t)) if t[j] != t[i]), key=lambda d: d.item())
-        lost = lost + f.relu(0.7 + own - other)
-    return lost / len(t)
+        distances = [(z[i] - z[j]).norm() if i != j else z.new_zeros(()) for j in range(len(t))]
+        own = max((distances[j] for j in range(len(t)) if t[j] == t[i]), key=lambda d: d.item())
+        other = min((distances[j] for j in range(len(t)) if t[j] != t[i]), key=lambda d: d.item())
+        total = total + f.relu(0.7 + own - other)
+    return total / len(t)
 
 
 LOSSES: list[tuple[Loss, str, tuple[int, ...], Any]] = [
@@ -74,26 +73,26 @@ LOSSES: list[tuple[Loss, str, tuple[int, ...], Any]] = [
         binary.Dice(), "bits", (6,),
         lambda f, z, t: (1 - 2 * (f.sigmoid(z) * t).sum(1) / (f.sigmoid(z).sum(1) + t.sum(1) + 1e-7)).mean(),
     ),
-    (classes_.CrossEntropy(), "classes", (5,), lambda f, z, t: f.cross_entropy(z, t)),
-    (classes_.CrossEntropy(), "shares", (5,), lambda f, z, t: f.cross_entropy(z, t)),
+    (categorical.CrossEntropy(), "classes", (5,), lambda f, z, t: f.cross_entropy(z, t)),
+    (categorical.CrossEntropy(), "shares", (5,), lambda f, z, t: f.cross_entropy(z, t)),
     (
-        classes_.CrossEntropy(label_smoothing=0.1), "classes", (5,),
+        categorical.CrossEntropy(label_smoothing=0.1), "classes", (5,),
         lambda f, z, t: f.cross_entropy(z, t, label_smoothing=0.1),
     ),
     (
-        classes_.CrossEntropy(class_weight=(1, 2, 3, 4, 5)), "classes", (5,),
+        categorical.CrossEntropy(class_weight=(1, 2, 3, 4, 5)), "classes", (5,),
         lambda f, z, t: ((t + 1) * f.cross_entropy(z, t, reduction="none")).mean(),
     ),
     (
-        classes_.FocalCrossEntropy(), "classes", (5,),
+        categorical.FocalCrossEntropy(), "classes", (5,),
         lambda f, z, t: (0.25 * (1 - z.softmax(1)) ** 2 * f.one_hot(t, 5) * -z.log_softmax(1)).sum(1).mean(),
     ),
     (
-        classes_.KlDivergence(), "shares", (5,),
+        categorical.KlDivergence(), "shares", (5,),
         lambda f, z, t: f.kl_div(z.log_softmax(1), t, reduction="batchmean"),
     ),
     (
-        classes_.CategoricalHinge(), "classes", (5,),
+        categorical.CategoricalHinge(), "classes", (5,),
         lambda f, z, t: f.relu(
             1 + z.masked_fill(f.one_hot(t, 5).bool(), -1e9).amax(1) - z.gather(1, t[:, None])[:, 0]
         ).mean(),

@@ -1,4 +1,4 @@
-"""Ranking metrics: undefined values, and the memory that they take."""
+"""Ranking metrics: undefined values, and their memory."""
 
 import math
 import tracemalloc
@@ -33,6 +33,6 @@ def test_ranking_metric_memory_is_within_stored_bytes(metric: Metric, columns: i
     for _ in range(0, rows, batch):
         metric.add(sums, outputs, true)
     metric.value(sums)
-    _, most = tracemalloc.get_traced_memory()
+    _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert metric.stored_bytes(rows, (columns,)) / 2 < most < metric.stored_bytes(rows, (columns,))
+    assert metric.stored_bytes(rows, (columns,)) / 2 < peak < metric.stored_bytes(rows, (columns,))

@@ -128,7 +128,7 @@ def test_line_search_finds_the_step_length_of_torch(torch: Any, shortest: float)
         assert found == pytest.approx(float(length), rel=1e-6, abs=1e-12)
 
 
-SMALL_PROBLEMS: list[tuple[str, Sequential, Loss, str, int, float]] = [  # …, criterion, steps compared with PyTorch, loss after 150
+SMALL_PROBLEMS: list[tuple[str, Sequential, Loss, str, int, float]] = [  # …, steps compared, loss after 150
     ("xor", sequential(Dense(units=8, activation=Tanh()), Dense(units=1)), BinaryCrossEntropy(), "bce", 30, 1e-4),
     (
         "spirals",

@@ -16,23 +16,20 @@ from core.nn.layers.normalization import BatchNormalization
 from core.nn.losses import Loss
 from core.nn.losses.binary import BinaryCrossEntropy
 from core.nn.losses.categorical import CrossEntropy
-from core.nn.losses.regression import (
-    MeanSquaredError,
-)
+from core.nn.losses.regression import MeanSquaredError
 from core.nn.optimizers.adam import Adam
 from core.nn.optimizers.sgd import GradientDescent
 from core.nn.predictor import Predictor
 from core.nn.regularizers import L2
 from core.nn.training.options import Step, Training
 from harness.backends import missing
-from tests.core.nn.cases import (
-    sequential,
-)
-from tests.core.nn.optimizers.minimization import STEPS, rate
+from tests.core.nn.cases import sequential
+from tests.core.nn.optimizers.minimization import rate
 from tests.core.nn.torch_copy import torch_copy
 from tests.core.nn.trainings import ATraining, Rows
 
-EVERY_ROW = Training(epochs=STEPS, batch_size=64, shuffle=False, metrics=())
+STEPS = 200
+FULL_BATCH = Training(epochs=STEPS, batch_size=64, shuffle=False, metrics=())
 
 
 NETS: list[tuple[Sequential, Loss, str]] = [
@@ -66,25 +63,25 @@ def test_training_from_the_same_start_has_the_losses_of_torch(
         "CrossEntropyLoss": (x[:, 0] > 0).astype(np.int64) + (x[:, 1] > 0),  # type: ignore[dict-item]
         "BCEWithLogitsLoss": (x[:, :1] * x[:, 1:2] > 0).astype(np.float32),
     }
-    ours = ATraining(Rows(x, targets[name]), architecture, loss, Adam(learning_rate=rate(0.01)), EVERY_ROW)
+    ours = ATraining(Rows(x, targets[name]), architecture, loss, Adam(learning_rate=rate(0.01)), FULL_BATCH)
     net = torch_copy(torch, architecture, ours)
-    stepper = torch.optim.Adam(net.parameters(), lr=0.01, eps=1e-7)
+    torch_optimizer = torch.optim.Adam(net.parameters(), lr=0.01, eps=1e-7)
     criterion = getattr(torch.nn, name)()
     found = [item.loss for item in ours.run() if isinstance(item, Step)]
     expected = []
     for _ in range(STEPS):
-        stepper.zero_grad()
+        torch_optimizer.zero_grad()
         value = criterion(net(torch.from_numpy(x)), torch.from_numpy(targets[name]))
         value.backward()
-        stepper.step()
+        torch_optimizer.step()
         expected.append(value.item())
     assert found[0] == pytest.approx(expected[0], rel=1e-5)
     assert found[:50] == pytest.approx(expected[:50], rel=1e-3)
     assert found[-1] == pytest.approx(expected[-1], rel=0.05)
     net.eval()
     assert ours.state is not None
-    answers = Predictor(ours.network, ours.weights, ours.state.statistics).outputs(x)
-    np.testing.assert_allclose(answers, net(torch.from_numpy(x)).detach().numpy(), rtol=0.1, atol=0.1)
+    outputs = Predictor(ours.network, ours.weights, ours.state.statistics).outputs(x)
+    np.testing.assert_allclose(outputs, net(torch.from_numpy(x)).detach().numpy(), rtol=0.1, atol=0.1)
 
 
 def test_l2_regularized_dense_layer_matches_ridge_of_sklearn() -> None:
@@ -97,7 +94,7 @@ def test_l2_regularized_dense_layer_matches_ridge_of_sklearn() -> None:
     y = (x @ rng.standard_normal((6, 1)) + 0.3 + 0.1 * rng.standard_normal((64, 1))).astype(np.float32)
     alpha = 0.05
     net = sequential(Dense(units=1, kernel_regularizer=L2(l2=alpha)))
-    ours = ATraining(Rows(x, y), net, MeanSquaredError(), GradientDescent(learning_rate=rate(0.2)), EVERY_ROW)
+    ours = ATraining(Rows(x, y), net, MeanSquaredError(), GradientDescent(learning_rate=rate(0.2)), FULL_BATCH)
     ours.run()
     theirs = Ridge(alpha=alpha * 64, tol=1e-10).fit(x.astype(float), y[:, 0].astype(float))
     np.testing.assert_allclose(ours.weights, [*theirs.coef_, theirs.intercept_], rtol=1e-3, atol=1e-4)
@@ -111,16 +108,16 @@ def test_digits_accuracy_is_that_of_the_mlp_of_sklearn() -> None:
         missing("sklearn", error)
     x, y = load_digits(return_X_y=True)
     x = (x / 16).astype(np.float32)
-    known, held = np.arange(len(x)) % 5 != 0, np.arange(len(x)) % 5 == 0
+    train, test = np.arange(len(x)) % 5 != 0, np.arange(len(x)) % 5 == 0
     training = Training(epochs=30, batch_size=64, metrics=())
     net = sequential(Dense(units=64, activation=Relu()), Dense(units=10))
-    ours = ATraining(Rows(x[known], y[known]), net, CrossEntropy(), Adam(learning_rate=rate(0.003)), training)
+    ours = ATraining(Rows(x[train], y[train]), net, CrossEntropy(), Adam(learning_rate=rate(0.003)), training)
     ours.run()
     assert ours.state is not None
-    right = Predictor(ours.network, ours.weights, ours.state.statistics).outputs(x[held]).argmax(axis=1) == y[held]
+    correct = Predictor(ours.network, ours.weights, ours.state.statistics).outputs(x[test]).argmax(axis=1) == y[test]
     theirs = MLPClassifier((64,), batch_size=64, learning_rate_init=0.003, max_iter=30, tol=0, random_state=0)
     theirs.n_iter_no_change = 1000
-    with warnings.catch_warnings(action="ignore"):  # it says that thirty epochs are few
-        theirs.fit(x[known], y[known])
-    assert math.isclose(right.mean(), theirs.score(x[held], y[held]), abs_tol=0.02)
-    assert right.mean() >= 0.95
+    with warnings.catch_warnings(action="ignore"):  # scikit-learn warns that it has not converged
+        theirs.fit(x[train], y[train])
+    assert math.isclose(correct.mean(), theirs.score(x[test], y[test]), abs_tol=0.02)
+    assert correct.mean() >= 0.95
