@@ -1,4 +1,4 @@
-"""How a network learns: layers, losses, optimizers and the training loop, in NumPy alone.
+"""Neural networks in NumPy alone: layers, losses, optimizers and the training loop.
 
-Knows no files, no SQL and no clock.
+Nothing in it reads files, SQL or the clock.
 """

@@ -1,6 +1,6 @@
-"""The words that every file of this room uses for arrays and shapes.
+"""Types of arrays, shapes and backward passes.
 
-A shape never holds the batch: `(784,)` is a row of 784 numbers, of which a batch has many.
+A `Shape` is the shape of one row, without the batch axis: `(784,)` for rows of 784 numbers.
 """
 
 import math
@@ -15,26 +15,26 @@ Array: TypeAlias = NDArray[np.floating[Any]]
 """Floating-point numbers: float32 in training, float64 where gradients are checked."""
 
 Mask: TypeAlias = NDArray[np.bool_]
-"""Booleans `(batch, steps)`: True where a step of a sequence is there, False where it only fills up."""
+"""Booleans `(batch, steps)`: True for a step of the sequence, False for padding."""
 
 Shape: TypeAlias = tuple[int, ...]
-"""The shape of one row, without the batch."""
+"""The shape of one row, without the batch axis."""
 
 Backward: TypeAlias = Callable[[Array], Array]
-"""From the gradient with regard to a part's output to that with regard to its input; it may overwrite what it gets.
+"""A backward pass: from the gradient by a part's output to the gradient by its input. It may overwrite its argument.
 
-It is called once, after a forward pass that learns: what it refers to is let go of afterwards.
+It is called at most once, after a training forward pass; the arrays it refers to are released afterwards.
 """
 
 
 MAX_AXIS_LENGTH = 2**31 - 1
-"""The longest axis a spec may ask for, so that no product of them is a number of thousands of digits."""
+"""Maximum length of an axis in a spec; it keeps products of lengths below thousands of digits."""
 
 
 def chain_backward(steps: list[Backward]) -> Backward:
-    """The chain rule: the backward passes of parts that followed one another, the last first.
+    """Return the backward pass of parts in series: their backward passes in reverse order (the chain rule).
 
-    Each is dropped when it is over, and with it what its part kept.
+    Each is released after its call, with the arrays that its part kept.
     """
 
     def backward(gradient: Array) -> Array:
@@ -46,18 +46,23 @@ def chain_backward(steps: list[Backward]) -> Backward:
 
 
 def size(shape: Shape) -> int:
-    """How many numbers a shape holds: an exact integer, however large, with nothing allocated."""
+    """Return the number of entries of an array of this shape, as an exact integer of any size."""
     return math.prod(shape)
 
 
 def lazy_zeros(shape: Shape, dtype: DTypeLike, access: int = ACCESS_COPY) -> Array:
-    """Zeros that take no memory until somebody writes them; NumPy's do where the allocator has memory that was used.
+    """Return zeros that take no memory until they are written; `access` is `mmap`'s.
 
-    `access` is `mmap`'s. Raises `MemoryError`.
+    `np.zeros` takes memory at once if the allocator reuses a block.
+
+    Raises
+    ------
+    MemoryError
+        If the system has no address space of this size.
     """
-    kind = np.dtype(dtype)
+    dtype = np.dtype(dtype)
     try:
-        memory = mmap(-1, max(1, size(shape) * kind.itemsize), access=access)
+        memory = mmap(-1, max(1, size(shape) * dtype.itemsize), access=access)
     except OSError as error:
         raise MemoryError(*error.args) from error
-    return np.ndarray(shape, kind, memory)
+    return np.ndarray(shape, dtype, memory)

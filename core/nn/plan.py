@@ -1,6 +1,6 @@
-"""What a layer wants before anything is allocated: its weights, its output shape, its cost.
+"""Plans: the weights, output shape and cost of a layer, computed before anything is allocated.
 
-A network is planned with integers alone, so that a wrong or an impossible one is refused before it takes a byte.
+Planning uses integers alone, so an invalid or too large network is refused before it takes memory.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Part = TypeVar("Part")
 
 
 class ShapeMismatch(ValueError):
-    """A layer does not fit the shape that it gets; `path` leads to it through the composites that hold it."""
+    """A layer does not fit its input shape; `path` is its position in the composites that contain it."""
 
     def __init__(self, message: str, path: tuple[str | int, ...] = ()) -> None:
         super().__init__(message)
@@ -28,21 +28,27 @@ class ShapeMismatch(ValueError):
         self.path = path
 
     def within(self, name: str, *step: str | int) -> ShapeMismatch:
-        """The same fact, seen from the composite that holds the layer called `name` at `step`."""
+        """Return the error as seen from the composite that contains the layer `name` at `step`."""
         message = self.message if self.path else f"{name} {self.message}"
         return ShapeMismatch(message, (*step, *self.path))
 
 
 class WeightInitializer(Protocol):
-    """How a weight begins: an initializer, or what a layer makes of one."""
+    """A distribution of initial weights: an initializer, or a layer's adaptation of one."""
 
     def draw(self, rng: np.random.Generator, shape: Shape) -> Drawn:
-        """The first numbers of a weight of this shape."""
+        """Return the initial values of a weight of this shape."""
 
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """An array that is learnt; `ShapeMismatch` where its constraint asks for other axes than it has."""
+    """A trainable array.
+
+    Raises
+    ------
+    ShapeMismatch
+        If the constraint names axes that the array does not have.
+    """
 
     shape: Shape
     initializer: WeightInitializer
@@ -50,15 +56,15 @@ class Weight:
     constraint: Constraint | None = None
 
     def __post_init__(self) -> None:
-        """Hold the constraint against the shape."""
+        """Check that the constraint fits the shape."""
         if self.constraint and not self.constraint.fits(self.shape):
-            wanted = f"gets a constraint `{self.constraint.type}` for a weight {self.shape}"
-            raise ShapeMismatch(f"{wanted}: let its axes be different ones from 0 to {len(self.shape) - 1}")
+            problem = f"gets a constraint `{self.constraint.type}` for a weight {self.shape}"
+            raise ShapeMismatch(f"{problem}: choose distinct axes from 0 to {len(self.shape) - 1}")
 
 
 @dataclass(frozen=True, slots=True)
 class Statistic:
-    """An array that is measured on the way and not learnt, such as a moving mean."""
+    """An array that is measured during training instead of optimized, such as a moving mean."""
 
     shape: Shape
     start: float
@@ -66,11 +72,12 @@ class Statistic:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a layer wants and what it emits, for one row.
+    """The weights, statistics, output shape and cost of a layer, for one row.
 
     `flops` are the floating-point operations of the forward pass (a multiplication and an addition are two);
-    `activation_size` counts the numbers that both passes keep per row, `scratch` those that they keep per batch.
-    A composite has the plans of its `parts`. Where it is not `trainable`, its weights and statistics stay as they are.
+    `activation_size` is the number of floats that both passes keep per row, `scratch` the number that they keep per
+    batch. `parts` are the plans of a composite's children. If `trainable` is false, weights and statistics do not
+    change in training.
     """
 
     output_shape: Shape
@@ -90,57 +97,57 @@ class Plan:
     categorical_input: bool = False
     """Whether the input is category numbers, of which a mean makes no sense."""
     divisible: bool = True
-    """Whether processes may take some rows of a batch each: not where rows are measured together, nor where chance is
-    drawn by another method than `random`."""
+    """Whether processes may each take a share of the batch. False if the layer computes statistics over the rows, or
+    draws random numbers by another method than `random`."""
 
     def frozen_unless(self, trainable: bool) -> Plan:
-        """The same, parts included, with nothing that changes while training, no penalties and no constraints."""
+        """Return the plan itself, or a copy (parts included) that is frozen, without penalties and constraints."""
         if trainable:
             return self
         weights = {name: replace(weight, regularizer=None, constraint=None) for name, weight in self.weights.items()}
         frozen = {id(part): part.frozen_unless(trainable) for part in {id(part): part for part in self.parts}.values()}
-        parts = tuple(frozen[id(part)] for part in self.parts)  # copies of a layer stay one plan
+        parts = tuple(frozen[id(part)] for part in self.parts)  # repeated parts keep sharing one plan
         return replace(self, weights=weights, parts=parts, trainable=False)
 
     def repeated(self, count: int) -> Plan:
-        """The same for `count` runs of it, which share its weights."""
+        """Return the plan for `count` passes that share the weights."""
         parts = tuple(part.repeated(count) for part in self.parts)
         return replace(self, flops=count * self.flops, activation_size=count * self.activation_size, parts=parts)
 
     def walk(self) -> Iterator[Plan]:
-        """The plan itself and those of its parts, depth first: the order of the flat vectors."""
+        """Yield the plan and those of its parts, depth first: the order of the flat vectors."""
         yield self
         for part in self.parts:
             yield from part.walk()
 
     @property
     def layers(self) -> int:
-        """How many layers it is, itself and parts included."""
+        """The number of layers, itself and parts included."""
         return sum(1 for _ in self.walk())
 
     @property
     def learns(self) -> bool:
-        """Whether it or a part of it has weights that change."""
+        """Whether the layer or one of its parts has trainable weights."""
         return any(plan.trainable and plan.weights for plan in self.walk())
 
     @property
     def parameters(self) -> int:
-        """How many numbers the weights are, parts included."""
+        """The number of floats of the weights, parts included."""
         return sum(size(weight.shape) for plan in self.walk() for weight in plan.weights.values())
 
     @property
     def statistics_size(self) -> int:
-        """How many numbers are moving statistics, parts included."""
+        """The number of floats of the moving statistics, parts included."""
         return sum(size(statistic.shape) for plan in self.walk() for statistic in plan.statistics.values())
 
 
 @dataclass(slots=True)
 class Views:
-    """What one layer sees of the three flat vectors, by name, and what its parts see.
+    """One layer's views of the three flat vectors, by name, and the views of its parts.
 
-    `learns` is true where it or a part of it has weights that change; `input_gradient` is false where nothing below
-    the layer learns, so that its backward pass can end with its own weights. Where both are false no backward pass is
-    made. What is not `trainable` writes its gradients where nobody reads them.
+    `learns`: the layer or one of its parts has trainable weights. `input_gradient`: the backward pass computes the
+    gradient by the input, since a layer below has trainable weights. If both are false the layer has no backward
+    pass. The gradients of a layer that is not `trainable` are scratch arrays outside the flat vector.
     """
 
     weights: dict[str, Array]
@@ -153,11 +160,11 @@ class Views:
 
 
 def layer_parts(layer: Any, parts: Sequence[Part]) -> Iterator[tuple[tuple[str | int, ...], Any, Part]]:
-    """What a layer holds: each with its place in the layer, and its plan or its views.
+    """Yield each child of a layer: its path in the layer, the child, and its plan or views.
 
-    A layer that is repeated stands at one place and has several parts.
+    A repeated layer is one child with several parts.
     """
     children = list(getattr(layer, "children", list)())
     for position, part in enumerate(parts):
-        place, child = children[min(position, len(children) - 1)]
-        yield place, child, part
+        path, child = children[min(position, len(children) - 1)]
+        yield path, child, part
