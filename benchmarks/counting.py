@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from core.nn.arrays import Shape
-from core.nn.execution.traced_arrays import plain, watched
+from core.nn.execution.traced_arrays import trace, untrace
 from core.nn.network import Network
 from core.nn.step.context import PassContext
 
@@ -71,10 +71,10 @@ def count(network: Network, batch: int) -> Cost:
     counter = FlopCounter()
     ctx = CountingContext(counter, rng=rng, shapes=network.shapes)
     with np.errstate(all="ignore"):
-        x = watched(np.zeros((batch, *network.input_shape), np.float32), counter)
+        x = trace(np.zeros((batch, *network.input_shape), np.float32), counter)
         outputs, backward = network.forward(x, views, ctx)
         forward = counter.flops
-        backward(watched(np.ones(outputs.shape, np.float32), counter))
+        backward(trace(np.ones(outputs.shape, np.float32), counter))
     return Cost(network.parameters, forward, counter.flops - forward)
 
 
@@ -83,15 +83,15 @@ class FlopCounter:
 
     flops = 0
 
-    def saw(self, function: Callable[..., Any], args: Any, named: Mapping[str, Any], result: Any) -> None:
+    def record(self, function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any], result: Any) -> None:
         """Add the operations of one call."""
-        inputs = plain(args)
+        inputs = untrace(args)
         if function in PRODUCTS:
             self.flops += PRODUCTS[function](*inputs[:2])
         elif isinstance(ufunc := getattr(function, "__self__", function), np.ufunc):
             self.flops += _ufunc_flops(ufunc, function.__name__, inputs, result)
 
-    def missed(self) -> None:
+    def graph_break(self) -> None:
         """Ignore what costs no operation on a number."""
 
 
@@ -106,7 +106,7 @@ class CountingContext(PassContext):
 
     def empty(self, shape: Shape, dtype: DTypeLike | None = None) -> Any:
         """Return a traced array of `shape`."""
-        return watched(super().empty(shape, dtype), self._counter)
+        return trace(super().empty(shape, dtype), self._counter)
 
 
 def _ufunc_flops(ufunc: np.ufunc, method: str, inputs: Any, result: Any) -> int:

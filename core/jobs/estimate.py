@@ -13,10 +13,10 @@ from core.jobs.rules import Candidate, warnings_of
 from core.jobs.spec import JobLimits, JobSpec
 from core.json_pointer import pointer
 from core.nn.arrays import Shape
-from core.nn.execution.sharding import shard_bytes, shards_worth
 from core.nn.layers.composite import Layer
 from core.nn.optimizers.slots import slot_lengths
 from core.nn.plan import Plan, layer_parts
+from core.nn.step.acceleration import extra_step_bytes
 from core.nn.training.mixup import mixed_bytes
 
 WEIGHT_VECTORS = 4
@@ -91,8 +91,7 @@ def estimate_cost(spec: JobSpec, signature: Signature, limits: Limits, threads: 
 def _memory_bytes(spec: JobSpec, signature: Signature, resolved: Resolved, threads: int) -> int:
     network, batch = resolved.network, _batch_rows(spec, signature)
     inspected = spec.training.inspect_every is not None
-    shards = shards_worth(network, batch, threads)
-    step = _pass_bytes(resolved, signature, batch) + shard_bytes(network, batch, shards)
+    step = _pass_bytes(resolved, signature, batch) + extra_step_bytes(network, batch, threads)
     validation = min(network.prediction_batch, signature.validation_rows)
     vectors = WEIGHT_VECTORS * network.parameters + _slots(spec, resolved)
     mixup = mixed_bytes(batch, signature.input_shape, network.output_shape) if spec.training.mixup else 0

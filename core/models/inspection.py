@@ -17,6 +17,7 @@ from core.nn.layers.embedding import NoSuchEmbedding
 from core.nn.losses.base import Targets
 from core.nn.losses.ctc import NoAlignment
 from core.nn.optimizers.wrappers import Optimizer
+from core.nn.step.update import learning_rate
 
 MAX_WEIGHT_COPIES = 9
 """Vectors of the weights' length in memory at a time: file, state, copy, gradient, scratch, moments, best weights."""
@@ -57,7 +58,7 @@ def inspect_next_step(
     _check_size(model, len(instances), limits, arrays=arrays)
     x, y = _batch(model, instances, targets)
     state = checkpoint.state()
-    rate = state.rate_factor * optimizer.learning_rate.at(state.step, max(total_steps, state.step + 1))
+    rate = learning_rate(optimizer, state, state.step, max(total_steps, state.step + 1))
     with _errors_of_the_batch():
         return inspect_step(model.network, model.loss, optimizer, state, x, y, rate=rate, arrays=arrays)
 

@@ -76,7 +76,7 @@ class Model:
         """
         x, warnings = self.features.encode(instances)
         try:
-            outputs = self.predictor.answers(x, self.loss.link)
+            outputs = self.predictor.predict(x, self.loss.link)
         except NoSuchEmbedding as error:
             raise InvalidInstance(0, "/instances", str(error)) from None
         answers = self.target.answer(outputs)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from core.nn.initializers import Drawn
 from core.nn.regularizers import Regularizer
 
 Part = TypeVar("Part")
+
+LayerPath: TypeAlias = tuple[str | int, ...]
+"""The place of a layer in an architecture, such as `("layers", 2)`."""
 
 
 class ShapeMismatch(ValueError):

@@ -9,7 +9,7 @@ from benchmarks import counting
 from benchmarks.counting import SAMPLE_ROWS, Cost, CountingContext, FlopCounter, count, estimate
 from core.nn.activations import Relu
 from core.nn.arrays import Array
-from core.nn.execution.traced_arrays import TracedArray, watched
+from core.nn.execution.traced_arrays import TracedArray, trace
 from core.nn.layers.composite import Sequential
 from core.nn.layers.convolution import Conv2D
 from core.nn.layers.dense import Dense
@@ -95,14 +95,14 @@ def test_counting_changes_no_numbers(case: LayerCase) -> None:
     x = case.inputs(4, np.random.default_rng(1)).astype(np.float32)
     counter, (rng, same) = FlopCounter(), (np.random.default_rng(2) for _ in range(2))
     expected = a_step(network, PassContext(training=True, rng=rng, shapes=network.shapes), x)
-    found = a_step(network, CountingContext(counter, rng=same, shapes=network.shapes), watched(x, counter))
+    found = a_step(network, CountingContext(counter, rng=same, shapes=network.shapes), trace(x, counter))
     assert all(one.tobytes() == other.tobytes() for one, other in zip(expected, found, strict=True))
 
 
 def counted(operation: Any) -> int:
     """Return the counted operations of a function of two arrays, 3 × 4 and 4 × 5."""
     counter = FlopCounter()
-    a, b = (watched(np.ones(shape, np.float32), counter) for shape in [(3, 4), (4, 5)])
+    a, b = (trace(np.ones(shape, np.float32), counter) for shape in [(3, 4), (4, 5)])
     assert isinstance(a[:2].T, TracedArray)
     operation(a, b)
     return counter.flops

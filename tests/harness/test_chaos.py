@@ -7,7 +7,7 @@ import pytest
 from core.data.prepare import signature
 from core.jobs.resolve import resolve
 from core.jobs.spec import JobSpec
-from core.nn.execution.sharding import shards_worth
+from core.nn.execution.segments import shard_count
 from harness.backends import missing
 from harness.chaos.faults import FAULTS
 from harness.chaos.faults.fault import EVERYWHERE
@@ -44,4 +44,4 @@ def test_the_net_of_two_processes_is_divided() -> None:
     spec = JobSpec.model_validate_json(json.dumps(NETS[HALVES]))
     known = signature(spec.data, None)
     network = resolve(spec, known).network
-    assert shards_worth(network, min(spec.training.batch_size, known.train_rows), 2) == 2
+    assert shard_count(network, min(spec.training.batch_size, known.train_rows), 2) == 2

@@ -14,8 +14,8 @@ from structlog.contextvars import bound_contextvars
 
 from core.allocator import release_freed_memory
 from core.jobs.states import Request, StopReason
-from core.nn.execution.processes import ShardProcessLost
 from core.nn.step.state import State
+from core.nn.step.step import ShardProcessKilled
 from core.nn.training.learner import Learner
 from core.nn.training.options import Diverged, Epoch, Step
 from core.store import events
@@ -49,7 +49,7 @@ def run(context: WorkerContext, job: Job) -> None:
         log.info("job claimed", fence=job.fence, step=job.step)
         try:
             outcome = _attempt(context, job, writer)
-        except ShardProcessLost as lost:
+        except ShardProcessKilled as lost:
             log.warning("a process that computed part of a batch was killed: this one ends as well", signal=lost.signal)
             _kill_self(lost.signal)
         except Fenced:
@@ -77,7 +77,7 @@ def _attempt(context: WorkerContext, job: Job, writer: Writer) -> Outcome:
     """Run the job and return the outcome that was stored; a failure is an outcome too."""
     try:
         return JobRun(context, job, writer).run()
-    except (Fenced, DatabaseAway, ShardProcessLost):
+    except (Fenced, DatabaseAway, ShardProcessKilled):
         raise
     except Exception as error:
         outcome = failed(error)

@@ -1,7 +1,7 @@
-"""Processes that help this one with a step: forked from it, so that they know what it knows, and asked through a pipe.
+"""Forked processes that compute shards of a step: a copy of this process, reached through a pipe and shared memory.
 
-Threads share one interpreter lock, and take turns at it between operations. Where these take some microseconds, two
-threads took as long as one: half a batch of LeNet 3.1 ms alone, and 5.3 ms beside the other half.
+Threads share one interpreter lock and take turns between operations. Where operations take a few microseconds, two
+threads take as long as one: half a batch of LeNet took 3.1 ms alone, and 5.3 ms beside the other half.
 """
 
 import gc
@@ -22,61 +22,60 @@ from typing import Any, NoReturn, TypeAlias
 import numpy as np
 
 from core.nn.arrays import Array, Shape, lazy_zeros
+from core.nn.step.step import ShardProcessKilled
 
-CAN_HELP = sys.platform == "linux"
-"""Elsewhere a process whose libraries have threads may not be forked, or no process may."""
+CAN_FORK = sys.platform == "linux"
+"""Elsewhere a process whose libraries run threads must not be forked, or cannot be."""
 
-LOOKS = 200
-"""How often to look whether something has come before to sleep until it does: for some half a millisecond."""
+POLLS_BEFORE_SLEEP = 200
+"""How often to poll for a message before sleeping until it comes: about half a millisecond."""
 
-ENDS = frozenset({signal.SIGINT, signal.SIGTERM})
-"""Signals that are meant for the process that is helped, although a terminal sends them to both: a helper has them
-blocked from the start."""
-
-
-class ShardProcessLost(Exception):
-    """A helper was killed, by the kernel for want of memory or by an operator; `signal` is the signal's number."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"a process that helped with a step was ended by signal {number}")
-        self.signal = number
+BLOCKED_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
+"""Signals that a terminal sends to the whole process group, meant for the training process; shards block them."""
 
 
 class ShardProcess:
-    """A process in which `work` answers what is asked, one question after the other.
+    """A forked process in which `work` answers requests, one after the other.
 
-    It ends with this process, and at `close`. Raises `MemoryError` where there is no room for it.
+    It ends with this process, and at `close`. Raises `MemoryError` where there is no memory for it.
     """
 
     def __init__(self, work: Callable[[Any], Any]) -> None:
-        self._pipe, there = Pipe()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
+        self._pipe, child_pipe = Pipe()
+        previous_mask = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED_SIGNALS)
         try:
             self.pid = os.fork()
             if not self.pid:
-                _serve(there, work)
+                _serve(child_pipe, work)
         except OSError as error:
-            raise MemoryError("there is no room for another process") from error
+            raise MemoryError("there is no memory for another process") from error
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        there.close()
+            signal.pthread_sigmask(signal.SIG_SETMASK, previous_mask)
+        child_pipe.close()
         self.close = weakref.finalize(self, _end, self._pipe, self.pid, os.getpid())
-        """End it, if nothing has; also done when nobody refers to it any more."""
+        """End the process, if it runs; also called when this object is released."""
 
-    def ask(self, question: Any) -> None:
-        """Let it begin with this, which can be pickled; every question has one answer. Raises as `answer`."""
+    def send(self, request: Any) -> None:
+        """Start work on a request, which can be pickled. Each request has one answer. Raises as `receive`."""
         try:
-            self._pipe.send(question)
+            self._pipe.send(request)
         except OSError:
             raise self._lost() from None
 
-    def answer(self) -> Any:
-        """Wait for what it made of the question.
+    def receive(self) -> Any:
+        """Wait for the answer to the last request.
 
-        Raises what `work` raised, `ShardProcessLost` if it was killed, and `RuntimeError` if it has ended otherwise.
+        Raises
+        ------
+        ShardProcessKilled
+            The process was ended by a signal.
+        RuntimeError
+            It has ended otherwise.
+        Exception
+            Whatever `work` raised.
         """
         try:
-            answer = _received(self._pipe)
+            answer = _receive(self._pipe)
         except (EOFError, OSError):
             raise self._lost() from None
         if isinstance(answer, Exception):
@@ -85,13 +84,13 @@ class ShardProcess:
 
     def _lost(self) -> Exception:
         number = self.close()
-        return ShardProcessLost(number) if number else RuntimeError("a process that helped with a step has ended")
+        return ShardProcessKilled(number) if number else RuntimeError("a process that computed a shard has ended")
 
 
-def _end(pipe: Connection, pid: int, its_parent: int) -> int:
-    """Have it end, whatever it is at: nobody wants the answer. Returns the signal that ended it; 0: it ended itself."""
+def _end(pipe: Connection, pid: int, parent_pid: int) -> int:
+    """End a shard process, whatever it is doing; return the signal that ended it, or 0 if it exited by itself."""
     pipe.close()
-    if os.getpid() != its_parent:  # but forked from it
+    if os.getpid() != parent_pid:  # another process forked from the parent
         return 0
     os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
@@ -99,21 +98,21 @@ def _end(pipe: Connection, pid: int, its_parent: int) -> int:
 
 
 def _serve(pipe: Connection, work: Callable[[Any], Any]) -> NoReturn:
-    """Answer until the other end is closed, as it is when its process ends, however it does.
+    """Answer requests until the other end is closed, as it is when the parent ends in any way.
 
-    None of the other process's files and connections is touched, nor does an object end that could say something
-    through them.
+    The parent's files and connections are closed here without being used, and no destructor runs that might write to
+    them.
     """
     code = 1
     try:
         gc.disable()
-        opened = {int(file.name) for file in Path("/proc/self/fd").iterdir()}
-        for descriptor in opened - {0, 1, 2, pipe.fileno()}:
-            with suppress(OSError):  # that by which they were listed
+        descriptors = {int(file.name) for file in Path("/proc/self/fd").iterdir()}
+        for descriptor in descriptors - {0, 1, 2, pipe.fileno()}:
+            with suppress(OSError):  # the one that listed them is closed already
                 os.close(descriptor)
         with suppress(EOFError, BrokenPipeError, ConnectionResetError):
             while True:
-                pipe.send(_answer(work, _received(pipe)))
+                pipe.send(_answer(work, _receive(pipe)))
         code = 0
     except BaseException:
         traceback.print_exc()
@@ -121,57 +120,57 @@ def _serve(pipe: Connection, work: Callable[[Any], Any]) -> NoReturn:
         os._exit(code)
 
 
-def _answer(work: Callable[[Any], Any], question: Any) -> Any:
-    """What comes of it, or the error, with a note of where it was raised; in words where it cannot be sent as it is."""
+def _answer(work: Callable[[Any], Any], request: Any) -> Any:
+    """Return the result or the error, with a note of where it was raised; as text where it cannot be pickled."""
     try:
-        return work(question)
+        return work(request)
     except Exception as error:
         error.add_note(traceback.format_exc())
         try:
             ForkingPickler.loads(ForkingPickler.dumps(error))
-        except Exception:  # an error's own code is called here, and may raise any other
+        except Exception:  # an error's own code runs here and may raise anything
             return RuntimeError(traceback.format_exc())
         return error
 
 
-def _received(pipe: Connection) -> Any:
-    """What comes next. To sleep at once and be woken up took a step of LeNet's 4.3 ms instead of 3.8."""
-    for _ in range(LOOKS):
+def _receive(pipe: Connection) -> Any:
+    """Return the next message. Sleeping at once and being woken took a step of LeNet from 3.8 to 4.3 ms."""
+    for _ in range(POLLS_BEFORE_SLEEP):
         if pipe.poll():
             break
     return pipe.recv()
 
 
-def in_common(shape: Shape, dtype: Any) -> Array:
-    """Zeros in memory in common to this process and those forked from it later. Raises `MemoryError`."""
+def shared_zeros(shape: Shape, dtype: Any) -> Array:
+    """Return zeros in memory shared with the processes forked from this one later. Raises `MemoryError`."""
     return lazy_zeros(shape, dtype, ACCESS_WRITE)
 
 
-def shared(array: Array) -> Array:
-    """A copy of an array of any shape that is `in_common`. Zeros take no memory until somebody writes them."""
-    copy = in_common(array.shape, array.dtype)
+def shared_copy(array: Array) -> Array:
+    """Return a copy of an array in shared memory. Zeros take no memory before they are written."""
+    copy = shared_zeros(array.shape, array.dtype)
     if array.any():
         np.copyto(copy, array)
     return copy
 
 
-Laid: TypeAlias = tuple[Shape, str]
-"""The shape and the type of what lies on a shelf."""
+ArrayHeader: TypeAlias = tuple[Shape, str]
+"""The shape and the dtype of the array in a shared buffer."""
 
 
 class SharedBuffer:
-    """Memory in common that holds one array at a time, of up to so many numbers."""
+    """Shared memory for one array at a time, of up to `capacity` numbers."""
 
-    def __init__(self, numbers: int) -> None:
-        self._memory = in_common((numbers,), np.float64)
+    def __init__(self, capacity: int) -> None:
+        self._memory = shared_zeros((capacity,), np.float64)
 
-    def lay(self, array: Array) -> Laid:
-        """Copy it there; returns how to read it."""
-        laid = (array.shape, array.dtype.str)
-        np.copyto(self.read(laid), array)
-        return laid
+    def write(self, array: Array) -> ArrayHeader:
+        """Copy an array into the buffer; return its header for `read`."""
+        header = (array.shape, array.dtype.str)
+        np.copyto(self.read(header), array)
+        return header
 
-    def read(self, laid: Laid) -> Array:
-        """What lies there, as long as nothing else is laid."""
-        shape, kind = laid
-        return np.ndarray(shape, kind, self._memory)
+    def read(self, header: ArrayHeader) -> Array:
+        """Return a view of the array, valid until the next is written."""
+        shape, dtype = header
+        return np.ndarray(shape, dtype, self._memory)

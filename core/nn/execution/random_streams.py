@@ -1,4 +1,4 @@
-"""Chance in shards: of one stream of numbers each draws those of its own rows, and goes past the others."""
+"""Random numbers in shards: each shard draws those of its own rows from one stream, and skips the others."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -6,51 +6,51 @@ from typing import Any, NamedTuple
 import numpy as np
 
 
-class Chance(NamedTuple):
-    """Where the generator of a whole batch stands, and how many rows of the batch are before and after a shard's."""
+class StreamPosition(NamedTuple):
+    """The state of a whole batch's generator, and the number of its rows before and after those of a shard."""
 
     state: Mapping[str, Any]
-    before: int
-    after: int
+    rows_before: int
+    rows_after: int
 
 
-class DrawsOfRows(np.random.Generator):
-    """What `random` draws into the rows of a shard is what it would draw into the same rows of the whole batch."""
+class ShardGenerator(np.random.Generator):
+    """A generator whose `random` draws into a shard's rows what it would draw into these rows of the whole batch."""
 
     def __init__(self) -> None:
         super().__init__(np.random.PCG64(0))
-        self._chance = Chance({}, 0, 0)
+        self._position = StreamPosition({}, 0, 0)
         self._rows = 1
         self._drawn = False
 
-    def follow(self, chance: Chance, rows: int) -> None:
-        """Go on where the generator of the whole batch stands, for so many rows."""
-        self._chance, self._rows, self._drawn = chance, rows, False
+    def start_at(self, position: StreamPosition, rows: int) -> None:
+        """Start where the generator of the whole batch is, for a shard of so many rows."""
+        self._position, self._rows, self._drawn = position, rows, False
 
-    def lead(self, whole: np.random.Generator) -> None:
-        """Let the generator of the whole batch go on where this one stands, past the draws of all rows."""
+    def advance(self, whole: np.random.Generator) -> None:
+        """Advance the generator of the whole batch past the draws of all rows."""
         if self._drawn:
             whole.bit_generator.state = self.bit_generator.state
 
     def random(self, size: Any = None, dtype: Any = np.float64, out: Any = None) -> Any:
-        """Fill `out`, which has to be given: its first axis are the shard's rows, or so many places of each."""
+        """Fill `out`, which is required: its first axis is the shard's rows, or a multiple of them."""
         if not self._drawn:
-            self.bit_generator.state, self._drawn = self._chance.state, True
-        of_each = out.size // self._rows
-        self._skip(self._chance.before * of_each, dtype)
+            self.bit_generator.state, self._drawn = self._position.state, True
+        row_size = out.size // self._rows
+        self._skip(self._position.rows_before * row_size, dtype)
         super().random(size, dtype, out)
-        self._skip(self._chance.after * of_each, dtype)
+        self._skip(self._position.rows_after * row_size, dtype)
         return out
 
     def _skip(self, count: int, dtype: Any) -> None:
-        """Go past so many numbers, without drawing them (Brown 1994).
+        """Skip so many numbers without drawing them (Brown 1994).
 
         A word of PCG64 makes one number of 64 bits or two of 32, of which it keeps the second.
         """
         bits: Any = self.bit_generator
         kept = bits.state
         if np.dtype(dtype) == np.float64:
-            bits.advance(count)  # which drops the half that is kept
+            bits.advance(count)  # which drops the kept half
             bits.state = bits.state | {name: kept[name] for name in ("has_uint32", "uinteger")}
         elif count:
             count -= kept["has_uint32"]

@@ -1,11 +1,11 @@
-"""A pass through layers, recorded once and played from then on: the calls of NumPy that it comes down to.
+"""Replay of a pass through layers: its NumPy calls, recorded once, without the Python between them.
 
-Between two calls there is Python: a layer finds its weights, cuts its arrays, asks for memory. That is half of the time
-of a small net, and all of it comes to the same at the next batch of as many rows, whose arrays are in the same memory.
-A recorded pass is those calls alone, and gives the same numbers to the last bit. (On a GPU a CUDA graph is the like.)
+Between two calls a layer looks up its weights, slices arrays and allocates memory. That is half of the time of a small
+network, and the same for every batch of as many rows. A replay makes only the calls, on the same arrays, and gives the
+same numbers to the last bit. (A CUDA graph does the same on a GPU.)
 
-What decides by numbers or draws some cannot be played, such as an embedding, which refuses what it does not know, or a
-dropout. It is noticed while recording, and a net with one is passed through each time.
+A pass that decides by numbers or draws random ones cannot be replayed, such as an embedding, which refuses unknown
+indices, or dropout. The recorder notices, and such a network runs as it is each time.
 """
 
 from __future__ import annotations
@@ -19,61 +19,60 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from core.nn.arrays import Array, Shape
-from core.nn.execution.traced_arrays import TracedArray, plain, traced_views, watched
+from core.nn.execution.traced_arrays import TracedArray, trace, trace_views, untrace
 from core.nn.plan import Views
 from core.nn.step.context import PassContext
 
-_CHANGES_NOTHING = frozenset(
+MAX_CALLS = 1 << 12
+"""Calls that a recording keeps at most: each takes 1 KB with its views of arrays, and a long sequence makes many."""
+MAX_COPIED_BYTES = 1 << 16
+"""Bytes of inputs up to which a pass is recorded, since a replay copies them to the arrays of the recording."""
+
+_PURE = frozenset(
     {
         *(np.atleast_2d, np.broadcast_to, np.expand_dims, np.moveaxis, np.split, np.swapaxes, np.transpose),  # views
         *(np.empty_like, np.ndim, np.shape, np.size),
     }
 )
-_WRITES_INTO_FIRST = (np.copyto, setitem)
-_MAKES_NEW = (np.dot, getitem)
-"""What is no ufunc, and can be had again into the array that came of it."""
+"""Functions that need no replay: they compute no numbers."""
+_WRITE_TO_FIRST = (np.copyto, setitem)
+_ALLOCATE = (np.dot, getitem)
+"""Functions that are no ufuncs, whose result can be computed into the same array again."""
 _OUT_BY_NAME = frozenset({np.maximum, np.minimum})
-"""Where NumPy does not want it by position any more."""
+"""Ufuncs that take `out` only by name."""
 _REDUCTIONS = (np.add.reduce, np.maximum.reduce)
-"""Which the layers call so often that their arguments go by position."""
-
-MOST_CALLS = 1 << 12
-"""A call with its views of arrays takes 1 KB, and a long sequence makes many of them."""
-MOST_COPIED = 1 << 16
-"""Bytes of inputs up to which they are copied to where the recorded calls find them: of a larger batch the time between
-the calls is a small part, and the copy would be a large one of its memory.
-"""
+"""Reductions that layers call so often that their arguments go by position."""
 
 
 class Recorder:
-    """Writes down each call, as long as to make them all again does again all that was done.
+    """A tracer that collects calls, as long as repeating them repeats all that was done.
 
-    Then it is `whole`; it is not any more once a number went into Python, where it may have decided something, or came
-    from there, or was written where the next pass would find it.
+    `complete` becomes false once a number went into Python, where it may have decided something, or came from there, or
+    was written where the next pass would find it.
     """
 
     def __init__(self) -> None:
         self.calls: list[Callable[[], object]] = []
-        self.whole = True
+        self.complete = True
 
-    def saw(self, function: Callable[..., Any], args: Any, named: Mapping[str, Any], result: Any) -> None:
-        """Write the call down."""
-        if function in _CHANGES_NOTHING or not self.whole:
+    def record(self, function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any], result: Any) -> None:
+        """Add a call."""
+        if function in _PURE or not self.complete:
             return
-        out = args[0] if function in _WRITES_INTO_FIRST else named.get("out")
-        if out is None and isinstance(result, np.ndarray) and (_is_ufunc(function) or function in _MAKES_NEW):
-            out = result  # memory that is kept for the next pass
+        out = args[0] if function in _WRITE_TO_FIRST else kwargs.get("out")
+        if out is None and isinstance(result, np.ndarray) and (_is_ufunc(function) or function in _ALLOCATE):
+            out = result  # kept by the recording
         elif not isinstance(out, TracedArray):
-            self.missed()
+            self.graph_break()
             return
-        if len(self.calls) == MOST_CALLS:
-            self.missed()
+        if len(self.calls) == MAX_CALLS:
+            self.graph_break()
             return
-        self.calls.append(_call(function, plain(args), plain(named), plain(out)))
+        self.calls.append(_replayable(function, untrace(args), untrace(kwargs), untrace(out)))
 
-    def missed(self) -> None:
-        """Something was done that no call does again."""
-        self.whole = False
+    def graph_break(self) -> None:
+        """Give up: something was done that no call repeats."""
+        self.complete = False
         self.calls.clear()
 
 
@@ -81,14 +80,14 @@ def _is_ufunc(function: Any) -> bool:
     return isinstance(getattr(function, "__self__", function), np.ufunc)
 
 
-def _call(function: Any, args: Any, named: Mapping[str, Any], out: Any) -> partial[Any]:
-    """The call in the form that takes least time: names of arguments cost 0.15 µs, and a number of Python's 0.3."""
-    others = {name: value for name, value in named.items() if name != "out"}
-    if function in _WRITES_INTO_FIRST:
-        plainly = function is np.copyto and len(args) == 2 and not others
-        return partial(setitem, args[0], ..., args[1]) if plainly else partial(function, *args, **others)
-    if function in _MAKES_NEW:
-        return partial(args[0].dot, args[1], out) if function is np.dot else partial(_fetch, args[0], args[1], out)
+def _replayable(function: Any, args: Any, kwargs: Mapping[str, Any], out: Any) -> partial[Any]:
+    """Return the call in its fastest form: an argument by name costs 0.15 µs, and a Python number 0.3."""
+    others = {name: value for name, value in kwargs.items() if name != "out"}
+    if function in _WRITE_TO_FIRST:
+        plain_copy = function is np.copyto and len(args) == 2 and not others
+        return partial(setitem, args[0], ..., args[1]) if plain_copy else partial(function, *args, **others)
+    if function in _ALLOCATE:
+        return partial(args[0].dot, args[1], out) if function is np.dot else partial(_copy_item, args[0], args[1], out)
     if isinstance(function, np.ufunc):
         args = _numbers_as_arrays(args)
         if not others and function not in _OUT_BY_NAME:
@@ -99,34 +98,30 @@ def _call(function: Any, args: Any, named: Mapping[str, Any], out: Any) -> parti
 
 
 def _numbers_as_arrays(args: Any) -> Any:
-    """Numbers of Python's beside floating-point arrays become arrays of the same kind, as NumPy makes of them."""
-    kinds = {one.dtype for one in args if isinstance(one, np.ndarray)}
-    if len(kinds) > 1 or any(kind.kind != "f" for kind in kinds):
+    """Turn Python numbers beside floating-point arrays into arrays of their dtype, as NumPy would at each call."""
+    dtypes = {one.dtype for one in args if isinstance(one, np.ndarray)}
+    if len(dtypes) > 1 or any(dtype.kind != "f" for dtype in dtypes):
         return args
-    return [np.asarray(one, *kinds) if isinstance(one, int | float) else one for one in args]
+    return [np.asarray(one, *dtypes) if isinstance(one, int | float) else one for one in args]
 
 
-def _fetch(array: Array, key: Any, out: Array) -> None:
+def _copy_item(array: Array, key: Any, out: Array) -> None:
     out[...] = array[key]
 
 
-class _WatchedChance:
-    """A source of chance that is watched: what it draws now is not what the next pass has to have."""
+class _TracedGenerator:
+    """A random generator whose use breaks the trace: the next pass must draw other numbers."""
 
     def __init__(self, rng: np.random.Generator, recorder: Recorder) -> None:
         self._rng, self._recorder = rng, recorder
 
     def __getattr__(self, name: str) -> Any:
-        self._recorder.missed()
+        self._recorder.graph_break()
         return getattr(self._rng, name)
 
 
-Repeatable: TypeAlias = Callable[..., Any]
-"""From arrays, views and a run to other arrays: passes through a network."""
-
-
 class TracingContext(PassContext):
-    """The context of a pass that is recorded: the arrays it allocates are traced, and so are its random numbers."""
+    """The context of a pass that is recorded: the arrays it allocates are traced, and so is its random generator."""
 
     __slots__ = ("_recorder",)
 
@@ -134,35 +129,39 @@ class TracingContext(PassContext):
         super().__init__(ctx.dtype, training=ctx.training, shapes=ctx.shapes, names=ctx.names)
         self._recorder = recorder
         if ctx.rng is not None:
-            self.rng = _WatchedChance(ctx.rng, recorder)  # type: ignore[assignment]  # it has all methods of one
+            self.rng = _TracedGenerator(ctx.rng, recorder)  # type: ignore[assignment]  # forwards each method
 
     def empty(self, shape: Shape, dtype: DTypeLike | None = None) -> Any:
         """Return a traced array of `shape` with arbitrary content."""
-        return watched(super().empty(shape, dtype), self._recorder)
+        return trace(super().empty(shape, dtype), self._recorder)
+
+
+Passes: TypeAlias = Callable[..., Any]
+"""Passes through a network, `passes(*inputs, views, ctx)`, that return arrays."""
 
 
 class Recording:
     """The NumPy calls of passes over inputs of given shapes, on arrays that the recording keeps.
 
-    `ready` says whether they can be replayed; `result` is that of the last replay, and is overwritten by the next.
+    `ready` says whether they can be replayed; `result` is that of the last replay, and the next overwrites it.
     """
 
-    def __init__(self, passes: Repeatable, inputs: tuple[Array, ...], views: Views, ctx: PassContext) -> None:
+    def __init__(self, passes: Passes, inputs: tuple[Array, ...], views: Views, ctx: PassContext) -> None:
         """Run `passes(*inputs, views, ctx)` and record its calls."""
         self.ready = False
-        if sum(one.nbytes for one in inputs) > MOST_COPIED or ctx.sample_weight is not None:
+        if sum(one.nbytes for one in inputs) > MAX_COPIED_BYTES or ctx.sample_weight is not None:
             self.result = passes(*inputs, views, ctx)
             return
         self._inputs = tuple(one.copy() for one in inputs)
         recorder = Recorder()
         tracing = TracingContext(ctx, recorder)
-        arrays = [watched(one, recorder) for one in self._inputs]
-        self.result = plain(passes(*arrays, traced_views(views, recorder), tracing))
-        self._mask, self._weights = ctx.mask, ctx.weights = plain(tracing.mask), plain(tracing.weights)
-        self._calls, self.ready = recorder.calls, recorder.whole
+        arrays = [trace(one, recorder) for one in self._inputs]
+        self.result = untrace(passes(*arrays, trace_views(views, recorder), tracing))
+        self._mask, self._weights = ctx.mask, ctx.weights = untrace(tracing.mask), untrace(tracing.weights)
+        self._calls, self.ready = recorder.calls, recorder.complete
 
-    def play(self, inputs: tuple[Array, ...], ctx: PassContext) -> Any:
-        """Replay the calls on other inputs of the same shapes, with the views' current content; return the result."""
+    def replay(self, inputs: tuple[Array, ...], ctx: PassContext) -> Any:
+        """Repeat the calls on other inputs of the same shapes, with the current content of the views."""
         for own, given in zip(self._inputs, inputs, strict=True):
             own[...] = given
         for call in self._calls:
@@ -171,28 +170,25 @@ class Recording:
         return self.result
 
 
-Shapes: TypeAlias = tuple[Shape, ...]
-
-
 class Replayer:
     """Passes that run at every step: recorded at the second step with inputs of given shapes, then replayed.
 
-    Passes that cannot be replayed run as they are each time, and so do all unless `record`.
+    Passes that cannot be replayed run as they are each time.
     """
 
-    def __init__(self, passes: Repeatable, views: Views, *, record: bool = True) -> None:
-        self._passes, self._views, self._record = passes, views, record
-        self._begun: set[Shapes] = set()
-        self.recordings: dict[Shapes, Recording] = {}
+    def __init__(self, passes: Passes, views: Views) -> None:
+        self._passes, self._views = passes, views
+        self._run_once: set[tuple[Shape, ...]] = set()
+        self.recordings: dict[tuple[Shape, ...], Recording] = {}
 
     def __call__(self, ctx: PassContext, *inputs: Array) -> Any:
-        """What the passes give for these inputs."""
+        """Return the result of the passes for these inputs."""
         shapes = tuple([one.shape for one in inputs])
         recording = self.recordings.get(shapes)
-        if recording and recording.ready:
-            return recording.play(inputs, ctx)
-        if self._record and recording is None and shapes in self._begun:
+        if recording is not None and recording.ready:
+            return recording.replay(inputs, ctx)
+        if recording is None and shapes in self._run_once:
             recording = self.recordings[shapes] = Recording(self._passes, inputs, self._views, ctx)
             return recording.result
-        self._begun.add(shapes)
+        self._run_once.add(shapes)
         return self._passes(*inputs, self._views, ctx)

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from core.nn.arrays import Array
-from core.nn.insight.step_inspection import Path
 from core.nn.losses import Loss
 from core.nn.network import Network
-from core.nn.plan import Views, layer_parts
+from core.nn.plan import LayerPath, Views, layer_parts
 from core.nn.step.context import PassContext
 
 STEP = 1e-5
@@ -40,7 +39,7 @@ class Comparison:
 class LayerCheck:
     """The comparisons of one layer, one for each weight array."""
 
-    path: Path
+    path: LayerPath
     """The layer's position in the architecture, such as `("layers", 2)`."""
     type: str
     weights: Mapping[str, Comparison]
@@ -148,7 +147,7 @@ class _Objective:
         return PassContext(np.float64, training=True, rng=np.random.default_rng(self.seed))
 
 
-def _trainable_layers(layer: Any, views: Views, path: Path) -> Iterator[tuple[Path, str, Views]]:
+def _trainable_layers(layer: Any, views: Views, path: LayerPath) -> Iterator[tuple[LayerPath, str, Views]]:
     """Yield path, type and views of each trainable layer with weights of its own, at any depth."""
     if views.weights and views.trainable:
         yield path, str(layer.type), views

@@ -6,7 +6,7 @@ A training that is not inspected pays nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
@@ -16,13 +16,12 @@ from core.nn.arrays import Array, Backward, Shape
 from core.nn.losses import Loss
 from core.nn.network import Network
 from core.nn.optimizers.wrappers import Optimizer
-from core.nn.plan import Plan, Views
+from core.nn.plan import LayerPath, Plan, Views
 from core.nn.step.context import PassContext, inference
-from core.nn.step.passes import Passes
 from core.nn.step.reevaluation import Reevaluation
 from core.nn.step.state import State
-
-Path = tuple[str | int, ...]
+from core.nn.step.step import training_step
+from core.nn.step.update import WeightUpdate, apply_update
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ class WeightInspection:
 class LayerInspection:
     """One layer in the step."""
 
-    path: Path
+    path: LayerPath
     """The layer's position in the architecture, such as `("layers", 2)`."""
     type: str
     output: Summary
@@ -118,39 +117,25 @@ def inspect_step(
     passes: list[_Pass] = []
     tapped = Network(_with_taps(network.architecture, (), passes), network.input_shape)
     gradient = np.zeros_like(trial.weights)
-    views = tapped.views(trial.weights, trial.statistics, gradient)
-    ctx = PassContext(trial.weights.dtype, training=True, rng=trial.rng, shapes=network.shapes, names=network.names())
+    update = WeightUpdate(network, optimizer, trial, gradient)
+    before: dict[int, Array] = {}
+    total = 0.0
+
+    def update_weights(value: Any, ctx: PassContext) -> None:
+        nonlocal total
+        before.update((id(view), view.copy()) for one in passes for view in one.views.weights.values())
+        total = apply_update(update, float(value), rate, ctx, again=reevaluation)
+
+    dtype, shapes, names = gradient.dtype, network.shapes, network.names()
+    ctx, other_ctx = (PassContext(dtype, training=True, rng=trial.rng, shapes=shapes, names=names) for _ in range(2))
     with np.errstate(all="ignore"):
         targets = loss.encode(targets, network.output_shape)
-        draws = trial.rng.bit_generator.state
-        _, value = Passes(tapped, loss)(x, targets, views, ctx)
-        total = float(value) + tapped.penalty(trial.weights)
-        tapped.add_penalty_gradient(trial.weights, gradient)
-        plain_ctx = PassContext(gradient.dtype, training=True, rng=trial.rng)
         plain_views = network.views(trial.weights, trial.statistics, gradient)
-        ctx.loss = total
-        reevaluation = Reevaluation(Passes(network, loss), plain_views, trial, x, targets, plain_ctx, draws)
-        ctx.reevaluate = _with_penalties(reevaluation, gradient)
-        before = {id(view): view.copy() for one in passes for view in one.views.weights.values()}
-        frozen = [(view, view.copy()) for view in tapped.frozen(trial.weights)]
-        optimizer.update(trial.weights, gradient, trial.slots, trial.step, rate, ctx)
-        for view, copy in frozen:
-            np.copyto(view, copy)
-        for constraint, weight in tapped.constrained(trial.weights):
-            constraint.apply(weight)
+        rng_state = trial.rng.bit_generator.state
+        reevaluation = Reevaluation(network, loss, plain_views, trial, x, targets, other_ctx, rng_state)
+        views = tapped.views(trial.weights, trial.statistics, gradient)
+        training_step(tapped, loss, update_weights, x, targets, views, ctx)
         return StepInspection(total, tuple(one.inspection(before, arrays=arrays) for one in passes))
-
-
-def _with_penalties(reevaluate: Reevaluation, gradient: Array) -> Callable[[], float]:
-    """Return a function that reevaluates the loss and its gradient, penalties included."""
-    network, weights = reevaluate.passes.network, reevaluate.state.weights
-
-    def reevaluate_with_penalties() -> float:
-        loss = reevaluate()
-        network.add_penalty_gradient(weights, gradient)
-        return loss + network.penalty(weights)
-
-    return reevaluate_with_penalties
 
 
 def inspection_metrics(inspection: StepInspection) -> dict[str, float]:
@@ -185,7 +170,7 @@ def _summary_metrics(name: str, summary: Summary) -> Iterator[tuple[str, float]]
 class NonFiniteOutput(NamedTuple):
     """The first layer whose output is not finite."""
 
-    path: Path
+    path: LayerPath
     """The layer's position in the architecture, such as `("layers", 2)`."""
     type: str
     rows: tuple[int, ...]
@@ -205,7 +190,7 @@ class _Tap(NamedTuple):
     """A layer whose outputs and gradients are recorded in `passes`."""
 
     layer: Any
-    path: Path
+    path: LayerPath
     passes: list[_Pass]
 
     @property
@@ -236,7 +221,7 @@ class _Tap(NamedTuple):
 class _Pass:
     """The output of one layer and the gradient by it."""
 
-    path: Path
+    path: LayerPath
     type: str
     views: Views
     output: Array
@@ -276,7 +261,7 @@ def _weight(before: Array, after: Array, gradient: Array) -> WeightInspection:
     return WeightInspection(Summary.of(before), Summary.of(gradient), update_norm / norm if norm else None)
 
 
-def _with_taps(layer: Any, path: Path, passes: list[_Pass]) -> Any:
+def _with_taps(layer: Any, path: LayerPath, passes: list[_Pass]) -> Any:
     """Return a copy of the layer in which each child layer, at any depth, is tapped."""
     changed: dict[str, Any] = {}
     for one in fields(layer):
@@ -288,7 +273,7 @@ def _with_taps(layer: Any, path: Path, passes: list[_Pass]) -> Any:
     return replace(layer, **changed) if changed else layer
 
 
-def _tap(layer: Any, path: Path, passes: list[_Pass]) -> _Tap:
+def _tap(layer: Any, path: LayerPath, passes: list[_Pass]) -> _Tap:
     return _Tap(_with_taps(layer, path, passes), path, passes)
 
 

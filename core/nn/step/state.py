@@ -1,6 +1,6 @@
-"""All that the next step of a training depends on.
+"""The state of a training: all that its next step depends on.
 
-Saved at any step and loaded again, it leads to the same weights to the last bit.
+Saved after any step and loaded again, it leads to the same weights to the last bit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from core.nn.optimizers.wrappers import Optimizer
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best epoch so far, by the metric that is watched."""
+    """The best epoch so far, by the monitored metric."""
 
     metric: str
     value: float
@@ -31,76 +31,70 @@ class Best:
 
 @dataclass(slots=True)
 class State:
-    """Where a training stands. Vectors are float32; counters count what is done."""
+    """The state of a training. Vectors are float32; counters count what is complete."""
 
     weights: Array
     statistics: Array
     slots: dict[str, Array]
     best_weights: Array
-    """Those of the best epoch; zeros before the first has ended."""
+    """The weights of the best epoch; zeros before the first has ended."""
     best_statistics: Array
     rng: np.random.Generator
     order: Any = field(default_factory=lambda: np.empty(0, np.int64))
-    """The rows of this epoch in the order of their turn, where they are shuffled."""
+    """The order of the rows in this epoch, where they are shuffled."""
     step: int = 0
     epoch: int = 0
     position: int = 0
-    """How many rows of this epoch are done."""
+    """Rows of this epoch that are complete."""
     sums: dict[str, Sums] = field(default_factory=dict)
-    """What the metrics have gathered of this epoch."""
+    """The sums of the loss and the metrics in this epoch."""
     best: Best | None = None
-    waited: int = 0
-    """Epochs since the best."""
-    still: int = 0
-    """Epochs in which the loss stood still."""
     last_loss: float | None = None
+    """The training loss of the last epoch."""
     rate_factor: float = 1.0
-    """By which the schedule's rate is multiplied, where a plateau has lowered it."""
-    plateau: float | None = None
-    """The best value of the metric that must not stand still."""
-    plateau_waited: int = 0
-    """Epochs since then."""
-    cooling: int = 0
-    """Epochs until it is watched again."""
+    """The factor of the scheduled learning rate."""
+    rules: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What each rule keeps from epoch to epoch, by its field of `Training`."""
     stop: str | None = None
 
     def arrays(self) -> dict[str, Array]:
-        """All vectors by name."""
+        """Return all vectors by name."""
         named = {name: getattr(self, name) for name in _VECTORS}
         named |= {f"slots.{name}": vector for name, vector in self.slots.items()}
         return named | {f"sums.{name}": np.array(own) for name, own in self.sums.items()}
 
     def counters(self) -> dict[str, Any]:
-        """All else, as JSON can hold it (numbers of any size, none of them rounded)."""
+        """Return all else as JSON values, with integers of any size and no rounding."""
         counters = {name: getattr(self, name) for name in _COUNTERS}
         best = asdict(self.best) if self.best else None
-        return counters | {"best": best, "rng": self.rng.bit_generator.state}
+        rules = {name: dict(memory) for name, memory in self.rules.items()}
+        return counters | {"best": best, "rules": rules, "rng": self.rng.bit_generator.state}
 
     @staticmethod
     def restore(arrays: Mapping[str, Any], counters: Mapping[str, Any]) -> State:
-        """The state that gave these arrays and counters; the arrays are copied."""
+        """Return the state that gave these arrays and counters; the arrays are copied."""
         rng = np.random.Generator(np.random.PCG64())
         rng.bit_generator.state = counters["rng"]
         best = counters["best"] and Best(**counters["best"])
-        slots = {name: vector.copy() for name, vector in _under("slots.", arrays).items()}
-        gathered = _under("sums.", arrays) or counters.get("sums", {})  # an older one had them among its counters
-        sums = {name: array("d", own) for name, own in gathered.items()}
+        slots = {name: vector.copy() for name, vector in _with_prefix("slots.", arrays).items()}
+        saved_sums = _with_prefix("sums.", arrays) or counters.get("sums", {})  # older checkpoints had them as counters
+        sums = {name: array("d", own) for name, own in saved_sums.items()}
+        rules = {name: dict(memory) for name, memory in counters.get("rules", {}).items()}
         vectors = {name: arrays[name].copy() for name in _VECTORS}
-        counted = {name: counters[name] for name in _COUNTERS if name in counters}  # an older one knew fewer of them
-        return State(rng=rng, slots=slots, sums=sums, best=best, **vectors, **counted)
+        numbers = {name: counters[name] for name in _COUNTERS if name in counters}  # older checkpoints had fewer
+        return State(rng=rng, slots=slots, sums=sums, best=best, rules=rules, **vectors, **numbers)
 
 
 _VECTORS = ("weights", "statistics", "best_weights", "best_statistics", "order")
-_COUNTERS = ("step", "epoch", "position", "waited", "still", "last_loss", "rate_factor", "plateau",
-             "plateau_waited", "cooling", "stop")  # fmt: skip
+_COUNTERS = ("step", "epoch", "position", "last_loss", "rate_factor", "stop")
 
 
-def _under(prefix: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
+def _with_prefix(prefix: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
     return {name.removeprefix(prefix): own for name, own in arrays.items() if name.startswith(prefix)}
 
 
 def start(network: Network, optimizer: Optimizer, seed: int) -> State:
-    """The state before the first step: weights drawn by `seed`, which also decides every later draw."""
+    """Return the state before the first step; `seed` decides the initial weights and all later random numbers."""
     rng = np.random.Generator(np.random.PCG64(seed))
     weights, statistics = network.initialize(rng)
     slots = initial_slots(optimizer.slots(), network.shapes, weights.dtype)

@@ -1,48 +1,91 @@
-"""When a training is over before its last epoch: it got worse, it got there, or it stands still.
+"""Rules at the end of an epoch: they stop a training, or lower its learning rate.
 
-A rule looks at the metrics of each epoch; what it has to remember stands in the training's state.
+Each rule is a frozen dataclass with an `update` that keeps what it needs from epoch to epoch in a dictionary of its own
+in the training's state. A new rule is a class here and a field of `Training`.
 """
 
-import math
-from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from __future__ import annotations
 
+import math
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias
+
+import numpy as np
 from annotated_types import Ge, Gt, Lt
 
 from core.nn.metrics import Metric
+from core.nn.step.state import Best, State
 from core.nn.tagged_union import members
 
 StopReason = Literal["epochs_completed", "converged", "early_stopped", "target_reached"]
 
+Memory: TypeAlias = MutableMapping[str, Any]
+"""What one rule keeps from epoch to epoch: JSON values by name, empty at first."""
 
-def ascends(name: str) -> bool:
-    """Whether more is better of the metric called `name`, on whatever split."""
+
+class EpochEnd(Protocol):
+    """What a rule sees at the end of an epoch."""
+
+    @property
+    def state(self) -> State:
+        """The state, whose `epoch` counts this epoch and whose `best` may be this one."""
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """The loss and the metrics of the epoch."""
+
+    @property
+    def scheduled_rate(self) -> float:
+        """The learning rate of the schedule at the next step."""
+
+
+class Rule(Protocol):
+    """A rule that runs at the end of each epoch."""
+
+    def update(self, epoch: EpochEnd, memory: Memory) -> StopReason | None:
+        """Take an epoch into account; return why the training stops, or None."""
+
+
+def higher_is_better(name: str) -> bool:
+    """Return whether a higher value of the metric `name` is better, on either split."""
     metric = members(Metric).get(name.removeprefix("val_"))
     return bool(metric and metric.higher_is_better)
 
 
 def better(name: str, value: float, than: float, by: float = 0.0) -> bool:
-    """Whether `value` of the metric `name` is better than another, by more than `by`; any is better than none, NaN."""
+    """Return whether a value of the metric `name` beats another by more than `by`; any number beats NaN."""
     if math.isnan(than):
         return not math.isnan(value)
-    return value > than + by if ascends(name) else value < than - by
+    return value > than + by if higher_is_better(name) else value < than - by
+
+
+def default_monitor(metrics: Mapping[str, float]) -> str:
+    """Return the metric to monitor where none is named."""
+    return "val_loss" if "val_loss" in metrics else "loss"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EarlyStopping:
-    """Stop when a metric has not become better for some epochs (Prechelt 1998): a remedy against overfitting."""
+    """Stop when a metric no longer improves (Prechelt 1998), which limits overfitting."""
 
     stop_reason: ClassVar[StopReason] = "early_stopped"
     monitor: str | None = None
-    """The metric; left out: `val_loss` where there is a validation split, else `loss`."""
+    """The metric; default: `val_loss` with a validation split, else `loss`."""
     patience: Annotated[int, Ge(0)] = 0
-    """How many epochs without a better value are borne."""
+    """Epochs without improvement before the training stops."""
     min_delta: Annotated[float, Ge(0)] = 0.0
-    """By how much a value has to be better to count."""
+    """The smallest change that counts as an improvement."""
     restore_best_weights: bool = False
     """End with the weights of the best epoch instead of the last."""
 
-    def stops_no_earlier_than(self, other: "EarlyStopping") -> bool:
+    def update(self, epoch: EpochEnd, memory: Memory) -> StopReason | None:
+        """Stop after `patience` epochs since the best one."""
+        state = epoch.state
+        waited = state.epoch - state.best.epoch if state.best else 0
+        return self.stop_reason if waited >= max(self.patience, 1) else None
+
+    def stops_no_earlier_than(self, other: EarlyStopping) -> bool:
         """Return whether this rule stops no training that `other` lets continue."""
         same_criterion = (self.monitor, self.min_delta) == (other.monitor, other.min_delta)
         return same_criterion and self.patience >= other.patience
@@ -50,50 +93,99 @@ class EarlyStopping:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReduceLrOnPlateau:
-    """Lower the learning rate when a metric has not become better for some epochs, whatever the schedule says.
+    """Lower the learning rate when a metric no longer improves, whatever the schedule.
 
-    As Keras's callback of this name; what it has come to is a factor of the schedule's rate.
+    As Keras's callback of this name. The result is a factor of the scheduled rate.
     """
 
     monitor: str | None = None
-    """The metric; left out: `val_loss` where there is a validation split, else `loss`."""
+    """The metric; default: `val_loss` with a validation split, else `loss`."""
     factor: Annotated[float, Gt(0), Lt(1)] = 0.1
-    """By which the rate is multiplied."""
+    """The factor of the learning rate."""
     patience: Annotated[int, Ge(0)] = 10
-    """How many epochs without a better value are borne."""
+    """Epochs without improvement before the rate is lowered."""
     min_delta: Annotated[float, Ge(0)] = 1e-4
-    """By how much a value has to be better to count."""
+    """The smallest change that counts as an improvement."""
     cooldown: Annotated[int, Ge(0)] = 0
-    """For how many epochs after that nothing is counted."""
+    """Epochs after a reduction that do not count."""
     min_lr: Annotated[float, Ge(0)] = 0.0
-    """Below this the rate is not lowered."""
+    """The rate is not lowered below this."""
+
+    def update(self, epoch: EpochEnd, memory: Memory) -> StopReason | None:
+        """Lower the rate factor after `patience` epochs without improvement; never stop."""
+        monitor = self.monitor or default_monitor(epoch.metrics)
+        value = epoch.metrics[monitor]
+        best, waited, cooldown = memory.get("best"), memory.get("waited", 0), max(memory.get("cooldown", 0) - 1, 0)
+        if best is None or better(monitor, value, best, self.min_delta):
+            best, waited = value, 0
+        elif not cooldown:
+            waited += 1
+        if waited >= max(self.patience, 1):
+            self._reduce(epoch.state, epoch.scheduled_rate)
+            waited, cooldown = 0, self.cooldown
+        memory.update(best=best, waited=waited, cooldown=cooldown)
+        return None
+
+    def _reduce(self, state: State, scheduled_rate: float) -> None:
+        least = self.min_lr / scheduled_rate if scheduled_rate else 0.0  # a schedule may end at 0
+        state.rate_factor = min(state.rate_factor, max(state.rate_factor * self.factor, least))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TargetMetric:
-    """Stop when a metric is as good as it needs to be."""
+    """Stop when a metric reaches a value."""
 
     stop_reason: ClassVar[StopReason] = "target_reached"
     monitor: str
     """The metric."""
     value: float
-    """What it has to reach."""
+    """The value to reach."""
 
-    def stops_no_earlier_than(self, other: "TargetMetric") -> bool:
+    def update(self, epoch: EpochEnd, memory: Memory) -> StopReason | None:
+        """Stop at the value or a better one."""
+        found = epoch.metrics[self.monitor]
+        return self.stop_reason if found == self.value or better(self.monitor, found, self.value) else None
+
+    def stops_no_earlier_than(self, other: TargetMetric) -> bool:
         """Return whether this rule stops no training that `other` lets continue."""
         return self.monitor == other.monitor and better(self.monitor, self.value, other.value)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Convergence:
-    """Stop when the training loss stands still."""
+    """Stop when the training loss no longer changes."""
 
     stop_reason: ClassVar[StopReason] = "converged"
     tolerance: Annotated[float, Gt(0)] = 1e-4
-    """The largest relative change from one epoch to the next that counts as standing still."""
+    """The largest relative change from one epoch to the next that counts as none."""
     epochs: Annotated[int, Ge(1)] = 5
-    """For how many epochs in a row."""
+    """Consecutive epochs without a change before the training stops."""
 
-    def stops_no_earlier_than(self, other: "Convergence") -> bool:
+    def update(self, epoch: EpochEnd, memory: Memory) -> StopReason | None:
+        """Stop after `epochs` epochs in which the loss changed by no more than the tolerance."""
+        previous = epoch.state.last_loss
+        if previous is None:
+            return None
+        unchanged = abs(epoch.metrics["loss"] - previous) <= self.tolerance * abs(previous)
+        memory["epochs"] = memory.get("epochs", 0) + 1 if unchanged else 0
+        return self.stop_reason if memory["epochs"] >= self.epochs else None
+
+    def stops_no_earlier_than(self, other: Convergence) -> bool:
         """Return whether this rule stops no training that `other` lets continue."""
         return self.tolerance == other.tolerance and self.epochs >= other.epochs
+
+
+def keep_best(state: State, metrics: Mapping[str, float], rule: EarlyStopping | None) -> None:
+    """Copy the weights if this epoch is the best so far, by the metric and the `min_delta` of early stopping."""
+    monitor = (rule and rule.monitor) or default_monitor(metrics)
+    value, best = metrics[monitor], state.best
+    if best is None or best.metric != monitor or better(monitor, value, best.value, rule.min_delta if rule else 0.0):
+        state.best = Best(monitor, value, state.epoch, state.step)
+        np.copyto(state.best_weights, state.weights)
+        np.copyto(state.best_statistics, state.statistics)
+
+
+def restore_best(state: State) -> None:
+    """Set the weights and the statistics to those of the best epoch."""
+    np.copyto(state.weights, state.best_weights)
+    np.copyto(state.statistics, state.best_statistics)

@@ -14,7 +14,7 @@ from core.jobs.resolve import resolve
 from core.jobs.spec import JobSpec
 from core.jobs.states import Keep, Status
 from core.models.checkpoint import decode
-from core.nn.execution.sharding import shards_worth
+from core.nn.execution.segments import shard_count
 from core.store import checkpoints, jobs, leases
 from core.store.scope import EVERYTHING
 from core.store.tables import Checkpoint
@@ -128,7 +128,7 @@ def test_paused_job_resumes_bit_for_bit(
     spec = a_spec(base, epochs=4, batch_size=batch, shuffle=True)
     parsed = JobSpec.model_validate_json(json.dumps(spec))
     network = resolve(parsed, signature(parsed.data, None)).network
-    assert shards_worth(network, batch, threads) == threads
+    assert shard_count(network, batch, threads) == threads
     undisturbed = post(context.database, spec, threads=threads)
     run_queued_jobs(context)
     job_id = post(context.database, spec, threads=threads)

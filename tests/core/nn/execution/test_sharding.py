@@ -1,4 +1,4 @@
-"""A batch in shards gives what the whole gives, for every layer that may be divided."""
+"""A batch in shards gives the numbers of the whole batch, for every divisible layer."""
 
 import os
 from mmap import mmap
@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 import core.nn.arrays
-import core.nn.training.learner
 from core.nn.activations import Exponential, Relu
 from core.nn.arrays import Array
-from core.nn.execution.sharding import Shards, shard_bytes, shards_worth
+from core.nn.execution import accelerators
+from core.nn.execution.segments import shard_bytes, shard_count
+from core.nn.execution.sharding import Shards
 from core.nn.layers.activation import ActivationLayer
 from core.nn.layers.attention import MultiHeadAttention
 from core.nn.layers.composite import Residual, Sequential, TimeDistributed
@@ -28,6 +29,7 @@ from core.nn.network import Network
 from core.nn.optimizers.adam import Adam
 from core.nn.optimizers.sgd import GradientDescent
 from core.nn.optimizers.wrappers import Optimizer, SharpnessAware
+from core.nn.plan import Views
 from core.nn.step.context import PassContext
 from core.nn.training.mixup import Mixup
 from core.nn.training.options import Training
@@ -36,6 +38,7 @@ from tests.core.nn.cases import LAYERS, LayerCase, sequential
 from tests.core.nn.training.test_learner import losses
 from tests.core.nn.trainings import ATraining, Rows
 
+NO_VIEWS = Views({}, {}, {}, (), learns=False, input_gradient=False, trainable=False)
 DIVISIBLE = [case for case in LAYERS if all(plan.divisible for plan in case.layer.plan(case.input_shape).walk())]
 WHOLE = [case for case in LAYERS if case not in DIVISIBLE]
 
@@ -47,13 +50,13 @@ CONVOLUTIONS = sequential(
     Dropout(rate=0.2),
     Dense(units=2),
 )
-"""A net that does much with few weights, and draws in between."""
+"""A network with many operations for its weights, and dropout."""
 
 
 def passes(architecture: Sequential, x: Array, shards: int, drawn: int = 0) -> tuple[Array, Array, Array, Any, Array]:
-    """Outputs, gradients of the weights, moving statistics, which steps are there at the end, and what comes next.
+    """Return outputs, gradient, moving statistics, mask, and the next random numbers.
 
-    Numbers of 32 bits are drawn before; what comes next are the generator's numbers after the passes.
+    `drawn` numbers of 32 bits are drawn before the passes.
     """
     network = Network(architecture, x.shape[1:])
     weights, statistics = network.initialize(np.random.default_rng(0), x.dtype)
@@ -66,14 +69,14 @@ def passes(architecture: Sequential, x: Array, shards: int, drawn: int = 0) -> t
         outputs, backward = network.forward(x, network.views(weights, statistics, gradient), run)
     else:
         divided = Shards(network, weights, statistics, gradient, count=shards, rows=len(x))
-        outputs, backward = divided.forward(x, run)
+        outputs, backward = divided.forward(x, NO_VIEWS, run)
     outputs = outputs.copy()
     backward(np.random.default_rng(2).standard_normal(outputs.shape))
     return outputs, gradient, statistics, None if run.mask is None else run.mask.copy(), rng.random(3, np.float32)
 
 
 def require_same(architecture: Sequential, x: Array, shards: int, drawn: int = 0) -> None:
-    """Hold what shards compute against the whole."""
+    """Compare the results of shards with those of the whole batch."""
     rtol, atol = (1e-9, 1e-12) if x.dtype == np.float64 else (1e-3, 1e-5)
     pairs = zip(passes(architecture, x, shards, drawn), passes(architecture, x, 1, drawn), strict=True)
     for divided, whole in pairs:
@@ -84,20 +87,20 @@ def require_same(architecture: Sequential, x: Array, shards: int, drawn: int = 0
 
 
 @pytest.mark.parametrize("case", DIVISIBLE, ids=lambda case: case.layer.type)
-def test_shards_give_what_the_whole_gives(case: LayerCase) -> None:
+def test_shards_of_a_layer_give_the_numbers_of_the_whole_batch(case: LayerCase) -> None:
     require_same(sequential(case.layer), case.inputs(7, np.random.default_rng(3)), 3)
 
 
 @pytest.mark.parametrize("case", DIVISIBLE, ids=lambda case: case.layer.type)
-def test_what_is_divided_does_not_measure(case: LayerCase) -> None:
+def test_divisible_layers_have_no_statistics(case: LayerCase) -> None:
     assert Network(sequential(case.layer), case.input_shape).statistics_size == 0
 
 
 @pytest.mark.parametrize("rows", [5, 6])
 @pytest.mark.parametrize("drawn", [0, 1])
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
-def test_each_shard_draws_what_falls_to_its_rows(kind: type[np.floating[Any]], drawn: int, rows: int) -> None:
-    """Odd counts and a word of which half is drawn already, too; what is drawn afterwards is the same as well."""
+def test_each_shard_draws_the_random_numbers_of_its_rows(kind: type[np.floating[Any]], drawn: int, rows: int) -> None:
+    """Also with odd counts and a half-used word, and the numbers drawn afterwards are the same."""
     net = sequential(
         Dropout(rate=0.5),
         Residual(layer=sequential(Dense(units=3), Dropout(rate=0.5))),
@@ -112,11 +115,11 @@ def test_each_shard_draws_what_falls_to_its_rows(kind: type[np.floating[Any]], d
     require_same(net, x, 3, drawn)
 
 
-def test_most_layers_can_be_divided() -> None:
+def test_most_layers_are_divisible() -> None:
     assert len(WHOLE) < len(DIVISIBLE)
 
 
-def test_whole_and_divided_layers_take_turns() -> None:
+def test_whole_and_divided_layers_alternate() -> None:
     net = sequential(
         Conv2D(filters=3, kernel_size=2), BatchNormalization(), ActivationLayer(activation=Relu()),
         Conv2D(filters=4, kernel_size=2), Dropout(rate=0.3), Flatten(), Dense(units=3),
@@ -124,7 +127,7 @@ def test_whole_and_divided_layers_take_turns() -> None:
     require_same(net, np.random.default_rng(0).standard_normal((6, 5, 5, 2)), 2)
 
 
-def test_each_shard_has_its_part_of_a_mask() -> None:
+def test_each_shard_gets_its_rows_of_a_mask() -> None:
     x = np.random.default_rng(0).standard_normal((5, 4, 3))
     x[1, 2:] = x[4, 1:] = 0
     require_same(sequential(Masking(), Dense(units=3), GlobalAveragePooling1D()), x, 2)
@@ -132,44 +135,44 @@ def test_each_shard_has_its_part_of_a_mask() -> None:
     require_same(sequential(Masking(), Gru(units=2, return_sequences=True), Dense(units=3)), x, 2)
 
 
-def worth(net: Sequential, shape: tuple[int, ...], rows: int = 64, threads: int = 8) -> int:
-    """How many processes such a batch is worth."""
-    return shards_worth(Network(net, shape), rows, threads)
+def count(net: Sequential, shape: tuple[int, ...], rows: int = 64, threads: int = 8) -> int:
+    """Return into how many shards such a batch is divided."""
+    return shard_count(Network(net, shape), rows, threads)
 
 
 def test_a_batch_is_divided_where_that_pays() -> None:
-    assert worth(CONVOLUTIONS, (16, 16, 1)) == 4
-    assert worth(CONVOLUTIONS, (16, 16, 1), threads=2) == 2
-    assert worth(CONVOLUTIONS, (16, 16, 1), rows=8) == 1
-    assert worth(CONVOLUTIONS, (16, 16, 1), threads=1) == 1
-    assert worth(sequential(Dense(units=1024), Dense(units=1024)), (1024,)) == 1
-    assert worth(sequential(Gru(units=128)), (50, 64), threads=2) == 2
+    assert count(CONVOLUTIONS, (16, 16, 1)) == 4
+    assert count(CONVOLUTIONS, (16, 16, 1), threads=2) == 2
+    assert count(CONVOLUTIONS, (16, 16, 1), rows=8) == 1
+    assert count(CONVOLUTIONS, (16, 16, 1), threads=1) == 1
+    assert count(sequential(Dense(units=1024), Dense(units=1024)), (1024,)) == 1
+    assert count(sequential(Gru(units=128)), (50, 64), threads=2) == 2
 
 
-def test_its_memory_is_told_beforehand() -> None:
+def test_shard_bytes_counts_buffers_gradients_and_scratch() -> None:
     network = Network(CONVOLUTIONS, (16, 16, 1))
     assert shard_bytes(network, 64, 1) == 0
-    joined = 64 * 2 * 2  # at the end, there and back
-    laid = 32 * (16 * 16 + 2)  # at both ends, for the helper
+    joined = 64 * 2 * 2  # the output and its gradient
+    buffers = 32 * (16 * 16 + 2)  # at both ends
     scratch = sum(plan.scratch for plan in network.plan.walk())
-    assert shard_bytes(network, 64, 2) == 4 * (joined + laid + network.parameters + scratch)
+    assert shard_bytes(network, 64, 2) == 4 * (joined + buffers + network.parameters + scratch)
 
 
 def images(rows: int = 160) -> Rows:
-    """Bright ones and dark ones, in noise."""
+    """Return bright and dark images with noise."""
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, rows)
     return Rows((rng.standard_normal((rows, 16, 16, 1)) + 0.2 * y[:, None, None, None]).astype(np.float32), y)
 
 
 def a_training(threads: int, **more: Any) -> ATraining:
-    """Two steps an epoch and a rest, of which the last is smaller."""
+    """Return a training of three steps an epoch, of which the last has fewer rows."""
     return ATraining(
         images(), CONVOLUTIONS, training=Training(epochs=2, batch_size=64, metrics=()), threads=threads, **more
     )
 
 
-def test_two_threads_learn_what_one_learns() -> None:
+def test_two_threads_train_to_the_weights_of_one() -> None:
     alone, shared = a_training(1), a_training(2)
     assert losses(shared.run()) == pytest.approx(losses(alone.run()), rel=1e-4)
     np.testing.assert_allclose(shared.weights, alone.weights, rtol=1e-2, atol=1e-4)
@@ -193,7 +196,7 @@ WHOLE_BETWEEN = sequential(
 
 
 def sequences(rows: int = 46) -> Rows:
-    """Of one to twelve steps, filled up with zeros; each counts another much."""
+    """Return sequences of 1 to 12 steps, padded with zeros, with sample weights."""
     rng = np.random.default_rng(0)
     x, lengths = rng.standard_normal((rows, 12, 5)).astype(np.float32), rng.integers(1, 13, rows)
     for row, length in zip(x, lengths, strict=True):
@@ -211,10 +214,10 @@ def sequences(rows: int = 46) -> Rows:
     ],
     ids=["masks, buckets, weights", "frozen and whole layers, mixup", "two passes a step"],
 )
-def test_processes_learn_what_one_learns(
+def test_processes_train_to_the_weights_of_one(
     monkeypatch: pytest.MonkeyPatch, data: Rows, net: Sequential, optimizer: Optimizer, more: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(core.nn.training.learner, "shards_worth", lambda _, rows, threads: min(rows, threads))
+    monkeypatch.setattr(accelerators, "shard_count", lambda _, rows, threads: min(rows, threads))
     training = Training(epochs=3, batch_size=16, metrics=(), **more)
     alone, *others = (ATraining(data, net, optimizer=optimizer, training=training, threads=n) for n in (1, 2, 3))
     wanted = losses(alone.run())
@@ -223,8 +226,7 @@ def test_processes_learn_what_one_learns(
         np.testing.assert_allclose(shared.weights, alone.weights, rtol=1e-2, atol=1e-3)
 
 
-def test_what_changes_of_a_state_is_in_common() -> None:
-    """Else each helper would keep pages of it as they were."""
+def test_the_changing_vectors_of_a_state_are_in_shared_memory() -> None:
     training = a_training(2)
     training.run(1)
     assert training.state is not None
@@ -232,7 +234,7 @@ def test_what_changes_of_a_state_is_in_common() -> None:
     assert all(isinstance(vector.base, mmap) for vector in vectors)
 
 
-def test_as_many_threads_give_the_same_numbers_again() -> None:
+def test_the_same_number_of_threads_gives_the_same_numbers() -> None:
     whole, halves = a_training(2), a_training(2)
     whole.run()
     halves.run(2)
@@ -261,7 +263,7 @@ def test_an_error_in_a_shard_is_an_error_of_the_step() -> None:
 
 
 @pytest.mark.parametrize(("module", "name"), [(os, "fork"), (core.nn.arrays, "mmap")])
-def test_no_room_for_a_helper_is_no_memory(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> None:
+def test_no_memory_for_a_process_is_a_memory_error(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(12, "Cannot allocate memory")
 
@@ -271,7 +273,7 @@ def test_no_room_for_a_helper_is_no_memory(monkeypatch: pytest.MonkeyPatch, modu
         training.run(1)
 
 
-def test_helpers_end_with_the_training() -> None:
+def test_processes_end_with_the_training() -> None:
     before = forked_by(os.getpid())
     items = a_training(2).items()
     next(items)

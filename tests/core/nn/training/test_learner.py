@@ -498,10 +498,10 @@ def test_a_rate_is_not_lowered_while_the_loss_falls() -> None:
     assert {item.learning_rate for item in epochs} == {0.01}
 
 
-def test_a_state_from_before_plateaus_goes_on() -> None:
+def test_a_state_without_rules_and_rate_factor_is_restored() -> None:
     state = the_line().state
     assert state is not None
-    counters = {name: value for name, value in state.counters().items() if name not in {"rate_factor", "plateau"}}
+    counters = {name: value for name, value in state.counters().items() if name not in {"rate_factor", "rules"}}
     assert State.restore(state.arrays(), counters).rate_factor == 1
 
 

@@ -1,0 +1,89 @@
+"""The update of the weights: penalties, the optimizer's step, frozen weights, constraints; and its learning rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NoReturn, TypeAlias
+
+import numpy as np
+
+from core.nn.arrays import Array
+from core.nn.network import Network
+from core.nn.optimizers.wrappers import Optimizer
+from core.nn.step.context import PassContext
+from core.nn.step.reevaluation import Reevaluation
+from core.nn.step.state import State
+
+OnNonFinite: TypeAlias = Callable[[float], NoReturn]
+"""Raises the error of a step whose loss, its argument, or whose gradient is not finite, at the weights of that pass."""
+
+
+class WeightUpdate:
+    """What all updates of one training share: its optimizer, and the regularizers and constraints of its network.
+
+    `gradient` is the vector `(parameters,)` that the backward pass writes.
+    """
+
+    def __init__(self, network: Network, optimizer: Optimizer, state: State, gradient: Array) -> None:
+        self.optimizer, self.state, self.gradient = optimizer, state, gradient
+        self._penalized = network.penalized(state.weights, gradient)
+        self._frozen = [(view, view.copy()) for view in network.frozen(state.weights)]
+        self._constrained = network.constrained(state.weights)
+
+    def add_penalties(self, loss: float, on_nonfinite: OnNonFinite | None) -> float:
+        """Return the loss with its penalties; add the gradients of the penalties to the gradient."""
+        for regularizer, weight, gradient in self._penalized:
+            loss += regularizer.penalty(weight)
+            regularizer.add_gradient(weight, gradient)
+        if on_nonfinite is not None and not self._is_finite(loss):
+            on_nonfinite(loss)
+        return loss
+
+    def _is_finite(self, loss: float) -> bool:
+        squared_norm = float(np.dot(self.gradient, self.gradient))  # may overflow although each number is finite
+        return math.isfinite(loss + squared_norm) or (math.isfinite(loss) and bool(np.isfinite(self.gradient).all()))
+
+    def restore_frozen(self) -> None:
+        """Restore the frozen weights, which an optimizer may change without a gradient, such as by weight decay."""
+        for weights, kept in self._frozen:
+            np.copyto(weights, kept)
+
+    def apply_constraints(self) -> None:
+        """Apply the constraints to their weights."""
+        for constraint, weights in self._constrained:
+            constraint.apply(weights)
+
+
+def apply_update(
+    update: WeightUpdate,
+    loss: float,
+    rate: float,
+    ctx: PassContext,
+    *,
+    again: Reevaluation | None = None,
+    on_nonfinite: OnNonFinite | None = None,
+) -> float:
+    """Update the weights by the gradient at a learning rate; return the loss with its penalties.
+
+    `again` evaluates the same batch at other weights, for an optimizer that takes more than one pass a step. With
+    `on_nonfinite` the loss and the gradient of each pass are checked; its error leaves the weights as they were.
+    """
+    state = update.state
+    ctx.loss = loss = update.add_penalties(loss, on_nonfinite)
+    if again is not None:
+        ctx.reevaluate = lambda: update.add_penalties(again(), on_nonfinite)
+    update.optimizer.update(state.weights, update.gradient, state.slots, state.step, rate, ctx)
+    update.restore_frozen()
+    update.apply_constraints()
+    return loss
+
+
+def scheduled_rate(optimizer: Optimizer, step: int, total_steps: int) -> float:
+    """Return the learning rate of the schedule at a step, counted from 0."""
+    return optimizer.learning_rate.at(step, total_steps)
+
+
+def learning_rate(optimizer: Optimizer, state: State, step: int, total_steps: int) -> float:
+    """Return the learning rate of a step: that of the schedule, times the factor of `reduce_lr_on_plateau`."""
+    return state.rate_factor * scheduled_rate(optimizer, step, total_steps)

@@ -1,0 +1,97 @@
+"""The loss and the metrics of an epoch: gathered batch by batch, on the training rows and on the validation rows."""
+
+from typing import Any
+
+import numpy as np
+
+from core.nn.arrays import Array, Shape
+from core.nn.losses import Loss
+from core.nn.metrics import Metric
+from core.nn.metrics.base import Sums, Table, zero_sums
+from core.nn.network import Network
+from core.nn.step.context import PassContext, inference
+from core.nn.step.state import State
+from core.nn.training.data import Data
+
+
+class Evaluation:
+    """What is measured of outputs of the shape `(batch, *output_shape)`: the loss and some metrics."""
+
+    def __init__(self, loss: Loss, metrics: tuple[Metric, ...], output_shape: Shape) -> None:
+        self._loss, self._metrics = loss, metrics
+        self._yes_or_no = loss.predicts == "classes" and loss.classes(output_shape) is None
+
+    def add(self, sums: dict[str, Sums], loss: float, outputs: Array, targets: Any, ctx: PassContext) -> None:
+        """Add a batch: its loss by the total weight of its rows or steps, and its metrics."""
+        if not sums:
+            sums["loss"] = zero_sums(1)
+            sums |= {metric.type: zero_sums(metric.num_sums) for metric in self._metrics}
+        weights = ctx.weights
+        if weights is None:
+            sums["loss"][0] += loss * len(outputs)
+        else:
+            total = float(np.add.reduce(weights, axis=None))
+            sums["loss"][0] += loss * total
+            sums.setdefault("weight", zero_sums(1))[0] += total
+        if self._metrics:
+            self._add_metrics(sums, outputs, targets, ctx)
+
+    def _add_metrics(self, sums: dict[str, Sums], outputs: Array, targets: Any, ctx: PassContext) -> None:
+        """Add numbers and label sequences as they are predicted, and the logits of classes.
+
+        Masked steps of numbers and classes are left out; each yes-or-no output counts as a row of its own.
+        """
+        predicts = self._loss.predicts
+        predicted = outputs if predicts == "classes" else self._loss.link(outputs, ctx.mask)
+        if ctx.mask is not None and predicts != "labels":
+            predicted, targets = predicted[ctx.mask], targets[ctx.mask]
+        elif predicts == "classes" and outputs.ndim > 2:
+            steps = outputs.ndim - 1
+            predicted, targets = (part.reshape(-1, *part.shape[steps:]) for part in (predicted, targets))
+        if self._yes_or_no:
+            predicted, targets = predicted.reshape(-1, 1), targets.reshape(-1, 1)
+        for metric in self._metrics if len(predicted) else ():
+            metric.add(sums[metric.type], predicted, targets)
+
+    def values(self, sums: dict[str, Sums], rows: int) -> dict[str, float]:
+        """Return the loss and the metrics of so many rows; 0 where all their steps are masked."""
+        counted = sums["weight"][0] if "weight" in sums else rows
+        loss = {"loss": sums["loss"][0] / counted if counted else 0.0}
+        found = {metric.type: (metric, sums[metric.type]) for metric in self._metrics}
+        return loss | {name: metric.value(own) if any(own) else 0.0 for name, (metric, own) in found.items()}
+
+    def tables(self, sums: dict[str, Sums]) -> dict[str, Table]:
+        """Return the tables of the metrics that have one, such as a confusion matrix."""
+        tabled = [metric for metric in self._metrics if metric.tabulates]
+        return {metric.type: metric.table(sums[metric.type]) for metric in tabled if any(sums[metric.type])}
+
+
+class Validation:
+    """The validation rows of a training, evaluated after each epoch; the results have names such as `val_loss`."""
+
+    def __init__(self, network: Network, loss: Loss, evaluation: Evaluation, data: Data) -> None:
+        self._network, self._loss, self._evaluation = network, loss, evaluation
+        self._x, self._sample_weight = data.x_validation, data.sample_weight_validation
+        self._y: Any = None if self._x is None else loss.encode(data.y_validation, network.output_shape)
+
+    def evaluate(self, state: State) -> tuple[dict[str, float], dict[str, Table]]:
+        """Return the loss (penalties included), the metrics and their tables; nothing without validation rows."""
+        if self._x is None:
+            return {}, {}
+        sums = self._sums(self._x, state)
+        values = self._evaluation.values(sums, len(self._x))
+        values["loss"] += self._network.penalty(state.weights)
+        tables = self._evaluation.tables(sums)
+        return {f"val_{name}": value for name, value in values.items()}, {f"val_{k}": v for k, v in tables.items()}
+
+    def _sums(self, x: Array, state: State) -> dict[str, Sums]:
+        sums: dict[str, Sums] = {}
+        views = self._network.views(state.weights, state.statistics)
+        for start in range(0, len(x), self._network.prediction_batch):
+            part = slice(start, start + self._network.prediction_batch)
+            ctx = inference(state.weights.dtype)
+            ctx.sample_weight = None if self._sample_weight is None else self._sample_weight[part]
+            outputs, _ = self._network.forward(x[part], views, ctx)
+            loss, _ = self._loss.forward(outputs, self._y[part], ctx)
+            self._evaluation.add(sums, float(loss), outputs, self._y[part], ctx)
+        return sums
