@@ -1,4 +1,4 @@
-"""Every member of every kind has its row in the table of cases, its words in the docs, and its form in a spec."""
+"""Members of each kind: their rows in the tables of cases, their docs, and their JSON."""
 
 from dataclasses import dataclass, fields
 from functools import cache
@@ -37,7 +37,7 @@ ALL = [(kind, member) for kind, table in TABLES for member in table]
 
 @cache
 def adapter_of(kind: Any) -> TypeAdapter[Any]:
-    """The validator of a kind's members."""
+    """Return the validator of a kind's members."""
     return TypeAdapter(kind)
 
 
@@ -47,44 +47,44 @@ def test_every_member_has_a_case(kind: Any, table: list[Any]) -> None:
 
 
 @pytest.mark.parametrize(("kind", "member"), ALL, ids=lambda v: getattr(v, "type", ""))
-def test_a_member_survives_its_json(kind: Any, member: Any) -> None:
+def test_member_round_trips_through_json(kind: Any, member: Any) -> None:
     adapter = adapter_of(kind)
     assert adapter.validate_json(adapter.dump_json(member)) == member
 
 
 @pytest.mark.parametrize("member", [m for kind, _ in TABLES for m in members(kind).values()], ids=lambda m: m.__name__)
-def test_a_member_is_documented(member: Any) -> None:
+def test_member_and_its_fields_have_docstrings(member: Any) -> None:
     assert member.__doc__
     assert not member.__doc__.startswith(f"{member.__name__}(")
     assert {field.name for field in fields(member)} - {"type"} <= attribute_docstrings(member).keys()
 
 
-def test_a_bare_name_is_short_for_its_member() -> None:
+def test_bare_name_is_parsed_as_its_member() -> None:
     assert TypeAdapter(Activation).validate_json('"relu"') == Relu()
 
 
-def test_a_bare_number_is_short_for_a_constant_rate() -> None:
+def test_bare_number_is_parsed_as_a_constant_rate() -> None:
     optimizer = TypeAdapter(Optimizer).validate_json('{"type": "sgd", "learning_rate": 0.5}')
     assert optimizer == StochasticGradientDescent(learning_rate=ConstantRate(learning_rate=0.5))
 
 
 @pytest.mark.parametrize("rate", ["0", "-1", "true", '"fast"', "NaN", "1e999", "[]", '{"type": "cosine"}'])
-def test_a_wrong_rate_is_refused(rate: str) -> None:
+def test_invalid_learning_rate_is_refused(rate: str) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(Optimizer).validate_json(f'{{"type": "sgd", "learning_rate": {rate}}}')
 
 
-def test_an_optimizer_that_passes_twice_stands_around_all_others() -> None:
+def test_optimizer_of_several_passes_cannot_be_wrapped() -> None:
     clipped = '{"type": "clip_by_norm", "max_norm": 1, "optimizer": %s}'
-    aware = '{"type": "sharpness_aware", "optimizer": %s}'
-    TypeAdapter(Optimizer).validate_json(aware % (clipped % '"sgd"'))
-    for wrong in (aware % '"sgd"', '{"type": "lbfgs"}'):
-        for around in (clipped, aware):
+    sharpness_aware = '{"type": "sharpness_aware", "optimizer": %s}'
+    TypeAdapter(Optimizer).validate_json(sharpness_aware % (clipped % '"sgd"'))
+    for wrong in (sharpness_aware % '"sgd"', '{"type": "lbfgs"}'):
+        for wrapper in (clipped, sharpness_aware):
             with pytest.raises(ValidationError, match="found using 'type' does not match any of the expected tags"):
-                TypeAdapter(Optimizer).validate_json(around % wrong)
+                TypeAdapter(Optimizer).validate_json(wrapper % wrong)
 
 
-def test_a_union_of_one_has_one_member() -> None:
+def test_union_of_one_class_has_one_member() -> None:
     @dataclass(frozen=True, kw_only=True)
     class Only:
         type: Literal["only"] = "only"
