@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import termios
+import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,6 +124,11 @@ def test_every_command_can_be_run() -> None:
 def test_the_settings_are_those_of_the_class() -> None:
     rows = [f"| `{name}` | {default} | {meaning} |" for name, default, meaning in Settings.table()]
     assert "\n".join(rows) in (ROOT / "docs" / "reference" / "settings.md").read_text()
+
+
+def test_the_four_lines_are_those_of_a_training_step() -> None:
+    (lines,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert textwrap.indent(lines, "    ") in (ROOT / "core" / "nn" / "step" / "step.py").read_text()
 
 
 def test_the_spec_in_the_readme_is_the_docs_example() -> None:
