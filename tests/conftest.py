@@ -51,7 +51,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_template() -> Iterator[str]:
-    """The name of a migrated database, to be copied: ten times faster than to migrate each anew."""
+    """The name of a migrated database, to be copied: ten times faster than to migrate each."""
     with postgres_database() as url:
         upgrade(url)
         yield str(make_url(url).database)

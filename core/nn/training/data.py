@@ -1,4 +1,4 @@
-"""What a training asks of its data: arrays of rows, whoever made them."""
+"""The data of a training: arrays of rows, from any source."""
 
 from typing import Any, Protocol
 

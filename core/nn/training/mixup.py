@@ -14,7 +14,7 @@ from core.nn.step.context import PassContext
 class Mixup:
     """`λ · x + (1 − λ) · x'`, and the targets likewise, with λ from Beta(α, α) (Zhang et al. 2018, eq. 1).
 
-    x' are the rows of the same batch in another order; both it and λ are drawn anew for each batch.
+    x' are the rows of the same batch in another order; both it and λ are drawn for each batch.
     """
 
     alpha: Annotated[float, Gt(0), Le(1000)] = 0.2
@@ -36,7 +36,7 @@ class Mixup:
 
 
 def mixed_bytes(rows: int, input_shape: Shape, output_shape: Shape) -> int:
-    """The memory for a batch: inputs, targets and weights, mixed and to be mixed in, and class numbers as shares."""
+    """Return the memory for a batch: inputs, targets and weights, mixed and to be mixed in, and class numbers as shares."""
     return 4 * rows * (2 * size(input_shape) + 3 * size(output_shape) + 2)
 
 
