@@ -1,6 +1,6 @@
 """Which rows a caller may read and change: every query that a client's request can reach takes a `Scope`.
 
-A row outside the scope does not exist for the caller: reads do not return it, changes raise `NoSuchJob` or the error of their kind.
+A row outside the scope does not exist for the caller: reads do not return it, changes raise `NoSuchJob`.
 
 Queries of workers and operators (`leases`, `garbage`, `doctor`, `backup`, `clock`, `migrate`) take no scope: leases,
 fencing tokens and blobs belong to the whole service. A worker that calls a scoped query passes `EVERYTHING`.

@@ -26,7 +26,7 @@ def widths(steps: int) -> list[int]:
 
 
 def shorter(network: Network) -> Iterator[Network]:
-    """Return the network for rows of each width. Raises `ShapeMismatch` where it cannot do with fewer steps than planned."""
+    """Return the network for rows of each width. Raises `ShapeMismatch` if it needs the planned steps."""
     steps, *rest = network.input_shape
     for width in widths(steps):
         try:
@@ -63,7 +63,7 @@ class Buckets:
         self._each_step = not labels and next(shorter(network)).output_shape != network.output_shape
 
     def order(self, order: Rows, batch: int, rng: np.random.Generator) -> Rows:
-        """Return the shuffled rows, sorted by length within windows of batches; then all whole batches, shuffled again."""
+        """Return the shuffled rows, sorted by length within windows; then all whole batches, shuffled."""
         size = WINDOW * batch
         windows = [order[start : start + size] for start in range(0, len(order), size)]
         near = np.concatenate([window[np.argsort(self._lengths[window], kind="stable")] for window in windows])

@@ -36,7 +36,7 @@ class Mixup:
 
 
 def mixed_bytes(rows: int, input_shape: Shape, output_shape: Shape) -> int:
-    """Return the memory for a batch: inputs, targets and weights, mixed and to be mixed in, and class numbers as shares."""
+    """Return the memory for a batch: inputs, targets and weights, mixed and original, and one-hot classes."""
     return 4 * rows * (2 * size(input_shape) + 3 * size(output_shape) + 2)
 
 
