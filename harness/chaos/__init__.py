@@ -1,4 +1,4 @@
-"""The chaos run: real processes, real faults at random moments, and the undisturbed run to compare with."""
+"""The chaos run: real processes, faults at random moments, and an undisturbed run to compare with."""
 
 import os
 import select
@@ -6,10 +6,10 @@ import time
 from typing import Any
 
 
-def _doze(seconds: Any) -> None:
+def _select_sleep(seconds: Any) -> None:
     select.select([], [], [], seconds)
 
 
 if "libfaketime" in os.environ.get("LD_PRELOAD", ""):
-    # It mistakes the absolute time until which Python sleeps. Here, since others take the function as they are loaded.
-    time.sleep = _doze
+    # libfaketime misreads the absolute deadline of Python's sleep. Replaced here, before other modules import it.
+    time.sleep = _select_sleep

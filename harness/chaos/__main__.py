@@ -15,35 +15,35 @@ import sys
 import threading
 
 from harness.chaos.faults import FAULTS
-from harness.chaos.faults.fault import EVERYWHERE
+from harness.chaos.faults.fault import ALL_KINDS
 from harness.chaos.report import table, write
-from harness.chaos.run import Chosen, run
+from harness.chaos.run import Selection, run
 
 
 def main() -> int:
-    """The exit code: 0 where nothing was wrong."""
-    reader = argparse.ArgumentParser(prog="python -m harness.chaos", description=__doc__)
-    reader.add_argument("faults", nargs="*", choices=[[], *FAULTS], metavar="fault", help=f"of {', '.join(FAULTS)}")
-    reader.add_argument("--where", choices=EVERYWHERE, help="in one kind of place only")
-    reader.add_argument("--round", type=int, help="this round only")
-    asked = reader.parse_args()
+    """Run the chosen rounds; return 0 if all passed."""
+    parser = argparse.ArgumentParser(prog="python -m harness.chaos", description=__doc__)
+    parser.add_argument("faults", nargs="*", choices=[[], *FAULTS], metavar="fault", help=f"any of {', '.join(FAULTS)}")
+    parser.add_argument("--where", choices=ALL_KINDS, help="only in this kind of deployment")
+    parser.add_argument("--round", type=int, help="only this round")
+    arguments = parser.parse_args()
     count = int(os.environ.get("CHAINRULE_CHAOS_ROUNDS", "20"))
     seed = int(os.environ.get("CHAINRULE_CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 10**9)
-    chosen = Chosen(
-        faults=asked.faults or list(FAULTS),
-        places=[asked.where] if asked.where else EVERYWHERE,
-        rounds=range(count) if asked.round is None else [asked.round],
+    selection = Selection(
+        faults=arguments.faults or list(FAULTS),
+        kinds=[arguments.where] if arguments.where else ALL_KINDS,
+        rounds=range(count) if arguments.round is None else [arguments.round],
         seed=seed,
     )
-    print(f"seed {seed}, {len(chosen.rounds)} rounds of each fault", flush=True)
-    enough = threading.Event()
+    print(f"seed {seed}, {len(selection.rounds)} rounds of each fault", flush=True)
+    stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: enough.set())
-    rows = run(chosen, lambda text: print(text, flush=True), enough)
+        signal.signal(number, lambda *_: stop.set())
+    rows = run(selection, lambda text: print(text, flush=True), stop)
     print(table(rows))
-    if not asked.faults and not asked.where and asked.round is None:
+    if not arguments.faults and not arguments.where and arguments.round is None:
         write(rows, seed)
-    return 0 if all(row.right for row in rows) else 1
+    return 0 if all(row.passed for row in rows) else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A cable that can be cut: a TCP proxy on a free port of this machine, with the faults that a network has."""
+"""A TCP proxy on a free port of this machine, which injects network faults."""
 
 import contextlib
 import socket
@@ -13,69 +13,69 @@ Pair = tuple[socket.socket, socket.socket]
 
 
 class State(Enum):
-    """What becomes of bytes."""
+    """What the proxy does with connections."""
 
-    OPEN = "they pass"
-    CUT = "connections are refused, and those there were are reset"
-    SILENT = "connections are accepted, and nothing ever comes"
+    OPEN = "data passes"
+    CUT = "new connections are refused, existing ones are reset"
+    SILENT = "connections are accepted, but no data passes"
 
 
 class Proxy:
-    """Passes connections on to a port of this machine until it is told otherwise."""
+    """Forwards connections to a port of this machine."""
 
     def __init__(self, upstream: int) -> None:
         self.delay = 0.0
-        """Seconds that each answer is held back."""
+        """Seconds by which each answer is delayed."""
         self._upstream = upstream
         self._state = State.OPEN
         self._armed = False
         self._pairs: set[Pair] = set()
-        self._forgotten: set[Pair] = set()
+        self._dropped: set[Pair] = set()
         self._lock = threading.Lock()
-        self._moved = threading.Condition(self._lock)
+        self._changed = threading.Condition(self._lock)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._accept, name="proxy", daemon=True).start()
 
     def set(self, state: State) -> None:
-        """Have it so from now on."""
-        with self._moved:
+        """Switch to a state."""
+        with self._changed:
             self._state = state
-            self._moved.notify_all()
+            self._changed.notify_all()
         if state is State.CUT:
             self.reset()
 
     def reset(self) -> None:
-        """Cut all connections that there are."""
-        with self._moved:
+        """Reset all existing connections."""
+        with self._changed:
             pairs = list(self._pairs)
-            self._forgotten.clear()
-            self._moved.notify_all()
+            self._dropped.clear()
+            self._changed.notify_all()
         for pair in pairs:
             _close(*pair)
 
-    def forget(self) -> None:
-        """Pass on nothing more of the connections that there are, and say so to nobody, as a firewall does."""
+    def drop_silently(self) -> None:
+        """Forward no more data of the existing connections, without closing them, as a firewall does."""
         with self._lock:
-            self._forgotten |= self._pairs
+            self._dropped |= self._pairs
 
     def cut_next_commit(self) -> None:
-        """Let the next COMMIT through and cut its connection before the answer passes."""
+        """Forward the next COMMIT, and cut its connection before the answer."""
         self._armed = True
 
     @property
     def armed(self) -> bool:
-        """Whether that COMMIT has not come yet."""
+        """Whether that COMMIT is still awaited."""
         return self._armed
 
     def open(self) -> None:
-        """Heal everything."""
+        """Undo all faults."""
         self._armed = False
         self.delay = 0.0
         self.set(State.OPEN)
 
     def close(self) -> None:
-        """End it."""
+        """Stop the proxy."""
         self._listener.close()
         self.set(State.CUT)
 
@@ -91,7 +91,7 @@ class Proxy:
         if self._state is State.CUT:
             _close(client)
             return
-        self._pass(None)
+        self._wait_until_open(None)
         try:
             server = socket.create_connection(("127.0.0.1", self._upstream), timeout=5)
         except OSError:
@@ -102,39 +102,39 @@ class Proxy:
         with self._lock:
             self._pairs.add(pair)
         cut = threading.Event()
-        threading.Thread(target=self._asks, args=[pair, cut], daemon=True).start()
-        self._answers(pair, cut)
+        threading.Thread(target=self._forward_requests, args=[pair, cut], daemon=True).start()
+        self._forward_answers(pair, cut)
         _close(*pair)
         with self._lock:
             self._pairs.discard(pair)
-            self._forgotten.discard(pair)
+            self._dropped.discard(pair)
 
-    def _asks(self, pair: Pair, cut: threading.Event) -> None:
+    def _forward_requests(self, pair: Pair, cut: threading.Event) -> None:
         client, server = pair
         with contextlib.suppress(OSError):
             while data := client.recv(65_536):
-                self._pass(pair)
+                self._wait_until_open(pair)
                 if self._armed and COMMIT in data:
                     self._armed = False
                     cut.set()
                 server.sendall(data)
         _close(*pair)
 
-    def _answers(self, pair: Pair, cut: threading.Event) -> None:
+    def _forward_answers(self, pair: Pair, cut: threading.Event) -> None:
         client, server = pair
         with contextlib.suppress(OSError):
             while data := server.recv(65_536):
                 if cut.is_set():
                     return
-                self._pass(pair)
+                self._wait_until_open(pair)
                 if self.delay:
                     time.sleep(self.delay)
                 client.sendall(data)
 
-    def _pass(self, pair: Pair | None) -> None:
-        """Wait until bytes of this connection pass."""
-        with self._moved:
-            self._moved.wait_for(lambda: self._state is not State.SILENT and pair not in self._forgotten)
+    def _wait_until_open(self, pair: Pair | None) -> None:
+        """Wait until data of this connection may pass."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._state is not State.SILENT and pair not in self._dropped)
 
 
 def _close(*sockets: socket.socket) -> None:

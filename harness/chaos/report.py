@@ -1,4 +1,4 @@
-"""The table that a chaos run prints, and the page it leaves in docs/reliability.md."""
+"""The table of a chaos run, printed and written into docs/reliability.md."""
 
 import os
 import platform
@@ -27,24 +27,26 @@ HEAD = [
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The rows as Markdown."""
+    """Return the rows as a Markdown table."""
     lines = [HEAD, ["---", "---", *["---:"] * (len(HEAD) - 2)], *(row.cells() for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def write(rows: Sequence[Row], seed: int) -> None:
-    """Write the table into the page."""
+    """Write the table and the circumstances of the run into the page."""
     rounds, answers = sum(row.rounds for row in rows), sum(row.answers for row in rows)
-    done = f"seed {seed}; {rounds:,} rounds, {answers:,} answers checked"
-    facts = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {done}; {machine()}."
+    extent = f"seed {seed}; {rounds:,} rounds, {answers:,} answers checked"
+    facts = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {extent}; {machine()}."
     replace_section(PAGE, "chaos", f"{table(rows)}\n{facts}")
 
 
 def machine() -> str:
-    """Cores, kernel and versions."""
+    """Return cores, kernel and versions."""
     try:
-        said = subprocess.run([newest_postgres() / "postgres", "--version"], capture_output=True, text=True, check=True)
-        postgres = said.stdout.split()[2]
+        result = subprocess.run(
+            [newest_postgres() / "postgres", "--version"], capture_output=True, text=True, check=True
+        )
+        postgres = result.stdout.split()[2]
     except NoServer:
         postgres = "none"
     redis = subprocess.run(["redis-server", "--version"], capture_output=True, text=True, check=False).stdout

@@ -1,4 +1,4 @@
-"""All rounds of the faults that were chosen: the two kinds of place beside each other, fault by fault."""
+"""All rounds of the selected faults, with the kinds of deployment in parallel."""
 
 import os
 import random
@@ -16,20 +16,20 @@ from typing import Self
 import httpx
 
 from core.store.database import Database
-from harness.chaos.composed import a_deployment, no_compose
+from harness.chaos.compose_deployment import compose_deployment, why_no_compose
+from harness.chaos.deployment import COMPOSE, Deployment, NotReached, local_deployment
 from harness.chaos.faults import FAULTS
 from harness.chaos.faults.fault import Fault
-from harness.chaos.place import COMPOSE, NotSo, Service, a_place
-from harness.chaos.rounds import End, Round, Verdict, undisturbed
+from harness.chaos.rounds import JobResult, Round, Verdict, train_undisturbed
 
 FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 @dataclass
 class Row:
-    """What came of one fault in one kind of place."""
+    """The results of one fault in one kind of deployment."""
 
     fault: str
     where: str
@@ -41,13 +41,13 @@ class Row:
     answers: int = 0
     seconds: list[float] = field(default_factory=list)
     skipped: str | None = None
-    """Why there was no round."""
+    """Why no round was run."""
 
     def count(self, verdict: Verdict) -> None:
         """Add a round."""
         self.rounds += 1
         self.lost += verdict.lost
-        self.wrong += bool(verdict.lies)
+        self.wrong += bool(verdict.violations)
         self.rows += verdict.rows_differ
         self.weights += verdict.weights_differ
         self.answers += verdict.answers
@@ -55,31 +55,31 @@ class Row:
             self.seconds.append(verdict.seconds)
 
     @property
-    def right(self) -> bool:
-        """Whether nothing was wrong."""
+    def passed(self) -> bool:
+        """Whether all rounds passed."""
         return not (self.lost or self.wrong or self.rows or self.weights)
 
     def cells(self) -> list[str]:
-        """The row of the table."""
+        """Return the cells of the table's row."""
         times = [f"{statistics.median(self.seconds):.2f}", f"{max(self.seconds):.2f}"] if self.seconds else ["", ""]
         if self.skipped:
-            return [FAULTS[self.fault].words, self.where, f"0: {self.skipped}", "", "", "", "", "", ""]
+            return [FAULTS[self.fault].description, self.where, f"0: {self.skipped}", "", "", "", "", "", ""]
         numbers = [self.rounds, self.lost, self.wrong, self.rows, self.weights]
-        return [FAULTS[self.fault].words, self.where, *map(str, numbers), *times]
+        return [FAULTS[self.fault].description, self.where, *map(str, numbers), *times]
 
 
 @dataclass
-class Chosen:
-    """Which rounds to run."""
+class Selection:
+    """The rounds to run."""
 
     faults: Sequence[str]
-    places: Sequence[str]
+    kinds: Sequence[str]
     rounds: Sequence[int]
     seed: int
 
 
-class Ground:
-    """A place that is started when it is needed, used again while all is well, and left when something is not."""
+class DeploymentPool:
+    """A deployment that is started when needed, reused while rounds pass, and discarded when one fails."""
 
     def __init__(self, kind: str, folder: Path, *, faketime: bool) -> None:
         self.kind = kind
@@ -87,7 +87,7 @@ class Ground:
         self._faketime = faketime
         self._stack = ExitStack()
         self._count = 0
-        self._at: tuple[Service, Database, Mapping[str, End]] | None = None
+        self._current: tuple[Deployment, Database, Mapping[str, JobResult]] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -95,29 +95,29 @@ class Ground:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.leave()
+        self.discard()
 
-    def at(self, workers: int) -> tuple[Service, Database, Mapping[str, End]]:
-        """The place, mended, with so many workers; its database; and what happens there undisturbed."""
-        if self._at is None:
-            place, database = self._stack.enter_context(self._place())
-            self._at = place, database, undisturbed(place, database)
-        self._at[0].mend(workers)
-        return self._at
+    def acquire(self, workers: int) -> tuple[Deployment, Database, Mapping[str, JobResult]]:
+        """Return the repaired deployment with this number of workers, its database and undisturbed results."""
+        if self._current is None:
+            deployment, database = self._stack.enter_context(self._open())
+            self._current = deployment, database, train_undisturbed(deployment, database)
+        self._current[0].repair(workers)
+        return self._current
 
-    def _place(self) -> AbstractContextManager[tuple[Service, Database]]:
-        if self.kind == COMPOSE:
-            return a_deployment()
-        self._count += 1
-        folder = self._folder / f"{self.kind}-{'clock-' * self._faketime}{self._count}"
-        return a_place(self.kind, folder, self._variables(folder))
-
-    def leave(self) -> None:
-        """End what is there; another is made when one is needed."""
-        self._at = None
+    def discard(self) -> None:
+        """End the deployment; the next `acquire` starts another."""
+        self._current = None
         self._stack.close()
 
-    def _variables(self, folder: Path) -> dict[str, str]:
+    def _open(self) -> AbstractContextManager[tuple[Deployment, Database]]:
+        if self.kind == COMPOSE:
+            return compose_deployment()
+        self._count += 1
+        folder = self._folder / f"{self.kind}-{'clock-' * self._faketime}{self._count}"
+        return local_deployment(self.kind, folder, self._environment(folder))
+
+    def _environment(self, folder: Path) -> dict[str, str]:
         if not self._faketime:
             return {}
         return {
@@ -129,85 +129,90 @@ class Ground:
         }
 
 
-def run(chosen: Chosen, say: Say, enough: threading.Event | None = None) -> list[Row]:
-    """Run them, round by round, until `enough`, and tell of each; the rows of the table."""
+def run(selection: Selection, log: Log, stop: threading.Event | None = None) -> list[Row]:
+    """Run the selection round by round until `stop` is set, log each round, and return the rows of the table."""
     lock = threading.Lock()
+    stopping = stop or threading.Event()
 
-    def tell(text: str) -> None:
+    def log_locked(text: str) -> None:
         with lock:
-            say(text)
+            log(text)
 
     with tempfile.TemporaryDirectory(prefix="chainrule-chaos-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)
-        over = enough or threading.Event()
-        with ThreadPoolExecutor(len(chosen.places)) as pool:
-            parts = list(pool.map(lambda kind: _run_at(kind, folder, chosen, tell, over), chosen.places))
+        with ThreadPoolExecutor(len(selection.kinds)) as threads:
+            parts = list(
+                threads.map(lambda kind: _run_kind(kind, folder, selection, log_locked, stopping), selection.kinds)
+            )
     order = list(FAULTS)
     return sorted((row for part in parts for row in part), key=lambda row: order.index(row.fault))
 
 
-def _run_at(kind: str, folder: Path, chosen: Chosen, say: Say, over: threading.Event) -> list[Row]:
-    rows = {name: Row(name, kind) for name in chosen.faults if kind in FAULTS[name].where}
+def _run_kind(kind: str, folder: Path, selection: Selection, log: Log, stop: threading.Event) -> list[Row]:
+    rows = {name: Row(name, kind) for name in selection.faults if kind in FAULTS[name].where}
     with (
-        Ground(kind, folder, faketime=False) as plain,
-        Ground(kind, folder, faketime=True) as with_clock,
+        DeploymentPool(kind, folder, faketime=False) as plain,
+        DeploymentPool(kind, folder, faketime=True) as with_clock,
     ):
-        for number in chosen.rounds:
+        for number in selection.rounds:
             for name, row in rows.items():
-                if not over.is_set():
-                    ground = with_clock if FAULTS[name].faketime else plain
-                    _count(ground, row, chosen, number, say)
+                if not stop.is_set():
+                    pool = with_clock if FAULTS[name].faketime else plain
+                    _run_or_skip(pool, row, selection, number, log)
     return list(rows.values())
 
 
-def _count(ground: Ground, row: Row, chosen: Chosen, number: int, say: Say) -> None:
-    """Run a round, or say once why it cannot be run here."""
+def _run_or_skip(pool: DeploymentPool, row: Row, selection: Selection, number: int, log: Log) -> None:
+    """Run a round, or log once why it cannot be run here."""
     fault = FAULTS[row.fault]
     if row.skipped:
         return
     if fault.faketime and not FAKETIME:
         row.skipped = "libfaketime is not installed"
-    elif ground.kind == COMPOSE and (reason := no_compose()):
+    elif pool.kind == COMPOSE and (reason := why_no_compose()):
         row.skipped = reason
-    elif row.fault.startswith("disk") and not ground.at(1)[0].small_disk:
+    elif row.fault.startswith("disk") and not pool.acquire(1)[0].small_disk:
         row.skipped = "a small disk cannot be mounted here"
     else:
-        row.count(_round(ground, row.fault, fault, chosen, number, say))
-    say(" | ".join([row.fault, *row.cells()[1:]]))
+        row.count(_run_round(pool, row.fault, fault, selection, number, log))
+    log(" | ".join([row.fault, *row.cells()[1:]]))
 
 
-def _round(ground: Ground, name: str, fault: Fault, chosen: Chosen, number: int, say: Say) -> Verdict:
-    chance = random.Random(f"{chosen.seed}:{name}:{ground.kind}:{number}")
-    again = f"CHAINRULE_CHAOS_SEED={chosen.seed} python -m harness.chaos {name} --where {ground.kind} --round {number}"
+def _run_round(pool: DeploymentPool, name: str, fault: Fault, selection: Selection, number: int, log: Log) -> Verdict:
+    rng = random.Random(f"{selection.seed}:{name}:{pool.kind}:{number}")
+    repeat = (
+        f"CHAINRULE_CHAOS_SEED={selection.seed} python -m harness.chaos {name} --where {pool.kind} --round {number}"
+    )
     try:
-        place, database, ends = ground.at(fault.workers)
-    except NotSo as error:
-        say(f"WRONG: nothing starts\n{error}\nrepeat it with: {again}")
-        ground.leave()
-        return Verdict(lies=[str(error)])
-    one = Round(place, database, ends, chance, trusted_clock=not fault.faketime)
+        deployment, database, undisturbed = pool.acquire(fault.workers)
+    except NotReached as error:
+        log(f"FAILED: the deployment does not start\n{error}\nrepeat with: {repeat}")
+        pool.discard()
+        return Verdict(violations=[str(error)])
+    one = Round(deployment, database, undisturbed, rng, trusted_clock=not fault.faketime)
     try:
         fault.act(one)
-        verdict = one.judge()
-        if verdict.right:
-            httpx.delete(f"{place.url}/v1/jobs/{one.job_id}", timeout=60).raise_for_status()
-    except Exception as error:  # whatever it is, it belongs to this round, and the others go on
-        verdict = Verdict(lies=[f"{type(error).__name__}: {error}"])
-        if one.watch is not None:
-            one.watch.stop(0.1)
-    if not verdict.right:
-        _tell_wrong(place, one, verdict, again, say)
-        ground.leave()
+        verdict = one.verify()
+        if verdict.passed:
+            httpx.delete(f"{deployment.url}/v1/jobs/{one.job_id}", timeout=60).raise_for_status()
+    except Exception as error:  # any error fails this round, and the others continue
+        verdict = Verdict(violations=[f"{type(error).__name__}: {error}"])
+        if one.watcher is not None:
+            one.watcher.stop(0.1)
+    if not verdict.passed:
+        _log_failure(deployment, one, verdict, repeat, log)
+        pool.discard()
     return verdict
 
 
-def _tell_wrong(place: Service, one: Round, verdict: Verdict, again: str, say: Say) -> None:
+def _log_failure(deployment: Deployment, one: Round, verdict: Verdict, repeat: str, log: Log) -> None:
     facts = {"lost": verdict.lost, "rows differ": verdict.rows_differ, "weights differ": verdict.weights_differ}
-    wrong = ", ".join(fact for fact, so in facts.items() if so)
-    lies = "\n".join(verdict.lies[:10])
-    kept = os.environ.get("CHAINRULE_CHAOS_LOGS")
-    said = place.said(400)
-    if kept:
-        (Path(kept) / f"{again.split('chaos ')[1].replace(' ', '_')}.log").write_text(f"{one.net}\n{lies}\n{said}")
-    say(f"WRONG ({one.net}; {wrong})\n{lies}\n{said if not kept else ''}\nrepeat it with: {again}")
+    failures = ", ".join(name for name, failed in facts.items() if failed)
+    violations = "\n".join(verdict.violations[:10])
+    folder = os.environ.get("CHAINRULE_CHAOS_LOGS")
+    logs = deployment.logs(400)
+    if folder:
+        file = Path(folder) / f"{repeat.split('chaos ')[1].replace(' ', '_')}.log"
+        file.write_text(f"{one.network}\n{violations}\n{logs}")
+    log(f"FAILED ({one.network}; {failures})\n{violations}\n{'' if folder else logs}\nrepeat with: {repeat}")

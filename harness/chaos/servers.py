@@ -1,4 +1,4 @@
-"""A Postgres and a Redis of the chaos run's own, from the machine's binaries, on free ports: to be hurt at will."""
+"""Postgres and Redis servers of the chaos run, from the machine's binaries, on free ports."""
 
 import os
 import shutil
@@ -14,17 +14,17 @@ import redis
 
 from harness.processes import free_port
 
-PATIENCE = 60.0
+TIMEOUT_SECONDS = 60.0
 ACCOUNT = "postgres"
-"""Whose the server is where the run is root's: Postgres refuses to be."""
+"""User of the server if the run is root's, as which Postgres refuses to start."""
 
 
 class NoServer(Exception):
-    """The machine has no such program."""
+    """The server's program is not installed, or does not start."""
 
 
 class Server:
-    """A program that listens on a port, is ended by a signal and started again where it was."""
+    """A server program that can be ended by a signal and started again on the same port and data."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.folder = folder
@@ -33,29 +33,29 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it where it does not run, and wait until it answers."""
+        """Start the server unless it runs, and wait until it answers."""
         if self._process is None or self._process.poll() is not None:
             with (self.folder / "server.log").open("ab") as log:
                 self._process = self._spawn(log.fileno())
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + TIMEOUT_SECONDS
         while not self.answers():
             if self._process.poll() is not None or time.monotonic() > until:
                 raise NoServer(f"{self!r} does not start: {(self.folder / 'server.log').read_text()[-2000:]}")
             time.sleep(0.05)
 
     def end(self, number: int) -> None:
-        """End it by this signal, and wait until it is gone."""
+        """End the server by a signal, and wait for it."""
         if self._process is not None:
             if self._process.poll() is None:
                 self._process.send_signal(number)
-            self._process.wait(PATIENCE)
+            self._process.wait(TIMEOUT_SECONDS)
 
     def stop(self) -> None:
-        """End it for good."""
+        """End the server at the end of the run."""
         self.end(signal.SIGKILL)
 
     def answers(self) -> bool:
-        """Whether it serves."""
+        """Return whether the server answers."""
         raise NotImplementedError
 
     def _spawn(self, log: int) -> subprocess.Popen[bytes]:
@@ -63,7 +63,7 @@ class Server:
 
 
 class Redis(Server):
-    """Redis without files: what it forgets is lost."""
+    """Redis without persistence."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         if shutil.which("redis-server") is None:
@@ -73,7 +73,7 @@ class Redis(Server):
 
     @property
     def client(self) -> redis.Redis:
-        """A door of the run's own."""
+        """A client without a proxy."""
         return redis.Redis(port=self.port, socket_connect_timeout=2, socket_timeout=2)
 
     def answers(self) -> bool:
@@ -91,7 +91,7 @@ class Redis(Server):
 
 
 class Postgres(Server):
-    """Postgres with a data folder of its own, open to whoever asks on this machine."""
+    """Postgres with a data folder of its own, without passwords."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self._bin = newest_postgres()
@@ -108,11 +108,11 @@ class Postgres(Server):
 
     @property
     def url(self) -> str:
-        """Its own address, past any proxy."""
+        """The server's address without a proxy."""
         return f"postgresql://{ACCOUNT}@127.0.0.1:{self.port}/postgres"
 
     def terminate(self, name: str = "%") -> None:
-        """Cut every connection to it, or those of the programs called so."""
+        """Terminate the connections of programs whose name matches; all by default."""
         with psycopg.connect(self.url, autocommit=True) as admin:
             admin.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -131,7 +131,7 @@ class Postgres(Server):
         self.end(signal.SIGQUIT)
 
     def _spawn(self, log: int) -> subprocess.Popen[bytes]:
-        # No power is cut here, so that no commit need wait for the disk.
+        # The run does not test power failures, so commits need not wait for the disk.
         options = ["-p", str(self.port), "-k", "", "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
         return subprocess.Popen(
             [self._bin / "postgres", "-D", self.folder / "data", *options],
@@ -140,7 +140,7 @@ class Postgres(Server):
 
 
 def newest_postgres() -> Path:
-    """The folder of the newest Postgres's programs. Raises `NoServer` where there is none."""
+    """Return the program folder of the newest Postgres. Raises `NoServer` if there is none."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
     if not found:
         raise NoServer("no /usr/lib/postgresql/*/bin/postgres is installed")

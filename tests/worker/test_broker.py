@@ -75,7 +75,7 @@ def test_idle_worker_reconnects_after_its_connections_are_dropped(
 ) -> None:
     with behind(network, broker, tmp_path / "service") as running:
         network.set(State.SILENT)
-        network.forget()
+        network.drop_silently()
         network.set(State.OPEN)
         assert ended(running, post(running, 1))["status"] == "succeeded"
 
@@ -84,7 +84,7 @@ def test_worker_reconnects_while_one_of_its_processes_trains(broker: Redis, netw
     with behind(network, broker, tmp_path / "service", workers=2) as running:
         first = post(running, LONG)
         running.until(lambda: job(running, first)["status"] == "running", "the first job trains")
-        network.forget()
+        network.drop_silently()
         assert ended(running, post(running, 1))["status"] == "succeeded"
         httpx.post(f"{running.url}/v1/jobs/{first}/cancel", timeout=30).raise_for_status()
         assert ended(running, first)["status"] == "cancelled"
@@ -97,7 +97,7 @@ def test_acknowledgement_over_a_dropped_connection_does_not_block_a_worker(
     with behind(network, broker, tmp_path / "service") as running:
         first = post(running, LONG)
         running.until(lambda: job(running, first)["status"] == "running", "the first job trains")
-        network.forget()
+        network.drop_silently()
         httpx.post(f"{running.url}/v1/jobs/{first}/cancel", timeout=30).raise_for_status()
         assert ended(running, first)["status"] == "cancelled"
         assert ended(running, post(running, 1))["status"] == "succeeded"

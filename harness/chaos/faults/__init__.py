@@ -1,4 +1,4 @@
-"""Every fault there is, as one table: what it does to a round, and where it can be done."""
+"""All faults in one table: what each does in a round, and in which deployments it can be injected."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

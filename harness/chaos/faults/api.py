@@ -1,4 +1,4 @@
-"""Faults of the API and of what its clients wish."""
+"""Faults of the API, and requests of its clients at bad moments."""
 
 import signal
 import time
@@ -11,98 +11,100 @@ import httpx
 
 from core.jobs.states import Status
 from harness.chaos.faults.fault import Fault
-from harness.chaos.faults.uploads import learn_uploaded, upload
-from harness.chaos.nets import NETS
+from harness.chaos.faults.uploads import train_uploaded, upload
+from harness.chaos.networks import NETWORKS
 from harness.chaos.rounds import Round
 
 
-def kill_api_in_post(place: str, r: Round) -> None:
-    r.place.lay(place, signal.SIGKILL)
-    started = r.place.api
+def kill_api_in_post(point: str, r: Round) -> None:
+    """Kill the API at a fault point of a POST, and restart it."""
+    r.local.arm(point, signal.SIGKILL)
+    started = r.local.api
     assert started is not None
 
-    def again() -> None:
+    def restart() -> None:
         started.wait(30)
-        r.hurt()
-        r.place.start_api()
+        r.mark_fault()
+        r.local.start_api()
 
-    thread = Thread(target=again)
+    thread = Thread(target=restart)
     thread.start()
     r.post()
     thread.join()
 
 
 def kill_api_in_upload(r: Round) -> None:
-    """The upload is made to end in the middle, or just before its file is whole."""
-    if r.chance.random() < 0.5:
-        r.place.lay("api before commit", signal.SIGKILL)
+    """Kill the API in the middle of an upload, or just before its file is complete."""
+    if r.rng.random() < 0.5:
+        r.local.arm("api before commit", signal.SIGKILL)
     upload(r, broken=True)
     r.kill_api()
-    r.place.mend()
-    learn_uploaded(r)
+    r.local.repair()
+    train_uploaded(r)
 
 
 def kill_api_in_stream(r: Round) -> None:
+    """Kill the API while a client reads a stream."""
     r.post()
-    r.moment()
+    r.wait_randomly()
     r.kill_api()
-    r.place.mend()
+    r.local.repair()
 
 
-def wishes(r: Round) -> None:
-    """Pause and resume, with a death somewhere between."""
+def pause_and_resume(r: Round) -> None:
+    """Pause and resume, with killed workers in between."""
     r.post()
-    r.hurt()
+    r.mark_fault()
     kills = 0
-    for _ in range(r.chance.randint(1, 3)):
-        r.moment(0.4)
-        if r.chance.random() < 0.5:
-            r.ask("pause")
-        if r.chance.random() < 0.5:
+    for _ in range(r.rng.randint(1, 3)):
+        r.wait_randomly(0.4)
+        if r.rng.random() < 0.5:
+            r.request("pause")
+        if r.rng.random() < 0.5:
             r.kill_child()
             kills += 1
-            if kills == 3:  # with no checkpoint between them they are a poisonous job's
-                r.may_end["failed"] = "worker_lost"
-        if r.chance.random() < 0.5:
-            r.until(lambda job: job.status is Status.RUNNING or job.status is Status.PAUSED, "it stands somewhere")
-        if r.chance.random() < 0.5:
-            r.ask("resume")
+            if kills == 3:  # three lost workers without a checkpoint fail the job
+                r.allowed_ends["failed"] = "worker_lost"
+        if r.rng.random() < 0.5:
+            r.until(lambda job: job.status is Status.RUNNING or job.status is Status.PAUSED, "it is running or paused")
+        if r.rng.random() < 0.5:
+            r.request("resume")
     while r.until(lambda job: job.status is Status.PAUSED, "it is paused or ends").status is Status.PAUSED:
-        r.ask("resume")
+        r.request("resume")
 
 
 def cancels(r: Round) -> None:
-    """Cancelled at a random moment, with a death beside it."""
-    keep = r.chance.choice(["best", "last", "none"])
-    r.may_end["cancelled"] = None
+    """Cancel at a random moment, with a killed worker just before or after."""
+    keep = r.rng.choice(["best", "last", "none"])
+    r.allowed_ends["cancelled"] = None
     r.post()
-    r.moment()
-    r.hurt()
-    die_first = r.chance.random()
-    if die_first < 0.3:
+    r.wait_randomly()
+    r.mark_fault()
+    order = r.rng.random()
+    if order < 0.3:
         r.kill_child()
-    r.ask(f"cancel?keep={keep}")
-    if die_first > 0.7:
+    r.request(f"cancel?keep={keep}")
+    if order > 0.7:
         r.kill_child()
 
 
 def deletes(r: Round) -> None:
-    """A client deletes whatever ends, and asks for it all the time until it can."""
+    """Delete a cancelled job, repeating the request until it has ended."""
     r.post()
-    mine = r.job_id
-    other = httpx.post(f"{r.place.url}/v1/jobs", json=dict(NETS[r.net])).json()["id"]
-    r.moment()
-    r.hurt()
-    if r.chance.random() < 0.5:
+    own = r.job_id
+    other = httpx.post(f"{r.local.url}/v1/jobs", json=dict(NETWORKS[r.network])).json()["id"]
+    r.wait_randomly()
+    r.mark_fault()
+    if r.rng.random() < 0.5:
         r.kill_child()
-    httpx.post(f"{r.place.url}/v1/jobs/{other}/cancel", timeout=30)
+    httpx.post(f"{r.local.url}/v1/jobs/{other}/cancel", timeout=30)
     until = time.monotonic() + 60
-    while (answer := httpx.delete(f"{r.place.url}/v1/jobs/{other}", timeout=30)).status_code == 409:
+    while (answer := httpx.delete(f"{r.local.url}/v1/jobs/{other}", timeout=30)).status_code == 409:
         if time.monotonic() > until:
             break
-    if answer.status_code != 204 or httpx.get(f"{r.place.url}/v1/jobs/{other}").status_code != 404:
-        r.lies.append(f"a deleted job answered {answer.status_code}")
-    r.job_id = mine
+    if answer.status_code != 204 or httpx.get(f"{r.local.url}/v1/jobs/{other}").status_code != 404:
+        r.violations.append(f"the DELETE of a job was answered with {answer.status_code}")
+    r.job_id = own
 
 
 FAULTS: Mapping[str, Fault] = MappingProxyType(
@@ -115,8 +117,8 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
         ),
         "kill-api-upload": Fault("API killed in an upload", kill_api_in_upload),
         "kill-api-stream": Fault("API killed in a stream", kill_api_in_stream),
-        "wishes": Fault("pause and resume, with deaths between", wishes),
-        "cancel": Fault("cancel, with a death beside it", cancels),
-        "delete": Fault("cancel and delete of another job, with a death", deletes),
+        "pause-resume": Fault("pause and resume, with killed workers between", pause_and_resume),
+        "cancel": Fault("cancel, with a killed worker", cancels),
+        "delete": Fault("cancel and delete of another job, with a killed worker", deletes),
     }
 )

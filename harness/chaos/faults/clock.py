@@ -10,19 +10,19 @@ from harness.chaos.rounds import Round, send
 
 
 def clock_jumps(seconds: int, r: Round) -> None:
-    """The wall clock of all processes jumps."""
+    """Shift the wall clock of all processes while the job trains."""
     r.post()
-    r.moment()
-    r.hurt()
-    r.place.set_clock(seconds)
+    r.wait_randomly()
+    r.mark_fault()
+    r.local.set_clock(seconds)
 
 
-def clock_jumps_while_it_waits(seconds: int, r: Round) -> None:
-    """The wall clock jumps between a job's POST and its claim."""
+def clock_jumps_while_queued(seconds: int, r: Round) -> None:
+    """Shift the wall clock between the POST and the claim."""
     stopped = r.stop_workers()
     r.post()
-    r.hurt()
-    r.place.set_clock(seconds)
+    r.mark_fault()
+    r.local.set_clock(seconds)
     for pid in reversed(stopped):
         send(pid, signal.SIGCONT)
 
@@ -33,7 +33,7 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
         "clock-back": Fault("wall clock jumps an hour back", partial(clock_jumps, -3600), faketime=True),
         "clock-back-queued": Fault(
             "wall clock jumps an hour back while the job waits",
-            partial(clock_jumps_while_it_waits, -3600),
+            partial(clock_jumps_while_queued, -3600),
             faketime=True,
         ),
     }

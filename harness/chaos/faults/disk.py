@@ -1,4 +1,4 @@
-"""Faults of the disk and of the files on it."""
+"""Faults of the disk and its files."""
 
 import signal
 import time
@@ -9,88 +9,88 @@ from types import MappingProxyType
 
 from core.jobs.states import Status
 from core.store import checkpoints
+from harness.chaos.deployment import EMBEDDED, children
 from harness.chaos.faults.fault import Fault
-from harness.chaos.faults.uploads import learn_uploaded, upload
-from harness.chaos.place import EMBEDDED, children
+from harness.chaos.faults.uploads import train_uploaded, upload
 from harness.chaos.rounds import Round, send
 
 
-def disk_full(place: str, r: Round) -> None:
-    """It is full from before a checkpoint's file is whole until a while later."""
-    r.place.lay(place, signal.SIGSTOP)
+def disk_full(point: str, r: Round) -> None:
+    """Fill the disk from just before a checkpoint's file is complete until some time later."""
+    r.local.arm(point, signal.SIGSTOP)
     r.post()
-    r.until(lambda _: r.place.struck(place), "a checkpoint is written")
-    r.hurt()
+    r.until(lambda _: r.local.triggered(point), "a checkpoint is written")
+    r.mark_fault()
     _fill(r)
-    for pid in children(r.place.workers[0]):
+    for pid in children(r.local.workers[0]):
         send(pid, signal.SIGCONT)
-    r.moment(0.5)
-    r.place.ballast.unlink()
-    r.may_end["failed"] = "storage_failed"
+    r.wait_randomly(0.5)
+    r.local.filler.unlink()
+    r.allowed_ends["failed"] = "storage_failed"
 
 
 def disk_full_in_sqlite(r: Round) -> None:
     r.post()
-    r.moment()
-    r.hurt()
+    r.wait_randomly()
+    r.mark_fault()
     _fill(r)
-    time.sleep(r.chance.uniform(0.2, 3.0))
-    r.place.ballast.unlink()
-    r.may_end["failed"] = "storage_failed"
+    time.sleep(r.rng.uniform(0.2, 3.0))
+    r.local.filler.unlink()
+    r.allowed_ends["failed"] = "storage_failed"
 
 
 def disk_full_in_upload(r: Round) -> None:
-    blobs = r.place.settings.data_dir / "blobs"
+    blobs = r.local.settings.data_dir / "blobs"
     before = set(blobs.glob("*"))
-    r.hurt()
+    r.mark_fault()
     _fill(r)
     answer = upload(r)
     if answer is None or answer.status_code < 500:
-        r.lies.append(f"an upload onto a full disk was answered by {answer and answer.status_code}")
-    r.place.ballast.unlink()
+        r.violations.append(f"an upload to a full disk was answered with {answer and answer.status_code}")
+    r.local.filler.unlink()
     if left := set(blobs.glob("*.part")) - before:
-        r.lies.append(f"an upload onto a full disk left {left}")
-    learn_uploaded(r)
+        r.violations.append(f"an upload to a full disk left {left}")
+    train_uploaded(r)
 
 
-def damaged(harm: Callable[[Path], None], r: Round) -> None:
-    """The newest checkpoint's file is harmed while the job is paused."""
+def damage_checkpoint(damage: Callable[[Path], None], r: Round) -> None:
+    """Damage the newest checkpoint's file while the job is paused."""
     r.post()
-    r.moment()
-    r.ask("pause")
+    r.wait_randomly()
+    r.request("pause")
     job = r.until(lambda job: job.status is Status.PAUSED, "it is paused")
     if job.status is not Status.PAUSED:
         return
     with r.database.read() as s:
         saved = checkpoints.latest(s, r.job_id)
     if saved is not None:
-        harm(r.place.settings.data_dir / "blobs" / saved.sha256)
-    r.hurt()
-    r.ask("resume")
+        damage(r.local.settings.data_dir / "blobs" / saved.sha256)
+    r.mark_fault()
+    r.request("resume")
 
 
-def _cut_short(blob: Path) -> None:
+def _truncate(blob: Path) -> None:
     with blob.open("r+b") as file:
         file.truncate(blob.stat().st_size // 2)
 
 
-def _turn_a_bit(blob: Path) -> None:
+def _flip_a_bit(blob: Path) -> None:
     data = bytearray(blob.read_bytes())
     data[len(data) // 3] ^= 4
     blob.write_bytes(data)
 
 
 def _fill(r: Round) -> None:
-    with r.place.ballast.open("wb", buffering=0) as ballast:
+    with r.local.filler.open("wb", buffering=0) as filler:
         try:
             for size in (2**20, 2**12):
                 while True:
-                    ballast.write(b"\0" * size)
+                    filler.write(b"\0" * size)
         except OSError:
             pass
         try:
             while True:
-                ballast.write(b"\0" * 4096)
+                filler.write(b"\0" * 4096)
         except OSError:
             pass
 
@@ -100,8 +100,8 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
         "disk-checkpoint": Fault("disk full in a checkpoint", partial(disk_full, "worker before commit"), (EMBEDDED,)),
         "disk-upload": Fault("disk full in an upload", disk_full_in_upload, (EMBEDDED,)),
         "disk-sqlite": Fault("disk full in SQLite", disk_full_in_sqlite, (EMBEDDED,)),
-        "checkpoint-short": Fault("checkpoint file cut short", partial(damaged, _cut_short)),
-        "checkpoint-bit": Fault("checkpoint file with one bit turned", partial(damaged, _turn_a_bit)),
-        "checkpoint-gone": Fault("checkpoint file removed", partial(damaged, Path.unlink)),
+        "checkpoint-short": Fault("checkpoint file truncated", partial(damage_checkpoint, _truncate)),
+        "checkpoint-bit": Fault("checkpoint file with one flipped bit", partial(damage_checkpoint, _flip_a_bit)),
+        "checkpoint-gone": Fault("checkpoint file removed", partial(damage_checkpoint, Path.unlink)),
     }
 )

@@ -1,35 +1,35 @@
-"""What a fault is, and what some of them share."""
+"""The definition of a fault, and what several faults share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.chaos.place import COMPOSE, EMBEDDED, SERVERS
+from harness.chaos.deployment import COMPOSE, EMBEDDED, SERVERS
 from harness.chaos.rounds import Round
 
-BEHIND = (SERVERS,)
-EVERYWHERE = (EMBEDDED, SERVERS, COMPOSE)
+SERVERS_ONLY = (SERVERS,)
+ALL_KINDS = (EMBEDDED, SERVERS, COMPOSE)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that goes wrong."""
+    """A fault that a round injects."""
 
-    words: str
+    description: str
     act: Callable[[Round], None]
-    """Posts the round's job, and does the harm; whatever it leaves broken is mended after it."""
+    """Post the round's job and inject the fault; the deployment is repaired afterwards."""
     where: tuple[str, ...] = (EMBEDDED, SERVERS)
     workers: int = 1
     faketime: bool = False
-    """Whether the processes' wall clock must be one that can be set."""
+    """Whether the processes run with a wall clock that can be set."""
 
 
 def server_ends(name: Literal["redis", "postgres"], number: int, r: Round) -> None:
-    """A server of the place gets the signal while a job trains, and is started again."""
-    server = getattr(r.place, name)
+    """End a server by a signal while the job trains, and restart it."""
+    server = getattr(r.local, name)
     r.post()
-    r.moment()
-    r.hurt()
+    r.wait_randomly()
+    r.mark_fault()
     server.end(number)
-    r.moment(0.5)
+    r.wait_randomly(0.5)
     server.start()

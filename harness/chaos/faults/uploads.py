@@ -1,8 +1,8 @@
-"""A table that a fault has uploaded and learned from."""
+"""A table that faults upload and train on."""
 
 import httpx
 
-from harness.chaos.rounds import Round, the_end
+from harness.chaos.rounds import Round, job_result
 
 SPIRALS_CSV = "a,b,kind\n" + "".join(
     f"{(i * 37) % 101 / 50 - 1},{(i * 53) % 97 / 48 - 1},{'in' if ((i * 37) % 101 / 50 - 1) ** 2 < 0.4 else 'out'}\n"
@@ -17,18 +17,18 @@ UPLOADED = {
 
 
 def upload(r: Round, *, broken: bool = False) -> httpx.Response | None:
-    """Upload the table; broken off, or killed in the middle of it, by the ambush that lies at its end."""
+    """Upload the table; with `broken`, kill the API in the middle unless a fault point is armed."""
 
     def pieces() -> object:
         data = SPIRALS_CSV.encode()
         yield data[: len(data) // 2]
-        if broken and not any(r.place.ambushes.iterdir()):
+        if broken and not any(r.local.fault_points.iterdir()):
             r.kill_api()
         yield data[len(data) // 2 :]
 
     try:
         return httpx.post(
-            f"{r.place.url}/v1/datasets?name=table",
+            f"{r.local.url}/v1/datasets?name=table",
             content=pieces(),  # type: ignore[arg-type]
             headers={"Content-Type": "text/csv"},
             timeout=30,
@@ -37,16 +37,16 @@ def upload(r: Round, *, broken: bool = False) -> httpx.Response | None:
         return None
 
 
-def learn_uploaded(r: Round) -> None:
-    """Upload again, and learn from it: twice, so that one run is the other's measure."""
+def train_uploaded(r: Round) -> None:
+    """Upload again and train on the table twice, the first run being the expected result of the second."""
     answer = upload(r)
     assert answer is not None
     assert answer.status_code in {200, 201}, answer.text
     spec = UPLOADED | {"data": {"type": "dataset", "id": answer.json()["id"], "target": "kind"}}
-    first = httpx.post(f"{r.place.url}/v1/jobs", json=spec, timeout=30).json()["id"]
+    first = httpx.post(f"{r.local.url}/v1/jobs", json=spec, timeout=30).json()["id"]
     r.job_id = first
     r.until(lambda _: False, "it ends")
-    r.expected = the_end(r.database, first)
+    r.expected = job_result(r.database, first)
     if r.expected.status != "succeeded":
-        r.lies.append(f"what was uploaded after the fault could not be learned: {r.expected.code}")
+        r.violations.append(f"training on the upload after the fault failed: {r.expected.code}")
     r.post(spec)

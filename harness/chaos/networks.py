@@ -1,14 +1,14 @@
-"""The nets that are trained under fire: between them they have every kind of state that a training can have."""
+"""The networks that chaos rounds train; together they have every kind of training state."""
 
 from collections.abc import Mapping
 from typing import Any
 
 Spec = Mapping[str, Any]
 
-HALVES = "two processes"
-"""The net of whose batches two processes take half each."""
+SPLIT = "two processes"
+"""The network whose batches are split between two processes."""
 
-NETS: Mapping[str, Spec] = {
+NETWORKS: Mapping[str, Spec] = {
     "dropout": {
         "data": {"type": "builtin", "name": "spirals", "rows": 400, "validation": {"fraction": 0.25}},
         "architecture": {
@@ -52,7 +52,7 @@ NETS: Mapping[str, Spec] = {
             "early_stopping": {"monitor": "val_loss", "patience": 500, "restore_best_weights": True},
         },
     },
-    HALVES: {
+    SPLIT: {
         "data": {"type": "builtin", "name": "moons", "rows": 600, "validation": {"fraction": 0.2}},
         "architecture": {
             "layers": [

@@ -1,4 +1,4 @@
-"""Where the rounds happen: a real API and real workers, embedded or on servers of their own behind cables to cut."""
+"""Deployments for chaos rounds: a real API and real workers, embedded or with servers behind network proxies."""
 
 import os
 import shutil
@@ -23,42 +23,41 @@ from harness.chaos.servers import Postgres, Redis
 from harness.processes import PATIENCE, ROOT, answers, forked_by, free_port
 
 EMBEDDED, SERVERS, COMPOSE = "embedded", "servers", "compose"
-LEASE = 3.0
-SWEEP = 0.3
-AMBUSHES = "CHAINRULE_CHAOS_AMBUSHES"
-"""Names the folder of the ambushes to the processes."""
-DISK = 256 * 2**20
-"""Bytes of the small disk that can be filled."""
+LEASE_SECONDS = 3.0
+LEASE_CHECK_SECONDS = 0.3
+FAULT_POINTS_VARIABLE = "CHAINRULE_CHAOS_FAULT_POINTS"
+"""Environment variable with the folder of the armed fault points."""
+SMALL_DISK_BYTES = 256 * 2**20
+"""Size of the small disk that a fault can fill."""
 
 
-class Service(Protocol):
-    """What every kind of place is: an API that answers somewhere, and parts that can be restarted."""
+class Deployment(Protocol):
+    """An API and workers, whose parts can be restarted."""
 
     kind: str
-    lease: float
-    """A worker's, in seconds."""
+    lease_seconds: float
     parts: Sequence[str]
     small_disk: bool
-    """Whether the data folder is a disk that can be filled."""
+    """Whether the data folder is on a small disk that a fault can fill."""
 
     @property
     def url(self) -> str:
-        """Where the API answers."""
+        """The API's address."""
 
-    def mend(self, workers: int) -> None:
-        """Have everything run again, with so many workers."""
+    def repair(self, workers: int) -> None:
+        """Restart whatever does not run, and have this number of workers."""
 
     def restart(self, part: str) -> None:
-        """Tell a part to end, and start it again."""
+        """End a part with SIGTERM and start it again."""
 
-    def until(self, look: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
-        """Wait until this is so. Raises `NotSo`, with what the processes said."""
+    def until(self, condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
+        """Wait until the condition holds. Raises `NotReached` with the logs after `seconds`."""
 
-    def said(self, lines: int = 60) -> str:
-        """The last that the processes said."""
+    def logs(self, lines: int = 60) -> str:
+        """Return the last lines of the logs."""
 
 
-class Place:
+class LocalDeployment:
     """An API and workers of one kind, in one folder.
 
     Parameters
@@ -66,82 +65,84 @@ class Place:
     kind
         `EMBEDDED`: SQLite and folders; `SERVERS`: Postgres and Redis.
     folder
-        Everything that is written is below.
-    more
-        Variables of the processes beside the place's own.
+        Folder of all files.
+    environment
+        Additional environment variables of the processes.
     """
 
-    def __init__(self, kind: str, folder: Path, more: dict[str, str] | None = None) -> None:
+    def __init__(self, kind: str, folder: Path, environment: dict[str, str] | None = None) -> None:
         self.kind = kind
-        self.lease = LEASE
+        self.lease_seconds = LEASE_SECONDS
         self.parts: Sequence[str] = ["worker", "api", *(["postgres", "redis"] if kind == SERVERS else [])]
         self.folder = folder
         self.small_disk = os.path.ismount(folder / "data")
-        self.ambushes = folder / "ambushes"
-        self.ambushes.mkdir()
+        self.fault_points = folder / "fault_points"
+        self.fault_points.mkdir()
         self.api: subprocess.Popen[bytes] | None = None
         self.workers: list[subprocess.Popen[bytes]] = []
-        self.cables: list[Proxy] = []
+        self.proxies: list[Proxy] = []
         self.postgres: Postgres | None = None
         self.redis: Redis | None = None
-        self._more = more or {}
+        self._extra_environment = environment or {}
         self._started: list[subprocess.Popen[bytes]] = []
-        self.settings = Settings(data_dir=folder / "data", port=free_port(), workers=1, threads=2, lease_seconds=LEASE)
-        self._direct = self.settings.resolved_database_url
+        self.settings = Settings(
+            data_dir=folder / "data", port=free_port(), workers=1, threads=2, lease_seconds=LEASE_SECONDS
+        )
+        self._database_url = self.settings.resolved_database_url
 
     @property
     def url(self) -> str:
-        """Where the API answers."""
+        """The API's address."""
         return f"http://127.0.0.1:{self.settings.port}"
 
     def open(self) -> Database:
-        """Start everything; a door of the run's own to the database, past all cables."""
+        """Start everything; return the database, connected without a proxy."""
         self.settings.data_dir.mkdir(parents=True, exist_ok=True)
         if self.kind == SERVERS:
             self._open_servers()
-        upgrade(self._direct)
-        self.mend()
-        return open_database(self._direct)
+        upgrade(self._database_url)
+        self.repair()
+        return open_database(self._database_url)
 
     def _open_servers(self) -> None:
-        self.postgres = Postgres(self.folder / "postgres", {**os.environ, **self._more})
+        self.postgres = Postgres(self.folder / "postgres", {**os.environ, **self._extra_environment})
         self.redis = Redis(self.folder / "redis", dict(os.environ))
         self.postgres.start()
         self.redis.start()
-        self.cables = [Proxy(self.postgres.port), Proxy(self.postgres.port), Proxy(self.redis.port)]
-        self._direct = self.postgres.url
+        self.proxies = [Proxy(self.postgres.port), Proxy(self.postgres.port), Proxy(self.redis.port)]
+        self._database_url = self.postgres.url
 
     @property
-    def databases(self) -> tuple[Proxy, Proxy]:
-        """The API's cable to the database, and the workers'."""
-        return self.cables[0], self.cables[1]
+    def database_proxies(self) -> tuple[Proxy, Proxy]:
+        """The proxies between API and database, and between workers and database."""
+        return self.proxies[0], self.proxies[1]
 
     @property
-    def broker(self) -> Proxy:
-        """Everybody's cable to Redis."""
-        return self.cables[2]
+    def broker_proxy(self) -> Proxy:
+        """The proxy before Redis."""
+        return self.proxies[2]
 
     @property
     def broker_url(self) -> str | None:
-        """The broker's own address, past any cable; none where it is a folder."""
+        """The broker's address without a proxy; None for the embedded broker."""
         return f"redis://127.0.0.1:{self.redis.port}/0" if self.redis else None
 
     @property
-    def ballast(self) -> Path:
-        """What fills the disk."""
-        return self.settings.data_dir / "ballast"
+    def filler(self) -> Path:
+        """The file that fills the disk."""
+        return self.settings.data_dir / "filler"
 
-    def mend(self, workers: int = 1) -> None:
-        """Have everything run again: servers, cables, the disk, an API, and so many workers."""
-        self.ballast.unlink(missing_ok=True)
+    def repair(self, workers: int = 1) -> None:
+        """Undo all faults: free the disk, disarm fault points, run servers, API and this number of workers."""
+        self.filler.unlink(missing_ok=True)
         self.set_clock(0)
-        for ambush in self.ambushes.iterdir():
-            ambush.unlink()
+        for point in self.fault_points.iterdir():
+            point.unlink()
         for server in (self.postgres, self.redis):
             if server is not None:
                 server.start()
-        for cable in self.cables:
-            cable.open()
+        for proxy in self.proxies:
+            proxy.open()
         if self.api is None or self.api.poll() is not None:
             self.start_api()
         self.workers = [process for process in self.workers if process.poll() is None]
@@ -153,7 +154,7 @@ class Place:
             self.start_worker()
 
     def restart(self, part: str) -> None:
-        """Tell a part to end, and start it again; of several workers the first."""
+        """End a part with SIGTERM and start it again; of several workers the first."""
         if part in {"postgres", "redis"}:
             server = self.postgres if part == "postgres" else self.redis
             assert server
@@ -163,26 +164,26 @@ class Place:
             assert process
             process.terminate()
             process.wait(60)
-        self.mend(len(self.workers))
+        self.repair(len(self.workers))
 
     def start_api(self) -> None:
-        """An API that is ready."""
+        """Start an API and wait until it is ready."""
         process = self.api = self._start("api")
         self.until(lambda: answers(f"{self.url}/health/ready"), "the API is ready", process=process)
 
     def start_worker(self, *, wait: bool = True) -> subprocess.Popen[bytes]:
-        """Another worker, ready unless nobody waits for that."""
+        """Start another worker; with `wait`, wait until it is ready."""
         process = self._start("worker")
         self.workers.append(process)
         if wait:
-            pulse = self.settings.data_dir / "workers" / f"{socket.gethostname()}-{process.pid}"
-            self.until(pulse.exists, "the worker is ready", process=process)
+            liveness_file = self.settings.data_dir / "workers" / f"{socket.gethostname()}-{process.pid}"
+            self.until(liveness_file.exists, "the worker is ready", process=process)
         return process
 
     def _start(self, command: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{command}-{len(self._started)}.log").open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "harness.chaos.ambushed", command],
+                [sys.executable, "-m", "harness.chaos.fault_points", command],
                 cwd=ROOT,
                 env=self._environment(command),
                 stdin=subprocess.DEVNULL,
@@ -199,56 +200,56 @@ class Place:
             "PORT": self.settings.port,
             "WORKERS": 1,
             "THREADS": 2,
-            "LEASE_SECONDS": LEASE,
-            "LEASE_CHECK_SECONDS": SWEEP,
+            "LEASE_SECONDS": LEASE_SECONDS,
+            "LEASE_CHECK_SECONDS": LEASE_CHECK_SECONDS,
             "LOG_LEVEL": "warning" if command == "api" else "info",
         }
         if self.kind == SERVERS:
-            cable = self.databases[command == "worker"]
-            url = make_url(self._direct).set(port=cable.port, query={"application_name": command})
+            proxy = self.database_proxies[command == "worker"]
+            url = make_url(self._database_url).set(port=proxy.port, query={"application_name": command})
             variables["DATABASE_URL"] = url.render_as_string(hide_password=False)
-            variables["BROKER_URL"] = f"redis://127.0.0.1:{self.broker.port}/0"
+            variables["BROKER_URL"] = f"redis://127.0.0.1:{self.broker_proxy.port}/0"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHAINRULE_")}
         own = {f"CHAINRULE_{name}": str(value) for name, value in variables.items()}
-        return inherited | own | {AMBUSHES: str(self.ambushes)} | self._more
+        return inherited | own | {FAULT_POINTS_VARIABLE: str(self.fault_points)} | self._extra_environment
 
     def set_clock(self, seconds: int) -> None:
-        """Let the wall clock of everything here be so many seconds off, where it was started with one to set."""
+        """Shift the wall clock of all processes, if they were started with libfaketime."""
         draft = self.folder / "clock.draft"
         draft.write_text(f"{seconds:+d}\n")
         draft.replace(self.folder / "clock")
 
-    def lay(self, place: str, number: int, whom: str = "self") -> None:
-        """Lay an ambush: this signal falls when a process next comes to this place in its code."""
-        draft = self.folder / "ambush"
-        draft.write_text(f"{number} {whom}")
-        draft.rename(self.ambushes / place)
+    def arm(self, point: str, number: int, target: str = "self") -> None:
+        """Arm a fault point: the next process that reaches it sends this signal to itself or to its parent."""
+        draft = self.folder / "fault_point"
+        draft.write_text(f"{number} {target}")
+        draft.rename(self.fault_points / point)
 
-    def struck(self, place: str) -> bool:
-        """Whether it fell."""
-        return any(self.ambushes.glob(f"{place} * struck"))
+    def triggered(self, point: str) -> bool:
+        """Return whether a process has reached the fault point and sent its signal."""
+        return any(self.fault_points.glob(f"{point} * triggered"))
 
     def until(
         self,
-        look: Callable[[], object],
+        condition: Callable[[], object],
         what: str,
         seconds: float = PATIENCE,
         process: subprocess.Popen[bytes] | None = None,
     ) -> None:
-        """Wait until this is so. Raises `NotSo`, with what the processes said."""
+        """Wait until the condition holds. Raises `NotReached` with the logs after `seconds`."""
         deadline = time.monotonic() + seconds
-        while not look():
+        while not condition():
             if time.monotonic() > deadline or (process and process.poll() is not None):
-                raise NotSo(f"not so: {what}\n{self.said()}")
+                raise NotReached(f"not reached: {what}\n{self.logs()}")
             time.sleep(0.01)
 
-    def said(self, lines: int = 60) -> str:
-        """The last that the processes said."""
+    def logs(self, lines: int = 60) -> str:
+        """Return the last lines of the four newest logs."""
         logs = sorted(self.folder.glob("*.log"), key=lambda log: log.stat().st_mtime)[-4:]
         return "\n".join("\n".join([f"--- {log.name}", *log.read_text().splitlines()[-lines:]]) for log in logs)
 
     def close(self) -> None:
-        """End everything. What does not end when it is told to is killed, with a word."""
+        """End everything. Kill a process that does not end on SIGTERM, and report it."""
         running = [process for process in self._started if process.poll() is None]
         for process in running:
             process.send_signal(signal.SIGCONT)
@@ -257,48 +258,50 @@ class Place:
             try:
                 process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
-                print(f"{process.args!r} did not end\n{self.said()}", file=sys.stderr)  # noqa: T201
+                print(f"{process.args!r} did not end\n{self.logs()}", file=sys.stderr)  # noqa: T201
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-        for cable in self.cables:
-            cable.close()
+        for proxy in self.proxies:
+            proxy.close()
         for server in (self.postgres, self.redis):
             if server is not None:
                 server.stop()
 
 
-class NotSo(Exception):
-    """What should have come has not."""
+class NotReached(Exception):
+    """An expected condition was not reached in time."""
 
 
 def children(process: subprocess.Popen[bytes]) -> list[int]:
-    """The processes that this one has forked."""
+    """Return the processes that this one has forked."""
     return forked_by(process.pid)
 
 
 @contextmanager
-def a_place(kind: str, folder: Path, more: dict[str, str] | None = None) -> Iterator[tuple[Service, Database]]:
-    """A place that works, ended with the block; the door to its database beside it."""
+def local_deployment(
+    kind: str, folder: Path, environment: dict[str, str] | None = None
+) -> Iterator[tuple[Deployment, Database]]:
+    """Yield a running deployment and its database, and end it with the block."""
     with ExitStack() as stack:
         folder.mkdir(mode=0o755)
         data = folder / "data"
         if kind == EMBEDDED and (release := _small_disk(data)):
             stack.callback(release)
-        place = Place(kind, folder, more)
-        stack.callback(place.close)
-        database = place.open()
+        deployment = LocalDeployment(kind, folder, environment)
+        stack.callback(deployment.close)
+        database = deployment.open()
         stack.callback(database.close)
-        yield place, database
+        yield deployment, database
 
 
 def _small_disk(folder: Path) -> partial[object] | None:
-    """Make the folder a small disk in memory, where this run may; how to give it back."""
+    """Mount a small disk in memory at the folder, if this user may; return a function that unmounts it."""
     mount, umount = shutil.which("mount"), shutil.which("umount")
     if not (mount and umount):
         return None
     folder.mkdir()
     done = subprocess.run(
-        [mount, "-t", "tmpfs", "-o", f"size={DISK}", "chaos", folder], capture_output=True, check=False
+        [mount, "-t", "tmpfs", "-o", f"size={SMALL_DISK_BYTES}", "chaos", folder], capture_output=True, check=False
     )
     if done.returncode:
         return None
