@@ -1,1 +1,1 @@
-"""The deployment, run for real."""
+"""Test of the compose deployment with real containers."""

@@ -1,1 +1,1 @@
-"""A long run under load: many clients, many jobs, workers that are killed; and what it leaves behind."""
+"""The soak run: many clients, many jobs and killed workers for a long time, with checks for leaks."""

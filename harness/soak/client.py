@@ -1,4 +1,4 @@
-"""What a client of a soak does: posts its jobs, cancels, pauses, resumes and watches some, and sees each to its end."""
+"""A client of the soak run: posts jobs, cancels, pauses, resumes or watches some of them, and waits for their ends."""
 
 import json
 import time
@@ -8,43 +8,45 @@ from typing import Any
 
 import httpx
 
-from harness.soak.plan import SIZES, Errand
+from harness.soak.plan import JOB_SIZES, PlannedJob
 
-PATIENCE = 900.0
+JOB_TIMEOUT_SECONDS = 900.0
 """Seconds that a job may take to end."""
 
 
 @dataclass(frozen=True)
-class Ended:
-    """A job as its client found it at its end; `wrong` says what should not be."""
+class EndedJob:
+    """A job as its client found it at its end; `failure` says what was wrong."""
 
     size: str
-    wish: str
+    action: str
     status: str
     weights: str | None
-    wrong: str = ""
+    failure: str = ""
 
 
-def serve_errand(client: httpx.Client, errand: Errand) -> Ended:
-    """Post the job, do what is wished, wait for its end. What is refused for a busy database is asked again."""
-    posted = asked(client, "POST", "/v1/jobs", SIZES[errand.size][1] | {"priority": errand.priority})
+def run_planned(client: httpx.Client, planned: PlannedJob) -> EndedJob:
+    """Post the job, perform the planned action and wait for the job's end."""
+    spec = JOB_SIZES[planned.size][1] | {"priority": planned.priority}
+    posted = request_with_retry(client, "POST", "/v1/jobs", spec)
     if posted.status_code != 201:
-        return Ended(errand.size, errand.wish, "refused", None, posted.text)
+        return EndedJob(planned.size, planned.action, "refused", None, posted.text)
     path = f"/v1/jobs/{posted.json()['id']}"
-    time.sleep(errand.later)
+    time.sleep(planned.delay_seconds)
     cancelled = False
-    if errand.wish == "cancel":
-        cancelled = asked(client, "POST", f"{path}/cancel").status_code == 200
-    if errand.wish == "pause" and asked(client, "POST", f"{path}/pause").status_code == 200:
+    if planned.action == "cancel":
+        cancelled = request_with_retry(client, "POST", f"{path}/cancel").status_code == 200
+    if planned.action == "pause" and request_with_retry(client, "POST", f"{path}/pause").status_code == 200:
         _resume(client, path)
-    seen = _watched(client, path) if errand.wish == "watch" else None
-    job = _end(client, path)
-    return Ended(errand.size, errand.wish, job["status"], job["weights_sha256"], _wrong(job, cancelled, seen))
+    sequence_numbers = _read_stream(client, path) if planned.action == "watch" else None
+    job = _wait_for_end(client, path)
+    failure = _failure(job, cancelled, sequence_numbers)
+    return EndedJob(planned.size, planned.action, job["status"], job["weights_sha256"], failure)
 
 
-def asked(client: httpx.Client, method: str, path: str, body: Any = None) -> httpx.Response:
-    """The answer; while the service says that it is away or busy, asked again."""
-    until = time.monotonic() + PATIENCE
+def request_with_retry(client: httpx.Client, method: str, path: str, body: Any = None) -> httpx.Response:
+    """Return the answer to a request; repeat it while the service is away or busy."""
+    until = time.monotonic() + JOB_TIMEOUT_SECONDS
     while True:
         try:
             answer = client.request(method, path, json=body)
@@ -57,37 +59,37 @@ def asked(client: httpx.Client, method: str, path: str, body: Any = None) -> htt
 
 
 def _resume(client: httpx.Client, path: str) -> None:
-    """Resume it as soon as it is paused, unless it ended before."""
-    until = time.monotonic() + PATIENCE
+    """Resume a job as soon as it is paused, unless it has ended."""
+    until = time.monotonic() + JOB_TIMEOUT_SECONDS
     while time.monotonic() < until:
-        job = asked(client, "GET", path).json()
+        job = request_with_retry(client, "GET", path).json()
         if job["ended_at"] or (
-            job["status"] == "paused" and asked(client, "POST", f"{path}/resume").status_code == 200
+            job["status"] == "paused" and request_with_retry(client, "POST", f"{path}/resume").status_code == 200
         ):
             return
         time.sleep(0.2)
 
 
-def _watched(client: httpx.Client, path: str) -> list[int]:
-    """The numbers of all its events, as the stream tells them; it goes on where the service ended the stream."""
-    seen: list[int] = []
-    until = time.monotonic() + PATIENCE
+def _read_stream(client: httpx.Client, path: str) -> list[int]:
+    """Return the sequence numbers of all events of a job; reconnect when the service ends the stream."""
+    sequence_numbers: list[int] = []
+    until = time.monotonic() + JOB_TIMEOUT_SECONDS
     while time.monotonic() < until:
-        after = seen[-1] if seen else 0
-        with closing(_opened(client, f"{path}/events?after={after}")) as answer:
+        after = sequence_numbers[-1] if sequence_numbers else 0
+        with closing(_open_stream(client, f"{path}/events?after={after}")) as answer:
             for line in answer.iter_lines():
                 if line:
                     row = json.loads(line)
-                    seen.append(row["seq"])
+                    sequence_numbers.append(row["seq"])
                     if row.get("status") in {"succeeded", "failed", "cancelled"}:
-                        return seen
-    return seen
+                        return sequence_numbers
+    return sequence_numbers
 
 
-def _opened(client: httpx.Client, path: str) -> httpx.Response:
-    """A stream whose head has come; one that breaks later is an error.
+def _open_stream(client: httpx.Client, path: str) -> httpx.Response:
+    """Open a stream; an interruption after the response headers is an error.
 
-    The server closes a connection that was idle for a while, and that may be just when a request goes out on it.
+    The server closes idle connections, possibly just when a request is sent on one: then the request is repeated.
     """
     request = client.build_request("GET", path, headers={"Accept": "application/jsonl"})
     try:
@@ -96,22 +98,22 @@ def _opened(client: httpx.Client, path: str) -> httpx.Response:
         return client.send(request, stream=True)
 
 
-def _end(client: httpx.Client, path: str) -> dict[str, Any]:
-    until = time.monotonic() + PATIENCE
+def _wait_for_end(client: httpx.Client, path: str) -> dict[str, Any]:
+    until = time.monotonic() + JOB_TIMEOUT_SECONDS
     while True:
-        job = dict(asked(client, "GET", path).json())
+        job = dict(request_with_retry(client, "GET", path).json())
         if job["ended_at"] or time.monotonic() > until:
             return job
         time.sleep(0.5)
 
 
-def _wrong(job: dict[str, Any], cancelled: bool, seen: list[int] | None) -> str:
-    right = {"succeeded", "cancelled"} if cancelled else {"succeeded"}
-    poisonous = (job["error"] or {}).get("code") == "worker_lost"  # three kills in a row found it: a promised end
-    if job["status"] not in right and not poisonous:
+def _failure(job: dict[str, Any], cancelled: bool, sequence_numbers: list[int] | None) -> str:
+    allowed = {"succeeded", "cancelled"} if cancelled else {"succeeded"}
+    lost_workers = (job["error"] or {}).get("code") == "worker_lost"  # three kills in a row: the job fails as promised
+    if job["status"] not in allowed and not lost_workers:
         return f"{job['id']} is {job['status']}: {job['error']}"
     if job["status"] == "succeeded" and job["progress"]["step"] != job["progress"]["steps"]:
         return f"{job['id']} succeeded at step {job['progress']['step']} of {job['progress']['steps']}"
-    if seen is not None and seen != list(range(1, len(seen) + 1)):
-        return f"{job['id']}: its stream had a gap or a double"
+    if sequence_numbers is not None and sequence_numbers != list(range(1, len(sequence_numbers) + 1)):
+        return f"{job['id']}: its stream had a gap or a duplicate"
     return ""

@@ -1,4 +1,4 @@
-"""What a soak is made of: settings from the environment, and jobs of all sizes with what clients do to them."""
+"""The plan of a soak run: settings from the environment, and jobs of all sizes with the actions of their clients."""
 
 import os
 import random
@@ -15,20 +15,20 @@ Spec = dict[str, Any]
 
 @dataclass(frozen=True)
 class Load:
-    """How much, for how long. Jobs are posted over the first nine tenths of `seconds`."""
+    """The load of a run. Jobs are posted over the first nine tenths of `seconds`."""
 
     jobs: int = 2000
     clients: int = 20
     seconds: float = 600.0
     kill_seconds: float = 15.0
-    """Between two kills, on average."""
+    """Average seconds between two kills."""
     seed: int = 0
     database: str = "postgres"
-    """Or sqlite, with the embedded broker."""
+    """`postgres` with Redis, or `sqlite` with the embedded broker."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Load":
-        """`CHAINRULE_SOAK_JOBS` and so on, where they are set."""
+        """Return the load of the variables `CHAINRULE_SOAK_JOBS` and so on, with defaults for those not set."""
         fields = {name: kind for name, kind in cls.__annotations__.items() if PREFIX + name.upper() in environment}
         return cls(**{name: kind(environment[PREFIX + name.upper()]) for name, kind in fields.items()})
 
@@ -48,38 +48,38 @@ def _spirals(units: int, epochs: int) -> Spec:
     }
 
 
-SIZES: Mapping[str, tuple[int, Spec]] = {
+JOB_SIZES: Mapping[str, tuple[int, Spec]] = {
     "tiny": (70, DOUBLING),
     "small": (20, _spirals(16, 40)),
     "medium": (8, _spirals(64, 150)),
     "large": (2, _spirals(256, 400)),
 }
-"""Of a hundred jobs so many, and what each is."""
-WISHES: Mapping[str, int] = {"nothing": 70, "cancel": 12, "pause": 12, "watch": 6}
-"""Of a hundred jobs so many; one that is paused is resumed a moment later."""
+"""Percentage of the jobs and spec, by size."""
+ACTION_SHARES: Mapping[str, int] = {"nothing": 70, "cancel": 12, "pause": 12, "watch": 6}
+"""Percentage of the jobs by action; a paused job is resumed a moment later."""
 
 
 @dataclass(frozen=True)
-class Errand:
-    """One job that a client posts `at` seconds after the start, and what it does to it `later` seconds after that."""
+class PlannedJob:
+    """A job that a client posts `start_seconds` after the start, and an action `delay_seconds` later."""
 
-    at: float
+    start_seconds: float
     size: str
-    wish: str
-    later: float
+    action: str
+    delay_seconds: float
     priority: int
 
 
-def errands(load: Load) -> list[Errand]:
-    """The jobs of a soak, by its seed."""
-    draw = random.Random(load.seed)
+def planned_jobs(load: Load) -> list[PlannedJob]:
+    """Return the jobs of a run; they depend only on the load and its seed."""
+    rng = random.Random(load.seed)
     return [
-        Errand(
-            at=load.seconds * 0.9 * number / load.jobs,
-            size=draw.choices(list(SIZES), [share for share, _ in SIZES.values()])[0],
-            wish=draw.choices(list(WISHES), list(WISHES.values()))[0],
-            later=draw.expovariate(2.0),
-            priority=draw.randint(-2, 2),
+        PlannedJob(
+            start_seconds=load.seconds * 0.9 * number / load.jobs,
+            size=rng.choices(list(JOB_SIZES), [share for share, _ in JOB_SIZES.values()])[0],
+            action=rng.choices(list(ACTION_SHARES), list(ACTION_SHARES.values()))[0],
+            delay_seconds=rng.expovariate(2.0),
+            priority=rng.randint(-2, 2),
         )
         for number in range(load.jobs)
     ]

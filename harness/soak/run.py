@@ -1,4 +1,4 @@
-"""The soak: an API and two workers of two processes each, clients at once, and a hand that kills."""
+"""The soak run: an API, two workers of two processes each, concurrent clients, and a thread that kills workers."""
 
 import contextlib
 import os
@@ -19,73 +19,73 @@ import httpx
 
 from harness.backends import postgres_database, redis_database
 from harness.processes import Processes, processes
-from harness.soak.client import PATIENCE, Ended, serve_errand
-from harness.soak.figures import CONNECTIONS, Figures, connections, grown, of_process, of_tree
-from harness.soak.plan import Errand, Load, errands
+from harness.soak.client import JOB_TIMEOUT_SECONDS, EndedJob, run_planned
+from harness.soak.plan import Load, PlannedJob, planned_jobs
+from harness.soak.usage import MAX_CONNECTION_GROWTH, ResourceUsage, connections, growth_failures, of_process, of_tree
 
-WARM = 0.1
-"""The part of the jobs after which the first figures are taken: by then pools are full and libraries loaded."""
+WARM_UP_FRACTION = 0.1
+"""Fraction of the jobs after which usage is measured first: by then pools are full and libraries loaded."""
 
 
 @dataclass
-class Soak:
-    """What happened: the jobs as they ended, the kills, and the figures before and after."""
+class SoakReport:
+    """The jobs as they ended, the kills, and the resource usage before and after."""
 
     load: Load
-    jobs: list[Ended] = field(default_factory=list)
+    jobs: list[EndedJob] = field(default_factory=list)
     kills: Counter[str] = field(default_factory=Counter)
-    before: dict[str, Figures] = field(default_factory=dict)
-    after: dict[str, Figures] = field(default_factory=dict)
+    before: dict[str, ResourceUsage] = field(default_factory=dict)
+    after: dict[str, ResourceUsage] = field(default_factory=dict)
     connections: tuple[int, int] = (0, 0)
     seconds: float = 0.0
 
-    def wrong(self) -> list[str]:
-        """Everything that is not as it should be, one line each."""
-        lines = [job.wrong for job in self.jobs if job.wrong]
+    def failures(self) -> list[str]:
+        """Return a line for each failure."""
+        lines = [job.failure for job in self.jobs if job.failure]
         if len(self.jobs) != self.load.jobs:
-            lines.append(f"{len(self.jobs)} of {self.load.jobs} jobs came to an end")
+            lines.append(f"{len(self.jobs)} of {self.load.jobs} jobs ended")
         weights = {(job.size, job.weights) for job in self.jobs if job.status == "succeeded"}
         several = [size for size, count in Counter(size for size, _ in weights).items() if count > 1]
         lines += [f"{size} jobs ended with different weights" for size in several]
-        lines += grown(self.before, self.after)
-        if self.connections[1] > self.connections[0] + CONNECTIONS:
+        lines += growth_failures(self.before, self.after)
+        if self.connections[1] > self.connections[0] + MAX_CONNECTION_GROWTH:
             lines.append("connections to the database grew from {} to {}".format(*self.connections))
         return lines
 
 
-def soak(load: Load) -> Soak:
-    """Run it, and end everything that it started."""
-    told = Soak(load)
+def soak(load: Load) -> SoakReport:
+    """Run the load and return the report; end all started processes."""
+    report = SoakReport(load)
     with _running(load) as running:
         api, workers = running.start_api(), [running.start_worker() for _ in range(2)]
-        began, over, whole = time.monotonic(), threading.Event(), threading.Lock()
-        hand = threading.Thread(target=_kill, args=(running, workers, told, over, whole), daemon=True)
-        hand.start()
-        waiting: queue.SimpleQueue[Errand] = queue.SimpleQueue()
-        for errand in errands(load):
-            waiting.put(errand)
+        began, stop, restart_lock = time.monotonic(), threading.Event(), threading.Lock()
+        killer = threading.Thread(target=_kill, args=(running, workers, report, stop, restart_lock), daemon=True)
+        killer.start()
+        remaining: queue.SimpleQueue[PlannedJob] = queue.SimpleQueue()
+        for planned in planned_jobs(load):
+            remaining.put(planned)
         clients = [
-            threading.Thread(target=_client, args=(running.url, waiting, began, told), daemon=True)
+            threading.Thread(target=_client, args=(running.url, remaining, began, report), daemon=True)
             for _ in range(load.clients)
         ]
         for client in clients:
             client.start()
         try:
-            warm = began + load.seconds + PATIENCE
-            while len(told.jobs) < WARM * load.jobs and time.monotonic() < warm:
+            warm = began + load.seconds + JOB_TIMEOUT_SECONDS
+            while len(report.jobs) < WARM_UP_FRACTION * load.jobs and time.monotonic() < warm:
                 time.sleep(0.2)
-            with whole:
-                told.before = _figures(api, workers)
+            with restart_lock:
+                report.before = _measure(api, workers)
             first = connections(running.settings.database_url)
             for client in clients:
                 client.join()
         finally:
-            over.set()
-            hand.join()
-        time.sleep(min(10.0, load.seconds / 10))  # what is under way comes to rest
-        told.after, told.connections = _figures(api, workers), (first, connections(running.settings.database_url))
-        told.seconds = time.monotonic() - began
-    return told
+            stop.set()
+            killer.join()
+        time.sleep(min(10.0, load.seconds / 10))  # let the last work finish
+        report.after, report.connections = _measure(api, workers), (first, connections(running.settings.database_url))
+        report.seconds = time.monotonic() - began
+    return report
 
 
 @contextmanager
@@ -99,45 +99,45 @@ def _running(load: Load) -> Iterator[Processes]:
         yield stack.enter_context(processes(folder, workers=2, lease_seconds=10, log_level="warning", **urls))
 
 
-def _client(url: str, waiting: "queue.SimpleQueue[Errand]", began: float, told: Soak) -> None:
+def _client(url: str, remaining: "queue.SimpleQueue[PlannedJob]", began: float, report: SoakReport) -> None:
     with httpx.Client(base_url=url, timeout=120) as client:
         while True:
             try:
-                errand = waiting.get_nowait()
+                planned = remaining.get_nowait()
             except queue.Empty:
                 return
-            time.sleep(max(0.0, began + errand.at - time.monotonic()))
+            time.sleep(max(0.0, began + planned.start_seconds - time.monotonic()))
             try:
-                told.jobs.append(serve_errand(client, errand))
+                report.jobs.append(run_planned(client, planned))
             except Exception as error:
-                told.jobs.append(Ended(errand.size, errand.wish, "lost", None, f"{errand}: {error!r}"))
+                report.jobs.append(EndedJob(planned.size, planned.action, "lost", None, f"{planned}: {error!r}"))
 
 
 def _kill(
     running: Processes,
     workers: list[subprocess.Popen[bytes]],
-    told: Soak,
-    over: threading.Event,
-    whole: threading.Lock,
+    report: SoakReport,
+    stop: threading.Event,
+    restart_lock: threading.Lock,
 ) -> None:
-    """Kill a child that trains or a whole worker now and then; the latter is started again, under the lock `whole`."""
-    draw = random.Random(told.load.seed)
-    while not over.wait(told.load.kill_seconds * draw.uniform(0.5, 1.5)):
-        if draw.random() < 0.3:
-            place = draw.randrange(len(workers))
-            with whole:
-                os.killpg(workers[place].pid, signal.SIGKILL)
-                workers[place].wait()
-                workers[place] = running.start_worker()
-            told.kills["workers"] += 1
+    """Kill a training child or a whole worker at random times; restart a killed worker under `restart_lock`."""
+    rng = random.Random(report.load.seed)
+    while not stop.wait(report.load.kill_seconds * rng.uniform(0.5, 1.5)):
+        if rng.random() < 0.3:
+            index = rng.randrange(len(workers))
+            with restart_lock:
+                os.killpg(workers[index].pid, signal.SIGKILL)
+                workers[index].wait()
+                workers[index] = running.start_worker()
+            report.kills["workers"] += 1
         elif found := _training(running.url):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(draw.choice(found), signal.SIGKILL)
-                told.kills["children"] += 1
+                os.kill(rng.choice(found), signal.SIGKILL)
+                report.kills["children"] += 1
 
 
 def _training(url: str) -> list[int]:
-    """The processes that train now, by the names of the jobs' workers."""
+    """Return the ids of the processes that train now, from the names of the jobs' workers."""
     try:
         jobs = httpx.get(f"{url}/v1/jobs?status=running&limit=100", timeout=60).raise_for_status().json()["items"]
     except httpx.HTTPError:
@@ -145,14 +145,14 @@ def _training(url: str) -> list[int]:
     return sorted({int(job["worker"].split(":")[3]) for job in jobs if job["worker"]})
 
 
-def _figures(api: subprocess.Popen[bytes], workers: list[subprocess.Popen[bytes]]) -> dict[str, Figures]:
-    every = [_patiently(worker) for worker in workers]
-    most = Figures(*(max(column) for column in zip(*every, strict=True)))
-    return {"API": of_process(api.pid), "workers (the largest process)": most}
+def _measure(api: subprocess.Popen[bytes], workers: list[subprocess.Popen[bytes]]) -> dict[str, ResourceUsage]:
+    usages = [_measure_worker(worker) for worker in workers]
+    largest = ResourceUsage(*(max(column) for column in zip(*usages, strict=True)))
+    return {"API": of_process(api.pid), "workers (the largest process)": largest}
 
 
-def _patiently(worker: subprocess.Popen[bytes]) -> Figures:
-    """The figures of a worker, some process of which may end while it is looked at."""
+def _measure_worker(worker: subprocess.Popen[bytes]) -> ResourceUsage:
+    """Return the usage of a worker; retry if one of its processes ends during the measurement."""
     for _ in range(50):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             return of_tree(worker)
@@ -160,24 +160,24 @@ def _patiently(worker: subprocess.Popen[bytes]) -> Figures:
     return of_tree(worker)
 
 
-def table(told: Soak) -> str:
-    """What happened, for a reader."""
-    ends = Counter((job.wish, job.status) for job in told.jobs)
+def table(report: SoakReport) -> str:
+    """Return the report as text."""
+    ends = Counter((job.action, job.status) for job in report.jobs)
     lines = [
-        f"{told.load}",
-        f"{len(told.jobs)} jobs in {told.seconds:.0f} s; killed: {dict(told.kills)}",
+        f"{report.load}",
+        f"{len(report.jobs)} jobs in {report.seconds:.0f} s; killed: {dict(report.kills)}",
         "",
-        *(f"{wish:>8} → {status:<10} {count:>6}" for (wish, status), count in sorted(ends.items())),
+        *(f"{action:>8} → {status:<10} {count:>6}" for (action, status), count in sorted(ends.items())),
         "",
         f"{'':<32}{'MB':>14}{'files':>14}{'threads':>14}",
-        *(_line(part, told.before[part], told.after[part]) for part in told.before),
-        f"{'connections to the database':<32}" + "{} → {}".format(*told.connections).rjust(14),
+        *(_line(part, report.before[part], report.after[part]) for part in report.before),
+        f"{'connections to the database':<32}" + "{} → {}".format(*report.connections).rjust(14),
         "",
-        *(told.wrong() or ["everything ended rightly, and nothing grew"]),
+        *(report.failures() or ["no failures"]),
     ]
     return "\n".join(lines)
 
 
-def _line(part: str, before: Mapping[int, float] | Figures, after: Figures) -> str:
+def _line(part: str, before: Mapping[int, float] | ResourceUsage, after: ResourceUsage) -> str:
     columns = (f"{then:.0f} → {now:.0f}".rjust(14) for then, now in zip(before, after, strict=True))
     return f"{part:<32}{''.join(columns)}"

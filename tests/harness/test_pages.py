@@ -1,4 +1,4 @@
-"""Sections of pages that a run writes."""
+"""Sections of documentation pages that a run writes."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from harness.pages import NoSuchSection, replace_section
 
 
-def test_a_section_is_replaced_and_the_rest_of_the_page_stays(tmp_path: Path) -> None:
+def test_replace_section_keeps_the_rest_of_the_page(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# Page\n\n<!-- a -->\nold\n<!-- /a -->\n\nText\n<!-- b -->\nkept\n<!-- /b -->\n")
     replace_section(page, "a", "new \\1\nlines\n")
@@ -18,7 +18,7 @@ def test_a_section_is_replaced_and_the_rest_of_the_page_stays(tmp_path: Path) ->
     )
 
 
-def test_a_page_without_the_section_is_refused(tmp_path: Path) -> None:
+def test_replace_section_refuses_a_page_without_the_section(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("<!-- a -->\n")
     with pytest.raises(NoSuchSection, match="'a'"):
