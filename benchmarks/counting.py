@@ -1,7 +1,7 @@
 """Floating-point operations of a training step, counted by traced arrays.
 
-Operations grow linearly with the rows, so two small batches give those of a large one. Layers do not know of it: a
-step that is not counted pays nothing.
+Operations grow linearly with the rows, so the counts of two small batches give that of a large one. Layers contain no
+counting code: other steps pay nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from core.nn.step.context import PassContext
 SAMPLE_ROWS = 16
 """Rows of the smaller of the two batches from which larger ones are extrapolated."""
 MAX_COUNTED_FLOPS = 1 << 28
-"""Operations up to which a batch is counted itself: small convolutions fill their blocks of columns late."""
+"""Maximum operations of a batch that is counted directly: a small convolution is not linear in few rows."""
 
 
 @dataclass(frozen=True, slots=True)

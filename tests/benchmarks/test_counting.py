@@ -46,7 +46,7 @@ def require_close(estimated: Cost, counted: Cost) -> None:
         assert getattr(estimated, name) == pytest.approx(getattr(counted, name), rel=RELATIVE_TOLERANCE), name
 
 
-def test_the_cost_of_a_dense_network_follows_its_formulas() -> None:
+def test_cost_of_a_dense_network_follows_its_formulas() -> None:
     rows, inputs, hidden, outputs = 5, 7, 4, 3
     found = count(Network(sequential(Dense(units=hidden), Dense(units=outputs)), (inputs,)), rows)
     products = [2 * rows * inputs * hidden, 2 * rows * hidden * outputs]
@@ -59,7 +59,7 @@ def test_the_cost_of_a_dense_network_follows_its_formulas() -> None:
 
 
 @pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.layer.type)
-def test_the_estimate_of_a_layer_agrees_with_the_count(case: LayerCase, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_estimate_of_a_layer_agrees_with_the_count(case: LayerCase, monkeypatch: pytest.MonkeyPatch) -> None:
     network = Network(sequential(case.layer), case.input_shape)
     expected = count(network, ROWS)
     assert estimate(network, ROWS) == expected
@@ -69,7 +69,7 @@ def test_the_estimate_of_a_layer_agrees_with_the_count(case: LayerCase, monkeypa
 
 @pytest.mark.parametrize(("net", "shape"), NETS, ids=["small", "wide", "lenet", "lstm"])
 @pytest.mark.parametrize("rows", [1, SAMPLE_ROWS, SAMPLE_ROWS + 1, 100])
-def test_the_estimate_of_a_network_agrees_with_the_count(
+def test_estimate_of_a_network_agrees_with_the_count(
     net: Sequential, shape: tuple[int, ...], rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = Network(net, shape)
@@ -127,5 +127,5 @@ OPERATIONS: list[tuple[Any, int]] = [
 
 
 @pytest.mark.parametrize(("operation", "flops"), OPERATIONS, ids=range(len(OPERATIONS)))
-def test_an_operation_is_counted(operation: Any, flops: int) -> None:
+def test_operation_is_counted(operation: Any, flops: int) -> None:
     assert counted(operation) == flops

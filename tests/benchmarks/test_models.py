@@ -1,4 +1,4 @@
-"""What the bench holds against PyTorch is the same net on both sides: with the same weights, the same outputs."""
+"""The benchmark's PyTorch models equal ours: the same outputs with the same weights."""
 
 from typing import Any
 
@@ -17,60 +17,60 @@ ROWS = 6
 
 
 class Weights:
-    """Our weights, one after the other, laid into PyTorch's modules."""
+    """Our weights in order, copied into PyTorch's modules."""
 
     def __init__(self, torch: Any, arrays: list[Array]) -> None:
-        self.torch, self.left = torch, iter(arrays)
-        self.unequal = 0
-        """How many parameters PyTorch has more: a recurrent layer's second bias where one is enough."""
+        self.torch, self.remaining = torch, iter(arrays)
+        self.extra_parameters = 0
+        """The number of additional parameters of PyTorch: the second bias of recurrent layers."""
 
-    def put(self, parameter: Any, array: Array) -> None:
+    def copy(self, parameter: Any, array: Array) -> None:
         assert tuple(parameter.shape) == array.shape
         with self.torch.no_grad():
             parameter.copy_(self.torch.from_numpy(np.ascontiguousarray(array)))
 
     def linear(self, module: Any) -> None:
-        self.put(module.weight, next(self.left).T)
-        self.put(module.bias, next(self.left))
+        self.copy(module.weight, next(self.remaining).T)
+        self.copy(module.bias, next(self.remaining))
 
     def normalization(self, module: Any) -> None:
-        self.put(module.weight, next(self.left))
-        self.put(module.bias, next(self.left))
+        self.copy(module.weight, next(self.remaining))
+        self.copy(module.bias, next(self.remaining))
 
     def convolution(self, module: Any) -> None:
-        self.put(module.weight, next(self.left).transpose(3, 2, 0, 1))
-        self.put(module.bias, next(self.left))
+        self.copy(module.weight, next(self.remaining).transpose(3, 2, 0, 1))
+        self.copy(module.bias, next(self.remaining))
 
     def flattened(self, module: Any, channels: int) -> None:
-        """A dense layer after a flatten: PyTorch has the channels first."""
-        kernel = next(self.left)
+        """Copy a dense layer after a flatten: PyTorch has the channels first."""
+        kernel = next(self.remaining)
         side = int((len(kernel) / channels) ** 0.5)
         channels_first = kernel.reshape(side, side, channels, -1).transpose(2, 0, 1, 3).reshape(kernel.shape)
-        self.put(module.weight, channels_first.T)
-        self.put(module.bias, next(self.left))
+        self.copy(module.weight, channels_first.T)
+        self.copy(module.bias, next(self.remaining))
 
     def attention(self, projections: Any, output: Any) -> None:
-        kernel, output_kernel, bias, output_bias = (next(self.left) for _ in range(4))
+        kernel, output_kernel, bias, output_bias = (next(self.remaining) for _ in range(4))
         for parameter, array in ((projections.weight, kernel.T), (output.weight, output_kernel.T)):
-            self.put(parameter, array)
+            self.copy(parameter, array)
         for parameter, array in ((projections.bias, bias), (output.bias, output_bias)):
-            self.put(parameter, array)
+            self.copy(parameter, array)
 
     def recurrent(self, module: Any, kind: str) -> None:
-        kernel, recurrent, bias = next(self.left), next(self.left), next(self.left)
+        kernel, recurrent, bias = next(self.remaining), next(self.remaining), next(self.remaining)
         if kind == "gru":  # PyTorch has r before z
             kernel, recurrent, bias = (_swapped(array) for array in (kernel, recurrent, bias))
             first, second = bias
         else:
             first, second = bias, np.zeros_like(bias)
-            self.unequal += second.size
+            self.extra_parameters += second.size
         for name, array in (
             ("weight_ih", kernel.T),
             ("weight_hh", recurrent.T),
             ("bias_ih", first),
             ("bias_hh", second),
         ):
-            self.put(getattr(module, f"{name}_l0"), array)
+            self.copy(getattr(module, f"{name}_l0"), array)
 
 
 def _swapped(gates: Array) -> Array:
@@ -78,11 +78,11 @@ def _swapped(gates: Array) -> Array:
     return np.concatenate([r, z, g], axis=-1)
 
 
-def lay(weights: Weights, net: Net, model: Any) -> None:
-    """All of our weights into the model."""
+def load_weights(weights: Weights, net: Net, model: Any) -> None:
+    """Copy all of our weights into the model."""
     if isinstance(net, Transformer):
         for embedding in (model.tokens, model.places):
-            weights.put(embedding.weight, next(weights.left))
+            weights.copy(embedding.weight, next(weights.remaining))
         for block in model.blocks:
             weights.normalization(block.before)
             weights.attention(block.projections, block.output)
@@ -109,27 +109,27 @@ def lay(weights: Weights, net: Net, model: Any) -> None:
             weights.linear(module)
 
 
-def as_torch_has_it(torch: Any, net: Net, x: Array) -> Any:
-    """Images come flat, and PyTorch has the channels first."""
+def as_torch_input(torch: Any, net: Net, x: Array) -> Any:
+    """Return `x` as PyTorch's input: images are flat, with the channels first."""
     if isinstance(net, Convolutional):
         x = x.reshape(len(x), *net.image).transpose(0, 3, 1, 2).reshape(x.shape)
     return torch.from_numpy(np.ascontiguousarray(x)).to(torch.long if isinstance(net, Transformer) else torch.float32)
 
 
 @pytest.mark.parametrize("net", MUST, ids=lambda net: net.name.split(",")[0])
-def test_both_sides_are_the_same_net(net: Net, torch: Any) -> None:
+def test_outputs_equal_pytorch_with_the_same_weights(net: Net, torch: Any) -> None:
     _, resolved, data = planned(net)
     network = resolved.network
     vector, statistics = network.initialize(np.random.default_rng(0))
     vector += 0.01  # biases, too
     model = model_of(torch, net)
-    run = PassContext(training=False, shapes=network.shapes)
-    weights = Weights(torch, [weight for (weight,) in each_weight(run, vector)])
-    lay(weights, net, model)
-    assert next(weights.left, None) is None
-    assert sum(parameter.numel() for parameter in model.parameters()) == network.parameters + weights.unequal
+    ctx = PassContext(training=False, shapes=network.shapes)
+    weights = Weights(torch, [weight for (weight,) in each_weight(ctx, vector)])
+    load_weights(weights, net, model)
+    assert next(weights.remaining, None) is None
+    assert sum(parameter.numel() for parameter in model.parameters()) == network.parameters + weights.extra_parameters
     x = np.asarray(data.x[:ROWS])
     with torch.no_grad():
-        expected = model(as_torch_has_it(torch, net, x)).numpy()
+        expected = model(as_torch_input(torch, net, x)).numpy()
     found = Predictor(network, vector, statistics).outputs(x)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())

@@ -1,4 +1,4 @@
-"""Nets that people build are specs of less than forty lines, and they learn."""
+"""Well-known architectures are specs of less than forty lines, and they learn."""
 
 import numpy as np
 import pytest
@@ -81,13 +81,13 @@ WAVENET = """{"layers": [
 
 
 def squares(rows: int = 64) -> tuple[Array, Array]:
-    """Noisy images 8 × 8 with a bright square of one of two sizes, and the squares without the noise."""
+    """Return noisy images 8 × 8 with a bright square of one of two sizes, and the images without noise."""
     rng = np.random.default_rng(0)
     clean = np.zeros((rows, 8, 8, 1), np.float32)
     for row in range(rows):
-        wide = 2 + 2 * (row % 2)
-        down, across = rng.integers(0, 9 - wide, 2)
-        clean[row, down : down + wide, across : across + wide] = 1
+        side = 2 + 2 * (row % 2)
+        top, left = rng.integers(0, 9 - side, 2)
+        clean[row, top : top + side, left : left + side] = 1
     noise: Array = rng.normal(0, 0.2, clean.shape).astype(np.float32)
     return clean + noise, clean
 
@@ -97,7 +97,7 @@ def squares(rows: int = 64) -> tuple[Array, Array]:
     [(RESNET, CrossEntropy()), (UNET, MeanSquaredError()), (MIXER, CrossEntropy()), (WAVENET, CrossEntropy())],
     ids=["resnet", "unet", "mixer", "wavenet"],
 )
-def test_a_net_of_nets_learns(spec: str, loss: Loss) -> None:
+def test_nested_architecture_learns(spec: str, loss: Loss) -> None:
     assert len(spec.splitlines()) < 40
     noisy, clean = squares()
     y = clean if isinstance(loss, MeanSquaredError) else np.arange(len(noisy)) % 2

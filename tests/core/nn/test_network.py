@@ -1,4 +1,4 @@
-"""A plan says what runs, and what cannot run is refused before it takes a byte."""
+"""Networks: planning, views, forward and backward passes, predictions, and refused architectures."""
 
 import tracemalloc
 from typing import Any
@@ -31,7 +31,7 @@ from tests.core.nn.trainings import MeasuringContext
 
 
 @pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.layer.type)
-def test_a_plan_says_what_is_emitted(case: LayerCase) -> None:
+def test_planned_output_shape_is_the_output_shape(case: LayerCase) -> None:
     network = Network(sequential(case.layer), case.input_shape)
     weights, statistics = network.initialize(np.random.default_rng(0))
     assert network.output_shape == case.output_shape
@@ -48,7 +48,7 @@ def test_every_weight_has_a_name(case: LayerCase) -> None:
     assert all(name.startswith("layers/0/") for name in names)
 
 
-def test_a_weight_is_named_by_its_place() -> None:
+def test_weight_name_is_its_path_in_the_architecture() -> None:
     inner = sequential(Dense(units=3), Repeat(layer=Dense(units=3, use_bias=False), n=2))
     network = Network(sequential(Residual(layer=inner), BatchNormalization()), (3,))
     inside = "layers/0/layer/layers"
@@ -71,12 +71,12 @@ def measured_step(case: LayerCase, rows: int) -> tuple[Network, int]:
 
 
 WIDE = [LayerCase(layer(units=200), (4, 3), (200,)) for layer in (SimpleRnn, Lstm, Gru)]
-"""What takes more of its weights than of one row."""
+"""Layers that keep more floats per batch than per row."""
 
 
 @pytest.mark.parametrize("rows", [1, 70])
 @pytest.mark.parametrize("case", [*LAYERS, *WIDE], ids=lambda case: case.layer.type)
-def test_a_layer_takes_the_memory_that_is_planned(case: LayerCase, rows: int) -> None:
+def test_memory_of_both_passes_is_within_the_plan(case: LayerCase, rows: int) -> None:
     network, peak = measured_step(case, rows)
     of_rows = 4 * rows * sum(plan.activation_size for plan in network.plan.walk())
     assert peak <= of_rows + 4 * sum(plan.scratch for plan in network.plan.walk())
@@ -84,8 +84,8 @@ def test_a_layer_takes_the_memory_that_is_planned(case: LayerCase, rows: int) ->
 
 
 @st.composite
-def some_layers(draw: Any) -> Sequential:
-    """Nets of any layers in any order."""
+def architectures(draw: Any) -> Sequential:
+    """Draw a random network of nested layers."""
     simple: st.SearchStrategy[Layer] = st.one_of(
         st.builds(Dense, units=st.integers(1, 5), use_bias=st.booleans()),
         st.builds(Dropout, rate=st.floats(0, 0.9)),
@@ -109,8 +109,8 @@ def some_layers(draw: Any) -> Sequential:
 
 
 @settings(deadline=None, max_examples=60)
-@given(architecture=some_layers(), rows=st.integers(1, 4))
-def test_any_net_runs_as_planned(architecture: Sequential, rows: int) -> None:
+@given(architecture=architectures(), rows=st.integers(1, 4))
+def test_random_network_runs_as_planned(architecture: Sequential, rows: int) -> None:
     network = Network(architecture, (2, 3))
     rng = np.random.default_rng(0)
     weights, statistics = network.initialize(rng)
@@ -119,10 +119,10 @@ def test_any_net_runs_as_planned(architecture: Sequential, rows: int) -> None:
     def outputs_and_gradient(*, input_gradient: bool) -> tuple[bytes, bytes]:
         gradient = np.zeros_like(weights)
         views = network.views(weights, statistics.copy(), gradient, input_gradient=input_gradient)
-        run = PassContext(training=True, rng=np.random.default_rng(1))
-        outputs, backward = network.forward(x, views, run)
+        ctx = PassContext(training=True, rng=np.random.default_rng(1))
+        outputs, backward = network.forward(x, views, ctx)
         assert outputs.shape == (rows, *network.output_shape)
-        _, gradient_of_loss = MeanSquaredError().forward(outputs, np.zeros_like(outputs), run)
+        _, gradient_of_loss = MeanSquaredError().forward(outputs, np.zeros_like(outputs), ctx)
         d_x = backward(gradient_of_loss())
         assert d_x.shape == x.shape or not input_gradient
         return outputs.tobytes(), gradient.tobytes()
@@ -133,7 +133,7 @@ def test_any_net_runs_as_planned(architecture: Sequential, rows: int) -> None:
 
 @settings(deadline=None, max_examples=30)
 @given(rows=st.integers(2, 30), cut=st.integers(1, 29))
-def test_a_batch_split_in_two_gives_the_gradient_of_the_whole(rows: int, cut: int) -> None:
+def test_gradients_of_two_halves_add_up_to_the_batch_gradient(rows: int, cut: int) -> None:
     cut = min(cut, rows - 1)
     network = Network(sequential(Dense(units=4), Dense(units=2)), (3,))
     rng = np.random.default_rng(0)
@@ -142,9 +142,9 @@ def test_a_batch_split_in_two_gives_the_gradient_of_the_whole(rows: int, cut: in
 
     def gradient_of(part: slice) -> Any:
         gradient = np.zeros_like(weights)
-        run = PassContext(np.float64, training=True)
-        outputs, backward = network.forward(x[part], network.views(weights, statistics, gradient), run)
-        backward(MeanSquaredError().forward(outputs, y[part], run)[1]())
+        ctx = PassContext(np.float64, training=True)
+        outputs, backward = network.forward(x[part], network.views(weights, statistics, gradient), ctx)
+        backward(MeanSquaredError().forward(outputs, y[part], ctx)[1]())
         return gradient
 
     whole = gradient_of(slice(None))
@@ -152,7 +152,7 @@ def test_a_batch_split_in_two_gives_the_gradient_of_the_whole(rows: int, cut: in
     np.testing.assert_allclose(parts / rows, whole, rtol=1e-9, atol=1e-12)
 
 
-def test_a_prediction_does_not_depend_on_how_rows_are_batched() -> None:
+def test_predictions_do_not_depend_on_the_batch_size() -> None:
     network = Network(sequential(Dense(units=4), BatchNormalization(), Dense(units=2)), (3,))
     weights, statistics = network.initialize(np.random.default_rng(0))
     x = np.random.default_rng(1).standard_normal((50, 3)).astype(np.float32)
@@ -162,7 +162,7 @@ def test_a_prediction_does_not_depend_on_how_rows_are_batched() -> None:
     assert Predictor(network, weights, statistics).outputs(x[:0]).shape == (0, 2)
 
 
-def test_a_prediction_takes_little_memory_however_many_rows_there_are() -> None:
+def test_prediction_memory_does_not_grow_with_the_rows() -> None:
     network = Network(sequential(Conv2D(filters=8, kernel_size=3, padding="same"), GlobalMaxPooling2D()), (64, 64, 1))
     weights, statistics = network.initialize(np.random.default_rng(0))
     x = np.zeros((300, 64, 64, 1), np.float32)
@@ -223,7 +223,7 @@ MISMATCHES: list[tuple[Sequential, tuple[int, ...], tuple[Any, ...], str]] = [
 
 
 @pytest.mark.parametrize(("architecture", "shape", "path", "message"), MISMATCHES)
-def test_a_net_that_does_not_fit_says_where(
+def test_shape_mismatch_has_the_path_of_the_layer(
     architecture: Sequential, shape: tuple[int, ...], path: tuple[Any, ...], message: str
 ) -> None:
     with pytest.raises(ShapeMismatch, match=message) as caught:
@@ -231,14 +231,14 @@ def test_a_net_that_does_not_fit_says_where(
     assert caught.value.path == path
 
 
-def test_an_impossible_net_is_planned_without_memory() -> None:
+def test_huge_network_is_planned_without_allocation() -> None:
     huge = 2**31 - 1
     network = Network(sequential(*[Dense(units=huge)] * 50), (huge,))
     assert network.parameters == 50 * (huge * huge + huge)
 
 
 @pytest.mark.parametrize("wrong", [-1, 5, 0.5, np.nan, np.inf, 1e30])
-def test_an_embedding_says_what_it_cannot_take(wrong: float) -> None:
+def test_embedding_refuses_indices_out_of_range(wrong: float) -> None:
     network = Network(sequential(Embedding(input_dim=5, output_dim=2)), (3,))
     weights, statistics = network.initialize(np.random.default_rng(0))
     with pytest.raises(NoSuchEmbedding, match="whole numbers from 0 to 4"):

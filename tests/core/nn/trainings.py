@@ -1,4 +1,4 @@
-"""Small trainings with full defaults, so that a test says only what matters to it."""
+"""Builders of small trainings with full defaults."""
 
 import itertools
 import tracemalloc
@@ -31,7 +31,7 @@ from tests.core.nn.cases import sequential
 
 @dataclass(frozen=True)
 class Rows:
-    """Data to learn from."""
+    """Training and validation data."""
 
     x: Array
     y: Any
@@ -43,7 +43,7 @@ class Rows:
 
 
 def classes(rows: int = 50, *, validation: int = 0, seed: int = 0) -> Rows:
-    """Two noisy clouds in four dimensions, the class numbers 0 and 1."""
+    """Return two noisy clusters in four dimensions with class numbers 0 and 1."""
     rng = np.random.default_rng(seed)
     y = rng.integers(0, 2, rows + validation)
     x = (rng.standard_normal((rows + validation, 4)) + y[:, None]).astype(np.float32)
@@ -53,7 +53,7 @@ def classes(rows: int = 50, *, validation: int = 0, seed: int = 0) -> Rows:
 
 
 def line(slope: float = 2.0) -> Rows:
-    """The text's first example: y = 2x for 1 to 5."""
+    """Return y = `slope` · x for x from 1 to 5."""
     x = np.arange(1, 6, dtype=np.float32)[:, None]
     return Rows(x, slope * x)
 
@@ -61,15 +61,15 @@ def line(slope: float = 2.0) -> Rows:
 STATEFUL = sequential(
     Dense(units=8, activation=Relu()), BatchNormalization(momentum=0.9), Dropout(rate=0.3), Dense(units=2)
 )
-"""A net in which everything that a training remembers matters: draws, moving statistics, weights."""
+"""A network that uses all of the state: random draws, moving statistics, weights."""
 
 WIDE = sequential(Dense(units=300), Dense(units=240), Dense(units=2))
-"""A net whose weights are more than an optimizer's block."""
+"""A network with more weights than an optimizer's block."""
 
 
 @dataclass
 class ATraining:
-    """One training, ready to run or to go on."""
+    """A training that can run and resume."""
 
     data: Rows
     architecture: Sequential = STATEFUL
@@ -80,24 +80,24 @@ class ATraining:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        """Plan the net, and begin where no state was given."""
+        """Plan the network, and initialize the state if there is none."""
         self.network = Network(self.architecture, self.data.x.shape[1:])
         if self.state is None:
             self.state = start(self.network, self.optimizer, self.training.seed)
 
     def items(self) -> Iterator[Step | Epoch]:
-        """What is left of the training, as it comes."""
+        """Yield the remaining steps and epochs."""
         assert self.state is not None
         return Learner(
             self.network, self.loss, self.optimizer, self.training, self.data, self.state, threads=self.threads
         ).train()
 
     def run(self, items: int | None = None) -> list[Step | Epoch]:
-        """What is left of the training, or its next so many items."""
+        """Return the remaining steps and epochs, at most `items` of them."""
         return list(itertools.islice(self.items(), items))
 
     def step_bytes(self) -> tuple[int, int]:
-        """Return the peak of memory allocated during steps 4 to 7, and what of it remains after them, in bytes."""
+        """Return the peak of memory allocated during steps 4 to 7, and the part that remains after them, in bytes."""
         items = self.items()
         next(items), next(items)
         tracemalloc.start()
@@ -112,13 +112,13 @@ class ATraining:
 
     @property
     def weights(self) -> Array:
-        """The weights as they stand."""
+        """The current weights."""
         assert self.state is not None
         return self.state.weights
 
 
 class MeasuringContext(PassContext):
-    """A training pass that measures the bytes of its arrays that exist at the same time, at most."""
+    """A training pass that measures the peak size of its arrays, in bytes."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         super().__init__(training=True, rng=rng)

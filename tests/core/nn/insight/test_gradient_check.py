@@ -23,7 +23,7 @@ BOUNDED = [case for case in LOSSES if case.loss.type != "poisson"]  # whose link
 
 @pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.layer.type)
 @pytest.mark.parametrize("batch", BATCHES)
-def test_a_layer_knows_its_gradient(case: LayerCase, batch: int) -> None:
+def test_layer_gradient_matches_finite_differences(case: LayerCase, batch: int) -> None:
     rng = np.random.default_rng(1)
     network = Network(sequential(case.layer), case.input_shape)
     x = case.inputs(batch, rng)
@@ -35,7 +35,7 @@ def test_a_layer_knows_its_gradient(case: LayerCase, batch: int) -> None:
 @pytest.mark.parametrize(
     "case", [c for c in LAYERS if c.input_shape and not c.classes], ids=lambda case: case.layer.type
 )
-def test_a_layer_passes_the_gradient_on_between_others(case: LayerCase) -> None:
+def test_inner_layer_gradient_matches_finite_differences(case: LayerCase) -> None:
     rng = np.random.default_rng(2)
     before = Dense(units=case.input_shape[-1], activation=Tanh())
     network = Network(sequential(before, case.layer, Dense(units=2)), (*case.input_shape[:-1], 3))
@@ -47,7 +47,7 @@ def test_a_layer_passes_the_gradient_on_between_others(case: LayerCase) -> None:
 
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda a: f"{a}")
 @pytest.mark.parametrize("scale", [1.0, 5.0])
-def test_an_activation_knows_its_slope(activation: Activation, scale: float) -> None:
+def test_activation_gradient_matches_finite_differences(activation: Activation, scale: float) -> None:
     rng = np.random.default_rng(3)
     network = Network(sequential(ActivationLayer(activation=activation)), (6,))
     x, targets = scale * rng.standard_normal((4, 6)), rng.standard_normal((4, 6))
@@ -56,7 +56,7 @@ def test_an_activation_knows_its_slope(activation: Activation, scale: float) -> 
 
 @pytest.mark.parametrize("case", LOSSES, ids=lambda case: f"{case.loss.type}-{case.targets}")
 @pytest.mark.parametrize("batch", BATCHES)
-def test_a_loss_knows_its_gradient(case: LossCase, batch: int) -> None:
+def test_loss_gradient_matches_finite_differences(case: LossCase, batch: int) -> None:
     rng = np.random.default_rng(4)
     network = Network(sequential(Dense(units=case.output_shape[-1])), (*case.output_shape[:-1], 3))
     x = rng.standard_normal((batch, *case.output_shape[:-1], 3))
@@ -66,7 +66,7 @@ def test_a_loss_knows_its_gradient(case: LossCase, batch: int) -> None:
 
 
 @pytest.mark.parametrize(("case", "size"), list(itertools.product(BOUNDED, [1e3, -1e3])), ids=str)
-def test_a_loss_stays_finite_for_huge_outputs(case: LossCase, size: float) -> None:
+def test_loss_is_finite_for_huge_outputs(case: LossCase, size: float) -> None:
     rng = np.random.default_rng(5)
     network = Network(sequential(Dense(units=case.output_shape[-1])), (*case.output_shape[:-1], 3))
     x = size * rng.standard_normal((4, *case.output_shape[:-1], 3))
@@ -76,7 +76,7 @@ def test_a_loss_stays_finite_for_huge_outputs(case: LossCase, size: float) -> No
     assert np.isfinite(found.differences)
 
 
-def test_a_wrong_gradient_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_gradient_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     right = Tanh.forward
 
     def wrong(self: Tanh, z: Any, out: Any, run: Any) -> Any:
