@@ -1,4 +1,4 @@
-"""One history makes the tables of `tables.py` on both databases, however often and by however many it is run."""
+"""Migrations on SQLite and PostgreSQL: the same tables, no lost rows, repeatable and concurrent."""
 
 import json
 import os
@@ -34,11 +34,11 @@ def _upgrade(url: str, revision: str) -> None:
     database.close()
 
 
-def test_the_history_has_one_end_which_the_program_knows() -> None:
+def test_history_has_one_head_which_the_program_names() -> None:
     assert ScriptDirectory.from_config(config()).get_heads() == [HEAD_REVISION]
 
 
-def test_from_nothing_to_the_tables_of_this_program(empty_database_url: str) -> None:
+def test_upgrade_of_an_empty_database_makes_all_tables(empty_database_url: str) -> None:
     database = open_database(empty_database_url)
     with pytest.raises(WrongRevision, match=r"at migration none, .* run `chainrule migrate`"):
         require_head(database.engine)
@@ -50,7 +50,7 @@ def test_from_nothing_to_the_tables_of_this_program(empty_database_url: str) -> 
     database.close()
 
 
-def test_datasets_from_before_fingerprints_are_known_again(empty_database_url: str) -> None:
+def test_upgrade_fingerprints_datasets_and_gives_them_the_default_owner(empty_database_url: str) -> None:
     schema = Schema(format="csv", rows=1, columns=(Column(name="x", type="number", rows=1),))
     _upgrade(empty_database_url, "0001")
     database = open_database(empty_database_url)
@@ -71,7 +71,7 @@ def test_datasets_from_before_fingerprints_are_known_again(empty_database_url: s
 
 
 @pytest.mark.parametrize("revision", REVISIONS[:-1])
-def test_every_row_survives_from_every_revision(empty_database_url: str, revision: str) -> None:
+def test_upgrade_from_any_revision_keeps_every_row(empty_database_url: str, revision: str) -> None:
     _upgrade(empty_database_url, revision)
     database = open_database(empty_database_url)
     tables = _tables(database)
@@ -90,7 +90,7 @@ def test_every_row_survives_from_every_revision(empty_database_url: str, revisio
 
 
 @pytest.mark.parametrize("revision", REVISIONS[:-1])
-def test_a_worker_of_before_writes_on_while_the_tables_change(empty_database_url: str, revision: str) -> None:
+def test_old_worker_can_write_during_an_upgrade(empty_database_url: str, revision: str) -> None:
     _upgrade(empty_database_url, revision)
     database = open_database(empty_database_url)
     by_name = {table.name: table for table in _tables(database)}
@@ -100,7 +100,7 @@ def test_a_worker_of_before_writes_on_while_the_tables_change(empty_database_url
     migrated, failures = threading.Event(), []
 
     def work() -> None:
-        """A worker's transaction, again and again, in the columns that it knows."""
+        """Repeat a worker's transaction with the columns of the old revision."""
         try:
             for number in count():
                 if migrated.is_set() and number > 20:
@@ -125,15 +125,18 @@ def test_a_worker_of_before_writes_on_while_the_tables_change(empty_database_url
 
 
 def _tables(database: Database) -> list[Table]:
-    """The tables of the database as it is, each after those that it points to."""
+    """Return the tables of the database, each after those that it references."""
     metadata = MetaData()
     metadata.reflect(database.engine)
     return [table for table in metadata.sorted_tables if table.name != "alembic_version"]
 
 
 def _values(table: Table) -> dict[str, Any]:
-    """A row with something in every column; keys that point to other tables fit."""
-    return {column.name: OF_NAME.get(column.name) or OF_TYPE[column.type.python_type] for column in table.columns}
+    """Return a row with a value in every column; foreign keys match."""
+    return {
+        column.name: VALUE_BY_NAME.get(column.name) or VALUE_BY_TYPE[column.type.python_type]
+        for column in table.columns
+    }
 
 
 RENAMED_TABLES = {"worker_tallies": "worker_totals"}
@@ -145,15 +148,15 @@ RENAMED_COLUMNS = {
         "inexact": "inexact_reason",
     },
 }
-OF_NAME: dict[str, Any] = {
+VALUE_BY_NAME: dict[str, Any] = {
     "job_id": "one",
     "id": "one",
     "columns": {"format": "csv", "columns": [{"type": "number"}]},
 }
-OF_TYPE: dict[type, Any] = {str: "one", int: 7, float: 0.5, object: {"a": [1, "b"]}}  # the last is JSON
+VALUE_BY_TYPE: dict[type, Any] = {str: "one", int: 7, float: 0.5, object: {"a": [1, "b"]}}  # the last is JSON
 
 
-def test_a_second_run_changes_nothing(database_url: str) -> None:
+def test_second_upgrade_changes_nothing(database_url: str) -> None:
     database = open_database(database_url)
     before = revision_state(database.engine)
     upgrade(database_url)
@@ -161,7 +164,7 @@ def test_a_second_run_changes_nothing(database_url: str) -> None:
     database.close()
 
 
-def test_a_database_of_another_time_is_refused(database_url: str) -> None:
+def test_require_head_at_another_revision_raises(database_url: str) -> None:
     database = open_database(database_url)
     with database.begin() as s:
         s.execute(text("UPDATE alembic_version SET version_num = '9999'"))
@@ -170,18 +173,18 @@ def test_a_database_of_another_time_is_refused(database_url: str) -> None:
     database.close()
 
 
-def test_drift_is_seen(database_url: str) -> None:
+def test_drift_lists_differences(database_url: str) -> None:
     database = open_database(database_url)
     with database.begin() as s:
         s.execute(text("DROP INDEX ix_jobs_next"))
         s.execute(text("ALTER TABLE datasets ADD COLUMN surplus INTEGER"))
-    seen = " ".join(drift(database.engine))
-    assert "ix_jobs_next" in seen
-    assert "surplus" in seen
+    differences = " ".join(drift(database.engine))
+    assert "ix_jobs_next" in differences
+    assert "surplus" in differences
     database.close()
 
 
-def test_many_processes_may_migrate_at_once_and_from_any_folder(empty_database_url: str, tmp_path: Path) -> None:
+def test_concurrent_upgrades_from_any_folder_succeed(empty_database_url: str, tmp_path: Path) -> None:
     root = Path(__file__).parent.parent
     environment = os.environ | {"PYTHONPATH": str(root), "PYTHONWARNINGS": "error"}
     processes = [
@@ -196,9 +199,9 @@ def test_many_processes_may_migrate_at_once_and_from_any_folder(empty_database_u
     ]
     for process in processes:
         assert process.stdin is not None
-        process.stdin.close()  # until then each waits, so that all begin at once
-    said = [process.stderr.read().decode() for process in processes if process.stderr]
-    assert [process.wait() for process in processes] == [0, 0], said
+        process.stdin.close()  # each waits for this, so that all start at once
+    errors = [process.stderr.read().decode() for process in processes if process.stderr]
+    assert [process.wait() for process in processes] == [0, 0], errors
     for process in processes:
         assert process.stderr is not None
         process.stderr.close()

@@ -1,4 +1,4 @@
-"""Blobs in a bucket: as in a folder, for several machines, and away when the bucket is."""
+"""Blobs in a bucket, shared by machines with a local cache each."""
 
 import hashlib
 import os
@@ -38,11 +38,11 @@ def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def machine(url: str, folder: Path) -> Blobs:
-    """The blobs as a machine of its own sees them."""
+    """Return the blobs as seen by a machine with this folder."""
     return open_blobs(Settings(blobs_url=url, data_dir=folder))
 
 
-def test_what_one_machine_puts_another_reads(url: str, tmp_path: Path) -> None:
+def test_blob_put_by_one_machine_is_read_by_another(url: str, tmp_path: Path) -> None:
     here, there = machine(url, tmp_path / "here"), machine(url, tmp_path / "there")
     assert here.put(DATA) == SHA
     assert here.put(LARGE) == hashlib.sha256(LARGE).hexdigest()
@@ -53,7 +53,7 @@ def test_what_one_machine_puts_another_reads(url: str, tmp_path: Path) -> None:
     assert there.verify(SHA) == len(DATA)
 
 
-def test_without_a_commit_nothing_is_put(url: str, tmp_path: Path) -> None:
+def test_writer_without_a_commit_puts_nothing(url: str, tmp_path: Path) -> None:
     blobs = machine(url, tmp_path / "here")
     with blobs.writer() as writer:
         writer.write(DATA)
@@ -64,28 +64,28 @@ def test_without_a_commit_nothing_is_put(url: str, tmp_path: Path) -> None:
         blobs.verify(SHA)
 
 
-def test_a_damaged_file_of_this_machine_is_fetched_anew(url: str, tmp_path: Path) -> None:
+def test_damaged_local_copy_is_downloaded_again(url: str, tmp_path: Path) -> None:
     blobs = machine(url, tmp_path / "here")
     blobs.put(DATA)
-    for look in (blobs.read, blobs.fetch_verified):
+    for read in (blobs.read, blobs.fetch_verified):
         blobs.path(SHA).write_bytes(b"heights")
-        look(SHA)
+        read(SHA)
         assert blobs.path(SHA).read_bytes() == DATA
 
 
-def test_a_damaged_object_is_found(tmp_path: Path) -> None:
+def test_damaged_object_raises(tmp_path: Path) -> None:
     url = f"file://{tmp_path}/bucket"
     machine(url, tmp_path / "here").put(DATA)
     for path in (tmp_path / "bucket" / SHA).iterdir():
         path.write_bytes(b"heights")
-    for look in ("verify", "read", "fetch_verified"):
+    for read in ("verify", "read", "fetch_verified"):
         with pytest.raises(DamagedBlob):
-            getattr(machine(url, tmp_path / "there"), look)(SHA)
+            getattr(machine(url, tmp_path / "there"), read)(SHA)
     machine(url, tmp_path / "here").put(DATA)
     assert machine(url, tmp_path / "there").read(SHA) == DATA
 
 
-def test_what_was_put_meanwhile_is_not_deleted(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_delete_with_an_old_stamp_keeps_the_blob(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bucket, "RECENT_SECONDS", -10.0)
     here, there = machine(url, tmp_path / "here"), machine(url, tmp_path / "there")
     here.put(DATA)
@@ -97,7 +97,7 @@ def test_what_was_put_meanwhile_is_not_deleted(url: str, tmp_path: Path, monkeyp
     assert here.names() == set()
 
 
-def test_what_is_kept_is_put_anew_when_it_is_no_longer_young(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ensure_puts_again_a_blob_that_is_not_recent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blobs = machine(f"file://{tmp_path}/bucket", tmp_path / "here")
     blobs.put(DATA)
     objects = tmp_path / "bucket" / SHA
@@ -111,9 +111,7 @@ def test_what_is_kept_is_put_anew_when_it_is_no_longer_young(tmp_path: Path, mon
     assert blobs.read(SHA) == DATA
 
 
-def test_what_nobody_used_here_lately_goes_from_this_machine_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unused_local_copy_is_deleted_and_the_object_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bucket, "CACHE_CLEANUP_SECONDS", 0.0)
     blobs = machine(f"file://{tmp_path}/bucket", tmp_path / "here")
     blobs.put(DATA)
@@ -123,7 +121,7 @@ def test_what_nobody_used_here_lately_goes_from_this_machine_alone(
     assert blobs.read(SHA) == DATA
 
 
-def test_a_blob_is_taken_from_a_folder_and_by_one(url: str, tmp_path: Path) -> None:
+def test_copy_from_a_folder_and_to_a_folder(url: str, tmp_path: Path) -> None:
     folder, blobs = FolderBlobs(tmp_path / "folder"), machine(url, tmp_path / "here")
     folder.put(DATA)
     blobs.copy_from(folder, SHA)
@@ -133,7 +131,7 @@ def test_a_blob_is_taken_from_a_folder_and_by_one(url: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("wrong", ["no such bucket", "no such server"])
-def test_a_bucket_that_does_not_answer_is_away_and_nothing_is_called_missing(
+def test_unreachable_bucket_raises_unavailable_not_missing(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str
 ) -> None:
     monkeypatch.setitem(bucket.RETRIES, "max_retries", 0)
@@ -143,14 +141,14 @@ def test_a_bucket_that_does_not_answer_is_away_and_nothing_is_called_missing(
     with pytest.raises(BlobStoreUnavailable):
         blobs.put(DATA)
     assert not blobs.path(SHA).exists()
-    for look in (blobs.read, blobs.fetch, blobs.verify):
+    for read in (blobs.read, blobs.fetch, blobs.verify):
         with pytest.raises(BlobStoreUnavailable):
-            look(SHA)
+            read(SHA)
     with pytest.raises(BlobStoreUnavailable):
         blobs.names()
 
 
-def test_a_name_that_is_no_hash_reaches_no_bucket(tmp_path: Path) -> None:
+def test_name_that_is_not_a_hash_is_refused_and_ignored(tmp_path: Path) -> None:
     blobs = machine(f"file://{tmp_path}/bucket", tmp_path / "here")
     for name in ("../secret", "", "*", SHA.upper()):
         with pytest.raises(ValueError, match="not a sha256"):

@@ -1,4 +1,4 @@
-"""A blob is whole or not there; its name is its hash; nothing else becomes a path."""
+"""Blobs in a folder."""
 
 import hashlib
 import os
@@ -22,18 +22,18 @@ def blobs(tmp_path: Path) -> FolderBlobs:
     return FolderBlobs(tmp_path / "blobs")
 
 
-def test_what_is_put_is_read(blobs: FolderBlobs) -> None:
+def test_put_then_read_returns_the_bytes(blobs: FolderBlobs) -> None:
     assert blobs.put(DATA) == SHA
     assert blobs.read(SHA) == DATA
     assert blobs.path(SHA).read_bytes() == DATA
 
 
-def test_the_same_bytes_are_one_file(blobs: FolderBlobs) -> None:
+def test_put_of_the_same_bytes_makes_one_file(blobs: FolderBlobs) -> None:
     assert blobs.put(DATA) == blobs.put(DATA)
     assert names(blobs) == [SHA]
 
 
-def test_a_writer_hashes_on_the_way(blobs: FolderBlobs) -> None:
+def test_writer_commits_pieces_under_their_hash(blobs: FolderBlobs) -> None:
     with blobs.writer() as writer:
         writer.write(DATA[:3])
         writer.write(DATA[3:])
@@ -42,20 +42,20 @@ def test_a_writer_hashes_on_the_way(blobs: FolderBlobs) -> None:
     assert blobs.read(SHA) == DATA
 
 
-def test_a_writer_shows_what_it_has_so_far(blobs: FolderBlobs) -> None:
+def test_writer_path_shows_the_flushed_bytes(blobs: FolderBlobs) -> None:
     with blobs.writer() as writer:
         writer.write(DATA)
         writer.flush()
         assert writer.path.read_bytes() == DATA
 
 
-def test_without_a_commit_nothing_stays(blobs: FolderBlobs) -> None:
+def test_writer_without_a_commit_leaves_no_file(blobs: FolderBlobs) -> None:
     with blobs.writer() as writer:
         writer.write(DATA)
     assert names(blobs) == []
 
 
-def test_an_error_while_writing_leaves_nothing(blobs: FolderBlobs) -> None:
+def test_writer_after_an_error_leaves_no_file(blobs: FolderBlobs) -> None:
     def fail() -> None:
         with blobs.writer() as writer:
             writer.write(DATA)
@@ -66,7 +66,7 @@ def test_an_error_while_writing_leaves_nothing(blobs: FolderBlobs) -> None:
     assert names(blobs) == []
 
 
-def test_bytes_are_on_the_disk_before_they_have_their_name(blobs: FolderBlobs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bytes_are_synced_before_the_file_is_renamed(blobs: FolderBlobs, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[bool, list[str]]] = []
     real = os.fsync
 
@@ -82,38 +82,38 @@ def test_bytes_are_on_the_disk_before_they_have_their_name(blobs: FolderBlobs, m
 
 
 @pytest.mark.parametrize("damage", [b"", DATA[:-1], b"Weights", DATA + b"\0"])
-def test_other_bytes_than_were_put_are_refused(blobs: FolderBlobs, damage: bytes) -> None:
+def test_read_of_a_damaged_blob_raises(blobs: FolderBlobs, damage: bytes) -> None:
     blobs.put(DATA)
     blobs.path(SHA).write_bytes(damage)
     with pytest.raises(DamagedBlob, match=SHA):
         blobs.read(SHA)
 
 
-def test_damage_is_mended_by_the_same_bytes(blobs: FolderBlobs) -> None:
+def test_put_of_the_same_bytes_repairs_a_damaged_blob(blobs: FolderBlobs) -> None:
     blobs.put(DATA)
     blobs.path(SHA).write_bytes(b"")
     blobs.put(DATA)
     assert blobs.read(SHA) == DATA
 
 
-def test_what_is_missing_is_said(blobs: FolderBlobs) -> None:
+def test_read_of_an_unknown_blob_raises(blobs: FolderBlobs) -> None:
     with pytest.raises(NoSuchBlob, match=SHA):
         blobs.read(SHA)
 
 
 @given(st.text())
-def test_nothing_but_a_hash_becomes_a_path(name: str) -> None:
+def test_path_of_any_text_raises(name: str) -> None:
     with pytest.raises(ValueError, match="not a sha256"):
         FolderBlobs(Path("blobs")).path(name)
 
 
 @pytest.mark.parametrize("name", [f"../{SHA}", SHA.upper(), SHA + "\n", SHA[:-1], f"{SHA}.part"])
-def test_nearly_a_hash_is_none(blobs: FolderBlobs, name: str) -> None:
+def test_path_of_an_almost_valid_hash_raises(blobs: FolderBlobs, name: str) -> None:
     with pytest.raises(ValueError, match="not a sha256"):
         blobs.path(name)
 
 
-def test_only_what_is_old_can_be_deleted(blobs: FolderBlobs) -> None:
+def test_old_blob_can_be_deleted_once(blobs: FolderBlobs) -> None:
     blobs.put(DATA)
     assert blobs.old() == {}
     age(blobs.path(SHA), 61)
@@ -136,14 +136,14 @@ def test_what_is_put_or_kept_meanwhile_is_not_deleted(
     assert blobs.read(SHA) == DATA
 
 
-def test_what_is_kept_is_there_even_if_it_was_deleted_meanwhile(blobs: FolderBlobs) -> None:
+def test_ensure_puts_a_blob_that_was_deleted_meanwhile(blobs: FolderBlobs) -> None:
     blobs.put(DATA)
     blobs.path(SHA).unlink()
     blobs.ensure(SHA, DATA)
     assert blobs.read(SHA) == DATA
 
 
-def test_a_long_upload_is_young_when_it_has_its_name(blobs: FolderBlobs) -> None:
+def test_slowly_written_blob_is_recent_after_its_commit(blobs: FolderBlobs) -> None:
     with blobs.writer() as writer:
         writer.write(DATA)
         writer.flush()
@@ -152,19 +152,19 @@ def test_a_long_upload_is_young_when_it_has_its_name(blobs: FolderBlobs) -> None
     assert blobs.old() == {}
 
 
-def test_what_a_crash_left_half_written_is_cleared(blobs: FolderBlobs) -> None:
-    whole = blobs.put(b"whole")
+def test_delete_abandoned_deletes_old_temporary_files_only(blobs: FolderBlobs) -> None:
+    complete = blobs.put(b"complete")
     parts = [blobs.root / f"{number}.part" for number in range(2)]
     for path in (*parts, other := blobs.root / "README"):
         path.write_bytes(b"half")
-    for path in (blobs.path(whole), parts[0], other):
+    for path in (blobs.path(complete), parts[0], other):
         age(path, 90_000)
     assert blobs.delete_abandoned() == [parts[0].name]
-    assert list(blobs.old()) == [whole]
-    assert names(blobs) == sorted([whole, parts[1].name, "README"])
+    assert list(blobs.old()) == [complete]
+    assert names(blobs) == sorted([complete, parts[1].name, "README"])
 
 
-def test_no_folder_holds_nothing_old(blobs: FolderBlobs) -> None:
+def test_missing_folder_has_no_old_or_abandoned_files(blobs: FolderBlobs) -> None:
     assert (blobs.old(), blobs.delete_abandoned()) == ({}, [])
 
 

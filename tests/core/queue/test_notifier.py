@@ -1,3 +1,5 @@
+"""Notifications over a folder and over Redis, also while the broker is unreachable."""
+
 import socket
 import time
 from collections.abc import Iterator
@@ -12,14 +14,14 @@ from core.queue.notifier import QUEUE, TASK, Notifier, celery_app
 from core.settings import Settings
 from harness.backends import redis_database
 
-SOON = 5.0
+TIMEOUT_SECONDS = 5.0
 
 
 def settings(folder: Path, broker: str | None = None) -> Settings:
     return Settings(data_dir=folder, broker_url=broker)
 
 
-def bells(settings: Settings) -> list[str]:
+def queued_tasks(settings: Settings) -> list[str]:
     """The names of the tasks that wait in the queue, taken from it."""
     with celery_app(settings).connection_for_read() as connection:
         channel = connection.default_channel
@@ -27,70 +29,70 @@ def bells(settings: Settings) -> list[str]:
 
 
 @contextmanager
-def a_port_that_says_nothing() -> Iterator[str]:
+def silent_port() -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         yield f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
 
 
 @contextmanager
-def a_closed_port() -> Iterator[str]:
+def closed_port() -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         address = closed.getsockname()
     yield f"redis://127.0.0.1:{address[1]}/0"
 
 
-def test_a_ring_lies_in_the_folder_without_content(tmp_path: Path) -> None:
+def test_notification_has_no_content(tmp_path: Path) -> None:
     chosen = settings(tmp_path)
     notifier = Notifier(chosen)
     assert notifier.notify()
-    notifier.close(SOON)
+    notifier.close(TIMEOUT_SECONDS)
     (message,) = (tmp_path / "broker" / "queue").iterdir()
     assert '"body": "W1tdLCB7fS' in message.read_text()  # base64 of [[], {}, …: no arguments
-    assert bells(chosen) == [TASK]
+    assert queued_tasks(chosen) == [TASK]
 
 
-def test_each_ring_is_a_bell(tmp_path: Path) -> None:
+def test_each_notify_sends_a_message(tmp_path: Path) -> None:
     chosen = settings(tmp_path)
     notifier = Notifier(chosen)
     for _ in range(3):
         notifier.notify()
-    notifier.close(SOON)
-    assert bells(chosen) == [TASK] * 3
+    notifier.close(TIMEOUT_SECONDS)
+    assert queued_tasks(chosen) == [TASK] * 3
 
 
-def test_redis_is_rung_and_reached(tmp_path: Path) -> None:
+def test_notify_and_reachable_over_redis(tmp_path: Path) -> None:
     with redis_database() as url:
         chosen = settings(tmp_path, url)
         notifier = Notifier(chosen)
-        assert notifier.reachable(SOON)
+        assert notifier.reachable(TIMEOUT_SECONDS)
         assert notifier.notify()
-        notifier.close(SOON)
-        assert bells(chosen) == [TASK]
+        notifier.close(TIMEOUT_SECONDS)
+        assert queued_tasks(chosen) == [TASK]
 
 
-@pytest.mark.parametrize("broker", [a_closed_port, a_port_that_says_nothing], ids=["closed", "silent"])
-def test_a_broker_that_is_away_costs_nothing(tmp_path: Path, broker: object) -> None:
+@pytest.mark.parametrize("broker", [closed_port, silent_port], ids=["closed", "silent"])
+def test_notify_returns_at_once_if_the_broker_is_unreachable(tmp_path: Path, broker: object) -> None:
     with broker() as url:  # type: ignore[operator]  # one of the two above
         notifier = Notifier(settings(tmp_path, url), timeout_seconds=0.2)
         began = time.monotonic()
         for _ in range(1000):
             notifier.notify()
-        assert time.monotonic() - began < 0.1 * 1000 * 0.2  # nowhere near one patience for each
-        assert not notifier.reachable(SOON)
+        assert time.monotonic() - began < 0.1 * 1000 * 0.2  # far less than one timeout for each
+        assert not notifier.reachable(TIMEOUT_SECONDS)
         assert not notifier.notify()
-        notifier.close(SOON)
+        notifier.close(TIMEOUT_SECONDS)
 
 
-def test_reachable_answers_in_its_time_even_if_the_broker_does_not(tmp_path: Path) -> None:
-    with a_port_that_says_nothing() as url:
-        notifier = Notifier(settings(tmp_path, url), timeout_seconds=SOON)
+def test_reachable_returns_in_time_if_the_broker_is_silent(tmp_path: Path) -> None:
+    with silent_port() as url:
+        notifier = Notifier(settings(tmp_path, url), timeout_seconds=TIMEOUT_SECONDS)
         began = time.monotonic()
         assert not notifier.reachable(0.1)
-        assert time.monotonic() - began < SOON
+        assert time.monotonic() - began < TIMEOUT_SECONDS
         notifier.close(0.0)
 
 
-def test_what_was_owed_is_rung_when_the_broker_is_back(tmp_path: Path) -> None:
+def test_pending_notification_is_sent_when_the_broker_is_back(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
     chosen = settings(folder)
@@ -99,18 +101,18 @@ def test_what_was_owed_is_rung_when_the_broker_is_back(tmp_path: Path) -> None:
     queue.rmdir()
     queue.touch()
     notifier.notify()
-    assert not notifier.reachable(SOON)
+    assert not notifier.reachable(TIMEOUT_SECONDS)
     queue.unlink()
-    until = time.monotonic() + SOON
+    until = time.monotonic() + TIMEOUT_SECONDS
     while not (queue.is_dir() and list(queue.iterdir())):
         assert time.monotonic() < until
         time.sleep(0.01)
-    assert notifier.reachable(SOON)
+    assert notifier.reachable(TIMEOUT_SECONDS)
     assert notifier.notify()
-    notifier.close(SOON)
+    notifier.close(TIMEOUT_SECONDS)
 
 
-def test_one_connection_serves_many_rings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_connection_sends_many_notifications(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[object] = []
     establish = Connection._establish_connection
 
@@ -122,6 +124,6 @@ def test_one_connection_serves_many_rings(tmp_path: Path, monkeypatch: pytest.Mo
     notifier = Notifier(settings(tmp_path))
     for _ in range(20):
         notifier.notify()
-        assert notifier.reachable(SOON)
-    notifier.close(SOON)
+        assert notifier.reachable(TIMEOUT_SECONDS)
+    notifier.close(TIMEOUT_SECONDS)
     assert len(opened) == 1

@@ -1,4 +1,4 @@
-"""How many jobs may wait is decided where a job is made: no two that come at once both take the last place."""
+"""The limit of queued jobs, also for concurrent requests."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ from core.store.tables import Job
 from tests.builders import LEASE, a_job
 
 
-def test_the_one_too_many_is_refused(database: Database) -> None:
+def test_admit_refuses_one_job_above_the_limit(database: Database) -> None:
     with database.begin() as s:
         for _ in range(3):
             admit(s, EVERYTHING, 3)
@@ -25,7 +25,7 @@ def test_the_one_too_many_is_refused(database: Database) -> None:
             admit(s, EVERYTHING, 3)
 
 
-def test_only_those_that_wait_count(database: Database) -> None:
+def test_admit_counts_queued_jobs_only(database: Database) -> None:
     with database.begin() as s:
         for _ in range(3):
             a_job(s)
@@ -36,7 +36,7 @@ def test_only_those_that_wait_count(database: Database) -> None:
         admit(s, EVERYTHING, 3)
 
 
-def test_each_owner_has_a_queue(database: Database) -> None:
+def test_admit_counts_each_owner_separately(database: Database) -> None:
     with database.begin() as s:
         a_job(s, owner="ann")
         admit(s, Scope("bob"), 1)
@@ -44,11 +44,11 @@ def test_each_owner_has_a_queue(database: Database) -> None:
             admit(s, Scope("ann"), 1)
 
 
-def test_of_many_at_once_no_more_than_the_places_get_in(database: Database) -> None:
-    together = threading.Barrier(8)
+def test_admit_of_concurrent_posts_keeps_the_limit(database: Database) -> None:
+    start = threading.Barrier(8)
 
     def post() -> bool:
-        together.wait(20)
+        start.wait(20)
         try:
             with database.begin() as s:
                 admit(s, EVERYTHING, 5)
@@ -58,7 +58,7 @@ def test_of_many_at_once_no_more_than_the_places_get_in(database: Database) -> N
         return True
 
     with ThreadPoolExecutor(8) as pool:
-        let_in = sum(pool.map(lambda _: post(), range(8)))
+        admitted = sum(pool.map(lambda _: post(), range(8)))
     with database.read() as s:
-        waiting = s.scalar(select(func.count()).where(Job.status == Status.QUEUED))
-    assert let_in == waiting == 5
+        queued = s.scalar(select(func.count()).where(Job.status == Status.QUEUED))
+    assert admitted == queued == 5

@@ -1,4 +1,4 @@
-"""The job goes on from the newest sound checkpoint; blobs are given up when no row names them."""
+"""Recording, discarding and pruning checkpoints."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def token(database: Database) -> FencingToken:
         return a_guard(s, a_claim(s)).token
 
 
-def test_a_recorded_checkpoint_is_where_the_job_goes_on(database: Database, token: FencingToken) -> None:
+def test_record_makes_the_checkpoint_the_one_to_resume_from(database: Database, token: FencingToken) -> None:
     with database.begin() as s:
         made = a_checkpoint(s, token, step=4, metrics={"loss": float("nan")}, weights_sha256=sha("e"))
     with database.read() as s:
@@ -28,24 +28,24 @@ def test_a_recorded_checkpoint_is_where_the_job_goes_on(database: Database, toke
         assert checkpoints.get(s, EVERYTHING, made.id).id == made.id
 
 
-def test_a_job_without_checkpoints_begins_anew(database: Database, token: FencingToken) -> None:
+def test_latest_of_a_new_job_is_none(database: Database, token: FencingToken) -> None:
     with database.read() as s:
         assert checkpoints.latest(s, token.job_id) is None
         assert checkpoints.of_job(s, EVERYTHING, token.job_id) == []
 
 
-def test_a_missing_checkpoint_is_said(database: Database) -> None:
+def test_get_of_an_unknown_checkpoint_raises(database: Database) -> None:
     with database.read() as s, pytest.raises(NoSuchCheckpoint, match="no checkpoint ckpt_gone"):
         checkpoints.get(s, EVERYTHING, "ckpt_gone")
 
 
-def test_a_damaged_one_gives_way_to_the_one_before(database: Database, token: FencingToken) -> None:
+def test_discard_returns_to_the_previous_checkpoint(database: Database, token: FencingToken) -> None:
     with database.begin() as s:
         first = a_checkpoint(s, token, step=1, weights_sha256=sha("1"))
         second = a_checkpoint(s, token, step=2, weights_sha256=sha("2"))
-        before = checkpoints.discard(s, token, second.id)
-        assert before is not None
-        assert before.id == first.id
+        previous = checkpoints.discard(s, token, second.id)
+        assert previous is not None
+        assert previous.id == first.id
         job = jobs.get(s, EVERYTHING, token.job_id)
         assert (job.checkpoint_id, job.weights_sha256) == (first.id, sha("1"))
         assert checkpoints.discard(s, token, first.id) is None
@@ -53,7 +53,7 @@ def test_a_damaged_one_gives_way_to_the_one_before(database: Database, token: Fe
         assert (job.checkpoint_id, job.weights_sha256) == (None, None)
 
 
-def test_who_lost_the_job_discards_nothing(database: Database, token: FencingToken) -> None:
+def test_discard_with_an_invalid_token_raises_and_deletes_nothing(database: Database, token: FencingToken) -> None:
     with database.begin() as s:
         kept = a_checkpoint(s, token)
     with pytest.raises(Fenced), database.begin() as s:
@@ -62,7 +62,7 @@ def test_who_lost_the_job_discards_nothing(database: Database, token: FencingTok
         assert checkpoints.get(s, EVERYTHING, kept.id).id == kept.id
 
 
-def test_the_newest_stay(database: Database, token: FencingToken) -> None:
+def test_prune_keeps_the_newest_two(database: Database, token: FencingToken) -> None:
     with database.begin() as s:
         made = [a_checkpoint(s, token, step=step, sha256=sha(str(step))) for step in (1, 2, 3, 3)]
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""Sums over all workers, and jobs by where they stand."""
+"""Counts for monitoring."""
 
 from sqlalchemy import update
 
@@ -12,7 +12,7 @@ from core.store.tables import Job
 from tests.builders import a_claim, a_job
 
 
-def test_workers_add_up(database: Database) -> None:
+def test_total_sums_over_workers(database: Database) -> None:
     with database.begin() as s:
         assert counts.total(s) == TrainingTotals(0, 0, 0.0)
         counts.add(s, "a", steps=1, samples=10, train_seconds=0.5)
@@ -21,7 +21,7 @@ def test_workers_add_up(database: Database) -> None:
         assert counts.total(s) == TrainingTotals(7, 70, 1.75)
 
 
-def test_every_state_is_counted(database: Database) -> None:
+def test_by_status_counts_every_status(database: Database) -> None:
     with database.begin() as s:
         a_job(s)
         a_job(s)
@@ -31,7 +31,7 @@ def test_every_state_is_counted(database: Database) -> None:
     assert found == dict.fromkeys(Status, 0) | {Status.QUEUED: 2, Status.PAUSED: 1, Status.RUNNING: 1}
 
 
-def test_the_queue_is_what_is_due(database: Database) -> None:
+def test_queue_depth_counts_due_jobs_only(database: Database) -> None:
     with database.begin() as s:
         a_job(s)
         later = a_job(s)

@@ -1,4 +1,4 @@
-"""The same bytes, read the same way, are one dataset, and it stays while a job needs it."""
+"""Datasets: identity by fingerprint, pages, and deletion."""
 
 import threading
 
@@ -12,7 +12,7 @@ from core.store.scope import EVERYTHING
 from tests.builders import a_claim, a_dataset, a_guard, a_job, sha
 
 
-def test_the_same_bytes_are_the_first_dataset(database: Database) -> None:
+def test_insert_of_the_same_fingerprint_returns_the_first_dataset(database: Database) -> None:
     given = {"format": "csv", "sha256": sha("a"), "fingerprint": sha("f"), "bytes": 3, "rows": 1}
     given |= {"columns": {"columns": ["x"]}}
     with database.begin() as s:
@@ -25,13 +25,13 @@ def test_the_same_bytes_are_the_first_dataset(database: Database) -> None:
         assert (stored.name, stored.columns) == ("one", {"columns": ["x"]})
 
 
-def test_the_same_bytes_read_otherwise_are_another_dataset(database: Database) -> None:
+def test_insert_of_another_fingerprint_makes_another_dataset(database: Database) -> None:
     with database.begin() as s:
         one, other = (a_dataset(s, fingerprint=sha(letter)) for letter in "fg")
     assert one.id != other.id
 
 
-def test_pages_are_newest_first(database: Database) -> None:
+def test_pages_list_newest_first(database: Database) -> None:
     with database.begin() as s:
         made = [a_dataset(s, sha256=sha(letter)).id for letter in "abc"]
         first, cursor = datasets.page(s, EVERYTHING, limit=2)
@@ -40,7 +40,7 @@ def test_pages_are_newest_first(database: Database) -> None:
     assert end is None
 
 
-def test_a_dataset_stays_while_a_job_needs_it(database: Database) -> None:
+def test_delete_is_refused_while_a_job_needs_the_dataset(database: Database) -> None:
     with database.begin() as s:
         dataset = a_dataset(s)
         waiting = a_job(s, dataset_id=dataset.id)
@@ -56,7 +56,7 @@ def test_a_dataset_stays_while_a_job_needs_it(database: Database) -> None:
             datasets.delete(s, EVERYTHING, dataset.id)
 
 
-def test_a_dataset_cannot_go_while_a_job_that_names_it_is_being_made(database: Database) -> None:
+def test_delete_waits_for_a_transaction_that_inserts_a_job(database: Database) -> None:
     with database.begin() as s:
         dataset_id = a_dataset(s).id
     deleting = threading.Event()

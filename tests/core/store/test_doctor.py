@@ -1,4 +1,4 @@
-"""What is whole is found to be whole at every stage of a job, and each contradiction is found and told."""
+"""Consistency checks: none fires on intact rows, and each kind of damage is found."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ from tests.builders import a_checkpoint, a_claim, a_dataset, a_guard, a_job, a_r
 
 @pytest.fixture
 def job(database: Database) -> str:
-    """A job with rows and a checkpoint that has ended well, beside jobs in other states."""
+    """A succeeded job with rows and a checkpoint, among jobs of other statuses."""
     with database.begin() as s:
         token = a_claim(s)
         guarded = a_guard(s, token, events=3, recorded=2)
@@ -33,7 +33,7 @@ def job(database: Database) -> str:
         return token.job_id
 
 
-def test_nothing_is_wrong_with_what_is_whole(database: Database, job: str) -> None:
+def test_intact_database_has_no_findings(database: Database, job: str) -> None:
     with database.read() as s:
         assert list(doctor.inconsistencies(s)) == []
     assert doctor.file_damage(database) == []
@@ -97,7 +97,7 @@ DAMAGES: list[tuple[str, Damage, str]] = [
 
 
 @pytest.mark.parametrize(("what", "damage", "words"), DAMAGES, ids=[row[0] for row in DAMAGES])
-def test_each_contradiction_is_found(database: Database, job: str, what: str, damage: Damage, words: str) -> None:
+def test_each_kind_of_damage_is_found(database: Database, job: str, what: str, damage: Damage, words: str) -> None:
     with database() as s:
         damage(s, job)
         found = [str(finding) for finding in doctor.inconsistencies(s)]
@@ -105,7 +105,7 @@ def test_each_contradiction_is_found(database: Database, job: str, what: str, da
     assert any(words in line for line in found), found
 
 
-def test_every_check_has_a_damage_that_it_finds(database: Database, job: str) -> None:
+def test_every_check_finds_some_damage(database: Database, job: str) -> None:
     found: set[str] = set()
     for _, damage, _ in DAMAGES:
         with database() as s:
@@ -115,7 +115,7 @@ def test_every_check_has_a_damage_that_it_finds(database: Database, job: str) ->
     assert found == {check.what for check in doctor.CHECKS}
 
 
-def test_many_faults_of_a_kind_are_counted(database: Database) -> None:
+def test_faults_beyond_the_listed_ones_are_counted(database: Database) -> None:
     with database.begin() as s:
         for _ in range(doctor.MAX_FAULTS_LISTED + 5):
             a_job(s)
@@ -126,7 +126,7 @@ def test_many_faults_of_a_kind_are_counted(database: Database) -> None:
     assert "and 5 more" in found[-1]
 
 
-def test_a_reference_that_leads_nowhere_is_found(database: Database, job: str) -> None:
+def test_missing_row_of_a_foreign_key_is_found_on_sqlite(database: Database, job: str) -> None:
     if database.engine.dialect.name != "sqlite":
         return
     with database.engine.connect() as connection:

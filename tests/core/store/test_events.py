@@ -1,4 +1,4 @@
-"""Rows come back as they were written, numbered by one; what is not finite too."""
+"""The event log: numbering, filters, and exact storage of values."""
 
 import math
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ def token(database: Database) -> FencingToken:
         return a_claim(s)
 
 
-def test_rows_are_numbered_on_and_stamped_by_the_database(database: Database, token: FencingToken) -> None:
+def test_append_numbers_rows_and_stamps_them_by_the_database(database: Database, token: FencingToken) -> None:
     guarded = write(database, token, ROWS, [LogRow("hm", 3, 1, {"a": 1})])
     with database.read() as s:
         read = events.after(s, EVERYTHING, token.job_id, 2)
@@ -60,7 +60,7 @@ def test_rows_are_numbered_on_and_stamped_by_the_database(database: Database, to
     assert (read[4].step, read[4].epoch, read[4].data) == (3, 1, {"message": "hm", "a": 1})
 
 
-def test_only_the_trainings_own_rows_are_recorded(database: Database, token: FencingToken) -> None:
+def test_stored_rows_are_those_of_the_training_only(database: Database, token: FencingToken) -> None:
     logs = [LogRow("hm")]
     first = write(database, token, ROWS[:1], logs)
     write(database, first.token, ROWS[2:], logs)
@@ -72,7 +72,7 @@ def test_only_the_trainings_own_rows_are_recorded(database: Database, token: Fen
 
 
 @pytest.mark.parametrize(("events_", "recorded"), [(1, 1), (2, 1), (3, 2), (2, 3)])
-def test_rows_that_were_not_guarded_are_refused(
+def test_append_of_other_counts_than_guarded_raises(
     database: Database, token: FencingToken, events_: int, recorded: int
 ) -> None:
     with database.begin() as s:
@@ -81,12 +81,12 @@ def test_rows_that_were_not_guarded_are_refused(
             events.append(s, guarded, ROWS[:2])
 
 
-def test_nothing_to_append_is_nothing(database: Database, token: FencingToken) -> None:
+def test_append_of_nothing_adds_no_events(database: Database, token: FencingToken) -> None:
     guarded = write(database, token, [])
     assert guarded.last_seq == 2
 
 
-def test_a_reader_goes_on_where_it_stopped(database: Database, token: FencingToken) -> None:
+def test_after_continues_from_any_number(database: Database, token: FencingToken) -> None:
     write(database, token, ROWS)
     read: list[int] = []
     with database.read() as s:
@@ -97,12 +97,12 @@ def test_a_reader_goes_on_where_it_stopped(database: Database, token: FencingTok
         assert events.after(s, EVERYTHING, "job_gone", 0) == []
 
 
-def test_metrics_are_found_by_name_and_split(database: Database, token: FencingToken) -> None:
+def test_metrics_filter_by_name_and_split(database: Database, token: FencingToken) -> None:
     write(database, token, ROWS)
     with database.read() as s:
 
-        def numbers(**asked: object) -> list[int]:
-            return [row.seq for row in events.metrics(s, EVERYTHING, token.job_id, **asked)]  # type: ignore[arg-type]
+        def numbers(**filters: object) -> list[int]:
+            return [row.seq for row in events.metrics(s, EVERYTHING, token.job_id, **filters)]  # type: ignore[arg-type]
 
         assert numbers() == [3, 4, 5, 6]
         assert numbers(after=4) == [5, 6]
@@ -119,7 +119,7 @@ def test_metrics_are_found_by_name_and_split(database: Database, token: FencingT
         assert [row.seq for row in events.by_seq(s, EVERYTHING, token.job_id, [3, 4, 6, 999])] == [3, 4, 6]
 
 
-def test_heads_tell_of_the_jobs_there_are(database: Database, token: FencingToken) -> None:
+def test_heads_return_existing_jobs_only(database: Database, token: FencingToken) -> None:
     with database.begin() as s:
         other = a_job(s).id
     with database.read() as s:
@@ -129,20 +129,20 @@ def test_heads_tell_of_the_jobs_there_are(database: Database, token: FencingToke
         assert len(events.heads(s, EVERYTHING, [other, *(f"job_{n}" for n in range(2_000))])) == 1
 
 
-A_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
-A_ROW = st.builds(
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+METRIC_ROWS = st.builds(
     MetricRow,
     step=st.integers(0, 2**62),
     epoch=st.integers(0, 2**31),
     split=st.sampled_from(["train", "validation", "test"]),
-    name=A_TEXT,
+    name=TEXTS,
     value=st.floats(),
 )
 
 
-@given(st.lists(st.lists(A_ROW, max_size=8), max_size=4))
+@given(st.lists(st.lists(METRIC_ROWS, max_size=8), max_size=4))
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_every_number_survives_to_the_bit(database: Database, batches: list[list[MetricRow]]) -> None:
+def test_every_value_is_stored_bit_for_bit(database: Database, batches: list[list[MetricRow]]) -> None:
     empty(database)
     with database.begin() as s:
         token = a_claim(s)
@@ -156,5 +156,5 @@ def test_every_number_survives_to_the_bit(database: Database, batches: list[list
 
 
 def comparable(row: MetricRow) -> tuple[object, ...]:
-    # SQLite keeps no sign of zero; a NaN is like another.
+    # SQLite does not store the sign of zero or the bits of a NaN.
     return (*row[:4], "nan" if math.isnan(row.value) else float(row.value).hex() if row.value else "0")

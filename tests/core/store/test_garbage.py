@@ -1,4 +1,4 @@
-"""What no row names is removed, and what a row names never is, whatever happens between any two steps."""
+"""Deletion of unreferenced blobs, interleaved with writers in any order."""
 
 import hashlib
 import os
@@ -33,12 +33,12 @@ def a_bucket(root: Path) -> Blobs:
     return open_bucket(root / "here", f"file://{root}")
 
 
-Place = Callable[[Path], Blobs]
-STORES = pytest.mark.parametrize("place", [a_folder, a_bucket])
+OpenBlobs = Callable[[Path], Blobs]
+KINDS = pytest.mark.parametrize("open_blobs", [a_folder, a_bucket])
 
 
 def age(blobs: Blobs) -> None:
-    """Time passes, until nothing is young."""
+    """Make all blobs old."""
     if isinstance(blobs, BucketBlobs):
         root, seconds = blobs.cache.root.parent, bucket.RECENT_SECONDS
     else:
@@ -50,22 +50,22 @@ def age(blobs: Blobs) -> None:
         blobs._put_at.clear()
 
 
-@STORES
-def test_only_what_is_old_and_has_no_row_goes(database: Database, place: Place, tmp_path: Path) -> None:
-    blobs = place(tmp_path)
-    named_by_a_dataset, named_by_a_checkpoint, garbage_ = [blobs.put(content) for content in CONTENTS]
+@KINDS
+def test_collect_deletes_old_unreferenced_blobs_only(database: Database, open_blobs: OpenBlobs, tmp_path: Path) -> None:
+    blobs = open_blobs(tmp_path)
+    of_dataset, of_checkpoint, unreferenced = [blobs.put(content) for content in CONTENTS]
     age(blobs)
-    young = blobs.put(b"young")
+    recent = blobs.put(b"recent")
     with database.begin() as s:
-        a_dataset(s, sha256=named_by_a_dataset)
-        a_checkpoint(s, a_guard(s, a_claim(s)).token, sha256=named_by_a_checkpoint)
-    assert garbage.collect(database, blobs) == [garbage_]
+        a_dataset(s, sha256=of_dataset)
+        a_checkpoint(s, a_guard(s, a_claim(s)).token, sha256=of_checkpoint)
+    assert garbage.collect(database, blobs) == [unreferenced]
     assert garbage.collect(database, blobs) == []
-    assert sorted(blobs.read(name) for name in (named_by_a_dataset, named_by_a_checkpoint, young))
+    assert sorted(blobs.read(name) for name in (of_dataset, of_checkpoint, recent))
 
 
 class World:
-    """Writers and deleters, each of whose steps may be its last; time passes between them."""
+    """Processes that write and delete rows with blobs; any step may be a process's last, and time passes."""
 
     def __init__(self, database: Database, blobs: Blobs) -> None:
         self.database, self.blobs = database, blobs
@@ -73,51 +73,51 @@ class World:
         self.rows: dict[int, str] = {}
 
     def act(self, action: tuple[str, int]) -> None:
-        """One step of somebody, or of the clock."""
+        """Run one step of a process, or of the clock."""
         getattr(self, action[0])(action[1])
 
     def write(self, which: int) -> None:
-        """The next step of this content's writer; who is never asked again has crashed."""
+        """Run the next step of the writer of this content; a writer that never runs again has crashed."""
         writer = self.writers.setdefault(which, self._write(which))
         if next(writer, StopIteration) is StopIteration:
             del self.writers[which]
 
     def _write(self, which: int) -> Iterator[None]:
         sha256 = self.blobs.put(CONTENTS[which])
-        yield  # for as long as the database is away
+        yield  # as when the database is unreachable
         with self.database.begin() as s:
             self.blobs.ensure(sha256, CONTENTS[which])
             dataset = a_dataset(s, sha256=sha256)
         self.rows[which] = dataset.id
 
     def crash(self, which: int) -> None:
-        """Its writer is never heard of again."""
+        """Stop the writer of this content between two steps."""
         self.writers.pop(which, None)
 
     def delete(self, which: int) -> None:
-        """The row goes."""
+        """Delete the row of this content."""
         if (dataset_id := self.rows.pop(which, None)) is not None:
             with self.database.begin() as s:
                 datasets.delete(s, EVERYTHING, dataset_id)
 
     def wait(self, _which: int) -> None:
-        """Time passes."""
+        """Let time pass."""
         age(self.blobs)
 
 
 def interrupted(world: World, actions: list[tuple[str, int]]) -> Blobs:
-    """The same blobs; around each step of a collection somebody else takes theirs."""
+    """Return the same blobs, with actions of other processes around each step of a collection."""
     blobs = copy(world.blobs)
 
-    def others() -> None:
+    def act_twice() -> None:
         for _ in range(min(2, len(actions))):
             world.act(actions.pop())
 
     def between(step: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*arguments: Any) -> Any:
-            others()
+            act_twice()
             answer = step(*arguments)
-            others()
+            act_twice()
             return answer
 
         return wrapped
@@ -132,8 +132,8 @@ ACTIONS = st.lists(
     st.tuples(st.sampled_from(["write", "write", "delete", "wait", "crash"]), st.integers(0, 2)), max_size=12
 )
 
-# The last comes first: put, named, old; then another row of the same content, which is old too before the first's go.
-PUT_ANEW_AND_AGED = [
+# Actions run from last to first: put a blob with its row and age it; then again for another row of the same content.
+PUT_AGAIN_AND_AGED = [
     ("wait", 0),
     ("wait", 0),
     ("write", 0),
@@ -145,15 +145,15 @@ PUT_ANEW_AND_AGED = [
 ]
 
 
-@STORES
+@KINDS
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rounds=st.lists(st.tuples(ACTIONS, ACTIONS), min_size=1, max_size=4))
-@example(rounds=[([], PUT_ANEW_AND_AGED)])
-def test_whatever_happens_between_a_row_has_its_file(
-    database: Database, place: Place, rounds: Any, tmp_path_factory: Any
+@example(rounds=[([], PUT_AGAIN_AND_AGED)])
+def test_row_keeps_its_blob_under_any_interleaving(
+    database: Database, open_blobs: OpenBlobs, rounds: Any, tmp_path_factory: Any
 ) -> None:
     empty(database)
-    blobs = place(tmp_path_factory.mktemp("blobs"))
+    blobs = open_blobs(tmp_path_factory.mktemp("blobs"))
     world = World(database, blobs)
     for before, between in rounds:
         for action in before:

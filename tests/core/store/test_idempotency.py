@@ -1,4 +1,4 @@
-"""A repeated request hears the first answer; one that failed left no trace; one under way is not waited for."""
+"""Responses stored by idempotency key."""
 
 import pytest
 from sqlalchemy import update
@@ -12,7 +12,7 @@ from core.store.tables import IdempotencyKey
 from tests.builders import a_job, sha
 
 
-def test_the_first_answer_is_heard_again(database: Database) -> None:
+def test_reserve_of_a_stored_key_returns_the_response(database: Database) -> None:
     with database.begin() as s:
         assert idempotency.reserve(s, EVERYTHING, "key", sha("a")) is None
         job_id = a_job(s).id
@@ -21,7 +21,7 @@ def test_the_first_answer_is_heard_again(database: Database) -> None:
         assert idempotency.reserve(s, EVERYTHING, "key", sha("a")) == StoredResponse(job_id, 201, '{"id": 1}')
 
 
-def test_another_body_under_the_same_key_is_refused(database: Database) -> None:
+def test_reserve_with_another_body_raises(database: Database) -> None:
     with database.begin() as s:
         idempotency.reserve(s, EVERYTHING, "key", sha("a"))
         idempotency.store_response(s, EVERYTHING, "key", job_id=None, status=201, response="{}")
@@ -29,13 +29,13 @@ def test_another_body_under_the_same_key_is_refused(database: Database) -> None:
             idempotency.reserve(s, EVERYTHING, "key", sha("b"))
 
 
-def test_owners_have_keys_of_their_own(database: Database) -> None:
+def test_reserve_of_another_owner_is_a_new_key(database: Database) -> None:
     with database.begin() as s:
         assert idempotency.reserve(s, Scope("ann"), "key", sha("a")) is None
         assert idempotency.reserve(s, Scope("bob"), "key", sha("b")) is None
 
 
-def test_a_key_goes_with_its_transaction(database: Database) -> None:
+def test_reserve_is_undone_by_a_rollback(database: Database) -> None:
     def fail() -> None:
         with database.begin() as s:
             idempotency.reserve(s, EVERYTHING, "key", sha("a"))
@@ -49,16 +49,16 @@ def test_a_key_goes_with_its_transaction(database: Database) -> None:
         assert jobs.page(s, EVERYTHING) == ([], None)
 
 
-def test_a_request_without_an_answer_is_in_progress(database: Database) -> None:
+def test_reserve_of_a_key_without_a_response_raises(database: Database) -> None:
     with database.begin() as s:
         idempotency.reserve(s, EVERYTHING, "key", sha("a"))
     with database.begin() as s, pytest.raises(KeyInProgress, match="repeat this request in a moment"):
         idempotency.reserve(s, EVERYTHING, "key", sha("a"))
 
 
-def test_a_request_under_way_is_not_waited_for(database: Database) -> None:
+def test_reserve_during_another_transaction_raises_at_once(database: Database) -> None:
     if database.engine.dialect.name == "sqlite":
-        return  # has one writer at a time: nobody is under way beside another
+        return  # SQLite has one writer at a time
     with database.begin() as s, database.begin() as other:
         idempotency.reserve(s, EVERYTHING, "key", sha("a"))
         with pytest.raises(KeyInProgress):
@@ -66,7 +66,7 @@ def test_a_request_under_way_is_not_waited_for(database: Database) -> None:
         assert idempotency.reserve(other, EVERYTHING, "another", sha("a")) is None
 
 
-def test_old_answers_are_forgotten(database: Database) -> None:
+def test_delete_older_than_deletes_old_keys_only(database: Database) -> None:
     with database.begin() as s:
         for key in ("old", "new"):
             idempotency.reserve(s, EVERYTHING, key, sha("a"))

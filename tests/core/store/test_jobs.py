@@ -1,4 +1,4 @@
-"""What clients do with jobs: every wish in every state, and lists that neither skip nor repeat."""
+"""Clients' queries on jobs: every request in every status, and pagination."""
 
 import threading
 from collections.abc import Callable
@@ -23,24 +23,24 @@ MISSING = "job_00000000000000000000000000"
 
 
 def in_status(s: Session, status: Status) -> str:
-    """A job that got to `status` by the ways that there are."""
+    """Return a job that reached this status by the usual functions."""
     if status == Status.QUEUED:
         return a_job(s).id
     token = a_claim(s)
-    asked: dict[Status, Callable[[], object]] = {
+    requests: dict[Status, Callable[[], object]] = {
         Status.PAUSING: lambda: jobs.pause(s, EVERYTHING, token.job_id),
         Status.PAUSED: lambda: jobs.pause(s, EVERYTHING, token.job_id),
         Status.CANCELLING: lambda: jobs.cancel(s, EVERYTHING, token.job_id),
         Status.CANCELLED: lambda: jobs.cancel(s, EVERYTHING, token.job_id),
     }
-    asked.get(status, lambda: None)()
+    requests.get(status, lambda: None)()
     if status in TERMINAL | {Status.PAUSED}:
         leases.release(s, a_guard(s, token).token, status, message="so", actor="w1")
     assert jobs.get(s, EVERYTHING, token.job_id).status == status
     return token.job_id
 
 
-def test_a_new_job_is_queued_due_and_told_of(database: Database) -> None:
+def test_insert_makes_a_queued_due_job_with_one_event(database: Database) -> None:
     with database.begin() as s:
         before = read_clock(s)
         job = a_job(s, spec='{"x": 1}', metadata={"lesson": "1"}, epochs=3, steps=30, threads=2, priority=5)
@@ -54,16 +54,16 @@ def test_a_new_job_is_queued_due_and_told_of(database: Database) -> None:
         assert [(t.status, t.actor, t.seq) for t in jobs.transitions(s, EVERYTHING, job.id)] == [
             (Status.QUEUED, "client", 1)
         ]
-        (told,) = events.after(s, EVERYTHING, job.id, 0)
-        assert (told.seq, told.kind, told.at) == (1, "status", stored.created_at)
-        assert told.data == {"status": "queued", "actor": "client", "message": "accepted"}
+        (recorded,) = events.after(s, EVERYTHING, job.id, 0)
+        assert (recorded.seq, recorded.kind, recorded.at) == (1, "status", stored.created_at)
+        assert recorded.data == {"status": "queued", "actor": "client", "message": "accepted"}
 
 
-def test_a_transaction_that_fails_leaves_no_job(database: Database) -> None:
+def test_insert_in_a_failed_transaction_leaves_no_job(database: Database) -> None:
     def fail() -> None:
         with database.begin() as s:
             a_job(s)
-            raise RuntimeError("the power went")
+            raise RuntimeError("no")
 
     with pytest.raises(RuntimeError):
         fail()
@@ -71,13 +71,13 @@ def test_a_transaction_that_fails_leaves_no_job(database: Database) -> None:
         assert jobs.page(s, EVERYTHING) == ([], None)
 
 
-def test_a_missing_job_is_said(database: Database) -> None:
-    for ask in (jobs.get, jobs.spec, jobs.cancel, jobs.pause, jobs.resume, jobs.delete):
+def test_functions_on_an_unknown_job_raise(database: Database) -> None:
+    for send in (jobs.get, jobs.spec, jobs.cancel, jobs.pause, jobs.resume, jobs.delete):
         with database.begin() as s, pytest.raises(NoSuchJob, match=f"no job {MISSING}"):
-            ask(s, EVERYTHING, MISSING)
+            send(s, EVERYTHING, MISSING)
 
 
-WISHES: dict[str, tuple[Callable[[Session, Scope, str], Job], dict[Status, Status]]] = {
+REQUESTS: dict[str, tuple[Callable[[Session, Scope, str], Job], dict[Status, Status]]] = {
     "cancelled": (
         jobs.cancel,
         {
@@ -103,24 +103,24 @@ WISHES: dict[str, tuple[Callable[[Session, Scope, str], Job], dict[Status, Statu
 
 
 @pytest.mark.parametrize("status", Status)
-@pytest.mark.parametrize("wish", WISHES)
-def test_a_wish_is_granted_where_the_state_allows_it(database: Database, wish: str, status: Status) -> None:
-    ask, granted = WISHES[wish]
+@pytest.mark.parametrize("request_name", REQUESTS)
+def test_request_changes_the_status_or_is_refused(database: Database, request_name: str, status: Status) -> None:
+    send, targets = REQUESTS[request_name]
     with database.begin() as s:
         job_id = in_status(s, status)
-        told = len(jobs.transitions(s, EVERYTHING, job_id))
-        if status not in granted:
-            with pytest.raises(WrongState, match=f"{job_id} is {status} and cannot be {wish}"):
-                ask(s, EVERYTHING, job_id)
+        recorded = len(jobs.transitions(s, EVERYTHING, job_id))
+        if status not in targets:
+            with pytest.raises(WrongState, match=f"{job_id} is {status} and cannot be {request_name}"):
+                send(s, EVERYTHING, job_id)
         else:
-            assert ask(s, EVERYTHING, job_id).status == granted[status]
-        changed = granted.get(status, status) != status
-        assert len(jobs.transitions(s, EVERYTHING, job_id)) == told + changed
-        assert jobs.get(s, EVERYTHING, job_id).status == granted.get(status, status)
+            assert send(s, EVERYTHING, job_id).status == targets[status]
+        changed = targets.get(status, status) != status
+        assert len(jobs.transitions(s, EVERYTHING, job_id)) == recorded + changed
+        assert jobs.get(s, EVERYTHING, job_id).status == targets.get(status, status)
 
 
 @pytest.mark.parametrize("status", Status)
-def test_only_an_ended_job_is_deleted(database: Database, status: Status) -> None:
+def test_delete_is_refused_before_the_end(database: Database, status: Status) -> None:
     with database.begin() as s:
         job_id = in_status(s, status)
         if status in TERMINAL:
@@ -132,7 +132,7 @@ def test_only_an_ended_job_is_deleted(database: Database, status: Status) -> Non
             assert jobs.exists(s, EVERYTHING, job_id)
 
 
-def test_a_deleted_job_leaves_no_row_anywhere(database: Database) -> None:
+def test_delete_leaves_no_row_in_any_table(database: Database) -> None:
     with database.begin() as s:
         token = a_claim(s, metadata={"a": "b"})
         guarded = a_guard(s, token)
@@ -149,7 +149,7 @@ def test_a_deleted_job_leaves_no_row_anywhere(database: Database) -> None:
 
 @pytest.mark.parametrize("status", [Status.QUEUED, Status.PAUSED])
 @pytest.mark.parametrize("keep", Keep)
-def test_a_waiting_job_that_is_cancelled_keeps_what_is_asked(database: Database, status: Status, keep: Keep) -> None:
+def test_cancel_of_a_waiting_job_keeps_the_requested_weights(database: Database, status: Status, keep: Keep) -> None:
     with database.begin() as s:
         guarded = a_guard(s, a_claim(s))
         a_checkpoint(s, guarded.token)
@@ -161,7 +161,7 @@ def test_a_waiting_job_that_is_cancelled_keeps_what_is_asked(database: Database,
         assert (job.checkpoint_id is None, job.weights_sha256 is None) == (keep is Keep.NONE,) * 2
 
 
-def test_a_running_job_hears_what_is_asked(database: Database) -> None:
+def test_request_on_a_running_job_is_stored_in_its_row(database: Database) -> None:
     with database.begin() as s:
         token = a_claim(s)
         assert jobs.pause(s, EVERYTHING, token.job_id).request is Request.PAUSE
@@ -170,20 +170,20 @@ def test_a_running_job_hears_what_is_asked(database: Database) -> None:
         assert jobs.transitions(s, EVERYTHING, token.job_id)[-1].actor == "ann"
 
 
-def test_a_waiting_job_is_cancelled_at_once(database: Database) -> None:
+def test_cancel_of_a_queued_job_ends_it(database: Database) -> None:
     with database.begin() as s:
         job = jobs.cancel(s, EVERYTHING, a_job(s).id, Keep.BEST)
         assert (job.status, job.keep, job.stop_reason) == (Status.CANCELLED, Keep.BEST, StopReason.CANCELLED)
         assert job.ended_at is not None
 
 
-def test_the_first_cancel_decides_what_is_kept(database: Database) -> None:
+def test_second_cancel_does_not_change_keep(database: Database) -> None:
     with database.begin() as s:
         job_id = in_status(s, Status.CANCELLING)
         assert jobs.cancel(s, EVERYTHING, job_id, Keep.NONE).keep is Keep.LAST
 
 
-def test_a_resumed_job_is_due_at_once(database: Database) -> None:
+def test_resume_makes_the_job_due(database: Database) -> None:
     with database.begin() as s:
         job_id = in_status(s, Status.PAUSED)
         s.execute(update(Job).where(Job.id == job_id).values(due_at=0, notified_at=1))
@@ -195,7 +195,7 @@ def test_a_resumed_job_is_due_at_once(database: Database) -> None:
         assert claimed.id == job_id
 
 
-def test_a_job_holds_on_to_its_dataset(database: Database) -> None:
+def test_insert_with_an_unknown_dataset_raises(database: Database) -> None:
     with database.begin() as s:
         dataset = a_dataset(s)
         assert a_job(s, dataset_id=dataset.id).dataset_id == dataset.id
@@ -203,11 +203,11 @@ def test_a_job_holds_on_to_its_dataset(database: Database) -> None:
             a_job(s, dataset_id="ds_gone")
 
 
-def test_pages_join_to_the_whole_newest_first(database: Database) -> None:
+def test_pages_list_all_jobs_newest_first(database: Database) -> None:
     with database.begin() as s:
         made = [a_job(s).id for _ in range(7)]
     for limit in (1, 2, 3, 7, 100):
-        assert walk(database, limit) == made[::-1]
+        assert all_pages(database, limit) == made[::-1]
 
 
 def test_pages_are_stable_under_inserts(database: Database) -> None:
@@ -220,14 +220,14 @@ def test_pages_are_stable_under_inserts(database: Database) -> None:
     assert end is None
 
 
-def test_jobs_are_found_by_status_name_and_metadata(database: Database) -> None:
+def test_page_filters_by_status_name_and_metadata(database: Database) -> None:
     with database.begin() as s:
         odd = a_job(s, name="odd", metadata={"a": "1", 'quo"te': "2"})
         even = a_job(s, name="even", metadata={"a": "1"})
         jobs.cancel(s, EVERYTHING, even.id)
 
-        def found(**asked: object) -> list[str]:
-            return [job.id for job in jobs.page(s, EVERYTHING, **asked)[0]]  # type: ignore[arg-type]
+        def found(**filters: object) -> list[str]:
+            return [job.id for job in jobs.page(s, EVERYTHING, **filters)[0]]  # type: ignore[arg-type]
 
         assert found(name="odd") == [odd.id]
         assert found(statuses=[Status.CANCELLED]) == [even.id]
@@ -239,18 +239,18 @@ def test_jobs_are_found_by_status_name_and_metadata(database: Database) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "!!", "am9i", "zz zz", "é", "am9iXzAw" * 9])
-def test_a_cursor_from_elsewhere_is_refused(database: Database, cursor: str) -> None:
+def test_page_with_an_invalid_cursor_raises(database: Database, cursor: str) -> None:
     with database.read() as s, pytest.raises(BadCursor, match="start from the first page"):
         jobs.page(s, EVERYTHING, cursor=cursor)
 
 
 @given(st.text())
-def test_no_text_is_a_cursor(text: str) -> None:
+def test_page_with_any_text_as_cursor_raises(text: str) -> None:
     with pytest.raises(BadCursor):
         page_of(Session(), select(Job), Job.id, "job", 1, text)
 
 
-def test_many_wishes_at_once_change_a_job_once(database: Database) -> None:
+def test_concurrent_cancels_change_a_job_once(database: Database) -> None:
     with database.begin() as s:
         job_id = a_claim(s).job_id
 
@@ -264,11 +264,11 @@ def test_many_wishes_at_once_change_a_job_once(database: Database) -> None:
     for thread in threads:
         thread.join()
     with database.read() as s:
-        told = [t.status for t in jobs.transitions(s, EVERYTHING, job_id)]
-    assert told == [Status.QUEUED, Status.RUNNING, Status.CANCELLING]
+        recorded = [t.status for t in jobs.transitions(s, EVERYTHING, job_id)]
+    assert recorded == [Status.QUEUED, Status.RUNNING, Status.CANCELLING]
 
 
-def walk(database: Database, limit: int) -> list[str]:
+def all_pages(database: Database, limit: int) -> list[str]:
     found: list[str] = []
     cursor = None
     while True:

@@ -1,4 +1,4 @@
-"""One worker holds a job at a time; what it writes counts once; a lost one's job goes on."""
+"""Leases: claims, guarded writes, heartbeats, releases, and jobs of lost workers."""
 
 import threading
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from core.store.tables import Job
 from tests.builders import LEASE, a_checkpoint, a_claim, a_guard, a_job, lapse
 
 
-def test_a_claim_holds_the_job_for_a_lease(database: Database) -> None:
+def test_claim_leases_the_job(database: Database) -> None:
     with database.begin() as s:
         job = a_job(s)
         before = read_clock(s)
@@ -33,7 +33,7 @@ def test_a_claim_holds_the_job_for_a_lease(database: Database) -> None:
     assert claimed.started_at is not None
 
 
-def test_where_nothing_is_due_there_is_nothing_to_claim(database: Database) -> None:
+def test_claim_without_a_due_job_returns_none(database: Database) -> None:
     with database.begin() as s:
         assert leases.claim(s, "w1", LEASE) is None
         later = a_job(s)
@@ -41,7 +41,7 @@ def test_where_nothing_is_due_there_is_nothing_to_claim(database: Database) -> N
         assert leases.claim(s, "w1", LEASE) is None
 
 
-def test_claims_go_by_priority_then_fairly_then_by_age(database: Database) -> None:
+def test_claim_orders_by_priority_then_load_of_the_owner_then_age(database: Database) -> None:
     with database.begin() as s:
         old, older = a_job(s, owner="ann"), a_job(s, owner="ann")
         other, urgent = a_job(s, owner="bob"), a_job(s, owner="ann", priority=1)
@@ -51,56 +51,52 @@ def test_claims_go_by_priority_then_fairly_then_by_age(database: Database) -> No
     assert order == [urgent.id, other.id, older.id, old.id]
 
 
-# a worker's memory
-
-
-def test_what_does_not_fit_now_is_left_and_the_next_smaller_taken(database: Database) -> None:
-    room = AvailableMemory("here:", total=100, available=50)
+def test_claim_skips_a_job_that_does_not_fit_into_free_memory(database: Database) -> None:
+    memory = AvailableMemory("here:", total=100, available=50)
     with database.begin() as s:
         large, fits, unknown = (
             a_job(s, memory_bytes=51, priority=2),
             a_job(s, memory_bytes=50, priority=1),
             a_job(s, memory_bytes=None),
         )
-        order = [claimed.id for claimed in (leases.claim(s, f"here:{n}", LEASE, room) for n in range(3)) if claimed]
+        order = [claimed.id for claimed in (leases.claim(s, f"here:{n}", LEASE, memory) for n in range(3)) if claimed]
         assert order == [fits.id, unknown.id]
         assert leases.claim(s, "there:1", LEASE, AvailableMemory("there:", 100, 51)).id == large.id  # type: ignore[union-attr]
 
 
-def test_what_a_machine_trains_already_leaves_less_room(database: Database) -> None:
-    room = AvailableMemory("here:", total=100, available=100)  # as when what was claimed has not begun to use it
+def test_claim_reserves_the_estimates_of_active_jobs(database: Database) -> None:
+    memory = AvailableMemory("here:", total=100, available=100)  # as while the claimed jobs have not yet allocated
     with database.begin() as s:
         for size in (60, 60, 40):
             a_job(s, memory_bytes=size)
-        sizes = [
-            claimed.memory_bytes for claimed in (leases.claim(s, f"here:{n}", LEASE, room) for n in range(3)) if claimed
-        ]
+        claims = [leases.claim(s, f"here:{n}", LEASE, memory) for n in range(3)]
+        sizes = [claimed.memory_bytes for claimed in claims if claimed]
         assert sizes == [60, 40]
-        assert leases.claim(s, "there:1", LEASE, room._replace(machine="there:")) is not None
+        assert leases.claim(s, "there:1", LEASE, memory._replace(machine="there:")) is not None
 
 
-def test_of_a_job_too_large_for_the_machine_it_is_said_once(database: Database) -> None:
-    room = AvailableMemory("here:", total=2**30, available=0)
+def test_log_too_large_records_each_job_once(database: Database) -> None:
+    memory = AvailableMemory("here:", total=2**30, available=0)
     with database.begin() as s:
         large, small = a_job(s, memory_bytes=3 * 2**30), a_job(s, memory_bytes=2**30)
-        leases.log_too_large(s, room)
-        assert len(jobs.transitions(s, EVERYTHING, large.id)) == 1, "a larger worker may come yet"
+        leases.log_too_large(s, memory)
+        assert len(jobs.transitions(s, EVERYTHING, large.id)) == 1, "a larger worker may claim it first"
         s.execute(update(Job).values(due_at=1))
 
-    def remark() -> None:
+    def log() -> None:
         with database.begin() as s:
-            leases.log_too_large(s, room)
+            leases.log_too_large(s, memory)
 
-    together(*[remark] * 4)
+    together(*[log] * 4)
     with database.begin() as s:
-        _, said = jobs.transitions(s, EVERYTHING, large.id)
-        assert said.message == "needs an estimated 3.0 GiB, a worker has 1.0 GiB: waiting for a worker with more"
-        assert (said.status, said.seq, jobs.get(s, EVERYTHING, large.id).last_seq) == (Status.QUEUED, 2, 2)
+        _, logged = jobs.transitions(s, EVERYTHING, large.id)
+        assert logged.message == "needs an estimated 3.0 GiB, a worker has 1.0 GiB: waiting for a worker with more"
+        assert (logged.status, logged.seq, jobs.get(s, EVERYTHING, large.id).last_seq) == (Status.QUEUED, 2, 2)
         assert [event.seq for event in events.after(s, EVERYTHING, large.id, 0)] == [1, 2]
         assert len(jobs.transitions(s, EVERYTHING, small.id)) == 1
 
 
-def test_the_second_run_keeps_when_the_first_began(database: Database) -> None:
+def test_second_claim_keeps_the_first_start_time(database: Database) -> None:
     with database.begin() as s:
         token = a_claim(s)
         started = jobs.get(s, EVERYTHING, token.job_id).started_at
@@ -110,10 +106,10 @@ def test_the_second_run_keeps_when_the_first_began(database: Database) -> None:
         assert (again.started_at, again.fence, again.writes) == (started, 2, 0)
 
 
-def test_many_claimers_never_take_the_same(database: Database) -> None:
+def test_concurrent_claims_never_return_the_same_job(database: Database) -> None:
     with database.begin() as s:
         made = {a_job(s).id for _ in range(12)}
-    taken: list[str] = []
+    claimed_ids: list[str] = []
 
     def claim_all(worker: str) -> None:
         while True:
@@ -121,13 +117,13 @@ def test_many_claimers_never_take_the_same(database: Database) -> None:
                 job = leases.claim(s, worker, LEASE)
             if job is None:
                 return
-            taken.append(job.id)
+            claimed_ids.append(job.id)
 
     together(*[lambda worker=f"w{n}": claim_all(worker) for n in range(4)])
-    assert sorted(taken) == sorted(made)
+    assert sorted(claimed_ids) == sorted(made)
 
 
-def test_a_guard_allots_numbers_renews_and_sets(database: Database) -> None:
+def test_guard_allots_numbers_renews_the_lease_and_sets_columns(database: Database) -> None:
     with database.begin() as s:
         token = a_claim(s)
         lapse(s, token.job_id)
@@ -142,7 +138,7 @@ def test_a_guard_allots_numbers_renews_and_sets(database: Database) -> None:
         assert abs(guarded.at - read_clock(s)) < 5 * MICROSECONDS_PER_SECOND
 
 
-def test_a_guard_hears_what_a_client_asked_and_is_not_fenced_by_it(database: Database) -> None:
+def test_guard_returns_a_clients_request_and_stays_valid(database: Database) -> None:
     with database.begin() as s:
         token = a_claim(s)
         jobs.cancel(s, EVERYTHING, token.job_id, Keep.BEST)
@@ -150,7 +146,7 @@ def test_a_guard_hears_what_a_client_asked_and_is_not_fenced_by_it(database: Dat
         assert (guarded.status, guarded.request, guarded.keep) == (Status.CANCELLING, Request.CANCEL, Keep.BEST)
 
 
-def test_numbers_that_are_not_finite_stand_as_words(database: Database) -> None:
+def test_guard_stores_values_that_are_not_finite_by_name(database: Database) -> None:
     with database.begin() as s:
         token = a_claim(s)
         a_guard(s, token, latest={"loss": float("nan"), "a": [float("inf"), -1.5]}, best={"value": float("-inf")})
@@ -159,57 +155,57 @@ def test_numbers_that_are_not_finite_stand_as_words(database: Database) -> None:
         assert (job.latest, job.best) == ({"loss": "nan", "a": ["inf", -1.5]}, {"value": "-inf"})
 
 
-def take_away(database: Database, token: FencingToken) -> None:
+def requeue(database: Database, token: FencingToken) -> None:
     with database.begin() as s:
         assert leases.requeue_lost(s, token.job_id, token.fence, message="gone")
 
 
-def take_and_claim(database: Database, token: FencingToken) -> None:
-    take_away(database, token)
+def requeue_and_claim(database: Database, token: FencingToken) -> None:
+    requeue(database, token)
     with database.begin() as s:
         assert leases.claim(s, "w2", LEASE)
 
 
-def write_once_more(database: Database, token: FencingToken) -> None:
+def write_again(database: Database, token: FencingToken) -> None:
     with database.begin() as s:
         a_guard(s, token)
 
 
-def end(database: Database, token: FencingToken) -> None:
+def finish(database: Database, token: FencingToken) -> None:
     with database.begin() as s:
         leases.release(s, a_guard(s, token).token, Status.SUCCEEDED, message="done", actor="w1")
 
 
 def delete(database: Database, token: FencingToken) -> None:
-    end(database, token)
+    finish(database, token)
     with database.begin() as s:
         jobs.delete(s, EVERYTHING, token.job_id)
 
 
 WRITES: dict[str, Callable[[Any, FencingToken], object]] = {
     "guard": a_guard,
-    "note": lambda s, token: leases.record_message(s, token, "hm", "w1"),
-    "leave": lambda s, token: leases.release(s, token, Status.SUCCEEDED, message="done", actor="w1"),
+    "record_message": lambda s, token: leases.record_message(s, token, "hm", "w1"),
+    "release": lambda s, token: leases.release(s, token, Status.SUCCEEDED, message="done", actor="w1"),
     "checkpoint": a_checkpoint,
 }
 
 
-@pytest.mark.parametrize("lose", [take_away, take_and_claim, write_once_more, end, delete])
+@pytest.mark.parametrize("lose", [requeue, requeue_and_claim, write_again, finish, delete])
 @pytest.mark.parametrize("write", WRITES)
-def test_who_lost_the_job_writes_nothing(
+def test_write_with_an_invalid_token_raises_and_changes_nothing(
     database: Database, lose: Callable[[Database, FencingToken], None], write: str
 ) -> None:
     with database.begin() as s:
         token = a_claim(s)
     lose(database, token)
-    before = everything(database, token.job_id)
+    before = all_columns_and_events(database, token.job_id)
     with database.begin() as s, pytest.raises(Fenced, match="stop, write nothing"):
         WRITES[write](s, token)
-    assert everything(database, token.job_id) == before
+    assert all_columns_and_events(database, token.job_id) == before
 
 
-@pytest.mark.parametrize("lose", [take_away, take_and_claim, end, delete])
-def test_who_lost_the_job_renews_nothing(database: Database, lose: Callable[[Database, FencingToken], None]) -> None:
+@pytest.mark.parametrize("lose", [requeue, requeue_and_claim, finish, delete])
+def test_renew_after_losing_the_job_raises(database: Database, lose: Callable[[Database, FencingToken], None]) -> None:
     with database.begin() as s:
         token = a_claim(s)
     lose(database, token)
@@ -217,7 +213,7 @@ def test_who_lost_the_job_renews_nothing(database: Database, lose: Callable[[Dat
         leases.renew(s, token, LEASE)
 
 
-def test_a_heartbeat_moves_the_lease_and_nothing_else(database: Database) -> None:
+def test_renew_extends_the_lease_and_counts_no_write(database: Database) -> None:
     with database.begin() as s:
         token = a_claim(s)
         lapse(s, token.job_id)
@@ -228,7 +224,7 @@ def test_a_heartbeat_moves_the_lease_and_nothing_else(database: Database) -> Non
         assert a_guard(s, token).token.writes == 1
 
 
-def test_a_lost_answer_is_settled(database: Database) -> None:
+def test_resolve_commit_tells_whether_the_commit_happened(database: Database) -> None:
     with database.begin() as s:
         token = a_claim(s)
         assert leases.resolve_commit(s, token) is None
@@ -244,18 +240,18 @@ def test_a_lost_answer_is_settled(database: Database) -> None:
             leases.resolve_commit(s, last)
 
 
-def test_what_was_taken_away_is_not_settled(database: Database) -> None:
+def test_resolve_commit_after_losing_the_job_raises(database: Database) -> None:
     with database.begin() as s:
         token = a_claim(s)
         a_guard(s, token)
-    take_away(database, token)
+    requeue(database, token)
     with database.read() as s, pytest.raises(Fenced):
         leases.resolve_commit(s, token)
 
 
 @pytest.mark.parametrize("target", Status)
 @pytest.mark.parametrize("status", sorted(ACTIVE))
-def test_a_worker_leaves_only_by_the_ways_there_are(database: Database, status: Status, target: Status) -> None:
+def test_release_allows_the_transitions_of_the_table_only(database: Database, status: Status, target: Status) -> None:
     with database.begin() as s:
         token = a_claim(s)
         if status != Status.RUNNING:
@@ -270,7 +266,7 @@ def test_a_worker_leaves_only_by_the_ways_there_are(database: Database, status: 
                 leases.release(s, guarded.token, target, message="so", actor="w1")
 
 
-def test_an_end_keeps_its_reason_and_its_error(database: Database) -> None:
+def test_release_stores_stop_reason_and_error(database: Database) -> None:
     with database.begin() as s:
         guarded = a_guard(s, a_claim(s))
         error = {"code": "diverged", "step": 3}
@@ -280,33 +276,39 @@ def test_an_end_keeps_its_reason_and_its_error(database: Database) -> None:
         job = jobs.get(s, EVERYTHING, guarded.token.job_id)
         assert (job.stop_reason, job.error) == (reason, error)
         assert job.ended_at is not None
-        told = events.after(s, EVERYTHING, job.id, job.last_seq - 1)[-1].data
-        assert told == {"status": "failed", "actor": "w1", "message": "no", "stop_reason": "diverged", "error": error}
+        recorded = events.after(s, EVERYTHING, job.id, job.last_seq - 1)[-1].data
+        assert recorded == {
+            "status": "failed",
+            "actor": "w1",
+            "message": "no",
+            "stop_reason": "diverged",
+            "error": error,
+        }
 
 
-def test_a_note_is_told_without_a_change(database: Database) -> None:
+def test_record_message_keeps_the_status(database: Database) -> None:
     with database.begin() as s:
         guarded = a_guard(s, a_claim(s))
         leases.record_message(s, guarded.token, "other BLAS", "w1")
         leases.record_message(s, guarded.token, "really", "w1")
-        told = jobs.transitions(s, EVERYTHING, guarded.token.job_id)
-        assert [(t.status, t.message) for t in told[-2:]] == [
+        recorded = jobs.transitions(s, EVERYTHING, guarded.token.job_id)
+        assert [(t.status, t.message) for t in recorded[-2:]] == [
             (Status.RUNNING, "other BLAS"),
             (Status.RUNNING, "really"),
         ]
 
 
 @pytest.mark.parametrize(
-    ("ask", "status"),
+    ("call", "status"),
     [(None, Status.QUEUED), (jobs.pause, Status.PAUSED), (jobs.cancel, Status.CANCELLED)],
 )
-def test_a_lost_workers_job_goes_on_as_was_asked(
-    database: Database, ask: Callable[..., Job] | None, status: Status
+def test_expired_lease_moves_the_job_by_its_request(
+    database: Database, call: Callable[..., Job] | None, status: Status
 ) -> None:
     with database.begin() as s:
         token = a_claim(s, worker="w7")
-        if ask:
-            ask(s, EVERYTHING, token.job_id)
+        if call:
+            call(s, EVERYTHING, token.job_id)
         assert leases.requeue_expired(s) == []
         lapse(s, token.job_id)
         (job,) = leases.requeue_expired(s)
@@ -315,42 +317,42 @@ def test_a_lost_workers_job_goes_on_as_was_asked(
         assert leases.requeue_expired(s) == []
 
 
-def test_a_cancelled_job_says_so_when_its_worker_is_lost(database: Database) -> None:
+def test_requeue_lost_of_a_cancelling_job_ends_it_as_cancelled(database: Database) -> None:
     with database.begin() as s:
         token = a_claim(s)
         jobs.cancel(s, EVERYTHING, token.job_id, Keep.BEST)
-        job = leases.requeue_lost(s, token.job_id, token.fence, message="died")
+        job = leases.requeue_lost(s, token.job_id, token.fence, message="killed")
         assert job is not None
         assert (job.stop_reason, job.keep) == (StopReason.CANCELLED, Keep.BEST)
 
 
-def test_only_who_holds_the_job_loses_it(database: Database) -> None:
+def test_requeue_lost_with_another_fence_changes_nothing(database: Database) -> None:
     with database.begin() as s:
         token = a_claim(s)
         assert leases.requeue_lost(s, token.job_id, token.fence + 1, message="no") is None
         assert leases.requeue_lost(s, "job_gone", 1, message="no") is None
-        assert leases.requeue_lost(s, token.job_id, token.fence, message="died")
-        assert leases.requeue_lost(s, token.job_id, token.fence, message="died") is None
-        assert leases.requeue_lost(s, token.job_id, token.fence + 1, message="it waits") is None
+        assert leases.requeue_lost(s, token.job_id, token.fence, message="killed")
+        assert leases.requeue_lost(s, token.job_id, token.fence, message="killed") is None
+        assert leases.requeue_lost(s, token.job_id, token.fence + 1, message="is queued") is None
 
 
-def test_the_third_loss_without_progress_is_the_last(database: Database) -> None:
+def test_third_lost_worker_without_progress_fails_the_job(database: Database) -> None:
     with database.begin() as s:
         job_id = a_job(s).id
-        for death in range(1, leases.MAX_LOST_WORKERS + 1):
-            claimed = leases.claim(s, f"w{death}", LEASE)
+        for loss in range(1, leases.MAX_LOST_WORKERS + 1):
+            claimed = leases.claim(s, f"w{loss}", LEASE)
             assert claimed is not None
             job = leases.requeue_lost(s, job_id, claimed.fence, message="killed by 9", detail={"signal": 9})
             assert job is not None
-            assert job.lost_workers == death
-            assert (job.status == Status.FAILED) == (death == leases.MAX_LOST_WORKERS)
+            assert job.lost_workers == loss
+            assert (job.status == Status.FAILED) == (loss == leases.MAX_LOST_WORKERS)
         job = jobs.get(s, EVERYTHING, job_id)
         assert job.error is not None
         assert (job.error["code"], job.error["signal"]) == ("worker_lost", 9)
         assert "killed by 9" in job.error["message"]
 
 
-def test_progress_forgets_the_lost(database: Database) -> None:
+def test_progress_resets_the_count_of_lost_workers(database: Database) -> None:
     with database.begin() as s:
         job_id = a_job(s).id
         for round_ in range(2 * leases.MAX_LOST_WORKERS):
@@ -362,7 +364,7 @@ def test_progress_forgets_the_lost(database: Database) -> None:
             assert (job.status, job.lost_workers) == (Status.QUEUED, 1)
 
 
-def test_the_same_checkpoint_again_is_no_progress(database: Database) -> None:
+def test_checkpoint_of_the_same_step_is_no_progress(database: Database) -> None:
     with database.begin() as s:
         job_id = a_job(s).id
         seen = []
@@ -376,64 +378,64 @@ def test_the_same_checkpoint_again_is_no_progress(database: Database) -> None:
     assert seen == [Status.QUEUED, Status.QUEUED, Status.FAILED]
 
 
-def test_many_sweepers_take_a_job_away_once(database: Database) -> None:
+def test_concurrent_collectors_requeue_each_job_once(database: Database) -> None:
     with database.begin() as s:
-        holds = [a_claim(s) for _ in range(6)]
-        for token in holds:
+        tokens = [a_claim(s) for _ in range(6)]
+        for token in tokens:
             lapse(s, token.job_id)
-    taken: list[str] = []
+    claimed_ids: list[str] = []
 
     def requeue_expired() -> None:
         with database.begin() as s:
-            swept = [job.id for job in leases.requeue_expired(s)]
-        taken.extend(swept)
+            requeued = [job.id for job in leases.requeue_expired(s)]
+        claimed_ids.extend(requeued)
 
     together(*[requeue_expired] * 4)
-    assert sorted(taken) == sorted(token.job_id for token in holds)
+    assert sorted(claimed_ids) == sorted(token.job_id for token in tokens)
     with database.read() as s:
-        assert {jobs.get(s, EVERYTHING, token.job_id).fence for token in holds} == {2}
+        assert {jobs.get(s, EVERYTHING, token.job_id).fence for token in tokens} == {2}
 
 
-def test_a_clock_that_was_set_back_keeps_no_job_waiting(database: Database) -> None:
+def test_timestamps_before_a_set_back_clock_delay_nothing(database: Database) -> None:
     with database.begin() as s:
         job, hour = a_job(s), read_clock(s) + 3600 * MICROSECONDS_PER_SECOND
         s.execute(update(Job).where(Job.id == job.id).values(due_at=hour, notified_at=hour))
         assert leases.notification_due(s, 5.0)
-        assert not leases.notification_due(s, 5.0), "it was rung just now"
+        assert not leases.notification_due(s, 5.0), "it was notified just now"
         claimed = leases.claim(s, "w1", LEASE)
         assert claimed is not None
         assert leases.requeue_expired(s) == []
         s.execute(update(Job).where(Job.id == job.id).values(heartbeat_at=hour, lease_until=hour + microseconds(LEASE)))
-        assert [swept.id for swept in leases.requeue_expired(s)] == [job.id]
+        assert [requeued.id for requeued in leases.requeue_expired(s)] == [job.id]
 
 
-def test_one_of_many_rings_for_a_job_that_waits(database: Database) -> None:
+def test_notification_due_is_true_for_one_of_concurrent_callers(database: Database) -> None:
     with database.begin() as s:
         assert not leases.notification_due(s, 0.0)
         job = a_job(s)
-        assert not leases.notification_due(s, 5.0), "it has hardly waited"
+        assert not leases.notification_due(s, 5.0), "it has not waited long enough"
         s.execute(update(Job).where(Job.id == job.id).values(due_at=1))
     answers: list[bool] = []
 
-    def ask() -> None:
+    def call() -> None:
         with database.begin() as s:
             answer = leases.notification_due(s, 60.0)
         answers.append(answer)
 
-    together(*[ask] * 6)
+    together(*[call] * 6)
     assert sorted(answers) == [False] * 5 + [True]
     with database.begin() as s:
         s.execute(update(Job).where(Job.id == job.id).values(notified_at=1))
-        assert leases.notification_due(s, 60.0), "the bell was lost"
+        assert leases.notification_due(s, 60.0), "the notification was lost"
 
 
-def test_nobody_rings_for_a_job_that_runs(database: Database) -> None:
+def test_notification_due_of_a_running_job_is_false(database: Database) -> None:
     with database.begin() as s:
         a_claim(s)
         assert not leases.notification_due(s, 0.0)
 
 
-def test_a_parent_finds_its_childrens_jobs(database: Database) -> None:
+def test_claimed_by_matches_the_prefix_literally(database: Database) -> None:
     with database.begin() as s:
         mine, other = a_claim(s, worker="host:1:7"), a_claim(s, worker="host:10:7")
         assert [job.id for job in leases.claimed_by(s, "host:1:")] == [mine.job_id]
@@ -441,16 +443,16 @@ def test_a_parent_finds_its_childrens_jobs(database: Database) -> None:
         assert {job.id for job in leases.claimed_by(s, "host")} == {mine.job_id, other.job_id}
 
 
-def test_a_shutdown_asks_its_own_jobs_to_yield(database: Database) -> None:
+def test_ask_to_yield_keeps_other_requests(database: Database) -> None:
     with database.begin() as s:
         mine, asked, other = a_claim(s, worker="a:1"), a_claim(s, worker="a:2"), a_claim(s, worker="b:1")
         jobs.cancel(s, EVERYTHING, asked.job_id)
         assert leases.ask_to_yield(s, "a:") == [mine.job_id]
-        wanted = [a_guard(s, token).request for token in (mine, asked, other)]
-        assert wanted == [Request.YIELD, Request.CANCEL, None]
+        requests = [a_guard(s, token).request for token in (mine, asked, other)]
+        assert requests == [Request.YIELD, Request.CANCEL, None]
 
 
-def test_a_yield_costs_no_life(database: Database) -> None:
+def test_yield_counts_no_lost_worker(database: Database) -> None:
     with database.begin() as s:
         token = a_claim(s)
         leases.ask_to_yield(s, "w1")
@@ -458,7 +460,7 @@ def test_a_yield_costs_no_life(database: Database) -> None:
         assert (job.lost_workers, job.request) == (0, None)
 
 
-def everything(database: Database, job_id: str) -> Any:
+def all_columns_and_events(database: Database, job_id: str) -> Any:
     with database.read() as s:
         job = s.get(Job, job_id)
         columns = None if job is None else {c.key: getattr(job, c.key) for c in Job.__mapper__.column_attrs}
@@ -470,7 +472,7 @@ def everything(database: Database, job_id: str) -> Any:
 
 
 def together(*calls: Callable[[], None]) -> None:
-    """Make the calls at once, each in a thread; fails with what any of them raised."""
+    """Make the calls at once, each in a thread; fail if any of them raised."""
     start = threading.Barrier(len(calls))
     raised: list[BaseException] = []
 

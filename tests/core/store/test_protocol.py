@@ -1,6 +1,6 @@
-"""The promises of the job's life, on the real queries: workers that die, wake late and lose answers, in any order.
+"""Model test of the job protocol: workers that crash, resume late and lose answers of commits, in any order.
 
-The model beside the database knows who rightly holds what; after each step both must tell the same.
+A model in memory knows which worker has which job; after each step the database must agree with it.
 `make model` runs the long form.
 """
 
@@ -25,9 +25,9 @@ from core.store.scope import EVERYTHING
 from core.store.tables import Job
 from tests.builders import LEASE, a_checkpoint, a_guard, a_job, lapse
 from tests.conftest import empty
-from tests.core.store.test_jobs import WISHES
+from tests.core.store.test_jobs import REQUESTS
 
-LOST = {Status.RUNNING: Status.QUEUED, Status.PAUSING: Status.PAUSED, Status.CANCELLING: Status.CANCELLED}
+AFTER_LOST_WORKER = {Status.RUNNING: Status.QUEUED, Status.PAUSING: Status.PAUSED, Status.CANCELLING: Status.CANCELLED}
 ENDS = {
     Request.CANCEL: [Status.CANCELLED, Status.SUCCEEDED],
     Request.PAUSE: [Status.PAUSED, Status.FAILED],
@@ -40,8 +40,8 @@ Method = TypeVar("Method", bound=Callable[..., None])
 
 
 @dataclass
-class Known:
-    """What is true of a job."""
+class ExpectedJob:
+    """The state that a job must be in."""
 
     id: str
     owner: str
@@ -50,18 +50,21 @@ class Known:
     fence: int = 0
     writes: int = 0
     rows: int = 0
-    saved: int = 0
+    checkpointed: int = 0
     lost_workers: int = 0
-    told: list[Status] = field(default_factory=lambda: [Status.QUEUED])
+    history: list[Status] = field(default_factory=lambda: [Status.QUEUED])
 
 
 @dataclass
 class Worker:
-    """What one worker believes, rightly or not; `unsure` that its last commit happened, which wrote so many rows."""
+    """What a worker believes, right or wrong.
+
+    `unknown_rows` is the number of rows of its last commit if it does not know whether that happened.
+    """
 
     token: FencingToken
     rows: int
-    unsure: int | None = None
+    unknown_rows: int | None = None
 
 
 class CommitLost(Exception):
@@ -71,17 +74,17 @@ class CommitLost(Exception):
 ANSWERS = st.sampled_from(["arrives", "arrives", "lost", "never sent"])
 INDEX = st.integers(0, 1_000)
 FEW = st.integers(0, 4)
-JOBS = 2  # few, so that workers meet over the same one
+MAX_UNFINISHED_JOBS = 2  # few, so that several workers meet at the same one
 
 
-def always(_: "Protocol") -> bool:
-    """What can happen at any time."""
+def anytime(_: "Protocol") -> bool:
+    """Allow an action at any time."""
     return True
 
 
 @dataclass(frozen=True)
 class Action:
-    """Something that may happen: its method, when it can, and what its arguments are drawn from."""
+    """An action of the model: its method, when it is possible, and the strategies of its arguments."""
 
     name: str
     possible: Callable[["Protocol"], object]
@@ -95,7 +98,7 @@ ACTIONS: list[Action] = []
 def action(
     possible: Callable[["Protocol"], object], weight: int = 1, **arguments: st.SearchStrategy[Any]
 ) -> Callable[[Method], Method]:
-    """Marks a method of the model. (As rules of their own most of them would be left out of most runs.)"""
+    """Mark a method as an action. As rules of their own, most of them would be left out of most runs."""
 
     def mark(method: Method) -> Method:
         ACTIONS.append(Action(method.__name__, possible, weight, arguments))
@@ -110,7 +113,7 @@ class Protocol(RuleBasedStateMachine):
     database: Database
 
     @rule(data=st.data())
-    def something_happens(self, data: st.DataObject) -> None:
+    def act(self, data: st.DataObject) -> None:
         possible = [one for one in ACTIONS for _ in range(one.weight) if one.possible(self)]
         chosen = data.draw(st.sampled_from(possible), "what")
         arguments = {name: data.draw(strategy, name) for name, strategy in chosen.arguments.items()}
@@ -119,14 +122,14 @@ class Protocol(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         empty(self.database)
-        self.known: dict[str, Known] = {}
+        self.expected: dict[str, ExpectedJob] = {}
         self.workers: list[Worker] = []
         self.read: dict[str, tuple[int, int]] = {}
 
-    # What clients do
+    # Clients
 
     @action(
-        lambda self: len(self.alive()) < JOBS and len(self.known) < 3 * JOBS,
+        lambda self: len(self.unfinished()) < MAX_UNFINISHED_JOBS and len(self.expected) < 3 * MAX_UNFINISHED_JOBS,
         2,
         owner=st.sampled_from(["ann", "bob"]),
         priority=st.integers(0, 1),
@@ -134,40 +137,40 @@ class Protocol(RuleBasedStateMachine):
     def post(self, owner: str, priority: int) -> None:
         with self.database.begin() as s:
             job = a_job(s, owner=owner, priority=priority)
-        self.known[job.id] = Known(job.id, owner, priority)
+        self.expected[job.id] = ExpectedJob(job.id, owner, priority)
 
-    @action(lambda self: self.known, index=INDEX, wish=st.sampled_from(sorted(WISHES)))
-    def wish(self, index: int, wish: str) -> None:
-        ask, granted = WISHES[wish]
-        known = self.any_job(index)
-        target = granted.get(known.status)
+    @action(lambda self: self.expected, index=INDEX, request=st.sampled_from(sorted(REQUESTS)))
+    def request(self, index: int, request: str) -> None:
+        send, targets = REQUESTS[request]
+        expected = self.any_job(index)
+        target = targets.get(expected.status)
         try:
             with self.database.begin() as s:
-                ask(s, EVERYTHING, known.id)
+                send(s, EVERYTHING, expected.id)
         except WrongState:
             assert target is None
         else:
             assert target is not None
-            if target != known.status:
-                self.move(known, target)
+            if target != expected.status:
+                self.move(expected, target)
 
-    @action(lambda self: self.known, index=INDEX)
+    @action(lambda self: self.expected, index=INDEX)
     def delete(self, index: int) -> None:
-        known = self.any_job(index)
+        expected = self.any_job(index)
         try:
             with self.database.begin() as s:
-                jobs.delete(s, EVERYTHING, known.id)
+                jobs.delete(s, EVERYTHING, expected.id)
         except WrongState:
-            assert known.status not in TERMINAL
+            assert expected.status not in TERMINAL
         else:
-            assert known.status in TERMINAL
-            del self.known[known.id]
+            assert expected.status in TERMINAL
+            del self.expected[expected.id]
 
-    # What workers do, rightly or late
+    # Workers, in time or late
 
-    @action(always, 4, answer=ANSWERS)
+    @action(anytime, 4, answer=ANSWERS)
     def claim(self, answer: str) -> None:
-        with self.committing(answer) as s:
+        with self.transaction(answer) as s:
             job = leases.claim(s, f"w{len(self.workers)}", LEASE)
         expected = self.next_due()
         if expected is None or answer == "never sent":
@@ -176,7 +179,7 @@ class Protocol(RuleBasedStateMachine):
         assert job is not None
         assert job.id == expected.id
         self.move(expected, Status.RUNNING, fence=expected.fence + 1, writes=0)
-        if answer == "arrives":  # else nobody knows that the job is held, until its lease runs out
+        if answer == "arrives":  # else nobody knows of the claim until its lease expires
             self.workers.append(Worker(token_of(job), job.recorded))
 
     @action(
@@ -184,10 +187,10 @@ class Protocol(RuleBasedStateMachine):
         index=INDEX,
         rows=st.integers(0, 4),
         logs=st.integers(0, 1),
-        save=st.booleans(),
+        checkpoint=st.booleans(),
         answer=ANSWERS,
     )
-    def write(self, index: int, rows: int, logs: int, save: bool, answer: str) -> None:
+    def write(self, index: int, rows: int, logs: int, checkpoint: bool, answer: str) -> None:
         worker = self.any_worker(index)
 
         def work(s: Session) -> GuardedWrite:
@@ -195,20 +198,20 @@ class Protocol(RuleBasedStateMachine):
             stream = [MetricRow(n, 1, "train", "loss", float(n)) for n in numbers]
             guarded = a_guard(s, worker.token, events=rows + logs, recorded=rows, step=worker.rows + rows)
             events.append(s, guarded, stream, logs=[LogRow("hm")] * logs)
-            if save:
+            if checkpoint:
                 a_checkpoint(s, guarded.token, step=worker.rows + rows)
             return guarded
 
-        def happened(known: Known) -> None:
-            known.writes += 1
-            known.rows += rows
-            if save and known.rows > known.saved:
-                known.saved, known.lost_workers = known.rows, 0
+        def apply(expected: ExpectedJob) -> None:
+            expected.writes += 1
+            expected.rows += rows
+            if checkpoint and expected.rows > expected.checkpointed:
+                expected.checkpointed, expected.lost_workers = expected.rows, 0
 
-        self.attempt(worker, work, happened, rows, answer)
+        self.write_guarded(worker, work, apply, rows, answer)
 
     @action(lambda self: self.workers, index=INDEX, choice=INDEX, answer=ANSWERS)
-    def leave(self, index: int, choice: int, answer: str) -> None:
+    def release(self, index: int, choice: int, answer: str) -> None:
         worker = self.any_worker(index)
         chosen: list[Status] = []
 
@@ -219,18 +222,18 @@ class Protocol(RuleBasedStateMachine):
             leases.release(s, guarded.token, chosen[0], message="left", actor="w")
             return guarded
 
-        def happened(known: Known) -> None:
-            known.writes += 1
-            self.move(known, chosen[0])
+        def apply(expected: ExpectedJob) -> None:
+            expected.writes += 1
+            self.move(expected, chosen[0])
 
-        self.attempt(worker, work, happened, 0, answer)
+        self.write_guarded(worker, work, apply, 0, answer)
 
-    @action(lambda self: any(worker.unsure is not None for worker in self.workers), index=INDEX)
-    def settle(self, index: int) -> None:
-        unsure = [worker for worker in self.workers if worker.unsure is not None]
-        worker = unsure[index % len(unsure)]
-        known = self.known.get(worker.token.job_id)
-        lost = known is None or known.fence != worker.token.fence
+    @action(lambda self: any(worker.unknown_rows is not None for worker in self.workers), index=INDEX)
+    def resolve_commit(self, index: int) -> None:
+        waiting = [worker for worker in self.workers if worker.unknown_rows is not None]
+        worker = waiting[index % len(waiting)]
+        expected = self.expected.get(worker.token.job_id)
+        lost = expected is None or expected.fence != worker.token.fence
         try:
             with self.database.read() as s:
                 following = leases.resolve_commit(s, worker.token)
@@ -238,132 +241,133 @@ class Protocol(RuleBasedStateMachine):
             assert lost
             self.workers.remove(worker)
             return
-        assert known is not None
+        assert expected is not None
         assert not lost
-        assert known.writes == worker.token.writes + (following is not None)
+        assert expected.writes == worker.token.writes + (following is not None)
         if following is not None:
-            assert worker.unsure is not None
-            worker.token, worker.rows = following, worker.rows + worker.unsure
-        worker.unsure = None
+            assert worker.unknown_rows is not None
+            worker.token, worker.rows = following, worker.rows + worker.unknown_rows
+        worker.unknown_rows = None
 
     @action(lambda self: self.workers, index=INDEX)
     def heartbeat(self, index: int) -> None:
         worker = self.any_worker(index)
-        known = self.known.get(worker.token.job_id)
-        mine = known is not None and known.fence == worker.token.fence and known.status in ACTIVE
+        expected = self.expected.get(worker.token.job_id)
+        valid = expected is not None and expected.fence == worker.token.fence and expected.status in ACTIVE
         try:
             with self.database.begin() as s:
                 leases.renew(s, worker.token, LEASE)
         except Fenced:
-            assert not mine
+            assert not valid
             self.workers.remove(worker)
         else:
-            assert mine
+            assert valid
 
-    @action(always)
+    @action(anytime)
     def shut_down(self) -> None:
         with self.database.begin() as s:
-            asked = leases.ask_to_yield(s, "w")
-        assert all(self.known[job_id].status == Status.RUNNING for job_id in asked)
+            yielding = leases.ask_to_yield(s, "w")
+        assert all(self.expected[job_id].status == Status.RUNNING for job_id in yielding)
 
-    # What happens to workers
+    # Lost workers and notifications
 
-    @action(lambda self: self.held(), 3, chosen=st.sets(INDEX, min_size=1))
-    def leases_run_out(self, chosen: set[int]) -> None:
-        held = self.held()
-        lapsed = {held[index % len(held)].id for index in chosen}
+    @action(lambda self: self.active(), 3, chosen=st.sets(INDEX, min_size=1))
+    def leases_expire(self, chosen: set[int]) -> None:
+        active = self.active()
+        expired = {active[index % len(active)].id for index in chosen}
         with self.database.begin() as s:
-            for job_id in lapsed:
+            for job_id in expired:
                 lapse(s, job_id)
-            swept = {job.id for job in leases.requeue_expired(s)}
-        assert swept == lapsed
-        for job_id in lapsed:
-            self.lose(self.known[job_id])
+            requeued = {job.id for job in leases.requeue_expired(s)}
+        assert requeued == expired
+        for job_id in expired:
+            self.lose(self.expected[job_id])
 
-    @action(lambda self: self.known, index=INDEX, behind=st.integers(0, 1))
-    def a_parent_sees_a_child_die(self, index: int, behind: int) -> None:
-        known = self.any_job(index)
+    @action(lambda self: self.expected, index=INDEX, behind=st.integers(0, 1))
+    def supervisor_sees_a_worker_exit(self, index: int, behind: int) -> None:
+        expected = self.any_job(index)
         with self.database.begin() as s:
-            job = leases.requeue_lost(s, known.id, known.fence - behind, message="killed")
-        assert (job is not None) == (behind == 0 and known.status in ACTIVE)
+            job = leases.requeue_lost(s, expected.id, expected.fence - behind, message="killed")
+        assert (job is not None) == (behind == 0 and expected.status in ACTIVE)
         if job is not None:
-            self.lose(known)
+            self.lose(expected)
 
-    @action(always)
+    @action(anytime)
     def notify(self) -> None:
-        due = any(known.status == Status.QUEUED for known in self.known.values())
+        due = any(expected.status == Status.QUEUED for expected in self.expected.values())
         with self.database.begin() as s:
             assert leases.notification_due(s, 0.0) == due
 
-    # What is always true
+    # Invariants
 
     @invariant()
-    def the_database_tells_what_is_true(self) -> None:
+    def database_matches_model(self) -> None:
         with self.database.read() as s:
             rows = {job.id: job for job in s.scalars(select(Job))}
-            assert rows.keys() == self.known.keys()
-            for job_id, known in self.known.items():
-                self.check(rows[job_id], known)
-                self.check_log(s, rows[job_id], known)
+            assert rows.keys() == self.expected.keys()
+            for job_id, expected in self.expected.items():
+                self.check(rows[job_id], expected)
+                self.check_log(s, rows[job_id], expected)
 
     def teardown(self) -> None:
-        """At the end all logs are read once more, those too whose jobs say that nothing came."""
+        """Check all logs again at the end, also those that seem to have no new events."""
         self.read.clear()
-        self.the_database_tells_what_is_true()
+        self.database_matches_model()
 
-    def check(self, job: Job, known: Known) -> None:
-        told = (job.status, job.fence, job.writes, job.recorded, job.lost_workers)
-        assert told == (known.status, known.fence, known.writes, known.rows, known.lost_workers)
-        assert (job.worker is None) == (job.lease_until is None) == (known.status not in ACTIVE)
-        assert (job.ended_at is not None) == (known.status in TERMINAL)
+    def check(self, job: Job, expected: ExpectedJob) -> None:
+        actual = (job.status, job.fence, job.writes, job.recorded, job.lost_workers)
+        assert actual == (expected.status, expected.fence, expected.writes, expected.rows, expected.lost_workers)
+        assert (job.worker is None) == (job.lease_until is None) == (expected.status not in ACTIVE)
+        assert (job.ended_at is not None) == (expected.status in TERMINAL)
 
-    def check_log(self, s: Session, job: Job, known: Known) -> None:
-        """Read what a job has told, where by its row or by what is known there is something new."""
-        last = (job.last_seq, known.rows + len(known.told))
+    def check_log(self, s: Session, job: Job, expected: ExpectedJob) -> None:
+        """Check a job's log, where its row or the model says that there are new events."""
+        last = (job.last_seq, expected.rows + len(expected.history))
         if self.read.get(job.id) == last:
             return
         self.read[job.id] = last
         log = events.after(s, EVERYTHING, job.id, 0)
-        assert [row.seq for row in log] == list(range(1, job.last_seq + 1)), "a hole, a double or a disorder"
-        assert [row.value for row in log if row.kind == "metric"] == [float(n) for n in range(known.rows)]
-        assert [row.data["status"] for row in log if row.kind == "status" and row.data] == known.told
-        assert [change.status for change in jobs.transitions(s, EVERYTHING, job.id)] == known.told
-        for before, after in zip(known.told, known.told[1:], strict=False):
+        assert [row.seq for row in log] == list(range(1, job.last_seq + 1)), "missing, duplicate or unordered events"
+        assert [row.value for row in log if row.kind == "metric"] == [float(n) for n in range(expected.rows)]
+        assert [row.data["status"] for row in log if row.kind == "status" and row.data] == expected.history
+        assert [change.status for change in jobs.transitions(s, EVERYTHING, job.id)] == expected.history
+        for before, after in zip(expected.history, expected.history[1:], strict=False):
             assert after in TRANSITIONS[before]
 
-    # How the model follows
+    # The model
 
-    def attempt(
+    def write_guarded(
         self,
         worker: Worker,
         work: Callable[[Session], GuardedWrite],
-        happened: Callable[[Known], None],
+        apply: Callable[[ExpectedJob], None],
         rows: int,
         answer: str,
     ) -> None:
-        """A guarded transaction of a worker, who may have lost the job and whose commit's answer may be lost."""
-        known = self.known.get(worker.token.job_id)
-        mine = known is not None and known.status in ACTIVE
-        mine = mine and known is not None and (known.fence, known.writes) == (worker.token.fence, worker.token.writes)
+        """Run a guarded transaction of a worker that may have lost the job; its commit's answer may be lost."""
+        expected = self.expected.get(worker.token.job_id)
+        valid = expected is not None and expected.status in ACTIVE
+        if expected is not None:
+            valid = valid and (expected.fence, expected.writes) == (worker.token.fence, worker.token.writes)
         try:
-            with self.committing(answer) as s:
+            with self.transaction(answer) as s:
                 guarded = work(s)
         except Fenced:
-            assert not mine
+            assert not valid
             self.workers.remove(worker)
             return
-        assert known is not None
-        assert mine, "one that lost its job wrote"
+        assert expected is not None
+        assert valid, "a worker that lost its job wrote"
         if answer != "never sent":
-            happened(known)
+            apply(expected)
         if answer == "arrives":
-            worker.token, worker.rows, worker.unsure = guarded.token, worker.rows + rows, None
+            worker.token, worker.rows, worker.unknown_rows = guarded.token, worker.rows + rows, None
         else:
-            worker.unsure = rows
+            worker.unknown_rows = rows
 
     @contextmanager
-    def committing(self, answer: str) -> Any:
-        """A transaction that happens, unless its commit was never sent."""
+    def transaction(self, answer: str) -> Any:
+        """Run a transaction that commits, unless its commit is never sent."""
         try:
             with self.database.begin() as s:
                 yield s
@@ -372,40 +376,40 @@ class Protocol(RuleBasedStateMachine):
         except CommitLost:
             pass
 
-    def lose(self, known: Known) -> None:
-        target = LOST[known.status]
-        lost_workers = known.lost_workers + 1
+    def lose(self, expected: ExpectedJob) -> None:
+        target = AFTER_LOST_WORKER[expected.status]
+        lost_workers = expected.lost_workers + 1
         if target == Status.QUEUED and lost_workers >= leases.MAX_LOST_WORKERS:
             target = Status.FAILED
-        self.move(known, target, fence=known.fence + 1, lost_workers=lost_workers)
+        self.move(expected, target, fence=expected.fence + 1, lost_workers=lost_workers)
 
-    def move(self, known: Known, target: Status, **changes: Any) -> None:
-        self.known[known.id] = replace(known, status=target, told=[*known.told, target], **changes)
+    def move(self, expected: ExpectedJob, target: Status, **changes: Any) -> None:
+        self.expected[expected.id] = replace(expected, status=target, history=[*expected.history, target], **changes)
 
-    def next_due(self) -> Known | None:
-        load = {known.owner: 0 for known in self.known.values()}
-        for known in self.held():
-            load[known.owner] += 1
-        waiting = [known for known in self.known.values() if known.status == Status.QUEUED]
-        return min(waiting, key=lambda known: (-known.priority, load[known.owner], known.id), default=None)
+    def next_due(self) -> ExpectedJob | None:
+        load = {expected.owner: 0 for expected in self.expected.values()}
+        for expected in self.active():
+            load[expected.owner] += 1
+        waiting = [expected for expected in self.expected.values() if expected.status == Status.QUEUED]
+        return min(waiting, key=lambda expected: (-expected.priority, load[expected.owner], expected.id), default=None)
 
-    def alive(self) -> list[Known]:
-        return [known for known in self.known.values() if known.status not in TERMINAL]
+    def unfinished(self) -> list[ExpectedJob]:
+        return [expected for expected in self.expected.values() if expected.status not in TERMINAL]
 
-    def held(self) -> list[Known]:
-        return [known for known in self.known.values() if known.status in ACTIVE]
+    def active(self) -> list[ExpectedJob]:
+        return [expected for expected in self.expected.values() if expected.status in ACTIVE]
 
-    def any_job(self, index: int) -> Known:
-        return list(self.known.values())[index % len(self.known)]
+    def any_job(self, index: int) -> ExpectedJob:
+        return list(self.expected.values())[index % len(self.expected)]
 
     def any_worker(self, index: int) -> Worker:
-        """One of the workers; who is unsure of its last commit tries it again without asking."""
+        """Return a worker; one with an unknown commit may repeat it without asking."""
         return self.workers[index % len(self.workers)]
 
 
-def test_no_order_of_events_breaks_a_promise(database: Database) -> None:
+def test_no_order_of_events_breaks_a_guarantee(database: Database) -> None:
     machine = type("Protocol", (Protocol,), {"database": database})
     short = settings.get_current_profile_name() == "default"
     bounds = settings(max_examples=12, stateful_step_count=30) if short else settings()
-    # Left to itself Hypothesis ends many runs early.
+    # Without a minimum, Hypothesis ends many runs early.
     run_state_machine_as_test(machine, settings=bounds, _min_steps=bounds.stateful_step_count)
