@@ -114,7 +114,7 @@ def _figure(one: Service, name: str) -> float:
 async def _crowd(port: int, job_id: str) -> list[tuple[int, float]]:
     """Return the first event of each received chunk and its time in seconds since 1970, once all are connected."""
     came: list[tuple[int, float]] = []
-    request = f"GET /v1/jobs/{job_id}/events?after={_last(port, job_id)} HTTP/1.1\r\nHost: benchmark\r\n\r\n".encode()
+    request = f"GET /v1/jobs/{job_id}/events?after={_last(port, job_id)} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
     heard: set[int] = set()
 
     async def listen(number: int) -> None:

@@ -31,6 +31,11 @@ OTHER_PREFIXES = (
 
 _BLOBS_URL = re.compile(r"(s3|gs|az)://[^/]|file:///.")
 
+_HOST = r"([a-z0-9_]([a-z0-9._-]*[a-z0-9_])?|\[[0-9a-f:.]+\])"
+_HOST_NAME = re.compile(_HOST)
+_ORIGIN = re.compile(rf"[a-z][a-z0-9+.-]*://{_HOST}(:[0-9]{{1,5}})?")
+_DEFAULT_PORT = re.compile(r"http:.*:80|https:.*:443")
+
 _COMPUTED_DEFAULTS = {
     "workers": "cores ÷ 2",
     "threads": "cores ÷ workers",
@@ -67,6 +72,10 @@ class Settings(BaseSettings):
     """Address on which the API listens; the default is reachable from this machine only."""
     port: Annotated[int, Ge(0), Le(65_535)] = 8000
     """Port on which the API listens; 0 chooses a free one."""
+    allowed_hosts: str = ""
+    """Host names for which the API answers besides `CHAINRULE_HOST` and loopback names, comma-separated; `*` allows all."""
+    cors_origins: str = ""
+    """Other origins whose pages may use the API, such as `https://app.example.org`, comma-separated."""
     data_dir: Path = Path(".chainrule")
     """Folder of the embedded database, the embedded broker, checkpoints and datasets."""
     database_url: str | None = None
@@ -110,6 +119,24 @@ class Settings(BaseSettings):
     max_queued: Positive = 10_000
     """Maximum number of queued jobs; further ones get 429."""
 
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _valid_hosts(cls, hosts: str) -> str:
+        for host in _listed(hosts):
+            if host != "*" and not _HOST_NAME.fullmatch(host):
+                raise ValueError("must be host names such as train.example.org, without scheme, port and path, or *")
+        return hosts
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _valid_origins(cls, origins: str) -> str:
+        for origin in _listed(origins):
+            if not _ORIGIN.fullmatch(origin) or _DEFAULT_PORT.fullmatch(origin):  # no browser sends a default port
+                raise ValueError(
+                    "must be origins such as https://app.example.org, each with its scheme, without path and default port"
+                )
+        return origins
+
     @field_validator("database_url")
     @classmethod
     def _known_database_url(cls, url: str | None) -> str | None:
@@ -134,6 +161,16 @@ class Settings(BaseSettings):
         if url is None or "://" in url:
             return url
         raise ValueError("must be a URL such as redis://127.0.0.1:6379/0")
+
+    @property
+    def allowed_host_names(self) -> frozenset[str]:
+        """The host names for which the API answers, in lower case and without brackets, besides the loopback names."""
+        return frozenset(host.strip("[]") for host in _listed(f"{self.host},{self.allowed_hosts}"))
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        """The other origins whose pages may use the API."""
+        return frozenset(_listed(self.cors_origins))
 
     @property
     def resolved_database_url(self) -> str:
@@ -184,6 +221,11 @@ def variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
+def _listed(text: str) -> list[str]:
+    """Return the parts of a comma-separated list, in lower case."""
+    return [part.strip().lower() for part in text.split(",") if part.strip()]
+
+
 def _fields() -> list[tuple[str, Any]]:
     return list(Settings.model_fields.items())
 
@@ -196,7 +238,7 @@ def _refuse_unknown(environment: Mapping[str, str]) -> None:
 
 
 def _default(name: str, default: Any) -> str:
-    return _COMPUTED_DEFAULTS.get(name, str(default))
+    return _COMPUTED_DEFAULTS.get(name, str(default) or "empty")
 
 
 def _one_line(text: str) -> str:

@@ -28,7 +28,7 @@ RawBody = Annotated[bytes, Depends(_read)]
 
 async def _read_json(request: Request) -> bytes:
     kind = media_type(request)
-    if kind not in {"", "application/json"} and not kind.endswith("+json"):
+    if kind != "application/json" and not kind.endswith("+json"):
         raise UnsupportedMediaType(kind, ["application/json"])
     return await request.body()
 

@@ -11,7 +11,7 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from api.http.middleware import request_id_of
+from api.http.middleware import SECURITY_HEADERS, request_id_of
 from api.http.problem_types import TOO_MANY_CONNECTIONS
 from api.http.problems import problem_response
 
@@ -73,6 +73,7 @@ async def refuse_connection(scope: Scope, receive: Receive, send: Send) -> None:
     request_id = scope.setdefault("state", {})["request_id"] = request_id_of(scope)
     response = problem_response(scope, TOO_MANY_CONNECTIONS, "too many connections are open: try again in a moment")
     response.headers.update({"connection": "close", "x-request-id": request_id})
+    response.raw_headers.extend(SECURITY_HEADERS)
     await response(scope, receive, send)
 
 

@@ -2,6 +2,7 @@
 
     RequestError
     ├── InvalidBody, InvalidParameter
+    ├── HostNotAllowed, CrossSiteRequest
     ├── UnsupportedMediaType, BodyTooLarge, BodyTooSlow
     ├── NoSuchPage
     ├── JobNotTrained
@@ -13,6 +14,9 @@
 from collections.abc import Sequence
 
 from pydantic import BaseModel, Field
+
+MAX_QUOTED_CHARACTERS = 200
+"""Characters of a header that an error message quotes."""
 
 
 class FieldError(BaseModel):
@@ -44,6 +48,28 @@ class InvalidParameter(RequestError):
     def __init__(self, parameter: str, message: str) -> None:
         self.errors = [FieldError(parameter=parameter, message=message)]
         super().__init__(summarize(self.errors))
+
+
+class HostNotAllowed(RequestError):
+    """The Host header names a host that this service does not answer for."""
+
+    def __init__(self, host: str) -> None:
+        received = _shortened(host) if host else "no Host header"
+        super().__init__(
+            f"this service does not answer for {received}: use localhost or 127.0.0.1, "
+            "or add the host's name to CHAINRULE_ALLOWED_HOSTS"
+        )
+
+
+class CrossSiteRequest(RequestError):
+    """A page of another origin asks for a change."""
+
+    def __init__(self, origin: str | None) -> None:
+        page = f"a page of {_shortened(origin)}" if origin else "a page of another site"
+        super().__init__(
+            f"{page} may not change anything here: add its origin to CHAINRULE_CORS_ORIGINS, "
+            "or, if it is this service behind a proxy, let the proxy pass on the Host header with its port"
+        )
 
 
 class UnsupportedMediaType(RequestError):
@@ -93,6 +119,10 @@ class StorageFull(RequestError):
         super().__init__(
             "the service's disk is full, and nothing of this request was stored: make room on it and send it again"
         )
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_QUOTED_CHARACTERS else f"{text[:MAX_QUOTED_CHARACTERS]}…"
 
 
 def summarize(errors: Sequence[FieldError]) -> str:

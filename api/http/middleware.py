@@ -19,9 +19,11 @@ log = structlog.get_logger("api")
 
 _VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _POLLED_PATHS: Final = frozenset({"/health/live", "/health/ready", "/metrics"})  # requested every few seconds
-_HEADERS: Final = [
+SECURITY_HEADERS: Final = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
+    # No other origin may embed an answer. It concerns requests without CORS only, so it may stay when CORS is enabled.
+    (b"cross-origin-resource-policy", b"same-origin"),
 ]
 
 
@@ -45,7 +47,7 @@ class RequestMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *_HEADERS]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *SECURITY_HEADERS]
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):

@@ -10,6 +10,8 @@ from starlette.requests import ClientDisconnect
 from api.http.errors import (
     BodyTooLarge,
     BodyTooSlow,
+    CrossSiteRequest,
+    HostNotAllowed,
     InvalidBody,
     InvalidParameter,
     JobNotTrained,
@@ -54,6 +56,8 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     InvalidFile: ProblemType(422, "invalid_file", "The file does not match its format"),
     UnreadableFile: ProblemType(422, UnreadableFile.code, "The file could not be read"),
     KeyReused: ProblemType(422, "idempotency_key_reused", "The Idempotency-Key belongs to another body"),
+    CrossSiteRequest: ProblemType(403, "cross_site_request", "A page of another origin may not make changes"),
+    HostNotAllowed: ProblemType(421, "host_not_allowed", "The service does not answer for this host"),
     NoSuchJob: ProblemType(404, "unknown_job", "No such job"),
     NoSuchDataset: ProblemType(404, "unknown_dataset", "No such dataset"),
     NoSuchPage: ProblemType(404, "unknown_path", "No such page"),

@@ -114,7 +114,7 @@ def _fallback_model(
 
 
 def _parse_instances(media_type: str, body: bytes) -> Records:
-    parser = PARSERS.get(media_type or "application/json")
+    parser = PARSERS.get(media_type)
     if parser is None:
         raise UnsupportedMediaType(media_type, list(PARSERS))
     instances = parser(body)

@@ -169,7 +169,7 @@ def _client() -> TestClient:
     settings = Settings(data_dir=Path(stack.enter_context(tempfile.TemporaryDirectory())), log_level="error")
     upgrade(settings.resolved_database_url)
     logging.configure(settings)
-    client = stack.enter_context(TestClient(create_app(settings)))
+    client = stack.enter_context(TestClient(create_app(settings), base_url="http://127.0.0.1"))
     job = client.post("/v1/jobs", json=DOUBLING).raise_for_status().json()["id"]
     client.post(f"/v1/jobs/{job}/cancel").raise_for_status()
     return client

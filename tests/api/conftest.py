@@ -26,6 +26,10 @@ LINE: dict[str, Any] = {key: DOUBLING[key] for key in ("data", "architecture", "
 """Y = 2x with the default loss, so that tests can change the data."""
 
 
+LOOPBACK = "http://127.0.0.1"
+"""The address of the API in tests: Starlette's default `testserver` is no host of this service."""
+
+
 @dataclass(frozen=True)
 class Api:
     """A running API and its services."""
@@ -121,5 +125,6 @@ def running(settings: Settings) -> Iterator[Api]:
     """Run an API on a migrated database."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     upgrade(settings.resolved_database_url)
-    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+    app = create_app(settings)
+    with TestClient(app, base_url=LOOPBACK, raise_server_exceptions=False) as client:
         yield Api(client, client.app.state.services)  # type: ignore[attr-defined]

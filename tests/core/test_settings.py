@@ -61,6 +61,14 @@ def test_environment_takes_precedence_over_secret_files(tmp_path: Path, monkeypa
         ("CHAINRULE_LOG_FORMAT", "xml", "console"),
         ("CHAINRULE_DATABASE_URL", "mysql://db", "sqlite:/// or postgresql://"),
         ("CHAINRULE_BROKER_URL", "localhost", "redis://"),
+        ("CHAINRULE_ALLOWED_HOSTS", "https://train.example.org", "without scheme"),
+        ("CHAINRULE_ALLOWED_HOSTS", "localhost,train.example.org:8000", "port"),
+        ("CHAINRULE_ALLOWED_HOSTS", "*.example.org", "host names"),
+        ("CHAINRULE_CORS_ORIGINS", "*", "must be origins"),
+        ("CHAINRULE_CORS_ORIGINS", "null", "must be origins"),
+        ("CHAINRULE_CORS_ORIGINS", "app.example.org", "with its scheme"),
+        ("CHAINRULE_CORS_ORIGINS", "https://app.example.org, https://b.example.org/", "without path"),
+        ("CHAINRULE_CORS_ORIGINS", "https://app.example.org:443", "default port"),
     ],
 )
 def test_invalid_variable_is_an_error_of_one_line(
@@ -78,6 +86,14 @@ def test_invalid_variable_is_an_error_of_one_line(
 def test_variables_of_the_tests_are_ignored(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "1")
     read_settings()
+
+
+def test_hosts_and_origins_are_lists_in_lower_case() -> None:
+    settings = Settings(host="::1", allowed_hosts="A.example, [fd00::1],*,", cors_origins="https://B.example:444")
+    assert settings.allowed_host_names == {"::1", "a.example", "fd00::1", "*"}
+    assert settings.allowed_origins == {"https://b.example:444"}
+    assert Settings().allowed_host_names == {"127.0.0.1"}
+    assert Settings().allowed_origins == set()
 
 
 def test_job_threads_default_to_cores_divided_by_workers() -> None:

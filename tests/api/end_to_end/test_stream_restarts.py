@@ -145,7 +145,7 @@ def test_disconnected_listeners_are_not_counted(tmp_path: Path) -> None:
         job = httpx.post(f"{running.url}/v1/jobs", json=ENDLESS).json()["id"]
         clients = [socket.create_connection(("127.0.0.1", running.settings.port)) for _ in range(20)]
         for client in clients:
-            client.sendall(f"GET /v1/jobs/{job}/events HTTP/1.1\r\nHost: test\r\n\r\n".encode())
+            client.sendall(f"GET /v1/jobs/{job}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         running.until(lambda: listeners(running) == 20, "all clients listen")
         for client in clients:
             client.close()

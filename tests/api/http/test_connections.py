@@ -46,7 +46,7 @@ def test_listener_that_stops_reading_is_disconnected(tmp_path: Path) -> None:
         with socket.socket() as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.connect((running.settings.host, running.settings.port))
-            client.sendall(f"GET /v1/jobs/{job}/events HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            client.sendall(f"GET /v1/jobs/{job}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             assert client.recv(1)
             running.until(lambda: listeners(running) == 0, "the connection is closed")
         assert "Traceback" not in running.said()

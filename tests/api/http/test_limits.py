@@ -11,8 +11,10 @@ import pytest
 from harness.processes import Processes, processes
 from tests.api.conftest import LINE
 
-HEAD = b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
-UPLOAD = b"POST /v1/datasets HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: 1000\r\n\r\nx,y\n1,2\n"
+HEAD = b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+UPLOAD = (
+    b"POST /v1/datasets HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\nContent-Length: 1000\r\n\r\nx,y\n1,2\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +102,7 @@ def test_silent_connection_is_closed(api: Processes) -> None:
 
 def test_second_request_on_a_connection_has_its_own_time_limit(api: Processes) -> None:
     with connect(api) as client:
-        client.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
         received = b""
         while not received.endswith(b'"ok"}'):
             received += client.recv(65_536)

@@ -36,7 +36,12 @@ def test_request_is_logged_in_one_line_with_its_id(client: TestClient, monkeypat
 def test_every_response_has_the_security_headers(client: TestClient, path: str) -> None:
     answer = client.get(path, headers={"Origin": "https://elsewhere.example"})
     assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
     assert "access-control-allow-origin" not in answer.headers
     if answer.headers["content-type"].startswith("text/html"):
-        assert "default-src 'self'" in answer.headers["content-security-policy"]
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'self';")
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
         assert not re.search(r'(src|href)="(https?:)?//', answer.text)

@@ -227,11 +227,13 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     "database_away": "api/http/test_problems.py",
     "database_busy": "api/http/test_problems.py",
     "storage_away": "worker/test_bucket.py",
+    "cross_site_request": "api/http/test_origins.py",
+    "host_not_allowed": "api/http/test_origins.py",
 }
 """Codes that need a disk, many clients, a slow client or another database, and the files that test them."""
 UNDOCUMENTED = {
     "unknown_path", "incomplete_body", "body_too_slow", "missing_file", "damaged_file",
-    "database_away", "database_busy", "storage_away",
+    "database_away", "database_busy", "storage_away", "cross_site_request", "host_not_allowed",
 }  # fmt: skip
 """Codes that belong to no operation in particular."""
 

@@ -159,6 +159,7 @@ OTHER_PROBLEMS: list[tuple[str, str, dict[str, str], int, str]] = [
     ("PUT", "/v1/jobs", {}, 405, "method_not_allowed"),
     ("DELETE", "/health/live", {}, 405, "method_not_allowed"),
     ("POST", "/v1/jobs", {"Content-Type": "text/plain"}, 415, "unsupported_media_type"),
+    ("POST", "/v1/jobs", {}, 415, "unsupported_media_type"),
     ("GET", "/v1/jobs?limit=0", {}, 422, "invalid_parameter"),
     ("GET", "/v1/datasets/ds_x", {}, 404, "unknown_dataset"),
 ]

@@ -182,7 +182,7 @@ def test_client_that_does_not_read_delays_nobody(service: Service) -> None:
     job = service.claimed_job()
     address = httpx.URL(service.url)
     with socket.create_connection((address.host, address.port or 80)) as idle:
-        idle.sendall(f"GET /v1/jobs/{job.id}/events HTTP/1.1\r\nHost: test\r\n\r\n".encode())
+        idle.sendall(f"GET /v1/jobs/{job.id}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         until(lambda: service.listeners() == 1)
         for _ in range(10):
             job.write(2000)
