@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     port: Annotated[int, Ge(0), Le(65_535)] = 8000
     """Port on which the API listens; 0 chooses a free one."""
     allowed_hosts: str = ""
-    """Host names for which the API answers besides `CHAINRULE_HOST` and loopback names, comma-separated; `*` allows all."""
+    """Host names of the API besides `CHAINRULE_HOST` and the loopback names, comma-separated; `*` allows all."""
     cors_origins: str = ""
     """Other origins whose pages may use the API, such as `https://app.example.org`, comma-separated."""
     data_dir: Path = Path(".chainrule")
@@ -133,7 +133,7 @@ class Settings(BaseSettings):
         for origin in _listed(origins):
             if not _ORIGIN.fullmatch(origin) or _DEFAULT_PORT.fullmatch(origin):  # no browser sends a default port
                 raise ValueError(
-                    "must be origins such as https://app.example.org, each with its scheme, without path and default port"
+                    "must be origins such as https://app.example.org, each with scheme, without path and default port"
                 )
         return origins
 
