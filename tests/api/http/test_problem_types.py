@@ -81,7 +81,8 @@ def bad_parameter(setup: Setup, method: str, path: str) -> Any:
     query = [one["name"] for one in operation["parameters"] if one["in"] == "query"]
     if query:
         return setup.request(method, fill(setup, path), params={query[0]: "\0"})
-    return setup.request(method, fill(setup, path), headers={"Idempotency-Key": "x" * 1_000}, **valid_body(path))
+    body = {"json": LINE} | valid_body(path)
+    return setup.request(method, fill(setup, path), headers={"Idempotency-Key": "x" * 1_000}, **body)
 
 
 def bad_cursor(setup: Setup, method: str, path: str) -> Any:
