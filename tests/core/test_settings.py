@@ -66,7 +66,7 @@ def test_environment_takes_precedence_over_secret_files(tmp_path: Path, monkeypa
         ("CHAINRULE_ALLOWED_HOSTS", "*.example.org", "host names"),
         ("CHAINRULE_CORS_ORIGINS", "*", "must be origins"),
         ("CHAINRULE_CORS_ORIGINS", "null", "must be origins"),
-        ("CHAINRULE_CORS_ORIGINS", "app.example.org", "with its scheme"),
+        ("CHAINRULE_CORS_ORIGINS", "app.example.org", "with scheme"),
         ("CHAINRULE_CORS_ORIGINS", "https://app.example.org, https://b.example.org/", "without path"),
         ("CHAINRULE_CORS_ORIGINS", "https://app.example.org:443", "default port"),
     ],
