@@ -1,6 +1,7 @@
 """Every operation conforms to the OpenAPI document for generated requests (schemathesis, with all its checks)."""
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.core.result import Ok
 from schemathesis.schemas import BaseSchema
 
-from tests.api.conftest import Api
+from core.settings import Settings
+from tests.api.conftest import Api, quiet, running
 
 MAX_EXAMPLES = int(os.environ.get("CHAINRULE_TEST_CONTRACT_EXAMPLES", "8"))
 """Requests per operation, and walks along the links. Set hundreds for a thorough run."""
@@ -34,12 +36,15 @@ CONFIG: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def schema(embedded: Api) -> BaseSchema:
-    return schemathesis.openapi.from_asgi(
-        "/openapi.json",
-        embedded.client.app,
-        config=SchemathesisConfig.from_dict(CONFIG),
-    )
+def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BaseSchema]:
+    """Start an API that answers for the host of Schemathesis' client."""
+    settings = Settings(**quiet(tmp_path_factory.mktemp("contract"), allowed_hosts="testserver"))
+    with running(settings) as api:
+        yield schemathesis.openapi.from_asgi(
+            "/openapi.json",
+            api.client.app,
+            config=SchemathesisConfig.from_dict(CONFIG),
+        )
 
 
 def test_every_operation_conforms_to_the_document(schema: BaseSchema) -> None:
