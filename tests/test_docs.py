@@ -1,4 +1,4 @@
-"""The documentation: links lead somewhere, pages are short, the README leads to every page."""
+"""The documentation: links lead somewhere, pages are short, the README leads to every page, retired words stay out."""
 
 import re
 import subprocess
@@ -13,6 +13,14 @@ MAX_PAGE_LINES = 300
 GENERATED = "docs/reference/"
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+
+
+RETIRED = re.compile(
+    r"\b(anew|borne|desk|postbox|wish(?:es|ed)?|pulse|whoever|somebody|the like|there and back|"
+    r"go(?:es)? on from|gone on (?:with|from)|stands? still|helpers?)\b",
+    re.IGNORECASE,
+)
+"""Words of earlier prose for which the field has a term; docs/concepts.md has the terms."""
 
 
 def tracked(*patterns: str) -> list[str]:
@@ -61,3 +69,12 @@ def test_every_page_is_reached_from_the_readme() -> None:
                 one for one in pages if one.suffix == ".md" and one.exists() and one not in {*reached, *waiting}
             ]
     assert {ROOT / page for page in PAGES if page.startswith("docs/")} <= reached
+
+
+@pytest.mark.parametrize("name", tracked("*.md", "*.py", "*.js", "*.html", "Makefile", "*.yml", "Dockerfile"))
+def test_no_retired_word(name: str) -> None:
+    if name == "tests/test_docs.py":
+        return
+    text = (ROOT / name).read_text(encoding="utf-8")
+    found = [f"line {text[: one.start()].count(chr(10)) + 1}: {one[0]}" for one in RETIRED.finditer(text)]
+    assert not found, f"{found[:5]}: docs/concepts.md has the terms"

@@ -19,7 +19,7 @@ class MeanAbsoluteError(BaseMetric):
     predicts: ClassVar[Predicts] = "numbers"
 
     def add(self, sums: Sums, outputs: Array, targets: Array) -> None:
-        """Outputs and targets `(batch, …)`."""
+        """Add outputs and targets `(batch, …)`."""
         sums[0] += float(np.add.reduce(np.abs(outputs - targets), axis=None, dtype=np.float64))
         sums[1] += outputs.size
 
@@ -36,7 +36,7 @@ class MeanSquaredError(BaseMetric):
     predicts: ClassVar[Predicts] = "numbers"
 
     def add(self, sums: Sums, outputs: Array, targets: Array) -> None:
-        """Outputs and targets `(batch, …)`."""
+        """Add outputs and targets `(batch, …)`."""
         sums[0] += float(np.square(np.subtract(outputs, targets, dtype=np.float64)).sum())
         sums[1] += outputs.size
 
@@ -53,7 +53,7 @@ class RootMeanSquaredError(BaseMetric):
     predicts: ClassVar[Predicts] = "numbers"
 
     def add(self, sums: Sums, outputs: Array, targets: Array) -> None:
-        """Outputs and targets `(batch, …)`."""
+        """Add outputs and targets `(batch, …)`."""
         MeanSquaredError().add(sums, outputs, targets)
 
     def value(self, sums: Sums) -> float:
@@ -69,7 +69,7 @@ class MeanAbsolutePercentageError(BaseMetric):
     predicts: ClassVar[Predicts] = "numbers"
 
     def add(self, sums: Sums, outputs: Array, targets: Array) -> None:
-        """Outputs and targets `(batch, …)`."""
+        """Add outputs and targets `(batch, …)`."""
         scale = np.maximum(np.abs(targets), 1e-7)
         sums[0] += 100 * float(np.sum(np.abs(outputs - targets) / scale, dtype=np.float64))
         sums[1] += outputs.size
@@ -89,7 +89,7 @@ class RSquared(BaseMetric):
     num_sums: ClassVar[int] = 5
 
     def add(self, sums: Sums, outputs: Array, targets: Array) -> None:
-        """Outputs and targets `(batch, …)`; all numbers of a row have the same weight."""
+        """Add outputs and targets `(batch, …)`; all numbers of a row have the same weight."""
         if not sums[3]:
             sums[4] = float(targets.flat[0])  # the variance is computed around the first target, so no digits are lost
         sums[0] += float(np.square(np.subtract(outputs, targets, dtype=np.float64)).sum())

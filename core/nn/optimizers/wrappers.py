@@ -55,7 +55,7 @@ class Wrapper(BaseOptimizer):
         return ((("optimizer", *place), pattern) for place, pattern in self.optimizer.patterns())
 
     def slots(self) -> SlotSpecs:
-        """The inner optimizer's."""
+        """Return the inner optimizer's."""
         return self.optimizer.slots()
 
 
@@ -191,7 +191,7 @@ class GradientAccumulation(Wrapper):
     """The optimizer that takes the steps, at the learning rate of the last of these batches."""
 
     def slots(self) -> SlotSpecs:
-        """The sum of the gradients so far, and the state of the inner optimizer."""
+        """Return the sum of the gradients so far, and the state of the inner optimizer."""
         return _wrapped_slots({"sum": 0.0}, self.optimizer)
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
@@ -216,11 +216,11 @@ class ExponentialMovingAverage(Wrapper):
     """The number of steps after which the average replaces the weights, repeatedly."""
 
     def slots(self) -> SlotSpecs:
-        """The average, and the state of the inner optimizer."""
+        """Return the average, and the state of the inner optimizer."""
         return _wrapped_slots({"average": 0.0}, self.optimizer)
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
-        """The inner step, then `a ← μ·a + (1 − μ)·w`; the average starts at the first weights."""
+        """Take the inner step, then `a ← μ·a + (1 − μ)·w`; the average starts at the first weights."""
         average = slots["average"]
         pieces = blocks(ctx, weights, average)
         if step == 0:
@@ -247,11 +247,11 @@ class Lookahead(Wrapper):
     """The optimizer that takes the fast steps."""
 
     def slots(self) -> SlotSpecs:
-        """The slow weights, and the state of the inner optimizer."""
+        """Return the slow weights, and the state of the inner optimizer."""
         return _wrapped_slots({"slow": 0.0}, self.optimizer)
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
-        """The inner step; at every `sync_period`-th step `s ← s + α · (w − s)` and `w ← s`."""
+        """Take the inner step; at every `sync_period`-th step `s ← s + α · (w − s)` and `w ← s`."""
         slow = slots["slow"]
         pieces = blocks(ctx, weights, slow)
         if step == 0:

@@ -36,7 +36,7 @@ from core.nn.step.context import PassContext
 from core.nn.training.options import Training
 from tests.core.nn.cases import ACTIVATIONS, LAYERS, LOSSES, OPTIMIZERS, LayerCase, LossCase, random_targets, sequential
 from tests.core.nn.test_nets import MIXER, RESNET, UNET, WAVENET
-from tests.core.nn.test_network import some_layers
+from tests.core.nn.test_network import architectures
 from tests.core.nn.trainings import ATraining, classes
 
 NET = sequential(Dense(units=5, activation=Relu()), Dense(units=2))
@@ -138,7 +138,7 @@ def test_a_network_of_composites_is_replayed(spec: str, shape: tuple[int, ...]) 
 
 
 @settings(deadline=None, max_examples=60)
-@given(architecture=some_layers())
+@given(architecture=architectures())
 def test_any_network_gives_the_same_numbers_replayed(architecture: Sequential) -> None:
     rng = np.random.default_rng(5)
     is_replayed(Network(architecture, (2, 3)), [rng.standard_normal((3, 2, 3), np.float32) for _ in range(4)])

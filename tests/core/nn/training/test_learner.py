@@ -1,4 +1,4 @@
-"""A training goes downhill, stops when it should, and goes on from anywhere to the last bit."""
+"""A training reduces the loss, stops when it should, and resumes from any state bit for bit."""
 
 import itertools
 import json
