@@ -14,6 +14,7 @@ from annotated_types import Ge, Gt, Le
 
 from core.nn.arrays import Array, Backward, Shape, size
 from core.nn.kernels.error_function import normal_cdf
+from core.nn.kernels.exponentials import sigmoid, softmax, softplus
 from core.nn.step.context import PassContext
 from core.nn.tagged_union import Tagged
 
@@ -49,7 +50,7 @@ class Relu:
         if self.negative_slope or self.max_value is not None:
             return _piecewise_linear(z, out, ctx, self.negative_slope, self.max_value)
         np.maximum(z, _zeros(z), out=out)
-        # A quarter of what `out` takes, which is others' memory once nobody else goes back by it.
+        # A quarter of the bytes of `out`, which is released unless another backward pass needs it.
         passes: Any = np.greater(out, 0, out=ctx.empty(out.shape, np.bool_)) if ctx.training else None
         return lambda d_out: np.multiply(d_out, passes, out=d_out)
 
@@ -359,31 +360,6 @@ def _clip(out: Array, low: float, high: float, slope: float, ctx: PassContext) -
         return d_out
 
     return backward
-
-
-def sigmoid(z: Array, out: Array) -> Array:
-    """Compute `1 / (1 + e⁻ᶻ)` into `out`, without overflow."""
-    np.multiply(z, 0.5, out=out)
-    np.tanh(out, out=out)
-    np.multiply(out, 0.5, out=out)
-    return np.add(out, 0.5, out=out)
-
-
-def softplus(z: Array, out: Array, scratch: Array) -> Array:
-    """Compute `log(1 + eᶻ)` into `out`, without overflow. `z` may be `out` itself; `scratch` has the same shape."""
-    np.abs(z, out=scratch)
-    np.negative(scratch, out=scratch)
-    np.exp(scratch, out=scratch)
-    np.log1p(scratch, out=scratch)
-    np.maximum(z, 0, out=out)
-    return np.add(out, scratch, out=out)
-
-
-def softmax(z: Array, out: Array) -> Array:
-    """Compute the softmax over the last axis into `out`; subtracting the maximum first prevents overflow."""
-    np.subtract(z, np.maximum.reduce(z, axis=-1, keepdims=True), out=out)
-    np.exp(out, out=out)
-    return np.divide(out, np.add.reduce(out, axis=-1, keepdims=True), out=out)
 
 
 def _tanh_phi(z: Array, cdf: Array, slope: Array, *_: Array) -> None:

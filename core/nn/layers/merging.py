@@ -8,8 +8,8 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from core.nn.activations import sigmoid
 from core.nn.arrays import Array, Shape
+from core.nn.kernels.exponentials import sigmoid
 from core.nn.plan import ShapeMismatch
 from core.nn.step.context import PassContext
 

@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 
-from core.nn.activations import sigmoid, softplus
 from core.nn.arrays import Array, Mask, Shape
+from core.nn.kernels.exponentials import sigmoid, softplus
 from core.nn.losses.base import (
     BaseLoss,
     Comparison,

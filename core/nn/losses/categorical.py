@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 import numpy as np
 from annotated_types import Ge, Gt, Lt, MinLen
 
-from core.nn.activations import softmax
 from core.nn.arrays import Array, Mask, Shape
+from core.nn.kernels.exponentials import softmax
 from core.nn.kernels.reductions import row_maxima, row_sums, total
 from core.nn.losses.base import (
     BaseLoss,

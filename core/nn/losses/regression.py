@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 import numpy as np
 from annotated_types import Gt, Lt
 
-from core.nn.activations import sigmoid, softplus
 from core.nn.arrays import Array, Mask, Shape
+from core.nn.kernels.exponentials import sigmoid, softplus
 from core.nn.losses.base import (
     BaseLoss,
     Comparison,

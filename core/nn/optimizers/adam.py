@@ -107,7 +107,7 @@ class Adamax(MomentOptimizer):
     """The decay rate β₂ of the maximum gradient."""
 
     def slots(self) -> dict[str, float]:
-        """Return the mean gradient, and the decayed maximum."""
+        """Mean gradient and decayed maximum."""
         return {"mean": 0.0, "largest": 0.0}
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:

@@ -23,7 +23,7 @@ class Adagrad(DirectOptimizer):
     """A small number that prevents a division by zero."""
 
     def slots(self) -> dict[str, float]:
-        """Return the sums of squared gradients."""
+        """Total of the squared gradients."""
         return {"squares": self.initial_accumulator_value}
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
@@ -49,7 +49,7 @@ class Adadelta(DirectOptimizer):
     """A small number that prevents a division by zero."""
 
     def slots(self) -> dict[str, float]:
-        """Return the mean squares of the gradients and of the steps."""
+        """Mean squares of the gradients and of the steps."""
         return {"square": 0.0, "step_square": 0.0}
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
@@ -86,7 +86,7 @@ class RmsProp(DirectOptimizer):
     """Whether to divide by the standard deviation: the squared mean gradient is subtracted from the mean square."""
 
     def slots(self) -> dict[str, float]:
-        """Return the mean square; the mean, if centered; the velocity, if there is momentum."""
+        """Mean square; mean, if centered; velocity, if there is momentum."""
         mean = {"mean": 0.0} if self.centered else {}
         return {"square": 0.0} | mean | ({"velocity": 0.0} if self.momentum else {})
 

@@ -52,7 +52,7 @@ class Lbfgs(BaseOptimizer):
         return 2
 
     def slots(self) -> SlotSpecs:
-        """Return last gradient and step, the stored steps and gradient changes with their products, and their count."""
+        """Last gradient and step, the stored steps and gradient changes with their products, and their count."""
         history = Slot(0.0, lambda shapes: self.history_size * sum(map(size, shapes)))
         single, per_pair = Slot(0.0, lambda _: 1), Slot(0.0, lambda _: self.history_size)
         return {"last": 0.0, "step": 0.0, "steps": history, "changes": history, "products": per_pair, "pairs": single}

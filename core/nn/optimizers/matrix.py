@@ -34,7 +34,7 @@ class Muon(DirectOptimizer):
     """A small number that prevents a division by a norm of zero."""
 
     def slots(self) -> dict[str, float]:
-        """Return the mean gradient of the matrices and Adam's moments of the other weights, under Adam's names."""
+        """Mean gradient of the matrices and Adam's moments of the other weights, under Adam's names."""
         return Adam().slots()
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
@@ -102,7 +102,7 @@ class Adafactor(DirectOptimizer):
     """Whether to limit the learning rate to `1 / √t`."""
 
     def slots(self) -> SlotSpecs:
-        """Return the mean squares of the rows and the columns of matrices, and of each element of vectors."""
+        """Mean squares of the rows and the columns of matrices, and of each element of vectors."""
         return {
             "rows": Slot(0.0, _row_numbers),
             "columns": Slot(0.0, _column_numbers),

@@ -43,7 +43,7 @@ class StochasticGradientDescent(DirectOptimizer):
     """The fraction of each gradient, except the first, that is left out of the velocity."""
 
     def slots(self) -> dict[str, float]:
-        """Return the velocity, if there is momentum."""
+        """Velocity, if there is momentum."""
         return {"velocity": 0.0} if self.momentum else {}
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
@@ -76,7 +76,7 @@ class Lion(DirectOptimizer):
     """The decay rate β₂ of the momentum."""
 
     def slots(self) -> dict[str, float]:
-        """Return the momentum."""
+        """Momentum."""
         return {"mean": 0.0}
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
@@ -114,7 +114,7 @@ class Rprop(DirectOptimizer):
     """The largest step size, as a multiple of the learning rate."""
 
     def slots(self) -> dict[str, float]:
-        """Return the last gradient, and each weight's step size as a multiple of the learning rate."""
+        """Last gradient, and each weight's step size as a multiple of the learning rate."""
         return {"last": 0.0, "factor": 1.0}
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:

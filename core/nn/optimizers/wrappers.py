@@ -37,7 +37,7 @@ class Wrapper(BaseOptimizer):
 
     @property
     def learning_rate(self) -> Schedule:
-        """The inner optimizer's."""
+        """Learning rate of the inner optimizer."""
         return self.optimizer.learning_rate
 
     @property
@@ -55,7 +55,7 @@ class Wrapper(BaseOptimizer):
         return ((("optimizer", *place), pattern) for place, pattern in self.optimizer.patterns())
 
     def slots(self) -> SlotSpecs:
-        """Return the inner optimizer's."""
+        """State of the inner optimizer."""
         return self.optimizer.slots()
 
 
@@ -191,7 +191,7 @@ class GradientAccumulation(Wrapper):
     """The optimizer that takes the steps, at the learning rate of the last of these batches."""
 
     def slots(self) -> SlotSpecs:
-        """Return the sum of the gradients so far, and the state of the inner optimizer."""
+        """Sum of the gradients so far, and the state of the inner optimizer."""
         return _wrapped_slots({"sum": 0.0}, self.optimizer)
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
@@ -216,7 +216,7 @@ class ExponentialMovingAverage(Wrapper):
     """The number of steps after which the average replaces the weights, repeatedly."""
 
     def slots(self) -> SlotSpecs:
-        """Return the average, and the state of the inner optimizer."""
+        """Average, and the state of the inner optimizer."""
         return _wrapped_slots({"average": 0.0}, self.optimizer)
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
@@ -247,7 +247,7 @@ class Lookahead(Wrapper):
     """The optimizer that takes the fast steps."""
 
     def slots(self) -> SlotSpecs:
-        """Return the slow weights, and the state of the inner optimizer."""
+        """Slow weights, and the state of the inner optimizer."""
         return _wrapped_slots({"slow": 0.0}, self.optimizer)
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:

@@ -61,20 +61,20 @@ LOSSES: list[tuple[Loss, str, tuple[int, ...], Any]] = [
         lambda f, z, t: f.gaussian_nll_loss(z[:, :2], t, f.softplus(z[:, 2:], threshold=1000) + 1e-6, eps=1e-6),
     ),
     (regression.CosineSimilarity(), "numbers", (3,), lambda f, z, t: -f.cosine_similarity(z, t).mean()),
-    (binary.BinaryCrossEntropy(), "bits", (4,), lambda f, z, t: f.binary_cross_entropy_with_logits(z, t)),
+    (binary.BinaryCrossEntropy(), "binary", (4,), lambda f, z, t: f.binary_cross_entropy_with_logits(z, t)),
     (
-        binary.BinaryCrossEntropy(label_smoothing=0.2), "bits", (4,),
+        binary.BinaryCrossEntropy(label_smoothing=0.2), "binary", (4,),
         lambda f, z, t: f.binary_cross_entropy_with_logits(z, 0.8 * t + 0.1),
     ),
-    (binary.BinaryFocalCrossEntropy(), "bits", (4,), focal_loss),
-    (binary.Hinge(), "bits", (1,), lambda f, z, t: f.relu(1 - (2 * t - 1) * z).mean()),
-    (binary.SquaredHinge(), "bits", (1,), lambda f, z, t: (f.relu(1 - (2 * t - 1) * z) ** 2).mean()),
+    (binary.BinaryFocalCrossEntropy(), "binary", (4,), focal_loss),
+    (binary.Hinge(), "binary", (1,), lambda f, z, t: f.relu(1 - (2 * t - 1) * z).mean()),
+    (binary.SquaredHinge(), "binary", (1,), lambda f, z, t: (f.relu(1 - (2 * t - 1) * z) ** 2).mean()),
     (
-        binary.Dice(), "bits", (6,),
+        binary.Dice(), "binary", (6,),
         lambda f, z, t: (1 - 2 * (f.sigmoid(z) * t).sum(1) / (f.sigmoid(z).sum(1) + t.sum(1) + 1e-7)).mean(),
     ),
     (categorical.CrossEntropy(), "classes", (5,), lambda f, z, t: f.cross_entropy(z, t)),
-    (categorical.CrossEntropy(), "shares", (5,), lambda f, z, t: f.cross_entropy(z, t)),
+    (categorical.CrossEntropy(), "probabilities", (5,), lambda f, z, t: f.cross_entropy(z, t)),
     (
         categorical.CrossEntropy(label_smoothing=0.1), "classes", (5,),
         lambda f, z, t: f.cross_entropy(z, t, label_smoothing=0.1),
@@ -88,7 +88,7 @@ LOSSES: list[tuple[Loss, str, tuple[int, ...], Any]] = [
         lambda f, z, t: (0.25 * (1 - z.softmax(1)) ** 2 * f.one_hot(t, 5) * -z.log_softmax(1)).sum(1).mean(),
     ),
     (
-        categorical.KlDivergence(), "shares", (5,),
+        categorical.KlDivergence(), "probabilities", (5,),
         lambda f, z, t: f.kl_div(z.log_softmax(1), t, reduction="batchmean"),
     ),
     (
