@@ -62,8 +62,7 @@ class ReplayedStepper:
     def step(self, x: Array, targets: Any, ctx: PassContext, update: Update) -> tuple[Array, Any]:
         """Take one step as `training_step` does."""
         outputs, loss = self._replayer(ctx, x, targets)
-        update(loss, ctx)
-        return outputs, loss
+        return outputs, update(loss, ctx)
 
     def _passes(self, x: Array, targets: Any, views: Views, ctx: PassContext) -> tuple[Array, Any]:
         return training_step(self._network, self._loss, no_update, x, targets, views, ctx)

@@ -173,22 +173,22 @@ class Recording:
 class Replayer:
     """Passes that run at every step: recorded at the second step with inputs of given shapes, then replayed.
 
-    Passes that cannot be replayed run as they are each time.
+    The shape of the first input decides those of the others. Passes that cannot be replayed run as they are each time.
     """
 
     def __init__(self, passes: Passes, views: Views) -> None:
         self._passes, self._views = passes, views
-        self._run_once: set[tuple[Shape, ...]] = set()
-        self.recordings: dict[tuple[Shape, ...], Recording] = {}
+        self._run_once: set[Shape] = set()
+        self.recordings: dict[Shape, Recording] = {}
 
     def __call__(self, ctx: PassContext, *inputs: Array) -> Any:
         """Return the result of the passes for these inputs."""
-        shapes = tuple([one.shape for one in inputs])
-        recording = self.recordings.get(shapes)
+        shape = inputs[0].shape
+        recording = self.recordings.get(shape)
         if recording is not None and recording.ready:
             return recording.replay(inputs, ctx)
-        if recording is None and shapes in self._run_once:
-            recording = self.recordings[shapes] = Recording(self._passes, inputs, self._views, ctx)
+        if recording is None and shape in self._run_once:
+            recording = self.recordings[shape] = Recording(self._passes, inputs, self._views, ctx)
             return recording.result
-        self._run_once.add(shapes)
+        self._run_once.add(shape)
         return self._passes(*inputs, self._views, ctx)

@@ -119,12 +119,10 @@ def inspect_step(
     gradient = np.zeros_like(trial.weights)
     update = WeightUpdate(network, optimizer, trial, gradient)
     before: dict[int, Array] = {}
-    total = 0.0
 
-    def update_weights(value: Any, ctx: PassContext) -> None:
-        nonlocal total
+    def update_weights(loss: Any, ctx: PassContext) -> float:
         before.update((id(view), view.copy()) for one in passes for view in one.views.weights.values())
-        total = apply_update(update, float(value), rate, ctx, again=reevaluation)
+        return apply_update(update, rate, reevaluation, None, loss, ctx)
 
     dtype, shapes, names = gradient.dtype, network.shapes, network.names()
     ctx, other_ctx = (PassContext(dtype, training=True, rng=trial.rng, shapes=shapes, names=names) for _ in range(2))
@@ -134,7 +132,7 @@ def inspect_step(
         rng_state = trial.rng.bit_generator.state
         reevaluation = Reevaluation(network, loss, plain_views, trial, x, targets, other_ctx, rng_state)
         views = tapped.views(trial.weights, trial.statistics, gradient)
-        training_step(tapped, loss, update_weights, x, targets, views, ctx)
+        _, total = training_step(tapped, loss, update_weights, x, targets, views, ctx)
         return StepInspection(total, tuple(one.inspection(before, arrays=arrays) for one in passes))
 
 

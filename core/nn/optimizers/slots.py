@@ -1,6 +1,6 @@
 """Operations on the flat vectors that optimizers update, block by block or weight by weight."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -61,12 +61,13 @@ def flush_denormals(slots: Slots) -> None:
         np.subtract(slot, FLUSH_OFFSET, out=slot)
 
 
-def blocks(ctx: PassContext, weights: Array, *vectors: Array) -> Iterator[tuple[Array, ...]]:
-    """Yield the vectors block by block, with a scratch array of the block's length in front."""
+def blocks(ctx: PassContext, weights: Array, *vectors: Array) -> Iterable[tuple[Array, ...]]:
+    """Cut the vectors into blocks, each with a scratch array of its length in front."""
     scratch = ctx.empty((min(BLOCK_SIZE, len(weights)),))
-    if len(weights) <= BLOCK_SIZE:
-        yield scratch, weights, *vectors
-        return
+    return [(scratch, weights, *vectors)] if len(weights) <= BLOCK_SIZE else _blocks(scratch, weights, *vectors)
+
+
+def _blocks(scratch: Array, weights: Array, *vectors: Array) -> Iterator[tuple[Array, ...]]:
     for start in range(0, len(weights), BLOCK_SIZE):
         block = slice(start, start + BLOCK_SIZE)
         piece = weights[block]

@@ -8,8 +8,11 @@ from core.nn.losses import Loss
 from core.nn.plan import Views
 from core.nn.step.context import PassContext
 
-Update: TypeAlias = Callable[[Any, PassContext], None]
-"""Changes the weights by the gradient, given the loss (a number or an array without axes) and the pass context."""
+Update: TypeAlias = Callable[[Any, PassContext], Any]
+"""Changes the weights by the gradient, given the loss (a number or an array without axes) and the pass context.
+
+Returns the loss with its penalties.
+"""
 
 
 class Differentiable(Protocol):
@@ -22,20 +25,21 @@ class Differentiable(Protocol):
 def training_step(
     network: Differentiable, loss_function: Loss, update: Update, x: Array, targets: Any, views: Views, ctx: PassContext
 ) -> tuple[Array, Any]:
-    """Take one step on a batch; return the outputs and the loss, both before the update.
+    """Take one step on a batch; return the outputs and the loss, both of the weights before the update.
 
-    `x` is `(batch, *input_shape)`, `targets` are as the loss encodes them. `update` is `apply_update` with its
+    `x` is `(batch, *input_shape)`, `targets` are as the loss encodes them. `update` is `apply_update` with its first
     arguments, or `no_update`.
     """
     outputs, backward = network.forward(x, views, ctx)  # forward pass
     loss, loss_gradient = loss_function.forward(outputs, targets, ctx)  # loss
     backward(loss_gradient())  # backward pass
-    update(loss, ctx)  # update
+    loss = update(loss, ctx)  # update
     return outputs, loss
 
 
-def no_update(loss: Any, ctx: PassContext) -> None:
+def no_update(loss: Any, _: PassContext) -> Any:
     """Leave the weights as they are, where only the loss and the gradient are wanted."""
+    return loss
 
 
 class ShardProcessKilled(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -27,42 +27,32 @@ class WeightUpdate:
 
     def __init__(self, network: Network, optimizer: Optimizer, state: State, gradient: Array) -> None:
         self.optimizer, self.state, self.gradient = optimizer, state, gradient
-        self._penalized = network.penalized(state.weights, gradient)
-        self._frozen = [(view, view.copy()) for view in network.frozen(state.weights)]
-        self._constrained = network.constrained(state.weights)
+        self.penalized = network.penalized(state.weights, gradient)
+        self.frozen = [(view, view.copy()) for view in network.frozen(state.weights)]
+        self.constrained = network.constrained(state.weights)
 
     def add_penalties(self, loss: float, on_nonfinite: OnNonFinite | None) -> float:
         """Return the loss with its penalties; add the gradients of the penalties to the gradient."""
-        for regularizer, weight, gradient in self._penalized:
+        for regularizer, weight, gradient in self.penalized:
             loss += regularizer.penalty(weight)
             regularizer.add_gradient(weight, gradient)
-        if on_nonfinite is not None and not self._is_finite(loss):
-            on_nonfinite(loss)
+        if on_nonfinite is not None:
+            squared_norm = float(np.dot(self.gradient, self.gradient))  # may overflow although each number is finite
+            if not math.isfinite(loss + squared_norm) and not self._is_finite(loss):
+                on_nonfinite(loss)
         return loss
 
     def _is_finite(self, loss: float) -> bool:
-        squared_norm = float(np.dot(self.gradient, self.gradient))  # may overflow although each number is finite
-        return math.isfinite(loss + squared_norm) or (math.isfinite(loss) and bool(np.isfinite(self.gradient).all()))
-
-    def restore_frozen(self) -> None:
-        """Restore the frozen weights, which an optimizer may change without a gradient, such as by weight decay."""
-        for weights, kept in self._frozen:
-            np.copyto(weights, kept)
-
-    def apply_constraints(self) -> None:
-        """Apply the constraints to their weights."""
-        for constraint, weights in self._constrained:
-            constraint.apply(weights)
+        return math.isfinite(loss) and bool(np.isfinite(self.gradient).all())
 
 
 def apply_update(
     update: WeightUpdate,
-    loss: float,
     rate: float,
+    again: Reevaluation | None,
+    on_nonfinite: OnNonFinite | None,
+    loss: Any,
     ctx: PassContext,
-    *,
-    again: Reevaluation | None = None,
-    on_nonfinite: OnNonFinite | None = None,
 ) -> float:
     """Update the weights by the gradient at a learning rate; return the loss with its penalties.
 
@@ -70,13 +60,15 @@ def apply_update(
     `on_nonfinite` the loss and the gradient of each pass are checked; its error leaves the weights as they were.
     """
     state = update.state
-    ctx.loss = loss = update.add_penalties(loss, on_nonfinite)
+    ctx.loss = total = update.add_penalties(float(loss), on_nonfinite)
     if again is not None:
         ctx.reevaluate = lambda: update.add_penalties(again(), on_nonfinite)
     update.optimizer.update(state.weights, update.gradient, state.slots, state.step, rate, ctx)
-    update.restore_frozen()
-    update.apply_constraints()
-    return loss
+    for weights, kept in update.frozen:  # an optimizer may change weights without a gradient, such as by weight decay
+        np.copyto(weights, kept)
+    for constraint, weights in update.constrained:
+        constraint.apply(weights)
+    return total
 
 
 def scheduled_rate(optimizer: Optimizer, step: int, total_steps: int) -> float:

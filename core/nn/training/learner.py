@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -16,6 +17,7 @@ from core.nn.losses import Loss
 from core.nn.network import Network
 from core.nn.optimizers.slots import FLUSH_STEPS, flush_denormals
 from core.nn.optimizers.wrappers import Optimizer
+from core.nn.plan import LayerPath
 from core.nn.step.acceleration import new_stepper
 from core.nn.step.context import PassContext
 from core.nn.step.reevaluation import Reevaluation
@@ -58,6 +60,7 @@ class Learner:
         self._evaluation = Evaluation(loss, training.metrics or (), network.output_shape)
         self._validation = Validation(network, loss, self._evaluation, data)
         self._names = network.names()
+        self._ctx = self._new_context()
         self._statistics_before = state.statistics.copy()
 
     def close(self) -> None:
@@ -71,29 +74,20 @@ class Learner:
 
     def step(self) -> Step:
         """Take the next step. Raises `Diverged`, with the weights as they were, if it is not finite."""
-        state, ctx = self.state, self._new_context()
+        state, ctx = self.state, self._ctx
         x, targets = self._batches.next_batch(state, ctx)
         rate = learning_rate(self.optimizer, state, state.step, self.total_steps)
-        again = self._reevaluation(x, targets, ctx) if self.optimizer.passes > 1 else None
-        total = 0.0
-
-        def update(loss: Any, ctx: PassContext) -> None:
-            nonlocal total
-            total = apply_update(self._update, float(loss), rate, ctx, again=again, on_nonfinite=diverge)
-
-        def diverge(loss: float) -> NoReturn:
-            np.copyto(state.statistics, self._statistics_before)
-            raise self._diverged(x, loss)
-
-        outputs, _ = self._stepper.step(x, targets, ctx, update)
+        again = self._reevaluation(x, targets) if self.optimizer.passes > 1 else None
+        update = partial(apply_update, self._update, rate, again, partial(self._diverge, x))
+        outputs, loss = self._stepper.step(x, targets, ctx, update)
         if self.network.statistics_size:
             np.copyto(self._statistics_before, state.statistics)
         state.step += 1
         if state.step % FLUSH_STEPS == 0:
             flush_denormals(state.slots)
         state.position += len(x)
-        self._evaluation.add(state.sums, total, outputs, targets, ctx)
-        return Step(state.step, state.epoch + 1, total, rate)
+        self._evaluation.add(state.sums, loss, outputs, targets, ctx)
+        return Step(state.step, state.epoch + 1, loss, rate)
 
     def end_epoch(self) -> Epoch:
         """Evaluate the epoch, keep the best weights, and apply the rules."""
@@ -136,23 +130,24 @@ class Learner:
         state, shapes = self.state, self.network.shapes
         return PassContext(state.weights.dtype, training=True, rng=state.rng, shapes=shapes, names=self._names)
 
-    def _reevaluation(self, x: Array, targets: Any, ctx: PassContext) -> Reevaluation:
+    def _reevaluation(self, x: Array, targets: Any) -> Reevaluation:
         """Return the evaluation of a batch at other weights, to be made before its step draws random numbers."""
         other = self._new_context()
-        other.sample_weight = ctx.sample_weight
+        other.sample_weight = self._ctx.sample_weight
         rng_state = self.state.rng.bit_generator.state
         return Reevaluation(self.network, self.loss, self._stepper.views, self.state, x, targets, other, rng_state)
 
-    def _diverged(self, x: Array, loss: float) -> Diverged:
-        """Return the error for a batch `x`, with the layer and the rows where numbers stop being finite."""
-        state = self.state
-        found = first_nonfinite(self.network, self._stepper.views, x)
-        if found is None:
-            return Diverged(state.step + 1, state.epoch + 1, "the loss or its gradient", loss)
-        number = " of ".join(f"layer {step + 1}" for step in reversed(found.path) if isinstance(step, int))
-        where = f"the output of {number} ({found.type})"
-        rows = tuple(self._batches.row_number(state, row) for row in found.rows)
-        return Diverged(state.step + 1, state.epoch + 1, where, loss, path=found.path, rows=rows)
+    def _diverge(self, x: Array, loss: float) -> NoReturn:
+        """Raise the error for a batch `x`, with the layer and the rows where numbers stop being finite."""
+        state, where = self.state, "the loss or its gradient"
+        path: LayerPath = ()
+        rows: tuple[int, ...] = ()
+        np.copyto(state.statistics, self._statistics_before)
+        if found := first_nonfinite(self.network, self._stepper.views, x):
+            number = " of ".join(f"layer {step + 1}" for step in reversed(found.path) if isinstance(step, int))
+            where, path = f"the output of {number} ({found.type})", found.path
+            rows = tuple(self._batches.row_number(state, row) for row in found.rows)
+        raise Diverged(state.step + 1, state.epoch + 1, where, loss, path=path, rows=rows)
 
 
 class _EpochEnd(NamedTuple):
