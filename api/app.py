@@ -8,14 +8,14 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.middleware import Middleware
-from fastapi.middleware.cors import CORSMiddleware
 
 from api.dependencies import Services
 from api.http import problems
+from api.http.cors import Cors
 from api.http.limits import BodyLimit
-from api.http.middleware import RequestMiddleware
+from api.http.middleware import RequestMiddleware, UnexpectedErrors
 from api.http.openapi import document
-from api.http.origins import CORS_METHODS, CORS_REQUEST_HEADERS, CORS_RESPONSE_HEADERS, OriginCheck
+from api.http.origins import OriginCheck
 from api.routes import (
     checkpoints,
     datasets,
@@ -74,8 +74,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
         middleware=[
             Middleware(RequestMiddleware, latency=latency_histogram(registry)),
+            *([Middleware(Cors, origins=settings.allowed_origins)] if settings.allowed_origins else []),
+            Middleware(UnexpectedErrors),
             Middleware(OriginCheck, hosts=settings.allowed_host_names, origins=settings.allowed_origins),
-            *_cors(settings),
             Middleware(
                 BodyLimit,
                 limit=settings.max_body_bytes,
@@ -101,21 +102,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(module.router)
     pages.mount_static(app)
     return app
-
-
-def _cors(settings: Settings) -> list[Middleware]:
-    """Return the CORS middleware; none without allowed origins, so that no response has a CORS header."""
-    if not settings.allowed_origins:
-        return []
-    return [
-        Middleware(
-            CORSMiddleware,
-            allow_origins=sorted(settings.allowed_origins),
-            allow_methods=CORS_METHODS,
-            allow_headers=CORS_REQUEST_HEADERS,
-            expose_headers=CORS_RESPONSE_HEADERS,
-        )
-    ]
 
 
 @contextlib.asynccontextmanager

@@ -11,7 +11,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.http.connections import Connection
+from api.http.connections import Connection, refuse_connection
+from api.http.cors import with_cors
 from core import logging
 from core.settings import Settings
 from core.store.database import open_database
@@ -61,7 +62,11 @@ def serve(settings: Settings, sockets: Sequence[socket.socket] | None = None) ->
 
 
 def _protocol(settings: Settings) -> type[Connection]:
-    limits = {"seconds": settings.client_seconds, "max_connections": settings.max_connections}
+    limits = {
+        "seconds": settings.client_seconds,
+        "max_connections": settings.max_connections,
+        "excess_app": staticmethod(with_cors(refuse_connection, settings.allowed_origins)),
+    }
     return type("LimitedConnection", (Connection,), limits)
 
 

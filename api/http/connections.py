@@ -8,10 +8,10 @@ import asyncio
 import socket
 from typing import Any
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from api.http.middleware import SECURITY_HEADERS, request_id_of
+from api.http.middleware import request_id_of, security_headers
 from api.http.problem_types import TOO_MANY_CONNECTIONS
 from api.http.problems import problem_response
 
@@ -25,11 +25,12 @@ class Connection(H11Protocol):
     """Uvicorn's HTTP/1.1 protocol with a time limit for each request head and a limit on open connections.
 
     A connection is closed when `seconds` pass without a complete request head. Connections beyond `max_connections`
-    are answered with 503.
+    are served by `excess_app` (`refuse_connection`, with or without CORS).
     """
 
     seconds = 30.0
     max_connections = 4096
+    excess_app: ASGIApp
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -37,7 +38,7 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         _set_unread_timeout(transport, min(self.seconds, MAX_UNREAD_SECONDS))
         if len(self.connections) > self.max_connections:
-            self.app, self.seconds = refuse_connection, min(self.seconds, EXCESS_CONNECTION_SECONDS)
+            self.app, self.seconds = self.excess_app, min(self.seconds, EXCESS_CONNECTION_SECONDS)
         self._start_timer()
 
     def data_received(self, data: bytes) -> None:
@@ -73,7 +74,7 @@ async def refuse_connection(scope: Scope, receive: Receive, send: Send) -> None:
     request_id = scope.setdefault("state", {})["request_id"] = request_id_of(scope)
     response = problem_response(scope, TOO_MANY_CONNECTIONS, "too many connections are open: try again in a moment")
     response.headers.update({"connection": "close", "x-request-id": request_id})
-    response.raw_headers.extend(SECURITY_HEADERS)
+    response.raw_headers.extend(security_headers(response.raw_headers))
     await response(scope, receive, send)
 
 

@@ -2,7 +2,7 @@
 
     RequestError
     ├── InvalidBody, InvalidParameter
-    ├── HostNotAllowed, CrossSiteRequest
+    ├── HostNotAllowed, CrossSiteRequest, PreflightRefused
     ├── UnsupportedMediaType, BodyTooLarge, BodyTooSlow
     ├── NoSuchPage
     ├── JobNotTrained
@@ -69,6 +69,16 @@ class CrossSiteRequest(RequestError):
         super().__init__(
             f"{page} may not change anything here: add its origin to CHAINRULE_CORS_ORIGINS, "
             "or, if it is this service behind a proxy, let the proxy pass on the Host header with its port"
+        )
+
+
+class PreflightRefused(RequestError):
+    """A page of an allowed origin asks for a method or a header that no route has."""
+
+    def __init__(self, methods: Sequence[str], headers: Sequence[str]) -> None:
+        super().__init__(
+            f"pages of other origins may use the methods {', '.join(methods)} and the headers {', '.join(headers)}: "
+            "leave out all others"
         )
 
 

@@ -1,11 +1,11 @@
-"""The middleware of every request: a request id, a log line, a measured latency, and common response headers.
+"""The middleware of every request: a request id, a log line, a measured latency, common headers, unexpected errors.
 
 It is pure ASGI, so streams are not buffered and the overhead stays small.
 """
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import structlog
@@ -27,8 +27,12 @@ SECURITY_HEADERS: Final = [
 ]
 
 
+DEFAULT_POLICY: Final = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+"""The content security policy of an answer without one of its own: of everything but the pages."""
+
+
 class RequestMiddleware:
-    """ASGI middleware that names, logs and times each request, and answers 500 to an unexpected error."""
+    """ASGI middleware that names, logs and times each request, and adds the common headers to its answer."""
 
     def __init__(self, app: ASGIApp, latency: Histogram) -> None:
         self.app = app
@@ -47,17 +51,13 @@ class RequestMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *SECURITY_HEADERS]
+                headers = list(message["headers"])
+                message["headers"] = [*headers, (b"x-request-id", request_id.encode()), *security_headers(headers)]
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self.app(scope, receive, send_with_headers)
-            except Exception:
-                log.exception("request failed", method=scope["method"], path=scope["path"])
-                if status:  # the response has begun: breaking the connection is the only way to signal the error
-                    raise
-                await internal_error_response(scope)(scope, receive, send_with_headers)
             finally:
                 self._record(scope, status, time.perf_counter() - started)
 
@@ -66,6 +66,41 @@ class RequestMiddleware:
         self.latency.labels(scope["method"] if route else "", route or "none", str(status)).observe(seconds)
         write = log.debug if scope["path"] in _POLLED_PATHS else log.info
         write("request", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1000, 2))
+
+
+class UnexpectedErrors:
+    """ASGI middleware that logs an unexpected error and answers 500.
+
+    It stands inside of CORS, so that a page of an allowed origin can read the answer.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        started = False
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_and_note)
+        except Exception:
+            if scope["type"] != "http":
+                raise
+            log.exception("request failed", method=scope["method"], path=scope["path"])
+            if started:  # breaking the connection is the only way to signal the error
+                raise
+            await internal_error_response(scope)(scope, receive, send)
+
+
+def security_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return the security headers of an answer that has these headers."""
+    has_policy = any(name == DEFAULT_POLICY[0] for name, _ in headers)
+    return SECURITY_HEADERS if has_policy else [*SECURITY_HEADERS, DEFAULT_POLICY]
 
 
 def request_id_of(scope: Scope) -> str:

@@ -16,9 +16,6 @@ from api.http.errors import CrossSiteRequest, HostNotAllowed, RequestError
 from api.http.limits import refuse
 
 ANY_HOST = "*"
-CORS_METHODS = ("GET", "POST", "DELETE")
-CORS_REQUEST_HEADERS = ("Content-Type", "Idempotency-Key", "Last-Event-ID", "X-Request-Id")
-CORS_RESPONSE_HEADERS = ("Location", "Retry-After", "X-Request-Id")
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110, section 9.2.1
 _OWN_SITES = frozenset({"same-origin", "none"})  # none: the user entered the address or opened a bookmark

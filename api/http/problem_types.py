@@ -16,6 +16,7 @@ from api.http.errors import (
     InvalidParameter,
     JobNotTrained,
     NoSuchPage,
+    PreflightRefused,
     StorageFull,
     UnsupportedMediaType,
 )
@@ -57,6 +58,7 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     UnreadableFile: ProblemType(422, UnreadableFile.code, "The file could not be read"),
     KeyReused: ProblemType(422, "idempotency_key_reused", "The Idempotency-Key belongs to another body"),
     CrossSiteRequest: ProblemType(403, "cross_site_request", "A page of another origin may not make changes"),
+    PreflightRefused: ProblemType(400, "preflight_refused", "Pages of other origins may not use this method or header"),
     HostNotAllowed: ProblemType(421, "host_not_allowed", "The service does not answer for this host"),
     NoSuchJob: ProblemType(404, "unknown_job", "No such job"),
     NoSuchDataset: ProblemType(404, "unknown_dataset", "No such dataset"),

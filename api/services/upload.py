@@ -62,7 +62,11 @@ class Upload:
 
 
 async def receive(request: Request, writer: BlobWriter) -> Upload:
-    """Stream the file of this request into the writer. Fields are query parameters (raw body) or parts (form)."""
+    """Stream the file of this request into the writer. Fields are query parameters (raw body) or parts (form).
+
+    A raw body may have any media type or none, which only helps to find its format. A page of another site could send
+    a form or a body without a type, so no type would protect an upload: `api.http.origins` does.
+    """
     if media_type(request) == "multipart/form-data":
         return await _receive_form(request, writer)
     upload = Upload(fields=dict(request.query_params), content_type=media_type(request))

@@ -37,7 +37,10 @@ def reader_of_upload(requested: str | None, file_name: str | None, content_type:
         or _BY_SUFFIX.get(Path(file_name or "").suffix.lower())
     )
     if kind is None:
-        raise InvalidFile(f"the format of the file is unknown: set format to one of {', '.join(READERS)}")
+        raise InvalidFile(
+            f"the format of the file is unknown: set format to one of {', '.join(READERS)}, "
+            "or send its Content-Type, such as text/csv"
+        )
     return kind()
 
 

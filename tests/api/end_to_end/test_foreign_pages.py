@@ -162,6 +162,20 @@ def test_form_of_a_foreign_page_cancels_and_uploads_nothing(page: Page, site: in
     assert httpx.get(f"{service}/v1/datasets").json()["items"] == []
 
 
+BLOB = """async ([url, kind]) => {
+  const body = new Blob(["x,y\\n1,2\\n"], kind ? { type: kind } : {});
+  try { return (await fetch(url, { method: "POST", mode: "no-cors", body })).type; } catch (error) { return "blocked"; }
+}"""
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded"])
+def test_file_of_a_foreign_page_is_not_stored(page: Page, site: int, service: str, host: str, kind: str) -> None:
+    page.goto(f"http://{host}:{site}/")
+    assert page.evaluate(BLOB, [f"{service}/v1/datasets?format=csv", kind]) in {"opaque", "blocked"}
+    assert httpx.get(f"{service}/v1/datasets").json()["items"] == []
+
+
 def test_foreign_page_cannot_read_follow_or_frame(page: Page, site: int, service: str) -> None:
     job = httpx.post(f"{service}/v1/jobs", json=LINE).raise_for_status().json()["id"]
     page.goto(f"http://localhost:{site}/")
@@ -174,7 +188,8 @@ def test_foreign_page_cannot_read_follow_or_frame(page: Page, site: int, service
         )
 
 
-def test_rebound_name_reaches_nothing(page: Page, service: str) -> None:
+def test_rebound_name_reaches_nothing(browser: Browser, service: str) -> None:
+    page = browser.new_page(bypass_csp=True)  # the attacker's page comes from another machine, without our policy
     rebound = service.replace("127.0.0.1", REBOUND)
     before = jobs(service)
     answer = page.goto(rebound)
@@ -183,6 +198,7 @@ def test_rebound_name_reaches_nothing(page: Page, service: str) -> None:
     options = {"method": "POST", "headers": JSON_HEADER, "body": SPEC}
     assert page.evaluate(FETCH, [f"{rebound}/v1/jobs", options])[:2] == ["basic", 421]
     assert page.evaluate(FETCH, [f"{rebound}/v1/jobs", {}])[:2] == ["basic", 421]
+    page.close()
     assert jobs(service) == before
 
 

@@ -32,16 +32,24 @@ def test_request_is_logged_in_one_line_with_its_id(client: TestClient, monkeypat
     assert (line["request_id"], line["status"], line["path"]) == ("mine", answer.status_code, "/v1/jobs/job_x")
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/v1/jobs", "/nowhere", "/metrics"])
+PAGES = ["/", "/docs"]
+STATIC_FILES = ["/static/dashboard.js", "/static/index.html", "/static/vendor/swagger-ui/swagger-ui-bundle.js"]
+NO_PAGES = ["/nowhere", "/static/nowhere", "/static/", "/static/../app.py", "/docs/", "/v1/jobs/job_x"]
+ANSWERS = ["/openapi.json", "/v1/jobs", "/metrics", "/health/live"]
+
+
+@pytest.mark.parametrize("path", [*PAGES, *STATIC_FILES, *NO_PAGES, *ANSWERS])
 def test_every_response_has_the_security_headers(client: TestClient, path: str) -> None:
     answer = client.get(path, headers={"Origin": "https://elsewhere.example"})
+    assert answer.status_code == (404 if path in NO_PAGES else 200)
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert answer.headers["cross-origin-resource-policy"] == "same-origin"
     assert "access-control-allow-origin" not in answer.headers
+    (policy,) = answer.headers.get_list("content-security-policy")
+    assert policy.startswith("default-src 'self';" if path in PAGES + STATIC_FILES else "default-src 'none';")
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
     if answer.headers["content-type"].startswith("text/html"):
-        policy = answer.headers["content-security-policy"]
-        assert policy.startswith("default-src 'self';")
-        assert "frame-ancestors 'none'" in policy
-        assert "unsafe" not in policy
         assert not re.search(r'(src|href)="(https?:)?//', answer.text)
+        assert not re.search(r"<style|<script>|style=|\son[a-z]+=", answer.text)

@@ -230,11 +230,13 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     "storage_away": "worker/test_bucket.py",
     "cross_site_request": "api/http/test_origins.py",
     "host_not_allowed": "api/http/test_origins.py",
+    "preflight_refused": "api/http/test_cors.py",
 }
 """Codes that need a disk, many clients, a slow client or another database, and the files that test them."""
 UNDOCUMENTED = {
     "unknown_path", "incomplete_body", "body_too_slow", "missing_file", "damaged_file",
     "database_away", "database_busy", "storage_away", "cross_site_request", "host_not_allowed",
+    "preflight_refused",
 }  # fmt: skip
 """Codes that belong to no operation in particular."""
 

@@ -75,6 +75,19 @@ def test_upload_of_every_format(client: TestClient, kind: str, body: bytes, form
     assert posted.json()["format"] == format_
 
 
+@pytest.mark.parametrize("kind", [None, "application/x-www-form-urlencoded"])  # curl --data-binary sends the latter
+def test_upload_without_its_media_type_needs_a_format_that_follows_from_elsewhere(
+    client: TestClient, kind: str | None
+) -> None:
+    headers = {"Content-Type": kind} if kind else {}
+    refused = client.post("/v1/datasets", content=table(7), headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_file")
+    assert "format" in refused.json()["detail"]
+    assert "Content-Type" in refused.json()["detail"]
+    assert client.post("/v1/datasets?format=csv", content=table(7), headers=headers).is_success
+    assert client.post("/v1/datasets", content=npy(np.arange(8.0)), headers=headers).is_success  # by its first bytes
+
+
 def test_types_override_the_inferred_ones(client: TestClient) -> None:
     body = b"zip,n\n0815,1\n4711,2\n0815,3\n"
     types = json.dumps({"zip": "category"})
