@@ -60,7 +60,8 @@ docs: $(EVERYTHING)  ## write the reference pages from the code
 
 lock: $(UV)  ## update requirements.lock to the newest versions that fit pyproject.toml
 	$(UV) pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--no-annotate --no-header --all-extras --group build --group dev pyproject.toml --output-file $(VENV)/lock
+		--no-annotate --no-header --all-extras --group install --group build --group dev \
+		pyproject.toml --output-file $(VENV)/lock
 	{ head -n 1 requirements.lock; cat $(VENV)/lock; } > $(VENV)/requirements.lock
 	mv $(VENV)/requirements.lock requirements.lock
 
@@ -76,7 +77,9 @@ $(EVERYTHING): requirements.lock | $(UV)
 	@touch $@ $(RUNTIME)
 
 $(UV): | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@# uv's lines of the lock file, so that uv is installed by hash too.
+	sed -n '/^uv==/,/[^\\]$$/p' requirements.lock | \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement /dev/stdin
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

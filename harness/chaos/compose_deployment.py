@@ -11,8 +11,8 @@ from sqlalchemy import make_url
 from core.settings import Settings
 from core.store.database import Database, open_database
 from harness.chaos.deployment import COMPOSE, Deployment, NotReached
-from harness.compose.run import Deployment as ComposeProject
-from harness.compose.run import docker, take_down
+from harness.compose.project import Deployment as ComposeProject
+from harness.compose.project import docker, take_down
 from harness.processes import PATIENCE
 
 URL = "/run/secrets/chainrule_database_url"
