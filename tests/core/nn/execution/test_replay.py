@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from core.nn.activations import Activation, Relu
 from core.nn.arrays import Array
 from core.nn.execution import replay
-from core.nn.execution.accelerators import ReplayedRows
+from core.nn.execution.accelerators import MAX_REPLAYED_NUMBERS, ReplayedRows
 from core.nn.execution.replay import Recorder, Recording, Replayer
 from core.nn.execution.traced_arrays import TracedArray, trace
 from core.nn.layers.activation import ActivationLayer
@@ -388,5 +388,5 @@ def test_an_embedding_keeps_refusing_unknown_indices() -> None:
 
 
 def test_a_large_row_is_not_replayed() -> None:
-    predictor, _ = a_predictor(sequential(Dense(units=1 << 16)))
+    predictor, _ = a_predictor(sequential(Dense(units=MAX_REPLAYED_NUMBERS)))
     assert predictor._row_predictor is None
