@@ -92,6 +92,8 @@ class Settings(BaseSettings):
     """Seconds without a heartbeat after which a job is given to another worker."""
     lease_check_seconds: Seconds = 2.0
     """Seconds between two checks for expired leases and queued jobs."""
+    shutdown_seconds: Seconds = 50.0
+    """Seconds after SIGTERM in which a worker saves its jobs; then it ends, and their leases expire."""
     log_format: Literal["console", "json"] = "console"
     """Format of log lines: for people or for machines."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -1,12 +1,14 @@
 """The worker as a process: Celery's consumer with a few forked children, and a supervisor thread.
 
-On SIGTERM it claims nothing more, its children checkpoint and requeue their jobs, and it exits with 0.
+On SIGTERM it claims nothing more, its children checkpoint and requeue their jobs, and it exits with 0. A worker whose
+child does not end in time exits with 1: the kernel kills the child, and the lease of its job expires.
 """
 
 import os
 import secrets
 import signal
 import socket
+import threading
 import warnings
 from types import FrameType
 
@@ -60,6 +62,9 @@ def serve(settings: Settings) -> int:
             os._exit(1)  # a second signal: the kernel kills the children with their parent
         stop.ask()
         state.should_stop = os.EX_OK
+        deadline = threading.Timer(settings.shutdown_seconds, _exit_late)
+        deadline.daemon = True
+        deadline.start()
 
     def on_ready(**_: object) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -82,6 +87,11 @@ def serve(settings: Settings) -> int:
     supervisor.stop()
     log.info("worker has ended")
     return int(worker.exitcode or 0)
+
+
+def _exit_late() -> None:
+    log.error("a child does not end: the worker exits without it")
+    os._exit(1)
 
 
 def _require_tables(settings: Settings) -> None:

@@ -77,13 +77,13 @@ KINDS = ["embedded", "postgres and redis"]
 
 
 @contextmanager
-def a_deployment(kind: str, folder: Path) -> Iterator[Deployment]:
+def a_deployment(kind: str, folder: Path, **settings: object) -> Iterator[Deployment]:
     with ExitStack() as stack:
-        urls = {}
+        urls: dict[str, str] = {}
         if kind != "embedded":
             urls["database_url"] = stack.enter_context(postgres_database())
             urls["broker_url"] = stack.enter_context(redis_database())
-        running = stack.enter_context(processes(folder, **urls))
+        running = stack.enter_context(processes(folder, **urls, **settings))
         database = open_database(running.settings.resolved_database_url)
         stack.callback(database.close)
         notifier = Notifier(running.settings)
@@ -267,6 +267,20 @@ def test_worker_requeues_its_job_on_sigterm_and_another_resumes_it(
     worker.kill()
     worker.wait()
     workerless.processes.until(lambda: not Path(f"/proc/{child}").exists(), "no child outlives a killed worker")
+
+
+def test_worker_whose_child_does_not_end_exits_in_time_and_another_resumes_its_job(tmp_path: Path) -> None:
+    with a_deployment("embedded", tmp_path, shutdown_seconds=1, lease_seconds=1) as own:
+        worker = own.processes.start_worker()
+        job_id = own.post(ENDLESS)
+        own.until(job_id, lambda job: job.step > 0, "trains")
+        child = own.child(job_id)
+        os.kill(child, signal.SIGSTOP)
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(20) == 1
+        own.processes.until(lambda: not runs(child), "the kernel kills the child")
+        own.processes.start_worker()
+        own.until(job_id, lambda job: job.fence >= 3 and job.step > 0, "is claimed again")
 
 
 def test_sigterm_while_waiting_for_the_broker_ends_the_worker_cleanly(tmp_path: Path) -> None:
