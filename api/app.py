@@ -30,6 +30,7 @@ from api.routes import (
 )
 from api.schemas.inspection import GradientCheckRequest, InspectionRequest
 from api.schemas.prediction import PredictionRequest
+from api.services.compute_pool import ComputeLimits, ComputePool
 from api.services.lease_collector import lease_collector
 from api.services.model_cache import ModelCache
 from api.services.prometheus import StoreCollector, latency_histogram, new_registry
@@ -112,7 +113,11 @@ async def lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     blobs, notifier = open_blobs(settings), Notifier(settings)
     hub = Hub(StoreEventReader(database))
     schema_inference = SchemaInference(Bounds(settings.schema_seconds, settings.schema_memory_bytes))
-    app.state.services = Services(settings, database, blobs, notifier, hub, ModelCache(blobs.read), schema_inference)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    compute = ComputePool(ComputeLimits.of(settings), settings.data_dir)
+    app.state.services = Services(
+        settings, database, blobs, notifier, hub, ModelCache(blobs.read), schema_inference, compute
+    )
     collector = StoreCollector(database, lambda: hub.listeners)
     app.state.registry.register(collector)
     polling = asyncio.create_task(hub.run())
@@ -124,6 +129,7 @@ async def lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
         polling.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await polling
+        await compute.close()
         app.state.registry.unregister(collector)
         notifier.close()
         database.close()

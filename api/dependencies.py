@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.services.compute_pool import ComputePool
 from api.services.model_cache import ModelCache
 from api.services.schema_inference import SchemaInference
 from api.streaming.hub import Hub
@@ -17,7 +18,7 @@ from core.store.scope import EVERYTHING, Scope
 
 @dataclass(frozen=True)
 class Services:
-    """What routes share; all of it is thread-safe."""
+    """What routes share; all of it is thread-safe but `compute`, which belongs to the event loop."""
 
     settings: Settings
     database: Database
@@ -26,6 +27,7 @@ class Services:
     hub: Hub
     models: ModelCache
     schema_inference: SchemaInference
+    compute: ComputePool
 
 
 async def _services(request: Request) -> Services:

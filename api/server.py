@@ -26,15 +26,16 @@ MAX_OTHER_FILES = 256
 
 
 class Server(uvicorn.Server):
-    """Uvicorn's server, which closes the event hub before it waits for open connections: streams would never end."""
+    """Uvicorn's server, which ends streams and the queue of heavy requests before it waits for open connections."""
 
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
         self._app = app
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the streams, stop accepting connections, and finish the requests in progress."""
+        """End the streams, refuse heavy requests that wait, stop accepting connections, finish those in progress."""
         self._app.state.services.hub.close()
+        self._app.state.services.compute.drain()
         await super().shutdown(sockets)
 
 

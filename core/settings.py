@@ -118,6 +118,16 @@ class Settings(BaseSettings):
     """Maximum seconds for inferring the schema of an upload."""
     schema_memory_bytes: Annotated[int, Ge(2**28)] = 2**30
     """Maximum memory for inferring the schema of an upload."""
+    compute_processes: Positive = 2
+    """Processes for heavy requests, such as predictions of many rows."""
+    compute_queue: Annotated[int, Ge(0)] = 16
+    """Maximum number of heavy requests that wait for one of these processes; further ones get 503."""
+    compute_seconds: Seconds = 60.0
+    """Maximum seconds that a heavy request may wait, and that it may compute."""
+    compute_memory_bytes: Annotated[int, Ge(2**29)] = 2 * 2**30
+    """Maximum memory of each of these processes."""
+    max_answer_bytes: Annotated[int, Ge(2**20)] = 64 * 2**20
+    """Maximum size of the answer to a heavy request."""
     max_queued: Positive = 10_000
     """Maximum number of queued jobs; further ones get 429."""
 

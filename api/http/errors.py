@@ -6,17 +6,20 @@
     ├── UnsupportedMediaType, BodyTooLarge, BodyTooSlow
     ├── NoSuchPage
     ├── JobNotTrained
+    ├── ServiceBusy, TooMuchWork
     └── StorageFull
 
 `api.http.problem_types` maps each of them, and each error of the core, to a status and a code.
 """
 
 from collections.abc import Sequence
+from typing import Self
 
 from pydantic import BaseModel, Field
 
 MAX_QUOTED_CHARACTERS = 200
 """Characters of a header that an error message quotes."""
+_SEND_LESS = "send less in one request, or raise"
 
 
 class FieldError(BaseModel):
@@ -120,6 +123,37 @@ class JobNotTrained(RequestError):
     def __init__(self, job_id: str, status: str) -> None:
         self.state = status
         super().__init__(f"{job_id} is {status} and has no checkpoint: try again after its first epoch")
+
+
+class ServiceBusy(RequestError):
+    """Too many heavy requests are in progress."""
+
+    def __init__(self) -> None:
+        super().__init__("too many heavy requests are in progress: send this one again in a moment")
+
+
+class TooMuchWork(RequestError):
+    """The request takes more time or memory than one request may, or its answer is too large."""
+
+    @classmethod
+    def time(cls, seconds: float) -> Self:
+        """Return the error of a request that computes for too long."""
+        return cls(f"the request takes longer than {seconds:g} s: {_SEND_LESS} CHAINRULE_COMPUTE_SECONDS")
+
+    @classmethod
+    def memory(cls) -> Self:
+        """Return the error of a request that needs too much memory."""
+        return cls(f"the request takes more memory than is allowed: {_SEND_LESS} CHAINRULE_COMPUTE_MEMORY_BYTES")
+
+    @classmethod
+    def answer(cls, limit: int) -> Self:
+        """Return the error of a request with a too large answer."""
+        return cls(f"the answer would exceed {limit:,} bytes: {_SEND_LESS} CHAINRULE_MAX_ANSWER_BYTES")
+
+    @classmethod
+    def crash(cls, how: str) -> Self:
+        """Return the error of a request whose process was killed, for lack of memory in most cases."""
+        return cls(f"the process that worked on the request ended ({how}): {_SEND_LESS} CHAINRULE_COMPUTE_MEMORY_BYTES")
 
 
 class StorageFull(RequestError):

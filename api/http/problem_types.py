@@ -17,7 +17,9 @@ from api.http.errors import (
     JobNotTrained,
     NoSuchPage,
     PreflightRefused,
+    ServiceBusy,
     StorageFull,
+    TooMuchWork,
     UnsupportedMediaType,
 )
 from api.services.schema_inference import TooManyUploads, UnreadableFile
@@ -70,6 +72,7 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     BodyTooSlow: ProblemType(408, "body_too_slow", "The body did not arrive in time"),
     BodyTooLarge: ProblemType(413, "body_too_large", "The body is too large"),
     UnsupportedMediaType: ProblemType(415, "unsupported_media_type", "The media type of the body is not supported"),
+    TooMuchWork: ProblemType(422, "too_much_work", "The request takes too much time, memory or space"),
     TooManyJobs: ProblemType(429, "too_many_jobs", "Too many jobs are queued"),
     NoSuchBlob: ProblemType(500, "missing_file", "A stored file is missing"),
     DamagedBlob: ProblemType(500, "damaged_file", "A stored file is damaged"),
@@ -78,6 +81,7 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     PoolTimeout: ProblemType(503, "database_busy", "The database is busy"),
     TooManyUploads: ProblemType(429, "too_many_uploads", "Too many uploads wait to be read"),
     BlobStoreUnavailable: ProblemType(503, "storage_away", "The stored files cannot be reached"),
+    ServiceBusy: ProblemType(503, "service_busy", "Too many heavy requests are in progress"),
     StorageFull: ProblemType(507, "storage_full", "The disk is full"),
 }
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from api.http.errors import FieldError, StorageFull, summarize
+from api.http.errors import FieldError, ServiceBusy, StorageFull, summarize
 from api.http.pointers import message
 from api.http.problem_types import HTTP_PROBLEM_TYPES, INTERNAL_ERROR, PROBLEM_TYPES, ProblemType, problem_type_of
 from core.blobs.errors import BlobStoreUnavailable
@@ -68,7 +68,7 @@ async def _handle_error(request: Request, error: Exception) -> Response:
     if storage_is_full(error):
         error = StorageFull()
     kind = problem_type_of(error)
-    if kind.status >= 500:
+    if kind.status >= 500 and not isinstance(error, ServiceBusy):
         log.warning("request refused", code=kind.code, exc_info=error)
     return problem_response(request.scope, kind, _detail(kind, error), errors=_field_errors(error), error=error)
 
@@ -113,7 +113,7 @@ def internal_error_response(scope: Mapping[str, Any]) -> Response:
 
 
 def _detail(kind: ProblemType, error: Exception) -> str:
-    if kind.status == 503:
+    if kind.status == 503 and not isinstance(error, ServiceBusy):
         return _UNAVAILABLE_DETAIL.format(what="bucket" if isinstance(error, BlobStoreUnavailable) else "database")
     if kind.status == 500:
         return _INTERNAL_DETAIL

@@ -231,12 +231,15 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     "cross_site_request": "api/http/test_origins.py",
     "host_not_allowed": "api/http/test_origins.py",
     "preflight_refused": "api/http/test_cors.py",
+    "service_busy": "api/services/test_compute_pool.py",
+    "too_much_work": "api/services/test_compute_pool.py",
 }
 """Codes that need a disk, many clients, a slow client or another database, and the files that test them."""
 UNDOCUMENTED = {
     "unknown_path", "incomplete_body", "body_too_slow", "missing_file", "damaged_file",
     "database_away", "database_busy", "storage_away", "cross_site_request", "host_not_allowed",
     "preflight_refused",
+    "service_busy", "too_much_work",
 }  # fmt: skip
 """Codes that belong to no operation in particular."""
 
