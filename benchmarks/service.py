@@ -29,18 +29,19 @@ POSTGRES = os.environ.get("CHAINRULE_TEST_POSTGRES", "postgresql://postgres@127.
 REDIS = os.environ.get("CHAINRULE_TEST_REDIS", "redis://127.0.0.1:6379")
 CLAIM = "chainrule-tests"
 """The key that marks a Redis database as taken; the tests use the same key."""
-PATIENCE = 60.0
-"""Seconds until an expected event counts as missing."""
-GRACE = 30.0
+TIMEOUT_SECONDS = 60.0
+"""Longest wait for an expected condition or an answer."""
+STOP_TIMEOUT_SECONDS = 30.0
+"""Longest time that the processes may take to stop."""
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 class Client:
     """One open connection to the service, with as little as possible between it and the socket."""
 
     def __init__(self, port: int) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
 
     def get(self, path: str) -> Any:
         """Return the JSON answer of a GET."""
@@ -66,16 +67,16 @@ class Client:
     def _ask(self, method: str, path: str, body: str | None) -> Any:
         return json.loads(self.raw(method, path, body.encode() if body else None))
 
-    def until_status(self, job_id: str, wanted: str, pause: float = 0.005) -> Any:
+    def until_status(self, job_id: str, wanted: str, poll_seconds: float = 0.005) -> Any:
         """Return the job when it has this status; another terminal status is an error."""
 
-        def look() -> Any:
+        def with_status() -> Any:
             job = self.get(f"/v1/jobs/{job_id}")
             if job["status"] != wanted and job["ended_at"]:
                 raise RuntimeError(f"job {job_id} ended as {job['status']}: {job['error']}")
             return job if job["status"] == wanted else None
 
-        return until(look, f"job {job_id} is {wanted}", pause)
+        return until(with_status, f"job {job_id} is {wanted}", poll_seconds)
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def service(database_url: str | None = None, broker: str | None = None, *, worke
             environment = _environment({**variables, "LOG_LEVEL": "warning"})
             if not worker:
                 _run("migrate", environment)
-            process = _started("up" if worker else "api", environment, output)
+            process = _start("up" if worker else "api", environment, output)
             try:
                 _until_ready(process, port, Path(output.name), worker=worker)
                 database = open_database(database_url or f"sqlite:///{folder}/data/chainrule.db")
@@ -140,10 +141,10 @@ def redis_database() -> Iterator[str]:
         url = f"{REDIS}/{number}"
         with redis.Redis.from_url(url, socket_connect_timeout=3) as client:
             try:
-                mine = client.set(CLAIM, os.getpid(), nx=True, ex=900)
+                reserved = client.set(CLAIM, os.getpid(), nx=True, ex=900)
             except redis.RedisError as error:
                 raise Missing("redis", error) from None
-            if mine:
+            if reserved:
                 try:
                     yield url
                 finally:
@@ -152,14 +153,19 @@ def redis_database() -> Iterator[str]:
     raise Missing("redis", "all its databases are taken by other runs")
 
 
-def until(look: Callable[[], Answer | None], what: str, pause: float = 0.02, patience: float = PATIENCE) -> Answer:
-    """Return the first true result of `look`."""
-    deadline = time.monotonic() + patience
-    while not (answer := look()):
+def until(
+    condition: Callable[[], Result | None],
+    what: str,
+    poll_seconds: float = 0.02,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+) -> Result:
+    """Return the first true result of `condition`. Raises `TimeoutError` after `timeout_seconds`."""
+    deadline = time.monotonic() + timeout_seconds
+    while not (result := condition()):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"not so after {patience:.0f} s: {what}")
-        time.sleep(pause)
-    return answer
+            raise TimeoutError(f"not reached after {timeout_seconds:.0f} s: {what}")
+        time.sleep(poll_seconds)
+    return result
 
 
 def free_port() -> int:
@@ -176,10 +182,10 @@ def _environment(variables: Mapping[str, str | None]) -> dict[str, str]:
 
 def _run(command: str, environment: Mapping[str, str]) -> None:
     program = [sys.executable, "-m", "chainrule", command]
-    subprocess.run(program, cwd=ROOT, env=environment, check=True, timeout=PATIENCE)
+    subprocess.run(program, cwd=ROOT, env=environment, check=True, timeout=TIMEOUT_SECONDS)
 
 
-def _started(command: str, environment: Mapping[str, str], output: Any) -> subprocess.Popen[bytes]:
+def _start(command: str, environment: Mapping[str, str], output: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "chainrule", command],
         cwd=ROOT,
@@ -191,25 +197,25 @@ def _started(command: str, environment: Mapping[str, str], output: Any) -> subpr
     )
 
 
-def _until_ready(process: subprocess.Popen[bytes], port: int, said: Path, *, worker: bool) -> None:
-    def look() -> bool:
+def _until_ready(process: subprocess.Popen[bytes], port: int, log: Path, *, worker: bool) -> None:
+    def is_ready() -> bool:
         if process.poll() is not None:
-            raise RuntimeError(f"the service ended at its start:\n{said.read_text(errors='replace')}")
+            raise RuntimeError(f"the service ended at its start:\n{log.read_text(errors='replace')}")
         if worker:
-            return "is ready" in said.read_text(errors="replace")
+            return "is ready" in log.read_text(errors="replace")
         try:
             with contextlib.closing(Client(port)) as client:
                 return bool(client.get("/health/ready"))
         except (OSError, RuntimeError):
             return False
 
-    until(look, f"the service is ready; it said:\n{said.read_text(errors='replace')}")
+    until(is_ready, "the service is ready")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGTERM)
     try:
-        process.wait(GRACE)
+        process.wait(STOP_TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -1,4 +1,4 @@
-"""A bucket to test with: moto's S3 server, as a process of its own."""
+"""An S3 bucket for tests, on moto's server in its own process."""
 
 import subprocess
 import sys
@@ -9,19 +9,19 @@ from dataclasses import dataclass
 
 import httpx
 
-from harness.processes import PATIENCE, free_port
+from harness.processes import TIMEOUT_SECONDS, free_port
 
 URL = "s3://chainrule-tests/blobs"
 
 
 @dataclass(frozen=True)
 class Server:
-    """Where it answers."""
+    """A running S3 server."""
 
     port: int
 
     def environment(self, port: int | None = None) -> Mapping[str, str]:
-        """The variables by which obstore finds it; past another port, if one is given."""
+        """Return the environment variables that direct obstore to this server, or to a proxy on another port."""
         return {
             "AWS_ACCESS_KEY_ID": "key",
             "AWS_SECRET_ACCESS_KEY": "secret",
@@ -33,7 +33,7 @@ class Server:
 
 @contextmanager
 def bucket_server() -> Iterator[Server]:
-    """A server with one empty bucket, that of `URL`."""
+    """Start a server with the empty bucket of `URL`, and end it with the block."""
     port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     with subprocess.Popen(
@@ -47,7 +47,7 @@ def bucket_server() -> Iterator[Server]:
 
 
 def _make_bucket(address: str) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         try:
             httpx.put(address, timeout=5).raise_for_status()

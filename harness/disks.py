@@ -1,24 +1,24 @@
-"""A disk of a few megabytes for one test, which can be filled to its last byte."""
+"""A disk of a few megabytes for one test, and functions that fill and free it."""
 
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from harness.backends import missing
+from harness.backends import skip_or_fail
 
 FILLER = "filler"
 
 
 @contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[None]:
-    """A file system of its own at this folder; skipped where none may be mounted."""
+    """Mount a file system in memory at this folder; skip the test if this user may not mount."""
     folder.mkdir(parents=True, exist_ok=True)
     command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
     try:
         subprocess.run(command, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        missing("mount", error)
+        skip_or_fail("mount", error)
     try:
         yield
     finally:
@@ -26,7 +26,7 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[None]:
 
 
 def fill(folder: Path) -> None:
-    """Leave no byte on the disk of this folder."""
+    """Fill the disk of this folder to its last byte."""
     with (folder / FILLER).open("ab", buffering=0) as filler:
         for size in (2**16, 2**9, 1):
             with suppress(OSError):
@@ -35,5 +35,5 @@ def fill(folder: Path) -> None:
 
 
 def free(folder: Path) -> None:
-    """Give back what `fill` took."""
+    """Remove the file that `fill` wrote."""
     (folder / FILLER).unlink()

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of a test's own, which it may restart: from Debian's binaries, on a free port, never as root."""
+"""A PostgreSQL server for one test, which may restart it: Debian's binaries on a free port, never as root."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.backends import missing
+from harness.backends import skip_or_fail
 from harness.processes import free_port
 
 BINARIES = Path("/usr/lib/postgresql")
@@ -18,7 +18,7 @@ USER = "postgres"
 
 @dataclass(frozen=True)
 class Server:
-    """A running server; its data is in `folder`."""
+    """A PostgreSQL server with its data in `folder`."""
 
     binaries: Path
     folder: Path
@@ -26,20 +26,20 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Of its first database."""
+        """The address of the default database."""
         return f"postgresql://{USER}@127.0.0.1:{self.port}/postgres"
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start the server and wait until it accepts connections."""
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder}"
         self._control("start", "-l", str(self.folder / "log"), "-o", options)
 
     def stop(self, mode: str = "fast") -> None:
-        """Stop it: `fast` breaks connections off, `immediate` is a crash."""
+        """Stop the server: `fast` closes all connections, `immediate` is a crash."""
         self._control("stop", "-m", mode)
 
     def restart(self, mode: str) -> None:
-        """Stop it so, and start it again."""
+        """Stop the server in this mode and start it again."""
         self.stop(mode)
         self.start()
 
@@ -49,10 +49,10 @@ class Server:
 
 @contextmanager
 def postgres_server() -> Iterator[Server]:
-    """A new and empty server, gone afterwards."""
+    """Start a new, empty server, and remove it with its data afterwards."""
     binaries = max(BINARIES.glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]), default=None)
     if binaries is None:
-        missing("postgres", f"no server's binaries in {BINARIES}")
+        skip_or_fail("postgres", f"no server in {BINARIES}")
     folder = Path(tempfile.mkdtemp(prefix="chainrule-postgres-"))
     if os.geteuid() == 0:
         shutil.chown(folder, USER, USER)
@@ -69,6 +69,6 @@ def postgres_server() -> Iterator[Server]:
 
 
 def run(*command: str | Path) -> None:
-    """Run a command of the server's, as its user where this process is root."""
-    mine = ["setpriv", "--reuid", USER, "--regid", USER, "--clear-groups"] if os.geteuid() == 0 else []
-    subprocess.run([*mine, *map(str, command)], check=True, stdout=subprocess.DEVNULL, cwd="/", timeout=120)
+    """Run a command of the server; as its user if this process runs as root."""
+    prefix = ["setpriv", "--reuid", USER, "--regid", USER, "--clear-groups"] if os.geteuid() == 0 else []
+    subprocess.run([*prefix, *map(str, command)], check=True, stdout=subprocess.DEVNULL, cwd="/", timeout=120)

@@ -1,4 +1,4 @@
-"""Real processes for tests: an API and workers on a free port and in a folder of their own, ended with the block."""
+"""Real processes for tests: an API and workers with their own port and data folder."""
 
 import os
 import signal
@@ -19,17 +19,26 @@ from core.store.migrate import upgrade
 from worker.liveness import alive, liveness_folder
 
 ROOT = Path(__file__).parent.parent
-PATIENCE = 30.0
-"""Seconds after which what should have happened has not."""
+TIMEOUT_SECONDS = 120.0
+"""Longest wait for an expected condition. Only a failing test waits so long; a busy machine needs minutes."""
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 @dataclass
 class Processes:
-    """What runs for a test.
+    """Processes of one test, with the same settings.
 
-    `settings` are those of all the processes; the output of each is in `folder`.
+    Attributes
+    ----------
+    folder
+        Folder of the output files, one per process.
+    settings
+        Settings of all processes.
+    environment
+        Environment variables of all processes.
+    started
+        All processes in the order of their start, ended ones included.
     """
 
     folder: Path
@@ -39,11 +48,11 @@ class Processes:
 
     @property
     def url(self) -> str:
-        """Where the API answers."""
+        """The address of the API."""
         return f"http://{self.settings.host}:{self.settings.port}"
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
-        """`chainrule <command>`, with its output in a file."""
+        """Start `chainrule <command>`, with its output in a file."""
         with (self.folder / f"{command[0]}-{len(self.started)}.log").open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "chainrule", *command],
@@ -58,57 +67,68 @@ class Processes:
         return process
 
     def start_api(self) -> subprocess.Popen[bytes]:
-        """An API that is ready."""
+        """Start an API and wait until it is ready."""
         process = self.start("api")
-        self.until(lambda: answers(f"{self.url}/health/ready"), "the API is ready", process)
+        self.until(lambda: is_ok(f"{self.url}/health/ready"), "the API is ready", process)
         return process
 
     def start_worker(self) -> subprocess.Popen[bytes]:
-        """A worker that is ready."""
+        """Start a worker and wait until it is ready."""
         process = self.start("worker")
         name = f"{socket.gethostname()}-{process.pid}"
         folder = liveness_folder(self.settings.data_dir)
         self.until(lambda: (folder / name).exists() and alive(folder), "the worker is ready", process)
         return process
 
-    def until(self, look: Callable[[], Answer], what: str, process: subprocess.Popen[bytes] | None = None) -> Answer:
-        """What `look` answers, as soon as that is true; fails with everything the processes said."""
-        deadline = time.monotonic() + PATIENCE
-        while not (answer := look()):
-            if time.monotonic() > deadline or (process and process.poll() is not None):
-                raise AssertionError(f"not so: {what}\n{self.said()}")
-            time.sleep(0.02)
-        return answer
+    def until(
+        self, condition: Callable[[], Result], what: str, process: subprocess.Popen[bytes] | None = None
+    ) -> Result:
+        """Return the first true result of `condition`.
 
-    def said(self) -> str:
-        """The output of all the processes."""
+        Raises
+        ------
+        AssertionError
+            The condition did not hold in `TIMEOUT_SECONDS`, or `process` ended. It has the output of all processes.
+        """
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while not (result := condition()):
+            if time.monotonic() > deadline or (process and process.poll() is not None):
+                raise AssertionError(f"not reached: {what}\n{self.output()}")
+            time.sleep(0.02)
+        return result
+
+    def output(self) -> str:
+        """Return the output of all processes."""
         return "\n".join(f"--- {log.name}\n{log.read_text()}" for log in sorted(self.folder.glob("*.log")))
 
     def stop(self) -> None:
-        """End whatever still runs, with all its children."""
+        """End all processes that still run, and their children."""
         for process in self.started:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
         for process in self.started:
             try:
-                process.wait(PATIENCE)
+                process.wait(TIMEOUT_SECONDS)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-                raise AssertionError(f"{process.args!r} did not end\n{self.said()}") from None
+                raise AssertionError(f"{process.args!r} did not end\n{self.output()}") from None
 
 
 @contextmanager
 def processes(folder: Path, **settings: object) -> Iterator[Processes]:
-    """Processes over a migrated database; `settings` are fields of `Settings`, by default all embedded in `folder`."""
-    chosen = {"data_dir": folder / "data", "port": free_port(), "workers": 1, "threads": 1, "lease_check_seconds": 0.5}
-    chosen |= {name: value for name, value in settings.items() if value is not None}
-    variables = {f"CHAINRULE_{name.upper()}": str(value) for name, value in chosen.items()}
+    """Yield an interface to processes on a migrated database, and end them with the block.
+
+    `settings` are fields of `Settings`. By default the database is SQLite in `folder`.
+    """
+    fields = {"data_dir": folder / "data", "port": free_port(), "workers": 1, "threads": 1, "lease_check_seconds": 0.5}
+    fields |= {name: value for name, value in settings.items() if value is not None}
+    variables = {f"CHAINRULE_{name.upper()}": str(value) for name, value in fields.items()}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHAINRULE_")}
-    described = Settings(**chosen)  # type: ignore[arg-type]  # checked as they are read
-    described.data_dir.mkdir(parents=True, exist_ok=True)
-    upgrade(described.resolved_database_url)
-    running = Processes(folder, described, inherited | variables)
+    common = Settings(**fields)  # type: ignore[arg-type]  # Settings checks them
+    common.data_dir.mkdir(parents=True, exist_ok=True)
+    upgrade(common.resolved_database_url)
+    running = Processes(folder, common, inherited | variables)
     with ExitStack() as stack:
         stack.callback(running.stop)
         yield running
@@ -116,33 +136,33 @@ def processes(folder: Path, **settings: object) -> Iterator[Processes]:
 
 @contextmanager
 def service(folder: Path, **settings: object) -> Iterator[Processes]:
-    """An API and a worker that are ready."""
+    """Start an API and a worker, and yield when both are ready."""
     with processes(folder, **settings) as running:
         running.start_api()
         running.start_worker()
         yield running
 
 
-def forked_by(pid: int) -> list[int]:
-    """The processes that this one has forked, from whichever of its threads; none where it has ended."""
-    found = []
-    for forked in Path(f"/proc/{pid}/task").glob("*/children"):
+def child_pids(pid: int) -> list[int]:
+    """Return the process ids of a process's children, whichever of its threads forked them; none if it has ended."""
+    pids = []
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
         with suppress(OSError):
-            found += [int(child) for child in forked.read_text().split()]
-    return sorted(found)
+            pids += [int(child) for child in children.read_text().split()]
+    return sorted(pids)
 
 
 def free_port() -> int:
-    """A port that nothing listened on just now."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def answers(url: str) -> bool:
-    """Whether a GET succeeds."""
+def is_ok(url: str) -> bool:
+    """Return whether a GET is answered with status 200."""
     try:
-        with urlopen(url, timeout=5) as answer:
-            return bool(answer.status == 200)
+        with urlopen(url, timeout=5) as response:
+            return bool(response.status == 200)
     except (URLError, OSError):
         return False

@@ -15,7 +15,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from core.store.database import Database, open_database
 from core.store.migrate import upgrade
 from core.store.tables import Base
-from harness.backends import POSTGRES, missing, postgres_database
+from harness.backends import POSTGRES, postgres_database, skip_or_fail
 
 DATABASES = ("sqlite", "postgres")
 ROWS = [text(f"DELETE FROM {table.name}") for table in reversed(Base.metadata.sorted_tables)]
@@ -37,7 +37,7 @@ def torch() -> Any:
     try:
         import torch  # noqa: PLC0415  a reference only, outside the lock
     except ImportError as error:
-        missing("torch", error)
+        skip_or_fail("torch", error)
     return torch
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from core.settings import Settings
-from harness.processes import ROOT, answers, free_port
+from harness.processes import ROOT, free_port, is_ok
 
 README = (ROOT / "README.md").read_text()
 QUICKSTART = (ROOT / "docs" / "quickstart.md").read_text()
@@ -54,12 +54,12 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     up, screen = in_a_terminal(["make", "up"], environment, folder / "up.log")
     try:
         until = time.monotonic() + 60
-        while not answers(f"http://127.0.0.1:{port}/health/ready") and up.poll() is None and time.monotonic() < until:
+        while not is_ok(f"http://127.0.0.1:{port}/health/ready") and up.poll() is None and time.monotonic() < until:
             time.sleep(0.05)
         yield f"127.0.0.1:{port}"
         os.write(screen, b"\x03")
         assert up.wait(30) == 0, (folder / "up.log").read_text()
-        assert not answers(f"http://127.0.0.1:{port}/health/live")
+        assert not is_ok(f"http://127.0.0.1:{port}/health/live")
     finally:
         os.close(screen)
         if up.poll() is None:

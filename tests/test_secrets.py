@@ -42,9 +42,9 @@ def test_password_is_in_no_log_and_no_response(tmp_path: Path, log_format: str) 
             running.start_api()
             running.start("worker")
             responses = httpx.post(f"{running.url}/v1/jobs", json=LINE, timeout=30).text
-            running.until(lambda: running.said().lower().count("username-password") > 1, "the broker refuses both")
+            running.until(lambda: running.output().lower().count("username-password") > 1, "the broker refuses both")
             responses += "".join(httpx.get(running.url + path, timeout=30).text for path in PATHS)
-            logs = running.said()
+            logs = running.output()
     assert "chainrule_jobs" in responses
     assert PASSWORD not in responses + logs
 

@@ -13,7 +13,7 @@ from core.store.database import Database, open_database
 from harness.chaos.deployment import COMPOSE, Deployment, NotReached
 from harness.compose.project import Deployment as ComposeProject
 from harness.compose.project import docker, take_down
-from harness.processes import PATIENCE
+from harness.processes import TIMEOUT_SECONDS
 
 URL = "/run/secrets/chainrule_database_url"
 
@@ -52,7 +52,7 @@ class ComposeDeployment:
             hide_password=False
         )
 
-    def until(self, condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
+    def until(self, condition: Callable[[], object], what: str, seconds: float = TIMEOUT_SECONDS) -> None:
         """Wait until the condition holds. Raises `NotReached` with the logs after `seconds`."""
         deadline = time.monotonic() + seconds
         while not condition():

@@ -20,7 +20,7 @@ from core.store.database import Database, open_database
 from core.store.migrate import upgrade
 from harness.chaos.proxy import Proxy
 from harness.chaos.servers import Postgres, Redis
-from harness.processes import PATIENCE, ROOT, answers, forked_by, free_port
+from harness.processes import ROOT, TIMEOUT_SECONDS, child_pids, free_port, is_ok
 
 EMBEDDED, SERVERS, COMPOSE = "embedded", "servers", "compose"
 LEASE_SECONDS = 3.0
@@ -50,7 +50,7 @@ class Deployment(Protocol):
     def restart(self, part: str) -> None:
         """End a part with SIGTERM and start it again."""
 
-    def until(self, condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
+    def until(self, condition: Callable[[], object], what: str, seconds: float = TIMEOUT_SECONDS) -> None:
         """Wait until the condition holds. Raises `NotReached` with the logs after `seconds`."""
 
     def logs(self, lines: int = 60) -> str:
@@ -148,7 +148,7 @@ class LocalDeployment:
         self.workers = [process for process in self.workers if process.poll() is None]
         for process in self.workers[workers:]:
             process.terminate()
-            process.wait(PATIENCE)
+            process.wait(TIMEOUT_SECONDS)
         self.workers = self.workers[:workers]
         while len(self.workers) < workers:
             self.start_worker()
@@ -169,7 +169,7 @@ class LocalDeployment:
     def start_api(self) -> None:
         """Start an API and wait until it is ready."""
         process = self.api = self._start("api")
-        self.until(lambda: answers(f"{self.url}/health/ready"), "the API is ready", process=process)
+        self.until(lambda: is_ok(f"{self.url}/health/ready"), "the API is ready", process=process)
 
     def start_worker(self, *, wait: bool = True) -> subprocess.Popen[bytes]:
         """Start another worker; with `wait`, wait until it is ready."""
@@ -233,7 +233,7 @@ class LocalDeployment:
         self,
         condition: Callable[[], object],
         what: str,
-        seconds: float = PATIENCE,
+        seconds: float = TIMEOUT_SECONDS,
         process: subprocess.Popen[bytes] | None = None,
     ) -> None:
         """Wait until the condition holds. Raises `NotReached` with the logs after `seconds`."""
@@ -256,7 +256,7 @@ class LocalDeployment:
             process.terminate()
         for process in running:
             try:
-                process.wait(PATIENCE)
+                process.wait(TIMEOUT_SECONDS)
             except subprocess.TimeoutExpired:
                 print(f"{process.args!r} did not end\n{self.logs()}", file=sys.stderr)  # noqa: T201
                 os.killpg(process.pid, signal.SIGKILL)
@@ -274,7 +274,7 @@ class NotReached(Exception):
 
 def children(process: subprocess.Popen[bytes]) -> list[int]:
     """Return the processes that this one has forked."""
-    return forked_by(process.pid)
+    return child_pids(process.pid)
 
 
 @contextmanager

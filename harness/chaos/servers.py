@@ -33,12 +33,12 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start the server unless it runs, and wait until it answers."""
+        """Start the server unless it runs, and wait until it is ready."""
         if self._process is None or self._process.poll() is not None:
             with (self.folder / "server.log").open("ab") as log:
                 self._process = self._spawn(log.fileno())
         until = time.monotonic() + TIMEOUT_SECONDS
-        while not self.answers():
+        while not self.is_ready():
             if self._process.poll() is not None or time.monotonic() > until:
                 raise NoServer(f"{self!r} does not start: {(self.folder / 'server.log').read_text()[-2000:]}")
             time.sleep(0.05)
@@ -54,8 +54,8 @@ class Server:
         """End the server at the end of the run."""
         self.end(signal.SIGKILL)
 
-    def answers(self) -> bool:
-        """Return whether the server answers."""
+    def is_ready(self) -> bool:
+        """Return whether the server accepts connections."""
         raise NotImplementedError
 
     def _spawn(self, log: int) -> subprocess.Popen[bytes]:
@@ -76,7 +76,7 @@ class Redis(Server):
         """A client without a proxy."""
         return redis.Redis(port=self.port, socket_connect_timeout=2, socket_timeout=2)
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         try:
             with self.client as client:
                 return bool(client.ping())
@@ -120,7 +120,7 @@ class Postgres(Server):
                 [name],
             )
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         try:
             psycopg.connect(self.url, connect_timeout=2).close()
         except psycopg.OperationalError:

@@ -24,8 +24,8 @@ class Watcher:
 
     Attributes
     ----------
-    lies
-        Answers that cannot be true.
+    violations
+        Descriptions of answers that cannot be true.
     latest
         The latest answer.
     """
@@ -58,7 +58,7 @@ class Watcher:
 
     @property
     def ended(self) -> bool:
-        """Whether the latest answer is terminal."""
+        """True if the latest answer is terminal."""
         return self.latest.get("status") in TERMINAL
 
     def _poll(self) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import psycopg
 
-from harness.processes import forked_by
+from harness.processes import child_pids
 
 PAGE_MEGABYTES = os.sysconf("SC_PAGE_SIZE") / 1e6
 
@@ -37,7 +37,7 @@ def of_process(pid: int) -> ResourceUsage:
 
 def of_tree(process: subprocess.Popen[bytes]) -> ResourceUsage:
     """Return the largest usage of the process and its children."""
-    usages = [of_process(pid) for pid in (process.pid, *forked_by(process.pid))]
+    usages = [of_process(pid) for pid in (process.pid, *child_pids(process.pid))]
     return ResourceUsage(*(max(column) for column in zip(*usages, strict=True)))
 
 

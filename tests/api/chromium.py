@@ -6,7 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from harness.backends import missing
+from harness.backends import skip_or_fail
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
@@ -25,7 +25,7 @@ ARGUMENTS = [
 def chromium(*arguments: str) -> Iterator[Browser]:
     """Start Chromium with these further arguments; skip the test without an installed Chromium."""
     if not CHROMIUM.exists():
-        missing("chromium", f"there is no {CHROMIUM} (apt-get install chromium)")
+        skip_or_fail("chromium", f"there is no {CHROMIUM} (apt-get install chromium)")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, *arguments])
         yield browser

@@ -29,10 +29,10 @@ def test_sigterm_ends_streams_and_exits_with_status_0(tmp_path: Path) -> None:
         listener.start()
         assert first.wait(20)
         api.send_signal(signal.SIGTERM)
-        assert api.wait(8) == 0, running.said()
+        assert api.wait(8) == 0, running.output()
         listener.join(5)
     assert "retry: 1000" in lines
-    assert "Traceback" not in running.said()
+    assert "Traceback" not in running.output()
 
 
 def test_other_migration_exits_with_a_one_line_message(tmp_path: Path) -> None:
@@ -42,5 +42,5 @@ def test_other_migration_exits_with_a_one_line_message(tmp_path: Path) -> None:
             s.execute(text("UPDATE alembic_version SET version_num = 'other'"))
         database.close()
         assert running.start("api").wait(30) == 1
-        (line,) = running.said().splitlines()[1:]
+        (line,) = running.output().splitlines()[1:]
     assert "chainrule migrate" in line

@@ -1,7 +1,7 @@
 """The demo's handwritten digits."""
 
 from chainrule.digits import LABEL, Digit, as_csv, draw, load
-from harness.backends import missing
+from harness.backends import skip_or_fail
 
 
 def a_digit(label: str = "3") -> Digit:
@@ -32,7 +32,7 @@ def test_csv_has_a_header_and_a_line_for_each_digit() -> None:
 def test_load_holds_out_a_fifth_of_the_digits() -> None:
     found = load()
     if found is None:
-        missing("sklearn", "it cannot be imported")
+        skip_or_fail("sklearn", "it cannot be imported")
     train, test = found
     assert len(train) + len(test) == 1797
     assert len(test) == 359

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from core.settings import Settings
-from harness.backends import missing
-from harness.processes import PATIENCE, ROOT, Processes, answers, free_port
+from harness.backends import skip_or_fail
+from harness.processes import ROOT, TIMEOUT_SECONDS, Processes, free_port, is_ok
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def laptop(tmp_path: Path) -> Iterator[Processes]:
 
 
 def is_up(laptop: Processes) -> bool:
-    return "Chainrule is ready" in laptop.said()
+    return "Chainrule is ready" in laptop.output()
 
 
 def descendants(pid: int) -> list[int]:
@@ -57,13 +57,13 @@ def test_up_starts_restarts_and_ends_everything(laptop: Processes) -> None:
     up = laptop.start("up")
     laptop.until(lambda: is_up(laptop), "all is ready", up)
     for path in ("/", "/docs", "/health/ready"):
-        assert answers(laptop.url + path)
+        assert is_ok(laptop.url + path)
     for line in (f"{laptop.url}/docs", f"{laptop.url}/v1"):
-        assert line in laptop.said()
+        assert line in laptop.output()
 
     second = laptop.start("up")
-    assert second.wait(PATIENCE) == 1
-    *_, line = laptop.said().splitlines()
+    assert second.wait(TIMEOUT_SECONDS) == 1
+    *_, line = laptop.output().splitlines()
     assert "is in use by another `chainrule up`" in line
 
     elsewhere = laptop.environment | {"CHAINRULE_DATA_DIR": str(laptop.folder / "elsewhere")}
@@ -78,13 +78,13 @@ def test_up_starts_restarts_and_ends_everything(laptop: Processes) -> None:
     below = descendants(up.pid)
     (worker,) = [pid for pid in below if command(pid) == "worker" and descendants(pid)]
     os.kill(worker, signal.SIGKILL)
-    laptop.until(lambda: "restarting it in" in laptop.said(), "the restart is announced")
+    laptop.until(lambda: "restarting it in" in laptop.output(), "the restart is announced")
     laptop.until(
         lambda: any(command(pid) == "worker" and descendants(pid) for pid in descendants(up.pid)), "the worker is back"
     )
     below += descendants(up.pid)
     up.send_signal(signal.SIGINT)
-    assert up.wait(PATIENCE) == 0
+    assert up.wait(TIMEOUT_SECONDS) == 0
     laptop.until(lambda: gone(below), "no process is left")
 
 
@@ -97,11 +97,11 @@ def test_second_signal_kills_and_no_process_is_left(laptop: Processes) -> None:
         os.kill(pid, signal.SIGSTOP)  # a worker that does not react
     up.send_signal(signal.SIGINT)
     up.send_signal(signal.SIGTERM)
-    assert up.wait(PATIENCE) == 0
+    assert up.wait(TIMEOUT_SECONDS) == 0
     laptop.until(lambda: gone(below), "no process is left")
 
     again = laptop.start("up")
-    laptop.until(lambda: laptop.said().count("Chainrule is ready") == 2, "all is ready again", again)
+    laptop.until(lambda: laptop.output().count("Chainrule is ready") == 2, "all is ready again", again)
     below = descendants(again.pid)
     again.kill()
     again.wait()
@@ -126,14 +126,14 @@ def test_demo_starts_a_service_and_shows_both_parts(laptop: Processes) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=4 * PATIENCE,
+        timeout=TIMEOUT_SECONDS,
     )
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert "Cost after iteration 0: " in demo.stdout
     assert demo.stdout.count("Cost after iteration") == 10
     assert "6 → 12.00" in demo.stdout
     if "needs scikit-learn" in demo.stdout:
-        missing("sklearn", "it cannot be imported")
+        skip_or_fail("sklearn", "it cannot be imported")
     assert "held-out digits classified correctly" in demo.stdout
     with pytest.raises(httpx.ConnectError):
         httpx.get(laptop.url)

@@ -8,7 +8,7 @@ from core.data.prepare import signature
 from core.jobs.resolve import resolve
 from core.jobs.spec import JobSpec
 from core.nn.execution.segments import shard_count
-from harness.backends import missing
+from harness.backends import skip_or_fail
 from harness.chaos.deployment import EMBEDDED, SERVERS
 from harness.chaos.faults import FAULTS
 from harness.chaos.faults.fault import ALL_KINDS
@@ -29,7 +29,7 @@ def test_faults_lose_no_job_and_cause_no_wrong_answer(where: str, capsys: pytest
     try:
         rows = run(selection, print)
     except NoServer as error:
-        missing("postgres", error)
+        skip_or_fail("postgres", error)
     assert {row.fault for row in rows} == set(SHORT[where])
     assert all(row.passed for row in rows), capsys.readouterr().out
 

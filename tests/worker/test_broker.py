@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from harness.backends import missing
+from harness.backends import skip_or_fail
 from harness.chaos.proxy import Proxy, State
 from harness.chaos.servers import NoServer, Redis
 from harness.processes import Processes, processes
@@ -23,7 +23,7 @@ def broker(tmp_path: Path) -> Iterator[Redis]:
     try:
         server = Redis(tmp_path / "redis", os.environ)
     except NoServer as error:
-        missing("redis", error)
+        skip_or_fail("redis", error)
     with ExitStack() as stack:
         stack.callback(server.stop)
         server.start()

@@ -20,7 +20,7 @@ from core.store.events import MetricRow
 from core.store.scope import EVERYTHING
 from core.store.tables import Job
 from harness.backends import postgres_database, redis_database
-from harness.processes import Processes, forked_by, free_port, processes
+from harness.processes import Processes, child_pids, free_port, processes
 from tests.worker.jobs import (
     IMAGES,
     LONG,
@@ -65,7 +65,7 @@ class Deployment:
 
     def ended(self, job_id: str, status: Status = Status.SUCCEEDED) -> Job:
         job = self.until(job_id, lambda job: job.ended_at is not None, "ends")
-        assert job.status is status, (job.error, self.processes.said())
+        assert job.status is status, (job.error, self.processes.output())
         return job
 
     def child(self, job_id: str) -> int:
@@ -198,7 +198,7 @@ def test_job_survives_a_killed_shard_process_and_leaves_none_behind(
     deployment.notifier.notify()
     deployment.until(job_id, partial(_past, 20), "trains")
     child = deployment.child(job_id)
-    (shard_process,) = forked_by(child)
+    (shard_process,) = child_pids(child)
     os.kill({"shard process": shard_process, "child": child}[killed], signal.SIGKILL)
     job = deployment.ended(job_id)
     assert (job.fence, runs(shard_process)) == (3, False)
@@ -286,10 +286,10 @@ def test_worker_whose_child_does_not_end_exits_in_time_and_another_resumes_its_j
 def test_sigterm_while_waiting_for_the_broker_ends_the_worker_cleanly(tmp_path: Path) -> None:
     with processes(tmp_path, broker_url=f"redis://127.0.0.1:{free_port()}/0") as running:
         worker = running.start("worker")
-        running.until(lambda: "Cannot connect to redis" in running.said(), "it waits for the broker", worker)
+        running.until(lambda: "Cannot connect to redis" in running.output(), "it waits for the broker", worker)
         worker.send_signal(signal.SIGTERM)
         code = worker.wait(30)
-        said = running.said()
+        said = running.output()
         assert (code, "Traceback" in said) == (0, False), said
 
 

@@ -13,7 +13,7 @@ from harness.chaos.deployment import LEASE_SECONDS, children
 from harness.chaos.faults.fault import ALL_KINDS, Fault
 from harness.chaos.networks import NETWORKS, SPLIT
 from harness.chaos.rounds import Round, send
-from harness.processes import forked_by
+from harness.processes import child_pids
 
 
 def signal_at(point: str, number: int, target: str, r: Round) -> None:
@@ -59,7 +59,7 @@ def kill_shard_process(r: Round) -> None:
 
 
 def _shard_processes(r: Round) -> list[int]:
-    return [process for child in children(r.local.workers[0]) for process in forked_by(child)]
+    return [process for child in children(r.local.workers[0]) for process in child_pids(child)]
 
 
 def kill_worker(r: Round) -> None:

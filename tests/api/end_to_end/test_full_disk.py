@@ -54,7 +54,7 @@ def test_upload_on_a_full_disk_stores_nothing(small: Processes, form: bool) -> N
     assert len(httpx.get(url).raise_for_status().json()["items"]) == 1
     free(small.settings.data_dir)
     assert put(url).status_code == 201
-    assert "Traceback" not in small.said()
+    assert "Traceback" not in small.output()
 
 
 def put(url: str, table: bytes = TABLE) -> httpx.Response:
@@ -97,7 +97,7 @@ def test_checkpoint_on_a_full_disk_keeps_the_previous_one(tmp_path: Path) -> Non
 
         running.until(checkpoints, "there is a checkpoint")
         fill(blobs)
-        running.until(lambda: "could not be written" in running.said(), "a checkpoint found no room")
+        running.until(lambda: "could not be written" in running.output(), "a checkpoint found no room")
         before = checkpoints()
         names = stored(running)
         assert {one["sha256"] for one in before} <= names

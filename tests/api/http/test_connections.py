@@ -49,7 +49,7 @@ def test_listener_that_stops_reading_is_disconnected(tmp_path: Path) -> None:
             client.sendall(f"GET /v1/jobs/{job}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             assert client.recv(1)
             running.until(lambda: listeners(running) == 0, "the connection is closed")
-        assert "Traceback" not in running.said()
+        assert "Traceback" not in running.output()
 
 
 def write_rows(running: Processes, count: int) -> None:

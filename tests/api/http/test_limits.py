@@ -61,7 +61,7 @@ def test_200_slow_clients_delay_nobody_and_are_disconnected(api: Processes) -> N
         assert not left
     assert job_count(api) == before + 1
     assert [path.name for path in api.settings.blob_dir.glob("*.part")] == []
-    assert "Traceback" not in api.said()
+    assert "Traceback" not in api.output()
 
 
 def send_a_byte_each(clients: "set[socket.socket] | list[socket.socket]") -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from core.nn.execution.processes import ShardProcess
 from core.nn.step.step import ShardProcessKilled
-from harness.processes import forked_by
+from harness.processes import child_pids
 
 
 def test_signals_of_a_terminal_do_not_end_a_shard_process() -> None:
@@ -30,7 +30,7 @@ def test_a_killed_process_is_reported_and_reaped() -> None:
     os.kill(process.pid, signal.SIGKILL)
     with pytest.raises(ShardProcessKilled) as lost:
         process.receive()
-    assert (lost.value.signal, process.pid in forked_by(os.getpid())) == (signal.SIGKILL, False)
+    assert (lost.value.signal, process.pid in child_pids(os.getpid())) == (signal.SIGKILL, False)
 
 
 def test_a_process_killed_while_answering_is_reported() -> None:
@@ -96,7 +96,7 @@ def test_close_does_not_wait_for_an_answer() -> None:
     process = ShardProcess(lambda _: threading.Event().wait())
     process.send(None)
     process.close()
-    assert process.pid not in forked_by(os.getpid())
+    assert process.pid not in child_pids(os.getpid())
 
 
 def test_a_process_that_exits_is_not_reported_as_killed() -> None:

@@ -33,7 +33,7 @@ from core.nn.plan import Views
 from core.nn.step.context import PassContext
 from core.nn.training.mixup import Mixup
 from core.nn.training.options import Training
-from harness.processes import forked_by
+from harness.processes import child_pids
 from tests.core.nn.cases import LAYERS, LayerCase, sequential
 from tests.core.nn.training.test_learner import losses
 from tests.core.nn.trainings import ATraining, Rows
@@ -274,9 +274,9 @@ def test_no_memory_for_a_process_is_a_memory_error(monkeypatch: pytest.MonkeyPat
 
 
 def test_processes_end_with_the_training() -> None:
-    before = forked_by(os.getpid())
+    before = child_pids(os.getpid())
     items = a_training(2).items()
     next(items)
-    (pid,) = set(forked_by(os.getpid())) - set(before)
+    (pid,) = set(child_pids(os.getpid())) - set(before)
     del items
-    assert pid not in forked_by(os.getpid())
+    assert pid not in child_pids(os.getpid())

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from core.nn.metrics import Metric, classification, probabilistic, ranking, regression
-from harness.backends import missing
+from harness.backends import skip_or_fail
 from tests.core.nn.metrics.batches import sums_of_batches
 
 BATCH = 33
@@ -21,7 +21,7 @@ def fixture_sklearn_metrics() -> Any:
     try:
         from sklearn import metrics  # noqa: PLC0415  a reference only
     except ImportError as error:
-        missing("sklearn", error)
+        skip_or_fail("sklearn", error)
     return metrics
 
 

@@ -22,7 +22,7 @@ from core.nn.optimizers.sgd import GradientDescent
 from core.nn.predictor import Predictor
 from core.nn.regularizers import L2
 from core.nn.training.options import Step, Training
-from harness.backends import missing
+from harness.backends import skip_or_fail
 from tests.core.nn.cases import sequential
 from tests.core.nn.optimizers.minimization import rate
 from tests.core.nn.torch_copy import torch_copy
@@ -88,7 +88,7 @@ def test_l2_regularized_dense_layer_matches_ridge_of_sklearn() -> None:
     try:
         from sklearn.linear_model import Ridge  # noqa: PLC0415  a reference only
     except ImportError as error:
-        missing("sklearn", error)
+        skip_or_fail("sklearn", error)
     rng = np.random.default_rng(3)
     x = rng.standard_normal((64, 6)).astype(np.float32)
     y = (x @ rng.standard_normal((6, 1)) + 0.3 + 0.1 * rng.standard_normal((64, 1))).astype(np.float32)
@@ -105,7 +105,7 @@ def test_digits_accuracy_is_that_of_the_mlp_of_sklearn() -> None:
         from sklearn.datasets import load_digits  # noqa: PLC0415  a reference only
         from sklearn.neural_network import MLPClassifier  # noqa: PLC0415
     except ImportError as error:
-        missing("sklearn", error)
+        skip_or_fail("sklearn", error)
     x, y = load_digits(return_X_y=True)
     x = (x / 16).astype(np.float32)
     train, test = np.arange(len(x)) % 5 != 0, np.arange(len(x)) % 5 == 0
