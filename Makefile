@@ -15,7 +15,7 @@ TESTS := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest \
 	--numprocesses 4 --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test model check bench chaos soak docs lock clean
+.PHONY: help up demo test model check bench chaos soak load docs lock clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -54,6 +54,9 @@ chaos: $(EVERYTHING)  ## inject every fault into real processes; writes docs/rel
 
 soak: $(EVERYTHING)  ## ten minutes of many clients and killed workers; CHAINRULE_SOAK_… variables change it
 	$(BIN)/python -m harness.soak
+
+load: $(EVERYTHING)  ## attack the service beside ordinary clients, for some seven minutes; writes docs/reliability.md
+	$(BIN)/python -m harness.load
 
 docs: $(EVERYTHING)  ## write the reference pages from the code
 	$(BIN)/python -m chainrule.reference docs/reference

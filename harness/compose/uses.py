@@ -47,7 +47,8 @@ def is_confined(deployment: Deployment, _: Json) -> str:
         require({bound["HostIp"] for bound in published} <= {"127.0.0.1"}, f"{name}: is reachable from outside")
         service = one["Config"]["Labels"]["com.docker.compose.service"]
         require(service == "api" or not _has_route_out(one), f"{name}: has a route out of the deployment")
-        environment = dict(variable.split("=", 1) for variable in one["Config"]["Env"])
+        variables = (variable.partition("=") for variable in one["Config"]["Env"])  # one that is unset has no "="
+        environment = {variable: value for variable, _, value in variables}
         require("postgresql://" not in str(environment), f"{name}: the password is in its environment")
         threads = int(environment.get("OPENBLAS_NUM_THREADS", 0))
         require(not threads or host["NanoCpus"] == threads * 1e9, f"{name}: has different numbers of cores and threads")

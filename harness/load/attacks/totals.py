@@ -1,0 +1,83 @@
+"""Clients that fill the disk: rows, specs and datasets without a total."""
+
+import json
+import time
+from collections.abc import Callable
+from functools import partial
+
+import httpx
+import numpy as np
+
+from harness.load.attack import Attack, Must, Run, Target, as_bytes
+from harness.load.attacks.answers import NPY, npy
+from harness.load.client import JSON, NO_ANSWER, Answer, together
+from harness.load.jobs import spec
+
+FULL = (429, 507)
+MEGABYTE = 2**20
+
+
+def fast_rows(target: Target) -> Run:
+    """Post a job that stores as many rows as it can; wait until the service ends it."""
+    body = as_bytes(spec([], epochs=10_000_000, batch_size=1, log_every=1))
+
+    def run() -> list[Answer]:
+        began = time.monotonic()
+        with httpx.Client(base_url=target.running.url, timeout=60) as client:
+            path = f"/v1/jobs/{client.post('/v1/jobs', content=body, headers=JSON).json()['id']}"
+            while time.monotonic() < began + target.extent.seconds:
+                job = client.get(path).json()
+                if job["ended_at"]:
+                    return [Answer(507, len(json.dumps(job["error"])), time.monotonic() - began)]
+                time.sleep(0.2)
+        return [Answer(NO_ANSWER, 0, time.monotonic() - began)]
+
+    return run
+
+
+def until_full(target: Target, post: Callable[[int], Answer], clients: int) -> Run:
+    """Return the attack of clients that each post until they are refused or the time is over."""
+
+    def client(first: int) -> Answer:
+        began, number, size = time.monotonic(), first, 0
+        while True:
+            answer, number = post(number), number + clients
+            size = max(size, answer.bytes)
+            if answer.status not in {200, 201} or time.monotonic() > began + target.extent.seconds:
+                return Answer(answer.status, size, time.monotonic() - began)
+
+    return lambda: together([partial(client, number) for number in range(clients)])
+
+
+def queued_specs(target: Target) -> Run:
+    """Queue specs of 16 MB until they are refused."""
+    rows = target.scaled(1_500_000, 100)
+    body = as_bytes(spec([]) | {"data": {"type": "inline", "x": [[0.5]] * rows, "y": [0.25] * rows}})
+    return until_full(target, lambda _: target.post("/v1/jobs", body), 4)
+
+
+def small_jobs(target: Target) -> Run:
+    """Queue small jobs until they are refused."""
+    body = as_bytes(spec([]) | {"metadata": {f"key {number}": "x" * 500 for number in range(16)}})
+    return until_full(target, lambda _: target.post("/v1/jobs", body), 8)
+
+
+def uploads(target: Target) -> Run:
+    """Upload different files of 32 MB until they are refused."""
+    size = target.scaled(32 * MEGABYTE, 100_000) // 8
+    files = [npy(np.full(size, number)) for number in range(2)]
+
+    def post(number: int) -> Answer:
+        body = files[number % 2]
+        return target.post("/v1/datasets", body[:-8] + number.to_bytes(8, "little"), NPY)
+
+    return until_full(target, post, 2)
+
+
+REFUSED = Must(statuses=(*FULL, 503), refused=FULL, growth=400)
+TOTALS = (
+    Attack("a job that stores rows as fast as it can", fast_rows, Must(statuses=FULL), {"max_job_rows": 50_000}),
+    Attack("queued specs of 16 MB, 4 clients", queued_specs, REFUSED, {"max_queued_spec_bytes": 128 * MEGABYTE}),
+    Attack("queued small jobs, 8 clients", small_jobs, REFUSED, {"max_queued": 500}),
+    Attack("uploads of 32 MB, 2 clients", uploads, REFUSED, {"max_dataset_bytes": 256 * MEGABYTE}),
+)
