@@ -1,1 +1,1 @@
-"""Programs that test whole deployments: chaos, soak, compose, fuzz. Not part of the package."""
+"""Programs that test whole deployments: chaos, soak, load, compose, fuzz. Not part of the package."""

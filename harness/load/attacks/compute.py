@@ -8,7 +8,7 @@ from harness.load.attack import Attack, Must, Run, Target, as_bytes
 from harness.load.client import JSON, Answer, connect, post_head, request, together
 from harness.load.jobs import large_model, spec
 
-BUSY = Must(statuses=(200, 503), answer_bytes=2e6, kept=300, growth=2000)
+BUSY = Must(statuses=(200, 503), answer_bytes=2e6, growth=600, kept=300)
 """Requests are computed or refused. The processes that compute keep the model and some memory."""
 
 

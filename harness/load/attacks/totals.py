@@ -13,7 +13,7 @@ from harness.load.attacks.answers import NPY, npy
 from harness.load.client import JSON, NO_ANSWER, Answer, together
 from harness.load.jobs import spec
 
-FULL = (429, 507)
+NO_ROOM = (429, 507)
 MEGABYTE = 2**20
 
 
@@ -74,9 +74,9 @@ def uploads(target: Target) -> Run:
     return until_full(target, post, 2)
 
 
-REFUSED = Must(statuses=(*FULL, 503), refused=FULL, growth=400)
+REFUSED = Must(statuses=(*NO_ROOM, 503), refused=NO_ROOM, growth=400)
 TOTALS = (
-    Attack("a job that stores rows as fast as it can", fast_rows, Must(statuses=FULL), {"max_job_rows": 50_000}),
+    Attack("a job that stores rows as fast as it can", fast_rows, Must(statuses=NO_ROOM), {"max_job_rows": 50_000}),
     Attack("queued specs of 16 MB, 4 clients", queued_specs, REFUSED, {"max_queued_spec_bytes": 128 * MEGABYTE}),
     Attack("queued small jobs, 8 clients", small_jobs, REFUSED, {"max_queued": 500}),
     Attack("uploads of 32 MB, 2 clients", uploads, REFUSED, {"max_dataset_bytes": 256 * MEGABYTE}),
