@@ -13,7 +13,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from http.client import HTTPConnection, HTTPException
 
-from harness.load.memory import forget_peak, peak_megabytes, tree_megabytes
+from harness.load.memory import forget_peak, peak_megabytes, resident_megabytes, tree_megabytes
 
 INTERVAL = 0.05
 """Seconds between two requests of a probe."""
@@ -141,6 +141,8 @@ class Memory:
     pid: int
     before: float = 0.0
     peak: float = 0.0
+    resident: float = 0.0
+    """The resident set of the API's own process at the start."""
 
     def run(self) -> None:
         """Sample until the process ends."""
@@ -152,6 +154,11 @@ class Memory:
         """Forget all samples so far."""
         forget_peak(self.pid)
         self.before = self.peak = tree_megabytes(self.pid)
+        self.resident = resident_megabytes(self.pid)
+
+    def stop(self) -> float:
+        """Return the peak: of the samples, or of the API's own process between two samples."""
+        return max(self.peak, self.before + peak_megabytes(self.pid) - self.resident)
 
 
 def main() -> None:
@@ -170,8 +177,11 @@ def main() -> None:
             for one in (memory, listener, health, get):
                 one.start()
         else:
-            peak = max(memory.peak, peak_megabytes(pid))
-            print(json.dumps(asdict(Observations(health.stop(), get.stop(), listener.stop(), memory.before, peak))))
+            print(
+                json.dumps(
+                    asdict(Observations(health.stop(), get.stop(), listener.stop(), memory.before, memory.stop()))
+                )
+            )
             return
 
 

@@ -9,6 +9,11 @@ def tree_megabytes(pid: int) -> float:
     return sum(map(_proportional_megabytes, _tree(pid)))
 
 
+def resident_megabytes(pid: int) -> float:
+    """Return the resident set of the process itself; 0 if it has ended."""
+    return _field(f"/proc/{pid}/status", "VmRSS:")
+
+
 def peak_megabytes(pid: int) -> float:
     """Return the largest resident set that the process itself has had since `forget_peak`; 0 if it has ended."""
     return _field(f"/proc/{pid}/status", "VmHWM:")

@@ -1,12 +1,13 @@
 """A short load test of a few attacks, and the table that names missed figures."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.load import report
-from harness.load.attack import SHORT, Attack, Extent, Must
+from harness.load.attack import SHORT, Attack, Must
 from harness.load.attacks import ATTACKS
 from harness.load.bystanders import Latency, Observations, Probe
 from harness.load.client import CLOSED, NO_ANSWER, Answer
@@ -18,10 +19,15 @@ SHORT_RUNS = {
 }
 
 
+SETTINGS = {"max_queued": 10, "client_seconds": 2}
+"""So that a short run reaches the limits."""
+
+
 @pytest.mark.parametrize("database", SHORT_RUNS)
 def test_short_run_measures_attacks_and_bystanders(database: str) -> None:
-    extent = Extent(**vars(SHORT) | {"database": database})
-    results = run([ATTACKS[name] for name in SHORT_RUNS[database]], extent)
+    extent = replace(SHORT, database=database)
+    attacks = [replace(ATTACKS[name], settings=SETTINGS) for name in SHORT_RUNS[database]]
+    results = run(attacks, extent)
     table = report.table(results)
     assert [result.attack.name for result in results] == SHORT_RUNS[database]
     for result in results:

@@ -78,7 +78,7 @@ def wide_rows(target: Target) -> Run:
 def inspected_arrays(target: Target) -> Run:
     """Inspect a step with all arrays of a wide network."""
     job = trained(target, as_bytes(spec([target.scaled(1000, 10)] * 2)))
-    body = as_bytes({"instances": [[0, 1]] * 1000, "targets": ["0", "1"] * 500, "arrays": True})
+    body = as_bytes({"instances": [[0, 1]] * 1000, "targets": ["blue", "orange"] * 500, "arrays": True})
     return (lambda: [target.post(f"/v1/jobs/{job}/inspect", body)]) if job else (lambda: [Answer(CLOSED, 0, 0.0)])
 
 

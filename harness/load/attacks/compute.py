@@ -54,14 +54,14 @@ def retried(target: Target, path: str, body: bytes) -> Answer:
 def gradient_checks(target: Target) -> Run:
     """Let 32 clients check the gradient of 8 million weights."""
     job = large_model(target)
-    body = as_bytes({"instances": [[0.1, 0.2]] * 100, "targets": ["0", "1"] * 50})
+    body = as_bytes({"instances": [[0.1, 0.2]] * 100, "targets": ["blue", "orange"] * 50})
     return post_together(target, f"/v1/jobs/{job}/check_gradient", body, target.scaled(32, 4))
 
 
 def inspections(target: Target) -> Run:
     """Let 32 clients inspect a step of 8 million weights."""
     job = large_model(target)
-    body = as_bytes({"instances": [[0.1, 0.2]] * 500, "targets": ["0", "1"] * 250})
+    body = as_bytes({"instances": [[0.1, 0.2]] * 500, "targets": ["blue", "orange"] * 250})
     return post_together(target, f"/v1/jobs/{job}/inspect", body, target.scaled(32, 4))
 
 

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import httpx
@@ -77,7 +78,12 @@ def uploads(target: Target) -> Run:
 REFUSED = Must(statuses=(*NO_ROOM, 503), refused=NO_ROOM, growth=400)
 TOTALS = (
     Attack("a job that stores rows as fast as it can", fast_rows, Must(statuses=NO_ROOM), {"max_job_rows": 50_000}),
-    Attack("queued specs of 16 MB, 4 clients", queued_specs, REFUSED, {"max_queued_spec_bytes": 128 * MEGABYTE}),
+    Attack(
+        "queued specs of 16 MB, 4 clients",
+        queued_specs,
+        replace(REFUSED, answer_bytes=20e6),
+        {"max_queued_spec_bytes": 128 * MEGABYTE},
+    ),
     Attack("queued small jobs, 8 clients", small_jobs, REFUSED, {"max_queued": 500}),
     Attack("uploads of 32 MB, 2 clients", uploads, REFUSED, {"max_dataset_bytes": 256 * MEGABYTE}),
 )
