@@ -14,7 +14,7 @@ from harness.load.client import CLOSED, NO_ANSWER, Answer
 from harness.load.run import Result, run
 
 SHORT_RUNS = {
-    "sqlite": ["nothing", "1,000,000 wrong layers in 2 MB", "800 half heads"],
+    "sqlite": ["1,000,000 wrong layers in 2 MB", "800 half heads"],
     "postgres": ["queued small jobs, 8 clients"],
 }
 
