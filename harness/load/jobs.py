@@ -48,7 +48,7 @@ def trained(target: Target, body: bytes) -> str | None:
         deadline = time.monotonic() + TRAIN_SECONDS
         while (now := client.get(f"/v1/jobs/{job}?").json())["ended_at"] is None:
             if time.monotonic() > deadline:
-                raise AssertionError(f"{job} is still {now['status']}\n{target.running.said()}")
+                raise AssertionError(f"{job} is still {now['status']}\n{target.running.output()}")
             time.sleep(0.05)
         if now["status"] != "succeeded":
             raise AssertionError(json.dumps(now["error"]))
