@@ -44,6 +44,7 @@ from core.jobs.continuation import Continuation
 from core.jobs.spec import JobSpec
 from core.queue.notifier import Notifier
 from core.settings import Settings, read_settings
+from core.store import versions
 from core.store.database import open_database
 from core.store.migrate import require_head
 
@@ -58,7 +59,8 @@ Start with **Create a job**: its example trains y = 2x. The other examples use t
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Return the app for these settings (default: those of the environment).
 
-    Starting it raises `WrongRevision` if the database is at another migration.
+    Starting it raises `WrongRevision` if the database is at another migration, and `OlderVersion` if a newer version
+    has used it.
     """
     settings = settings or read_settings()
     registry = new_registry()
@@ -110,6 +112,7 @@ async def lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     """Open the database, the blobs and the notifier; run the event hub and the lease collector."""
     database = open_database(settings.resolved_database_url)
     require_head(database.engine)
+    versions.start(database, "api", allow_older=settings.allow_older)
     blobs, notifier = open_blobs(settings), Notifier(settings)
     hub = Hub(StoreEventReader(database))
     schema_inference = SchemaInference(Bounds(settings.schema_seconds, settings.schema_memory_bytes))

@@ -18,6 +18,7 @@ from core.settings import Settings
 from core.store.database import open_database
 from core.store.errors import StoreError
 from core.store.migrate import require_head
+from core.store.versions import require_not_older
 
 SHUTDOWN_SECONDS = 10
 """How long open requests may take when the server stops."""
@@ -88,6 +89,9 @@ def _check_database(settings: Settings) -> None:
         database = open_database(settings.resolved_database_url)
         try:
             require_head(database.engine)
+            if not settings.allow_older:
+                with database.read() as s:
+                    require_not_older(s)
         finally:
             database.close()
     except StoreError as error:

@@ -107,10 +107,10 @@ def tidy() -> None:
     from core.blobs.storage import open_blobs
     from core.store import garbage
     from core.store.database import open_database
-    from core.store.errors import TRANSIENT_DATABASE_ERRORS
+    from core.store.errors import TRANSIENT_DATABASE_ERRORS, StoreError
 
     database = open_database(settings.resolved_database_url)
-    with _errors_in_one_line(*TRANSIENT_DATABASE_ERRORS, BlobStoreUnavailable, OSError):
+    with _errors_in_one_line(StoreError, *TRANSIENT_DATABASE_ERRORS, BlobStoreUnavailable, OSError):
         removed = garbage.collect(database, open_blobs(settings))
     database.close()
     typer.echo(f"removed: {len(removed)}")

@@ -130,6 +130,8 @@ class Settings(BaseSettings):
     """Maximum size of the answer to a heavy request."""
     max_queued: Positive = 10_000
     """Maximum number of queued jobs; further ones get 429."""
+    allow_older: bool = False
+    """Whether an API or worker may start on a database that a newer version has used."""
 
     @field_validator("allowed_hosts")
     @classmethod

@@ -10,8 +10,11 @@ from core.store.events import MetricRow
 from core.store.guards import FencingToken, GuardedWrite, token_of
 from core.store.scope import EVERYTHING, Scope
 from core.store.tables import Checkpoint, Dataset, Job
+from core.versions import ARITHMETIC, VOCABULARY, Release
 
 LEASE = 30.0
+A_NEWER_RELEASE = Release("99.0.0", VOCABULARY + 1, ARITHMETIC + 1)
+AN_OLDER_RELEASE = Release("0.0.1", VOCABULARY - 1, ARITHMETIC - 1)
 
 
 def a_job(s: Session, scope: Scope = EVERYTHING, **changes: Any) -> Job:

@@ -21,6 +21,7 @@ from core.queue.notifier import TASK, celery_app
 from core.settings import Settings
 from core.store.database import open_database
 from core.store.migrate import require_head
+from core.store.versions import start
 from worker.acks import ReceivedNotification
 from worker.claim_loop import run_queued_jobs
 from worker.context import WorkerContext
@@ -46,10 +47,10 @@ def serve(settings: Settings) -> int:
 
     Raises
     ------
-    WrongRevision
-        The database is at another migration.
+    WrongRevision, OlderVersion
+        The database is at another migration, or a newer version has used it.
     """
-    _require_tables(settings)
+    _require_database(settings)
     prefix = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}:"
     stop = ShutdownRequest()
     app = _app(settings, prefix, stop)
@@ -94,10 +95,11 @@ def _exit_late() -> None:
     os._exit(1)
 
 
-def _require_tables(settings: Settings) -> None:
+def _require_database(settings: Settings) -> None:
     database = open_database(settings.resolved_database_url)
     try:
         require_head(database.engine)
+        start(database, "worker", allow_older=settings.allow_older)
     finally:
         database.close()
 

@@ -3,7 +3,9 @@
 import gc
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from core.blobs.storage import open_blobs
 from core.queue.notifier import Notifier
 from core.settings import Settings
 from core.store.database import Database, open_database
+from core.versions import ARITHMETIC
 from worker.shutdown import ShutdownRequest
 
 
@@ -47,17 +50,28 @@ class WorkerContext:
             blas=ThreadpoolController(),
         )
 
-    def kernels(self) -> list[dict[str, Any]]:
-        """Return the BLAS libraries, on which numbers depend: version, kernel for this processor, current threads."""
-        return [
-            {
-                "library": library["internal_api"],
-                "version": library["version"],
-                "kernel": library.get("architecture"),
-                "threads": library["num_threads"],
-            }
-            for library in self.blas.select(user_api="blas").info()
-        ]
+    def computed_with(self) -> str:
+        """Return all that the numbers of a training depend on besides the job: arithmetic, libraries, kernels, threads.
+
+        It is text, so that two can be compared and shown.
+        """
+        libraries = ", ".join(_blas(library) for library in self.blas.select(user_api="blas").info())
+        return f"arithmetic {ARITHMETIC}, {_numpy()}, {libraries or 'no BLAS'}"
+
+
+def _blas(library: Mapping[str, Any]) -> str:
+    kernel = library.get("architecture") or "one kernel"
+    return f"{library['internal_api']} {library['version']} ({kernel}, threads: {library['num_threads']})"
+
+
+@cache
+def _numpy() -> str:
+    """Return the versions of NumPy and of the C library it calls, and the newest instructions that NumPy uses."""
+    found: Any = np.show_config(mode="dicts")
+    instructions = found["SIMD Extensions"]
+    newest = (instructions.get("found") or instructions.get("baseline") or ["no SIMD"])[-1]
+    c_library = os.confstr("CS_GNU_LIBC_VERSION") if "CS_GNU_LIBC_VERSION" in os.confstr_names else None
+    return f"NumPy {np.__version__} ({newest}), {c_library or 'another C library'}"
 
 
 def process_id(name: str, prefix: str) -> int:

@@ -17,9 +17,9 @@ from sqlalchemy.orm import Session
 from core.blobs.folder import FolderBlobs
 from core.queue.notifier import Notifier
 from core.settings import Settings
-from core.store import garbage, idempotency, leases
+from core.store import garbage, idempotency, leases, versions
 from core.store.database import open_database
-from core.store.errors import TRANSIENT_STORAGE_ERRORS
+from core.store.errors import TRANSIENT_STORAGE_ERRORS, WrongRevision
 from core.store.tables import Job
 from worker.context import process_id
 from worker.liveness import LivenessFile
@@ -85,7 +85,16 @@ class Supervisor:
         if self._thread.ident is not None:
             self._thread.join(2 * self._interval_seconds)
         self._notifier.close()
+        self._record_stop()
         self._liveness.remove()
+
+    def _record_stop(self) -> None:
+        try:
+            with self._database.begin() as s:
+                versions.record_stop(s, "worker")
+        except TRANSIENT_STORAGE_ERRORS as error:
+            log.warning("database is away: the end of this worker is not recorded", error=str(error).splitlines()[0])
+        self._database.close()
 
     def _run(self) -> None:
         while self._open:
@@ -118,6 +127,7 @@ class Supervisor:
             requeued = [self._requeue_if_lost(s, job) for job in leases.claimed_by(s, self._prefix)]
             expired = leases.requeue_expired(s)
             due = leases.notification_due(s, NOTIFY_AGAIN_SECONDS)
+            versions.record_alive(s, "worker")
         for job in expired:
             log.warning("job requeued: its worker's lease ran out", job=job.id)
         if time.monotonic() >= self._collect_at:
@@ -141,13 +151,19 @@ class Supervisor:
         with self._database.begin() as s:
             idempotency.delete_older_than(s, IDEMPOTENCY_SECONDS)
         if self._blobs is not None:
-            garbage.collect(self._database, self._blobs)
+            self._collect_files(self._blobs)
         elif self._bucket_collection is None or self._bucket_collection.poll() is not None:
             # The bucket library survives no fork, and this process forks.
             self._bucket_collection = subprocess.Popen(
                 [sys.executable, "-m", "chainrule", "tidy"], stdout=subprocess.DEVNULL
             )
         self._collect_at = time.monotonic() + (GARBAGE_SECONDS if self._blobs else BUCKET_GARBAGE_SECONDS)
+
+    def _collect_files(self, blobs: FolderBlobs) -> None:
+        try:
+            garbage.collect(self._database, blobs)
+        except WrongRevision as error:
+            log.warning("files are not collected: another version has migrated the database", error=str(error))
 
 
 def _describe(code: int) -> str:

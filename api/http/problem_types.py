@@ -37,6 +37,7 @@ from core.store.errors import (
     TooManyJobs,
     WrongState,
 )
+from core.versions import UnknownVersion
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     NoSuchPage: ProblemType(404, "unknown_path", "No such page"),
     WrongState: ProblemType(409, "wrong_state", "The job's state does not allow it"),
     JobNotTrained: ProblemType(409, "job_not_trained", "The job has no weights yet"),
+    UnknownVersion: ProblemType(409, "unknown_version", "Another version wrote the job's spec or checkpoint"),
     DatasetInUse: ProblemType(409, "dataset_in_use", "A job needs the dataset"),
     KeyInProgress: ProblemType(409, "idempotency_key_in_progress", "The first request is still in progress"),
     BodyTooSlow: ProblemType(408, "body_too_slow", "The body did not arrive in time"),

@@ -10,8 +10,11 @@ from starlette.responses import Response
 from api.dependencies import Services, ServicesDep
 from api.http.openapi import operation
 from api.http.responses import JsonResponse
+from core import VERSION
+from core.store import versions
 from core.store.errors import WrongRevision
 from core.store.migrate import require_head
+from core.store.scope import EVERYTHING
 
 router = APIRouter(tags=["service"])
 
@@ -33,12 +36,19 @@ _READY = operation(
 def get_readiness(services: ServicesDep) -> Response:
     """Return 503 if the database cannot be reached or is at another migration.
 
-    A missing broker is reported with status 200: jobs are accepted and stay queued.
+    A missing broker is reported with status 200: jobs are accepted and stay queued. So are queued jobs that no worker
+    here can train, by the version that they wait for.
     """
     database = _database_status(services)
     broker = "ok" if services.notifier.reachable(BROKER_TIMEOUT_SECONDS) else "away"
     ready = database["status"] == "ok"
-    body = {"status": "ready" if ready else "unready", "database": database, "broker": {"status": broker}}
+    body = {
+        "status": "ready" if ready else "unready",
+        "version": VERSION,
+        "database": database,
+        "broker": {"status": broker},
+        "waiting_for_version": _waiting_jobs(services) if ready else [],
+    }
     return JsonResponse(body, status_code=200 if ready else 503)
 
 
@@ -50,6 +60,14 @@ def _database_status(services: Services) -> dict[str, str]:
     except SQLAlchemyError:
         return {"status": "away"}
     return {"status": "ok"}
+
+
+def _waiting_jobs(services: Services) -> list[dict[str, Any]]:
+    try:
+        with services.database.read() as s:
+            return [waiting._asdict() for waiting in versions.waiting_jobs(s, EVERYTHING)]
+    except SQLAlchemyError:
+        return []
 
 
 _METRICS = operation(responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})

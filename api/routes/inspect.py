@@ -20,7 +20,7 @@ from api.schemas.inspection import (
 from api.services.identifiers import resolve_job_id
 from api.services.model_cache import UNREADABLE_CHECKPOINT
 from core.data.errors import InvalidInstance
-from core.jobs.spec import JobSpec
+from core.jobs.spec import JobSpec, parse_stored
 from core.jobs.states import Keep
 from core.models.checkpoint import CheckpointData, decode
 from core.models.inspection import InspectionLimits, inspect_next_step
@@ -29,12 +29,14 @@ from core.store import checkpoints, jobs
 from core.store.errors import NoSuchJob
 from core.store.scope import Scope
 from core.store.tables import Checkpoint, Job
+from core.versions import UnknownVersion
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 
 ERRORS = (
     NoSuchJob,
     JobNotTrained,
+    UnknownVersion,
     InvalidBody,
     InvalidInstance,
     UnsupportedMediaType,
@@ -91,7 +93,7 @@ def _trained_job(services: Services, scope: Scope, job_id: str) -> tuple[Job, Jo
         found = checkpoints.of_job(s, scope, job.id)
     if not found or job.keep is Keep.NONE:
         raise JobNotTrained(job.id, job.status)
-    return job, JobSpec.model_validate_json(spec), *_newest_readable(services, found)
+    return job, parse_stored(spec), *_newest_readable(services, found)
 
 
 def _newest_readable(services: Services, found: list[Checkpoint]) -> tuple[Checkpoint, CheckpointData]:

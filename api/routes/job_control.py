@@ -23,12 +23,13 @@ from api.services.job_creation import create_job, estimate_job, insert_job, stor
 from core.jobs.continuation import Continuation, merge_training, why_inexact
 from core.jobs.errors import InvalidSpec
 from core.jobs.estimate import Estimate
-from core.jobs.spec import JobSpec
+from core.jobs.spec import JobSpec, parse_stored
 from core.jobs.states import Keep
-from core.store import jobs, tables
+from core.store import jobs, tables, versions
 from core.store.errors import KeyInProgress, KeyReused, NoSuchJob, TooManyJobs, WrongState
 from core.store.scope import Scope
 from core.store.warm_starts import continuation_of
+from core.versions import UnknownVersion
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 
@@ -64,7 +65,8 @@ def _change(
     with services.database.begin() as s:
         job = change(s, scope, resolve_job_id(s, scope, job_id))
         spec = jobs.spec(s, scope, job.id)
-        return JsonResponse(job_json(job, jobs.transitions(s, scope, job.id, up_to=job.last_seq), spec))
+        changes = jobs.transitions(s, scope, job.id, up_to=job.last_seq)
+        return JsonResponse(job_json(job, changes, spec, versions.awaited_versions(s, [job]).get(job.id)))
 
 
 @router.post(
@@ -81,6 +83,7 @@ def _change(
         BodyTooLarge,
         UnsupportedMediaType,
         TooManyJobs,
+        UnknownVersion,
         StorageFull,
         answer=Job,
         body=Continuation,
@@ -101,10 +104,11 @@ def continue_job(
     with services.database.read() as s:
         before, posted = jobs.with_spec(s, scope, resolve_job_id(s, scope, job_id))
         progress = warm_start.progress(before, warm_start.last_checkpoint(s, scope, before))
+    stored = parse_stored(posted)
     text = json.dumps(merge_training(json.loads(posted), continuation, progress))
     spec = JobSpec.model_validate_json(text)
     estimate = _estimate_whole_training(services, scope, spec, before.threads)
-    reasons = why_inexact(JobSpec.model_validate_json(posted), spec, progress, estimate.steps)
+    reasons = why_inexact(stored, spec, progress, estimate.steps)
 
     def insert(s: Session) -> tables.Job:
         origin = continuation_of(before, warm_start.last_checkpoint(s, scope, before), reasons)

@@ -29,8 +29,9 @@ from core.data.errors import InvalidData
 from core.jobs.errors import InvalidSpec
 from core.jobs.spec import JobSpec
 from core.jobs.states import Status
-from core.store import jobs, tables
+from core.store import jobs, tables, versions
 from core.store.errors import BadCursor, KeyInProgress, KeyReused, NoSuchJob, TooManyJobs, WrongState
+from core.versions import UnknownVersion
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 
@@ -47,6 +48,7 @@ router = APIRouter(prefix="/v1", tags=["jobs"])
         BodyTooLarge,
         UnsupportedMediaType,
         TooManyJobs,
+        UnknownVersion,
         StorageFull,
         answer=Job,
         body=JobSpec,
@@ -73,7 +75,9 @@ def post_job(services: ServicesDep, scope: ClientScope, body: JsonBody, key: Ide
 @router.post(
     "/jobs/validate",
     summary="Check a job spec without creating a job",
-    **operation(InvalidSpec, InvalidData, BodyTooLarge, answer=JobEstimate, body=JobSpec, examples=JOBS),
+    **operation(
+        InvalidSpec, InvalidData, UnknownVersion, BodyTooLarge, answer=JobEstimate, body=JobSpec, examples=JOBS
+    ),
 )
 def validate_job(services: ServicesDep, scope: ClientScope, body: JsonBody) -> Response:
     """Run the checks of a new job and return its cost: parameters, shapes, memory, and operations per step."""
@@ -96,7 +100,9 @@ def list_jobs(
         found, next_cursor = jobs.page(
             s, scope, statuses=status or (), name=name, metadata=metadata, limit=limit, cursor=cursor
         )
-    return JsonResponse(Page[JobSummary](items=[job_summary(job) for job in found], next_cursor=next_cursor))
+        awaited = versions.awaited_versions(s, found)
+    items = [job_summary(job, awaited.get(job.id)) for job in found]
+    return JsonResponse(Page[JobSummary](items=items, next_cursor=next_cursor))
 
 
 _METADATA_PARAMETER = re.compile(r"metadata\[([^\0]{1,64})\]")
@@ -119,7 +125,8 @@ def get_job(services: ServicesDep, scope: ClientScope, job_id: JobId) -> Respons
     """Return status, progress, metrics, status transitions, and the spec as posted."""
     with services.database.read() as s:
         job, spec = jobs.with_spec(s, scope, resolve_job_id(s, scope, job_id))
-        return JsonResponse(job_json(job, jobs.transitions(s, scope, job.id, up_to=job.last_seq), spec))
+        changes = jobs.transitions(s, scope, job.id, up_to=job.last_seq)
+        return JsonResponse(job_json(job, changes, spec, versions.awaited_versions(s, [job]).get(job.id)))
 
 
 @router.delete("/jobs/{job_id}", status_code=204, summary="Delete a job", **operation(NoSuchJob, WrongState))

@@ -31,6 +31,7 @@ from core.store import checkpoints
 from core.store.errors import NoSuchJob
 from core.store.predictions import ServingCheckpoint, serving_checkpoint
 from core.store.scope import Scope
+from core.versions import UnknownVersion
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 
@@ -61,6 +62,7 @@ BODIES = {
     **operation(
         NoSuchJob,
         JobNotTrained,
+        UnknownVersion,
         InvalidBody,
         InvalidInstance,
         InvalidFile,

@@ -41,6 +41,14 @@ class Transition(BaseModel):
     message: str
 
 
+class Requirement(BaseModel):
+    """What a worker must support to train a job: numbers that are at least these."""
+
+    version: str | None = Field(description="The version that accepted the job or last trained it.")
+    vocabulary: int = Field(description="The number of the specs and checkpoints that it must know.")
+    arithmetic: int = Field(description="The number of the arithmetic that it must compute with.")
+
+
 class JobSummary(BaseModel):
     """A job in a list."""
 
@@ -61,9 +69,19 @@ class JobSummary(BaseModel):
     continues: str | None = Field(description="The job whose training this job continues.")
     exact: bool | None = Field(
         description="For a job that continues another: whether its weights and metric rows are equal, bit for bit, "
-        "to those of one training with the whole spec from the start. Null for other jobs."
+        "to those of one training with the whole spec from the start. For a job that starts from the weights of "
+        "another: false if these were computed by another version or with other libraries. Null for all other jobs."
     )
     inexact_reason: str | None = Field(description="Why `exact` is false.")
+    reproducible: bool | None = Field(
+        description="Whether all of the training was computed with the same arithmetic, libraries, kernels and number "
+        "of threads, so that it can be repeated bit for bit. Null if it was computed before version 0.2.0."
+    )
+    computed_with: str | None = Field(description="What the training was last computed with; null before its start.")
+    made_for: Requirement
+    waits_for_version: str | None = Field(
+        description="For a queued job that no worker here can train: the version that it waits for."
+    )
     metadata: dict[str, str]
     created_at: str
     started_at: str | None
@@ -105,7 +123,7 @@ def _fraction(job: tables.Job) -> float:
     return min(1.0, done / total) if total else 0.0
 
 
-def summary_fields(job: tables.Job) -> dict[str, Any]:
+def summary_fields(job: tables.Job, waits_for_version: str | None) -> dict[str, Any]:
     """Return the fields of a `JobSummary`."""
     return {
         "id": job.id,
@@ -123,8 +141,12 @@ def summary_fields(job: tables.Job) -> dict[str, Any]:
         "threads": job.threads,
         "memory_bytes": job.memory_bytes,
         "continues": job.continues,
-        "exact": None if job.continues is None else job.inexact_reason is None,
+        "exact": False if job.inexact_reason else (True if job.continues else None),
         "inexact_reason": job.inexact_reason,
+        "reproducible": job.reproducible,
+        "computed_with": job.computed_with,
+        "made_for": Requirement(version=job.version, vocabulary=job.vocabulary, arithmetic=job.arithmetic),
+        "waits_for_version": waits_for_version,
         "metadata": job.labels or {},
         "created_at": rfc3339(job.created_at),
         "started_at": rfc3339_or_none(job.started_at),
@@ -132,9 +154,9 @@ def summary_fields(job: tables.Job) -> dict[str, Any]:
     }
 
 
-def job_summary(job: tables.Job) -> JobSummary:
+def job_summary(job: tables.Job, waits_for_version: str | None = None) -> JobSummary:
     """Return the view of a job in a list."""
-    return JobSummary(**summary_fields(job))
+    return JobSummary(**summary_fields(job, waits_for_version))
 
 
 def _confusion_matrix(job: tables.Job) -> dict[Split, list[list[int]]] | None:
@@ -146,10 +168,13 @@ def _confusion_matrix(job: tables.Job) -> dict[Split, list[list[int]]] | None:
     return {split: matrix for split, matrix in matrices.items() if matrix} or None
 
 
-def job_json(job: tables.Job, transitions: Sequence[tables.Transition], spec: str) -> str:
+def job_json(
+    job: tables.Job, transitions: Sequence[tables.Transition], spec: str, waits_for_version: str | None = None
+) -> str:
     """Return a `Job` as JSON. The spec is inserted as text: it can be megabytes, and needs no parsing."""
     changes = [
         Transition(status=one.status, at=rfc3339(one.at), actor=one.actor, message=one.message) for one in transitions
     ]
-    view = JobWithoutSpec(**summary_fields(job), transitions=changes, confusion_matrix=_confusion_matrix(job))
+    fields = summary_fields(job, waits_for_version)
+    view = JobWithoutSpec(**fields, transitions=changes, confusion_matrix=_confusion_matrix(job))
     return f'{view.model_dump_json()[:-1]},"spec":{spec}}}'

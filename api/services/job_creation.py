@@ -15,7 +15,7 @@ from core.data.prepare import signature
 from core.data.schema import Schema
 from core.jobs.estimate import Estimate, Limits, estimate_cost
 from core.jobs.spec import JobSpec
-from core.store import admission, datasets, idempotency, jobs, tables
+from core.store import admission, datasets, idempotency, jobs, tables, versions
 from core.store.errors import NoSuchDataset
 from core.store.scope import Scope
 
@@ -59,7 +59,8 @@ def create_job(
             return _replay(first)
         admission.admit(s, scope, services.settings.max_queued)
         job = insert(s)
-        body = job_json(job, jobs.transitions(s, scope, job.id), spec)
+        awaited = versions.awaited_versions(s, [job]).get(job.id)
+        body = job_json(job, jobs.transitions(s, scope, job.id), spec, awaited)
         if key:
             idempotency.store_response(s, scope, key, job_id=job.id, status=201, response=body)
     services.notifier.notify()

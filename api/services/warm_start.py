@@ -14,11 +14,10 @@ from core.jobs.spec import JobSpec, StartFrom
 from core.jobs.states import TERMINAL, StopReason
 from core.models.model import Model
 from core.store import checkpoints, jobs
-from core.store.checkpoints import START
 from core.store.errors import NoSuchCheckpoint, NoSuchJob, WrongState
 from core.store.scope import Scope
 from core.store.tables import Checkpoint, Job
-from core.store.warm_starts import WarmStart, lock_checkpoint
+from core.store.warm_starts import WarmStart, lock_checkpoint, start_of
 
 
 def require_same_weights(
@@ -31,7 +30,8 @@ def require_same_weights(
 def warm_start_of(s: Session, scope: Scope, start: StartFrom) -> WarmStart:
     """Return the checkpoint to start from, locked against deletion. Raise `InvalidSpec` if there is none."""
     try:
-        return WarmStart(lock_checkpoint(s, scope, _chosen(s, scope, start).id), START)
+        job, chosen = _chosen(s, scope, start)
+        return start_of(job, lock_checkpoint(s, scope, chosen.id))
     except NoSuchCheckpoint:
         raise _invalid_checkpoint(f"the checkpoint of {start.job} was just deleted: try again") from None
 
@@ -62,7 +62,7 @@ def _model(services: Services, scope: Scope, start: StartFrom) -> Model:
     """Return the model to start from; the newer one if a running training has just pruned its checkpoint."""
     for _ in range(2):
         with services.database.read() as s:
-            found = _chosen(s, scope, start)
+            _, found = _chosen(s, scope, start)
         try:
             return services.models.get(found.sha256, "last")
         except UNREADABLE_CHECKPOINT:
@@ -70,7 +70,7 @@ def _model(services: Services, scope: Scope, start: StartFrom) -> Model:
     raise _invalid_checkpoint(f"the checkpoint of step {found.step} cannot be read: choose another")
 
 
-def _chosen(s: Session, scope: Scope, start: StartFrom) -> Checkpoint:
+def _chosen(s: Session, scope: Scope, start: StartFrom) -> tuple[Job, Checkpoint]:
     try:
         job = jobs.get(s, scope, resolve_job_id(s, scope, start.job))
     except NoSuchJob:
@@ -80,7 +80,7 @@ def _chosen(s: Session, scope: Scope, start: StartFrom) -> Checkpoint:
     found = checkpoints.of_job(s, scope, job.id)
     for one in found:
         if one.step == start.checkpoint or (isinstance(start.checkpoint, str) and one.id == job.checkpoint_id):
-            return one
+            return job, one
     steps = ", ".join(str(one.step) for one in found)
     raise _invalid_checkpoint(
         f"{job.id} has checkpoints of the steps {steps}: choose one of them, best or last"

@@ -1,8 +1,11 @@
-"""The error of a spec that cannot be trained."""
+"""The errors of a spec that cannot be trained."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TypeAlias
+
+from core import VERSION
+from core.versions import UnknownVersion
 
 SpecError: TypeAlias = tuple[str, str]
 """A JSON pointer into the spec, and a message: what is wrong and what to write instead."""
@@ -24,3 +27,10 @@ class InvalidSpec(ValueError):
         super().__init__("; ".join(f"{pointer}: {message}" for pointer, message in errors))
         self.errors = errors
         self.code = code
+
+
+class UnknownSpec(UnknownVersion):
+    """The stored spec was accepted by another version of this service, and this version does not know all of it."""
+
+    def __init__(self) -> None:
+        super().__init__(f"another version accepted this job's spec, and version {VERSION} does not know all of it")

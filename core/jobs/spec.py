@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, Len, MaxLen
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.data.sources import Data
+from core.jobs.errors import UnknownSpec
 from core.jobs.examples import DOUBLING
 from core.nn.layers.composite import Sequential
 from core.nn.losses import Loss
@@ -73,3 +74,17 @@ class JobSpec(BaseModel):
     """Start with the weights of another job instead of random ones."""
     metadata: Annotated[dict[Annotated[str, Len(1, 64)], Annotated[str, MaxLen(512)]], MaxLen(16)] = {}
     """Key-value pairs of the client, by which jobs can be filtered."""
+
+
+def parse_stored(text: str) -> JobSpec:
+    """Return the spec of a stored job.
+
+    Raises
+    ------
+    UnknownSpec
+        If this version does not accept it; the version that stored it did.
+    """
+    try:
+        return JobSpec.model_validate_json(text)
+    except ValidationError as error:
+        raise UnknownSpec from error

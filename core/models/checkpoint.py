@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -16,17 +17,33 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from core import VERSION
 from core.nn.arrays import Array
+from core.nn.network import Network
+from core.nn.optimizers.slots import slot_lengths
+from core.nn.optimizers.wrappers import Optimizer
 from core.nn.step.state import State
+from core.versions import UnknownVersion
 
 Which: TypeAlias = Literal["best", "last"]
 """The weights of the best epoch, or the last ones."""
 
 FORMAT = "chainrule-checkpoint/2"
+"""A version that changes the format raises `core.versions.VOCABULARY`."""
+FORMATS = "chainrule-checkpoint/"
+"""The beginning of the name of every format."""
 
 
 class DamagedCheckpoint(ValueError):
     """The bytes are not a checkpoint of this service: use the checkpoint before it."""
+
+
+class UnknownCheckpoint(UnknownVersion):
+    """The checkpoint was written by another version of this service, and this version cannot use it."""
+
+    def __init__(self, writer: str | None, cause: str) -> None:
+        by = f"version {writer}" if writer else "a version before 0.2.0"
+        super().__init__(f"{by} wrote the checkpoint, and this is version {VERSION}: {cause}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +55,9 @@ class CheckpointData:
     model: Mapping[str, Any]
     """The description that `core.models.model.describe` returns: what a prediction needs besides the weights."""
     run_info: Mapping[str, Any]
-    """What the worker adds: rows emitted, seconds of training, BLAS kernels."""
+    """What the worker adds: rows emitted, and what it computed with."""
+    version: str | None = None
+    """The version that wrote the file; None for versions before 0.2.0."""
 
     def weights_and_statistics(self, which: Which) -> tuple[Array, Array]:
         """Return the weights and moving statistics; before the end of the first epoch, `best` is `last`."""
@@ -46,13 +65,51 @@ class CheckpointData:
         return self.arrays[f"{prefix}weights"], self.arrays[f"{prefix}statistics"]
 
     def state(self) -> State:
-        """Return the training's state, with its own copy of the arrays."""
-        return State.restore(self.arrays, self.counters)
+        """Return the training's state, with its own copy of the arrays.
+
+        Raises
+        ------
+        UnknownCheckpoint
+            If parts of it are missing.
+        """
+        with self.known("state"):
+            return State.restore(self.arrays, self.counters)
+
+    def state_of(self, network: Network, optimizer: Optimizer) -> State:
+        """Return the state of a training of this network by this optimizer.
+
+        Raises
+        ------
+        UnknownCheckpoint
+            If it has other parts than in this version.
+        """
+        state = self.state()
+        with self.known("state"):
+            lengths = slot_lengths(optimizer.slots(), network.shapes)
+            if {name: len(slot) for name, slot in state.slots.items()} != lengths:
+                raise ValueError("the optimizer has other state vectors in this version")
+            if (len(state.weights), len(state.statistics)) != (network.parameters, network.statistics_size):
+                raise ValueError("the network has other weights in this version")
+        return state
+
+    @contextmanager
+    def known(self, part: str) -> Iterator[None]:
+        """Raise an error about a missing or unknown part of the file as `UnknownCheckpoint`."""
+        try:
+            yield
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            raise UnknownCheckpoint(self.version, f"its {part} is not known here") from error
 
 
 def encode(state: State, model: Mapping[str, Any], run_info: Mapping[str, Any]) -> bytes:
     """Return the bytes of the file; `model` and `run_info` are JSON."""
-    header = {"format": FORMAT, "counters": state.counters(), "model": model, "run_info": run_info}
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "counters": state.counters(),
+        "model": model,
+        "run_info": run_info,
+    }
     arrays = {name: np.ascontiguousarray(array) for name, array in state.arrays().items()}
     return save(arrays, {"chainrule": json.dumps(header, allow_nan=True)})
 
@@ -62,18 +119,23 @@ def decode(data: bytes) -> CheckpointData:
 
     Raises
     ------
+    UnknownCheckpoint
+        For a file in the format of another version.
     DamagedCheckpoint
         For any other bytes.
     """
     try:
         (length,) = struct.unpack("<Q", data[:8])
         header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["chainrule"])
-        arrays = load(data)
-        if header["format"] != FORMAT:
-            raise DamagedCheckpoint(f"the format is {header['format']!r:.50}, but only {FORMAT} can be read")
-        return CheckpointData(arrays, header["counters"], header["model"], header["run_info"])
-    except (KeyError, TypeError, ValueError, struct.error, SafetensorError) as error:
+        arrays, version = load(data), header.get("version")
+        if header["format"] == FORMAT:
+            return CheckpointData(arrays, header["counters"], header["model"], header["run_info"], version)
+        found = str(header["format"])
+    except (KeyError, TypeError, AttributeError, ValueError, struct.error, SafetensorError) as error:
         raise DamagedCheckpoint(str(error)) from error
+    if found.startswith(FORMATS):
+        raise UnknownCheckpoint(version, f"only the format {FORMAT} can be read, and this one is {found:.50}")
+    raise DamagedCheckpoint(f"the format is {found!r:.50}, but only {FORMAT} can be read")
 
 
 def weights_sha256(state: State) -> str:

@@ -57,7 +57,7 @@ def inspect_next_step(
     model = Model.of(checkpoint, "last")
     _check_size(model, len(instances), limits, arrays=arrays)
     x, y = _batch(model, instances, targets)
-    state = checkpoint.state()
+    state = checkpoint.state_of(model.network, optimizer)
     rate = learning_rate(optimizer, state, state.step, max(total_steps, state.step + 1))
     with _errors_of_the_batch():
         return inspect_step(model.network, model.loss, optimizer, state, x, y, rate=rate, arrays=arrays)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from core.data.errors import InvalidInstance
 from core.data.features import Features, features_from_json
@@ -23,6 +23,17 @@ from core.nn.predictor import Predictor
 
 _ARCHITECTURE: TypeAdapter[Sequential] = TypeAdapter(Sequential)
 _LOSS: TypeAdapter[Loss] = TypeAdapter(Loss)
+
+
+class _Description(BaseModel):
+    """The JSON of `describe`. An unknown field is an error: another version may mean something by it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    architecture: Sequential
+    loss: Loss
+    features: dict[str, Any]
+    target: dict[str, Any]
 
 
 def describe(architecture: Sequential, loss: Loss, features: Features, target: Target) -> dict[str, Any]:
@@ -48,18 +59,15 @@ class Model:
 
     @staticmethod
     def of(checkpoint: CheckpointData, which: Which = "best") -> Model:
-        """Return the model of a checkpoint."""
-        description: Mapping[str, Any] = checkpoint.model
-        features = features_from_json(description["features"])
-        weights, statistics = checkpoint.weights_and_statistics(which)
-        network = Network(_ARCHITECTURE.validate_python(description["architecture"]), features.input_shape)
-        return Model(
-            predictor=Predictor(network, weights, statistics),
-            loss=_LOSS.validate_python(description["loss"]),
-            features=features,
-            target=target_from_json(description["target"]),
-            nbytes=weights.nbytes + statistics.nbytes,
-        )
+        """Return the model of a checkpoint.
+
+        Raises
+        ------
+        UnknownCheckpoint
+            If the model has parts that this version does not know.
+        """
+        with checkpoint.known("model"):
+            return _model(checkpoint, which)
 
     @property
     def network(self) -> Network:
@@ -81,3 +89,26 @@ class Model:
             raise InvalidInstance(0, "/instances", str(error)) from None
         answers = self.target.answer(outputs)
         return [answer | {"warnings": warned} for answer, warned in zip(answers, warnings, strict=True)]
+
+
+def _model(checkpoint: CheckpointData, which: Which) -> Model:
+    description = _Description.model_validate(checkpoint.model)
+    features, target = features_from_json(description.features), target_from_json(description.target)
+    _require_known(description.features, features.to_json())
+    _require_known(description.target, target.to_json())
+    weights, statistics = checkpoint.weights_and_statistics(which)
+    network = Network(description.architecture, features.input_shape)
+    if (len(weights), len(statistics)) != (network.parameters, network.statistics_size):
+        raise ValueError("the network has other weights in this version")
+    return Model(
+        predictor=Predictor(network, weights, statistics),
+        loss=description.loss,
+        features=features,
+        target=target,
+        nbytes=weights.nbytes + statistics.nbytes,
+    )
+
+
+def _require_known(stored: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    if unknown := stored.keys() - known.keys():
+        raise ValueError(f"has unknown fields: {sorted(unknown)}")

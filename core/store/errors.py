@@ -5,7 +5,8 @@ StoreError
 ├── WrongState, DatasetInUse, KeyReused, KeyInProgress, TooManyJobs
 ├── Fenced
 ├── BadCursor
-└── WrongRevision, NetworkFileSystem
+├── WrongRevision, OlderVersion
+└── NetworkFileSystem
 """
 
 import sqlite3
@@ -115,6 +116,13 @@ class WrongRevision(StoreError):
 
     def __init__(self, found: str | None, wanted: str) -> None:
         super().__init__(found=found or "none", wanted=wanted)
+
+
+class OlderVersion(StoreError):
+    """Version {newest} has used the database, and this is {own}: start {newest}, or set CHAINRULE_ALLOW_OLDER=1."""
+
+    def __init__(self, own: str, newest: str) -> None:
+        super().__init__(own=own, newest=newest)
 
 
 class NetworkFileSystem(StoreError):

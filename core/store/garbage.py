@@ -6,6 +6,7 @@ from sqlalchemy import select
 
 from core.blobs.blobs import Blobs
 from core.store.database import Database
+from core.store.migrate import require_head
 from core.store.tables import Checkpoint, Dataset
 
 BATCH_BLOBS = 500
@@ -15,8 +16,15 @@ BATCH_BLOBS = 500
 def collect(database: Database, blobs: Blobs) -> list[str]:
     """Delete unreferenced blobs and return their names. Any number of processes may do so at once, while others write.
 
+    A database at another migration may have tables that this version does not know, whose rows reference blobs too.
+
     A blob is put or ensured just before the transaction that references it. So an old blob without a row can only get
     a row from a process that has given it a new stamp before, and a blob with another stamp is not deleted.
+
+    Raises
+    ------
+    WrongRevision
+        If the database is at another migration.
     """
     deleted = blobs.delete_abandoned()
     old = iter(blobs.old().items())
@@ -25,5 +33,6 @@ def collect(database: Database, blobs: Blobs) -> list[str]:
             checkpoints = select(Checkpoint.sha256).where(Checkpoint.sha256.in_(batch))
             datasets = select(Dataset.sha256).where(Dataset.sha256.in_(batch))
             referenced = set(s.scalars(checkpoints.union(datasets)))
+        require_head(database.engine)  # after the query: until now, every reference was in a known table
         deleted += [name for name, stamp in batch.items() if name not in referenced and blobs.delete(name, stamp)]
     return deleted

@@ -23,6 +23,7 @@ from core.store.scope import Scope
 from core.store.tables import Checkpoint, Event, Job, Label, Spec, Transition
 from core.store.transitions import change_status, lock_job, record_transition
 from core.store.warm_starts import WarmStart, copy_checkpoint
+from core.versions import THIS, Release
 
 StatusChanges = Mapping[Status, Status]
 """The status that a request moves a job to, by its present status. The same status: no change; missing: refused."""
@@ -67,10 +68,11 @@ def insert(
     owner: str | None = None,
     priority: int = 0,
     warm_start: WarmStart | None = None,
+    release: Release = THIS,
 ) -> Job:
     """Insert a job, queued and due at once. `spec` is the JSON text that the client posted.
 
-    The checkpoint of a `warm_start` must be locked in this transaction.
+    The checkpoint of a `warm_start` must be locked in this transaction. `release` is the version that checked the spec.
 
     Raises
     ------
@@ -92,6 +94,8 @@ def insert(
         "dataset_id": dataset_id,
         "owner": scope.owner_of_new(owner),
         "priority": priority,
+        "reproducible": True,
+        **release._asdict(),
         "created_at": now(),
         "due_at": now(),
         **(warm_start.columns if warm_start else {}),

@@ -9,7 +9,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, func, or_, select, update
+from sqlalchemy import and_, bindparam, case, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from core.jobs.states import ACTIVE, TERMINAL, Request, Status, StopReason, sources
@@ -19,6 +19,7 @@ from core.store.guards import FencingToken, GuardedWrite, token_is_valid
 from core.store.scope import EVERYTHING
 from core.store.tables import Job, Transition
 from core.store.transitions import change_status, lock_job, record_transition
+from core.versions import THIS, Release
 
 MAX_LOST_WORKERS = 3
 """Workers that one job may lose without progress; the last of them fails it."""
@@ -40,14 +41,17 @@ class AvailableMemory(NamedTuple):
     available: int
 
 
-def claim(s: Session, worker: str, lease_seconds: float, memory: AvailableMemory | None = None) -> Job | None:
-    """Claim the next job; return None if none is due or none fits into the memory.
+def claim(
+    s: Session, worker: str, lease_seconds: float, memory: AvailableMemory | None = None, release: Release = THIS
+) -> Job | None:
+    """Claim the next job that this release can train; return None if none is due or none fits into the memory.
 
-    Order: priority, then the owner with the fewest active jobs, then age.
+    Order: priority, then the owner with the fewest active jobs, then age. The job gets the release's numbers: an older
+    worker may not resume what this one has computed.
     """
     return change_status(
         s,
-        Job.id == _next_due(memory),
+        Job.id == _next_due(memory, release),
         {Status.QUEUED},
         Status.RUNNING,
         actor=worker,
@@ -57,6 +61,9 @@ def claim(s: Session, worker: str, lease_seconds: float, memory: AvailableMemory
         worker=worker,
         request=None,
         started_at=func.coalesce(Job.started_at, now()),
+        vocabulary=release.vocabulary,
+        arithmetic=release.arithmetic,
+        version=case((_is_older(release), release.version), else_=Job.version),
         **_lease(lease_seconds),
     )
 
@@ -285,7 +292,11 @@ def ask_to_yield(s: Session, worker_prefix: str) -> list[str]:
     return sorted(s.scalars(statement))
 
 
-def _next_due(memory: AvailableMemory | None) -> Any:
+def _is_older(release: Release) -> Any:
+    return or_(Job.vocabulary < release.vocabulary, Job.arithmetic < release.arithmetic)
+
+
+def _next_due(memory: AvailableMemory | None, release: Release) -> Any:
     active = aliased(Job)
     load = (
         select(active.owner, func.count().label("jobs"))
@@ -297,6 +308,7 @@ def _next_due(memory: AvailableMemory | None) -> Any:
         select(Job.id)
         .join(load, load.c.owner == Job.owner, isouter=True)
         .where(Job.status == Status.QUEUED, is_past(Job.due_at, now()), *_fits(memory))
+        .where(Job.vocabulary <= release.vocabulary, Job.arithmetic <= release.arithmetic)
         .order_by(Job.priority.desc(), func.coalesce(load.c.jobs, 0), Job.created_at, Job.id)
         .limit(1)
         .with_for_update(of=Job, skip_locked=True)

@@ -75,7 +75,17 @@ class Job(Base):
     continues: Mapped[str | None] = mapped_column(String(40))
     """The job whose training this one continues."""
     inexact_reason: Mapped[str | None]
-    """Why a job that continues another may differ from one long training; None where it is the same, bit for bit."""
+    """Why a job that continues another, or starts from its weights, may differ from one training by one version."""
+    vocabulary: Mapped[int] = mapped_column(Integer, server_default="0")
+    """A worker may claim the job if its own number is at least as high; see `core.versions`."""
+    arithmetic: Mapped[int] = mapped_column(Integer, server_default="0")
+    """The same for the numbers that it computes."""
+    version: Mapped[str | None]
+    """The version that raised the two numbers last; None for jobs from before migration 0006."""
+    computed_with: Mapped[str | None]
+    """What its last run computed with, in words: arithmetic, libraries, processor, threads."""
+    reproducible: Mapped[bool | None]
+    """Whether all of it was computed with the same; None if a version from before migration 0006 computed it."""
 
     fence: Mapped[int]
     """Incremented at every claim and every requeueing; a write must show the current value."""
@@ -228,6 +238,22 @@ class IdempotencyKey(Base):
     status: Mapped[int | None] = mapped_column(Integer)
     response: Mapped[str | None]
     created_at: Mapped[int] = mapped_column(index=True)
+
+
+class ServiceVersion(Base):
+    """A version whose API or worker has run on this database."""
+
+    __tablename__ = "service_versions"
+
+    part: Mapped[str] = mapped_column(String(10), primary_key=True)
+    """api or worker."""
+    version: Mapped[str] = mapped_column(primary_key=True)
+    vocabulary: Mapped[int] = mapped_column(Integer)
+    arithmetic: Mapped[int] = mapped_column(Integer)
+    started_at: Mapped[int]
+    """The last start of such a process."""
+    seen_at: Mapped[int]
+    """The last time that such a process was alive."""
 
 
 class WorkerTotals(Base):

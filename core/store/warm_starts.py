@@ -11,11 +11,12 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from core.ids import new_id
-from core.store.checkpoints import CONTINUE
+from core.store.checkpoints import CONTINUE, START
 from core.store.clock import now
 from core.store.errors import NoSuchCheckpoint
 from core.store.scope import Scope
 from core.store.tables import Checkpoint, Job
+from core.versions import ARITHMETIC
 
 COPIED_COLUMNS = ("step", "epoch", "sha256", "bytes", "weights_sha256", "metrics")
 
@@ -57,9 +58,28 @@ def continuation_of(job: Job, checkpoint: Checkpoint, inexact: list[str]) -> War
     """
     best = job.best if job.best and job.best["step"] <= checkpoint.step else None
     progress = {"step": checkpoint.step, "epoch": checkpoint.epoch, "latest": dict(checkpoint.metrics), "best": best}
-    reason = "; ".join([*([job.inexact_reason] if job.inexact_reason else []), *inexact]) or None
-    origin = {"continues": job.id, "inexact_reason": reason, "runtime": job.runtime}
+    reasons = [*([job.inexact_reason] if job.inexact_reason else []), *inexact, *_other_numbers(job)]
+    origin = {"continues": job.id, "inexact_reason": "; ".join(reasons) or None, "runtime": job.runtime}
+    origin["reproducible"] = job.reproducible is True
     return WarmStart(checkpoint, CONTINUE, {**progress, **origin, "weights_sha256": checkpoint.weights_sha256})
+
+
+def start_of(job: Job, checkpoint: Checkpoint) -> WarmStart:
+    """Return the warm start that takes the weights of a job's checkpoint."""
+    return WarmStart(checkpoint, START, {"inexact_reason": "; ".join(_other_numbers(job)) or None})
+
+
+def _other_numbers(job: Job) -> list[str]:
+    """Return why this version would not compute the job's numbers again, bit for bit."""
+    if job.reproducible is None:
+        return [f"a version before 0.2.0 computed {job.id}"]
+    if not job.reproducible:
+        return [
+            f"{job.id} is not reproducible: it was resumed with another arithmetic, library, kernel or thread count"
+        ]
+    if job.arithmetic != ARITHMETIC:
+        return [f"{job.id} was computed with arithmetic {job.arithmetic}, and this version computes with {ARITHMETIC}"]
+    return []
 
 
 def copy_checkpoint(s: Session, job: Job, warm_start: WarmStart) -> None:

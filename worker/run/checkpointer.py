@@ -44,6 +44,11 @@ class LoadedCheckpoint:
         """Rows that this job had emitted when the checkpoint was written."""
         return 0 if self.reason in {START, CONTINUE} else int(self.saved.run_info["emitted"])
 
+    @property
+    def computed_with(self) -> str:
+        """What its numbers were computed with, in the words of `WorkerContext.computed_with`."""
+        return str(self.saved.run_info.get("computed_with") or _before_0_2_0(self.saved.run_info.get("kernels")))
+
 
 class Checkpointer:
     """The checkpoints of one run.
@@ -56,21 +61,19 @@ class Checkpointer:
         Writes to the job.
     model
         What a prediction needs besides the weights, stored in each file.
-    kernels
-        The BLAS libraries in use, stored in each file and compared when a run resumes.
+    computed_with
+        What the run computes with, stored in each file and compared when another run resumes.
     keep
         Number of checkpoints that the job keeps.
     """
 
-    def __init__(
-        self, blobs: Blobs, writer: Writer, model: Mapping[str, Any], kernels: list[dict[str, Any]], keep: int
-    ) -> None:
+    def __init__(self, blobs: Blobs, writer: Writer, model: Mapping[str, Any], computed_with: str, keep: int) -> None:
         self.wants_epoch = False
         """Whether `save_if_due` must be called at the end of the next epoch."""
         self._blobs = blobs
         self._writer = writer
         self._model = model
-        self._kernels = kernels
+        self._computed_with = computed_with
         self._keep = keep
         self._schedule_next(0.0)
 
@@ -86,6 +89,8 @@ class Checkpointer:
         ------
         DamagedWarmStart
             The job starts from another job's checkpoint, which cannot be read.
+        UnknownCheckpoint
+            The newest checkpoint has the format of another version.
         """
         row = self._writer.retry(self._newest_row)
         while row is not None:
@@ -94,7 +99,6 @@ class Checkpointer:
             except (DamagedBlob, NoSuchBlob, DamagedCheckpoint) as error:
                 row = self._discard(row, error)
             else:
-                self._note_other_kernels(saved)
                 return LoadedCheckpoint(saved, row.reason)
         return self._load_start()
 
@@ -136,7 +140,7 @@ class Checkpointer:
         OSError, BlobStoreUnavailable
             The disk is full, or the bucket does not answer (and is not waited for).
         """
-        run_info = {"emitted": self._writer.emitted_rows(), "kernels": self._kernels}
+        run_info = {"emitted": self._writer.emitted_rows(), "computed_with": self._computed_with}
         data = encode(state, self._model, run_info)
         sha256 = self._writer.retry(lambda: self._blobs.put(data)) if wait_for_bucket else self._blobs.put(data)
         return NewCheckpoint(
@@ -174,13 +178,8 @@ class Checkpointer:
         self._writer.write(WriteBatch(damaged=damaged))
         return self._writer.retry(self._newest_row)
 
-    def _note_other_kernels(self, saved: CheckpointData) -> None:
-        """Note in the job's transitions that numbers may differ from those of the machine that wrote the checkpoint."""
-        previous = saved.run_info.get("kernels")
-        if previous != self._kernels:
-            message = f"resuming with another BLAS: {_describe(self._kernels)} instead of {_describe(previous)}"
-            self._writer.write(WriteBatch(note=message))
 
-
-def _describe(kernels: Any) -> str:
-    return "; ".join(" ".join(str(value) for value in kernel.values()) for kernel in kernels or []) or "none"
+def _before_0_2_0(kernels: Any) -> str:
+    """Describe what a version before 0.2.0 recorded in its checkpoints: the BLAS libraries."""
+    libraries = "; ".join(" ".join(str(value) for value in kernel.values()) for kernel in kernels or [])
+    return f"an unknown arithmetic, {libraries or 'an unknown BLAS'}"

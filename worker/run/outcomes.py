@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from core import VERSION
 from core.data.errors import InvalidData, InvalidFile
 from core.jobs.errors import InvalidSpec
 from core.jobs.states import Request, Status, StopReason
@@ -12,6 +13,7 @@ from core.json_pointer import pointer
 from core.nn.losses.ctc import NoAlignment
 from core.nn.training.options import Diverged
 from core.store.errors import NoSuchDataset
+from core.versions import VOCABULARY
 from worker.run.errors import DamagedDataset, DamagedWarmStart
 
 
@@ -74,6 +76,17 @@ def rows_exceeded(max_rows: int) -> Outcome:
     return Outcome(
         Status.FAILED, "limit exceeded", error={"code": "limit_exceeded", "limit": "rows", "message": message}
     )
+
+
+FOR_A_NEWER_VERSION: Mapping[str, Any] = MappingProxyType(
+    {"vocabulary": VOCABULARY + 1, "version": f"newer than {VERSION}"}
+)
+"""The columns of a job that no worker of this version claims again."""
+
+
+def left_to_another_version(error: Exception) -> Outcome:
+    """Return the outcome of a job whose spec or checkpoint this version does not know: it waits in the queue."""
+    return Outcome(Status.QUEUED, f"requeued for a newer version: {error}")
 
 
 FAILURES: Mapping[type[Exception], str] = MappingProxyType(

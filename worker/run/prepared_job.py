@@ -13,7 +13,7 @@ from core.data.schema import Schema
 from core.data.sources.source import StoredDataset
 from core.jobs.cadence import Cadence
 from core.jobs.resolve import Resolved, resolve
-from core.jobs.spec import JobSpec
+from core.jobs.spec import JobSpec, parse_stored
 from core.models.model import describe
 from core.nn.step.state import State, start
 from core.store import datasets, jobs
@@ -47,17 +47,23 @@ class PreparedJob:
         """Return the state to start with: that of the checkpoint, or a new one, possibly with another job's weights.
 
         With another job's weights, the best weights are set at the end of the first epoch, as for any new state.
+
+        Raises
+        ------
+        UnknownCheckpoint
+            The checkpoint is of another version.
         """
         if checkpoint is not None and checkpoint.reason != START:
-            state = checkpoint.saved.state()
+            state = checkpoint.saved.state_of(self.resolved.network, self.spec.optimizer)
             state.stop = None if checkpoint.reason == CONTINUE else state.stop
             return state
         state = start(self.resolved.network, self.spec.optimizer, self.spec.training.seed)
         if checkpoint is not None:
             chosen = self.spec.start_from and self.spec.start_from.checkpoint
-            weights, statistics = checkpoint.saved.weights_and_statistics("best" if chosen == "best" else "last")
-            np.copyto(state.weights, weights)
-            np.copyto(state.statistics, statistics)
+            with checkpoint.saved.known("weights"):
+                weights, statistics = checkpoint.saved.weights_and_statistics("best" if chosen == "best" else "last")
+                np.copyto(state.weights, weights)
+                np.copyto(state.statistics, statistics)
         return state
 
     def model(self) -> Mapping[str, Any]:
@@ -70,11 +76,13 @@ def prepare_job(database: Database, blobs: Blobs, job_id: str) -> PreparedJob:
 
     Raises
     ------
+    UnknownSpec
+        Another version accepted the job's spec.
     InvalidData, InvalidSpec, DamagedDataset, NoSuchDataset
         What was valid when the job was posted is not valid any more.
     """
     with database.read() as s:
-        spec = JobSpec.model_validate_json(jobs.spec(s, EVERYTHING, job_id))
+        spec = parse_stored(jobs.spec(s, EVERYTHING, job_id))
         dataset = datasets.get(s, EVERYTHING, spec.data.dataset_id) if spec.data.dataset_id else None
     stored = None
     if dataset is not None:

@@ -24,14 +24,26 @@ from core.store.errors import Fenced
 from core.store.events import MetricRow
 from core.store.guards import token_of
 from core.store.tables import Job
+from core.versions import UnknownVersion
 from worker.context import WorkerContext
 from worker.run.checkpointer import Checkpointer, LoadedCheckpoint
 from worker.run.errors import DatabaseAway
 from worker.run.heartbeat import Heartbeat
 from worker.run.leased_job import LeasedJob
-from worker.run.outcomes import INTERRUPTIONS, REQUESTED, Outcome, completed, diverged, failed, rows_exceeded
+from worker.run.outcomes import (
+    FOR_A_NEWER_VERSION,
+    INTERRUPTIONS,
+    REQUESTED,
+    Outcome,
+    completed,
+    diverged,
+    failed,
+    left_to_another_version,
+    rows_exceeded,
+)
 from worker.run.prepared_job import PreparedJob, prepare_job
 from worker.run.progress import Progress
+from worker.run.reproducibility import begin_run
 from worker.run.write_batch import WriteBatch
 from worker.run.writer import Writer
 
@@ -79,6 +91,10 @@ def _attempt(context: WorkerContext, job: Job, writer: Writer) -> Outcome:
         return JobRun(context, job, writer).run()
     except (Fenced, DatabaseAway, ShardProcessKilled):
         raise
+    except UnknownVersion as error:
+        log.warning("job is left to another version", reason=str(error))
+        batch = WriteBatch(outcome=left_to_another_version(error), columns=FOR_A_NEWER_VERSION)
+        return writer.write(batch) or left_to_another_version(error)
     except Exception as error:
         outcome = failed(error)
         log.exception("job failed", code=(outcome.error or {})["code"])
@@ -104,12 +120,19 @@ class JobRun:
         self._threads = job.threads
         self._prepared: PreparedJob = writer.retry(lambda: prepare_job(context.database, context.blobs, job.id))
         limits = self._prepared.spec.limits
-        self._checkpointer = Checkpointer(
-            context.blobs, writer, self._prepared.model(), context.kernels(), limits.checkpoints or CHECKPOINTS_KEPT
-        )
+        computed_with, keep = context.computed_with(), limits.checkpoints or CHECKPOINTS_KEPT
+        self._checkpointer = Checkpointer(context.blobs, writer, self._prepared.model(), computed_with, keep)
         checkpoint = self._checkpointer.load()
+        self._write_first(begin_run(job, checkpoint, computed_with))
         self._state: State = self._prepared.initial_state(checkpoint)
         self._progress = self._begin_progress(context, job, checkpoint)
+
+    def _write_first(self, batch: WriteBatch) -> None:
+        """Write a note before the run's first row; columns alone can wait for that row, to spare a transaction."""
+        if batch.note is not None:
+            self._writer.write(batch)
+        else:
+            self._writer.set_columns(batch.columns)
 
     def _begin_progress(self, context: WorkerContext, job: Job, checkpoint: LoadedCheckpoint | None) -> Progress:
         return Progress(

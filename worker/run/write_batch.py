@@ -43,7 +43,7 @@ class WriteBatch:
     """Metric rows of the training's deterministic stream."""
     logs: Sequence[LogRow] = ()
     columns: Mapping[str, Any] = field(default_factory=dict)
-    """Columns of the job's row that say how far the training is."""
+    """Columns of the job's row that change."""
     work_done: WorkDone = WorkDone()
     note: str | None = None
     """A message for the job's transitions."""

@@ -7,10 +7,10 @@ the buffer is full or the lease is about to run out.
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from time import monotonic
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import structlog
 
@@ -59,6 +59,7 @@ class Writer:
         self._progress: Progress | None = None
         self._batches: deque[WriteBatch] = deque()
         self._logs: list[LogRow] = []
+        self._columns: dict[str, Any] = {}
         self._outcome: Outcome | None = None
         self._failure: Exception | None = None
         self._away = False
@@ -86,6 +87,11 @@ class Writer:
         """Add a row to the job's log, with the next write."""
         with self._lock:
             self._logs.append(row)
+
+    def set_columns(self, columns: Mapping[str, Any]) -> None:
+        """Set columns of the job's row, with the next write."""
+        with self._lock:
+            self._columns |= columns
 
     def fail(self, error: Exception) -> None:
         """Make `check` raise this error in the training thread, at its next batch boundary."""
@@ -189,7 +195,8 @@ class Writer:
                 rows = rows[MAX_BATCH_ROWS:]
             if rows or self._logs or last:
                 logs, self._logs = self._logs, []
-                columns = progress.columns() if progress else {}
+                given, self._columns = self._columns | dict(last.columns if last else {}), {}
+                columns = given | (progress.columns() if progress else {})
                 done = progress.take_work_done() if progress else WorkDone()
                 batch = replace(last or WriteBatch(), rows=rows, logs=logs, columns=columns, work_done=done)
                 self._batches.append(batch)

@@ -217,6 +217,7 @@ SPECIAL_TRIGGERS: Mapping[tuple[str, str, str], Trigger] = {
     ("POST", "/v1/datasets", "invalid_body"): form_without_file,
 }
 TESTED_ELSEWHERE: Mapping[str, str] = {
+    "unknown_version": "api/end_to_end/test_unknown_versions.py",
     "storage_full": "api/end_to_end/test_full_disk.py",
     "too_many_uploads": "api/services/test_schema_inference.py",
     "unreadable_file": "api/services/test_schema_inference.py",
@@ -275,7 +276,15 @@ def test_file_that_tests_a_code_contains_it(code: str, file: str) -> None:
 
 
 # No request can cause these.
-INTERNAL = {"StoreError", "NoSuchCheckpoint", "Fenced", "WrongRevision", "NetworkFileSystem", "DataError"}
+INTERNAL = {
+    "StoreError",
+    "NoSuchCheckpoint",
+    "Fenced",
+    "WrongRevision",
+    "OlderVersion",
+    "NetworkFileSystem",
+    "DataError",
+}
 
 
 @pytest.mark.parametrize("root", [store_errors.StoreError, DataError])

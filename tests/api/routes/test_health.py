@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from api.app import create_app
+from core import VERSION
 from core.store.errors import WrongRevision
 
 
@@ -14,7 +15,13 @@ def test_service_is_live_and_ready(client: TestClient) -> None:
     assert client.get("/health/live").json() == {"status": "ok"}
     ready = client.get("/health/ready")
     assert ready.status_code == 200
-    assert ready.json() == {"status": "ready", "database": {"status": "ok"}, "broker": {"status": "ok"}}
+    assert ready.json() == {
+        "status": "ready",
+        "version": VERSION,
+        "database": {"status": "ok"},
+        "broker": {"status": "ok"},
+        "waiting_for_version": [],
+    }
 
 
 def test_service_without_broker_is_ready_and_reports_it(start: Any) -> None:

@@ -24,6 +24,7 @@ from core.store import (
     leases,
     predictions,
     transitions,
+    versions,
     warm_starts,
 )
 from core.store.database import Database
@@ -31,7 +32,7 @@ from core.store.errors import NoSuchCheckpoint, NoSuchDataset, NoSuchJob, StoreE
 from core.store.guards import token_of
 from core.store.scope import DEFAULT_OWNER, EVERYTHING, Scope
 from core.store.tables import Base, Dataset, Job
-from tests.builders import LEASE, a_checkpoint, a_dataset, a_job, a_row, sha
+from tests.builders import A_NEWER_RELEASE, LEASE, a_checkpoint, a_dataset, a_job, a_row, sha
 
 OWN, FOREIGN = Scope("ann"), Scope("bob")
 KEY = "key"
@@ -60,7 +61,7 @@ def rows(database: Database) -> Rows:
         done = StopReason.EPOCHS_COMPLETED
         leases.release(s, guarded.token, Status.SUCCEEDED, message="done", actor="w1", stop_reason=done)
         paused = jobs.pause(s, OWN, a_job(s, OWN).id)
-        queued = a_job(s, OWN)
+        queued = a_job(s, OWN, release=A_NEWER_RELEASE)
         idempotency.reserve(s, OWN, KEY, sha("a"))
         idempotency.store_response(s, OWN, KEY, job_id=queued.id, status=201, response="{}")
         return Rows(ended.id, queued.id, paused.id, checkpoint.id, a_dataset(s, OWN).id)
@@ -124,6 +125,7 @@ CASES: dict[str, Case] = {
         lambda s, scope, rows: predictions.serving_checkpoint(s.connection(), scope, rows.ended), NoSuchJob
     ),
     "transitions.lock_job": _job(transitions.lock_job, "ended"),
+    "versions.waiting_jobs": Case(lambda s, scope, _: versions.waiting_jobs(s, scope), []),
     "warm_starts.lock_checkpoint": _job(warm_starts.lock_checkpoint, "checkpoint", NoSuchCheckpoint),
 }
 
@@ -151,6 +153,7 @@ WITHOUT_SCOPE: dict[str, dict[str, list[str]]] = {
         ],
     },
     OPERATOR: {
+        "versions": ["live_workers", "record_alive", "record_start", "record_stop", "require_not_older", "start"],
         "backup": ["snapshot"],
         "counts": ["total"],
         "doctor": ["blob_references", "count_jobs", "file_damage", "inconsistencies", "is_referenced"],
@@ -161,7 +164,8 @@ WITHOUT_SCOPE: dict[str, dict[str, list[str]]] = {
     "gets its rows from a caller that has checked the scope": {
         "pagination": ["page_of"],
         "transitions": ["change_status", "record_transition"],
-        "warm_starts": ["continuation_of", "copy_checkpoint"],
+        "versions": ["awaited_versions"],
+        "warm_starts": ["continuation_of", "copy_checkpoint", "start_of"],
     },
     NO_QUERY: {
         "clock": ["is_far_ahead", "is_past", "microseconds", "now", "read_clock"],
