@@ -18,7 +18,7 @@ from core.store.scope import EVERYTHING, Scope
 
 @dataclass(frozen=True)
 class Services:
-    """What routes share; all of it is thread-safe but `compute`, which belongs to the event loop."""
+    """Shared parts of all routes; all are thread-safe but `compute`, which belongs to the event loop."""
 
     settings: Settings
     database: Database

@@ -54,7 +54,7 @@ def run(settings: Settings) -> int:
 
 
 class StopSignals:
-    """Whether the user has asked for the end once or twice."""
+    """Count of the user's stop signals: the first ends the processes, the second kills them."""
 
     def __init__(self) -> None:
         self.once = threading.Event()

@@ -1,4 +1,4 @@
-"""How the C library's allocator treats large blocks in a process that trains.
+"""Settings of the C library's allocator for large blocks in a process that trains.
 
 A training step allocates the same arrays again and again. By default glibc maps large blocks (above 128 KB to 32 MB)
 separately and gives them back to the kernel when they are freed, so that each step pays the page faults of fresh

@@ -1,4 +1,4 @@
-"""How Alembic runs the migrations: on the connection it was handed, or on the database that the settings name."""
+"""Run the migrations (called by Alembic): on the given connection, or on the database of the settings."""
 
 from alembic import context
 from sqlalchemy import Connection
@@ -14,9 +14,9 @@ def _migrate(connection: Connection) -> None:
         context.run_migrations()
 
 
-handed = context.config.attributes.get("connection")
-if handed is not None:
-    _migrate(handed)
+given = context.config.attributes.get("connection")
+if given is not None:
+    _migrate(given)
 else:
     with open_database(read_settings().resolved_database_url).engine.connect() as own:
         _migrate(own)

@@ -1,4 +1,4 @@
-"""Fixtures for all tests: SQLite always, PostgreSQL and PyTorch where they answer, with the real migrations."""
+"""Fixtures for all tests: migrated databases on SQLite and PostgreSQL, and PyTorch."""
 
 import shutil
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from core.store.tables import Base
 from harness.backends import POSTGRES, postgres_database, skip_or_fail
 
 DATABASES = ("sqlite", "postgres")
-ROWS = [text(f"DELETE FROM {table.name}") for table in reversed(Base.metadata.sorted_tables)]
+DELETIONS = [text(f"DELETE FROM {table.name}") for table in reversed(Base.metadata.sorted_tables)]
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("long", settings.get_profile("default"), max_examples=2_000, stateful_step_count=50)
@@ -27,15 +27,15 @@ settings.load_profile("default")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What starts processes comes first, so that no long test is left when all others are done."""
+    """Run tests that start processes first, so that no long test is left when all others are done."""
     items.sort(key=lambda item: "tests/core/" in item.path.as_posix())
 
 
 @pytest.fixture(scope="session")
 def torch() -> Any:
-    """PyTorch, where it is installed."""
+    """Return PyTorch, or skip the test without it."""
     try:
-        import torch  # noqa: PLC0415  a reference only, outside the lock
+        import torch  # noqa: PLC0415  optional, not in requirements.lock
     except ImportError as error:
         skip_or_fail("torch", error)
     return torch
@@ -43,7 +43,7 @@ def torch() -> Any:
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated file, to be copied."""
+    """Return the path of a migrated SQLite database to copy."""
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
     upgrade(f"sqlite:///{path}")
     return path
@@ -51,7 +51,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_template() -> Iterator[str]:
-    """The name of a migrated database, to be copied: ten times faster than to migrate each."""
+    """Yield the name of a migrated PostgreSQL database to copy: ten times faster than migrating each."""
     with postgres_database() as url:
         upgrade(url)
         yield str(make_url(url).database)
@@ -59,13 +59,13 @@ def postgres_template() -> Iterator[str]:
 
 @pytest.fixture
 def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
-    """A fresh, migrated SQLite database."""
+    """Return the URL of a new, migrated SQLite database."""
     return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'chainrule.db')}"
 
 
 @pytest.fixture
 def postgres_url(postgres_template: str) -> Iterator[str]:
-    """A fresh, migrated PostgreSQL database."""
+    """Yield the URL of a new, migrated PostgreSQL database."""
     with postgres_database() as url:
         name = make_url(url).database
         with psycopg.connect(POSTGRES, autocommit=True) as admin:
@@ -76,13 +76,13 @@ def postgres_url(postgres_template: str) -> Iterator[str]:
 
 @pytest.fixture(params=DATABASES)
 def database_url(request: pytest.FixtureRequest) -> str:
-    """A fresh, migrated database of each kind."""
+    """Return the URL of a new, migrated database of each kind."""
     return str(request.getfixturevalue(f"{request.param}_url"))
 
 
 @pytest.fixture(params=DATABASES)
 def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database of each kind that holds nothing."""
+    """Yield the URL of a database of each kind without tables."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'empty.db'}"
         return
@@ -92,29 +92,29 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
 
 @pytest.fixture(scope="session", params=DATABASES)
 def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """A database of each kind for all tests that share one, each of which finds it empty (see `database`)."""
+    """Open one migrated database of each kind for the session; `database` empties it for each test."""
     with ExitStack() as stack:
         if request.param == "sqlite":
-            url, hasten = f"sqlite:///{tmp_path_factory.mktemp('store') / 'chainrule.db'}", "PRAGMA synchronous = OFF"
+            url, no_sync = f"sqlite:///{tmp_path_factory.mktemp('store') / 'chainrule.db'}", "PRAGMA synchronous = OFF"
         else:
-            url, hasten = stack.enter_context(postgres_database()), "SET synchronous_commit = off"
+            url, no_sync = stack.enter_context(postgres_database()), "SET synchronous_commit = off"
         upgrade(url)
         database = open_database(url)
         stack.callback(database.close)
-        # No power is cut here, so that no commit need wait for the disk: twice as fast.
-        event.listen(database.engine, "connect", lambda connection, _record: run(connection, hasten))
+        # Tests cut no power, so a commit need not wait for the disk: twice as fast.
+        event.listen(database.engine, "connect", lambda connection, _record: run(connection, no_sync))
         yield database
 
 
 @pytest.fixture
 def database(store: Database) -> Database:
-    """Doors to a database of each kind, migrated and without rows."""
+    """Return a migrated database of each kind without rows."""
     empty(store)
     return store
 
 
 def run(connection: DBAPIConnection, statement: str) -> None:
-    """Run one statement on a connection that is its own."""
+    """Run one statement and commit it."""
     cursor = connection.cursor()
     cursor.execute(statement)
     cursor.close()
@@ -122,7 +122,7 @@ def run(connection: DBAPIConnection, statement: str) -> None:
 
 
 def empty(database: Database) -> None:
-    """Remove every row."""
+    """Delete all rows."""
     with database.begin() as s:
-        for delete in ROWS:
-            s.execute(delete)
+        for deletion in DELETIONS:
+            s.execute(deletion)

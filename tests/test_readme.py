@@ -29,7 +29,7 @@ VARIES = re.compile(r'"(?:job|ckpt|ds)_[0-9a-z]{26}"|"\d{4}-\d\d-\d\dT[0-9:.]+Z"
 
 
 def blocks(language: str) -> list[str]:
-    """The fenced blocks of a language, in their order, of the README and the quickstart."""
+    """Return the fenced blocks of a language in the README and the quickstart, in their order."""
     return [
         found["text"]
         for page in (README, QUICKSTART)
@@ -39,14 +39,14 @@ def blocks(language: str) -> list[str]:
 
 
 def commands() -> list[str]:
-    """Every command that the README tells a reader to run."""
+    """Return the commands in the README."""
     joined = "".join(blocks("sh")).replace("\\\n", " ")
     return [line.split("  #")[0].strip() for line in joined.splitlines() if line.strip()]
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """`make up`, as printed, until the block ends; then one Ctrl-C, after which it exits with 0."""
+    """Run `make up` and yield its address; end it by one Ctrl-C, after which it exits with 0."""
     folder, port = tmp_path_factory.mktemp("readme"), free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CHAINRULE_")}
     environment |= {"CHAINRULE_PORT": str(port), "CHAINRULE_DATA_DIR": str(folder / "data")}
@@ -68,7 +68,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def in_a_terminal(command: list[str], environment: dict[str, str], log: Path) -> tuple[subprocess.Popen[bytes], int]:
-    """A command in a terminal of its own, with its output in a file; a key is typed by writing to the number."""
+    """Run a command in a new terminal, with its output in a file; return it and the descriptor to type keys."""
     screen, inside = os.openpty()
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -80,7 +80,7 @@ def in_a_terminal(command: list[str], environment: dict[str, str], log: Path) ->
 
 
 def run(command: str, home: str) -> str:
-    """What a command prints, run in a shell against the service at `home`."""
+    """Run a command in a shell against the service at `home`; return its output."""
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", command.replace(HOME, home)],
         cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
@@ -90,7 +90,7 @@ def run(command: str, home: str) -> str:
 
 
 def steady(text: str) -> Any:
-    """An answer without what differs from run to run; numbers to five digits."""
+    """Return an answer without the parts that vary between runs, with numbers to five digits."""
     text = VARIES.sub('"…"', text.replace("…", ""))
     try:
         return json.loads(text, parse_float=lambda digits: f"{float(digits):.5g}")

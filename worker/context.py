@@ -1,4 +1,4 @@
-"""What a worker process works with from its fork to its end: database, blobs, notifier, and a unique name."""
+"""Context of a worker process, from its fork to its end: database, blobs, notifier, and a unique name."""
 
 import gc
 import os

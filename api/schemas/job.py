@@ -13,7 +13,7 @@ Split: TypeAlias = Literal["train", "validation"]
 
 
 class Progress(BaseModel):
-    """How far a job's training is."""
+    """Position of a job's training."""
 
     epoch: int = Field(description="Completed epochs.")
     epochs: int | None

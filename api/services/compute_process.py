@@ -50,7 +50,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a task ended: the size of its result, or the error; and whether its process has to be replaced."""
+    """Outcome of a task: the size of its result or the error, and whether its process has to be replaced."""
 
     bytes: int = 0
     error: Exception | None = None

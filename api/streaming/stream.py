@@ -23,7 +23,7 @@ RETRY_MS = 1000
 
 @dataclass(frozen=True)
 class StreamFormat:
-    """How events are written to the connection."""
+    """Format in which events are written to the connection."""
 
     media_type: str
     field: Literal["sse", "json_line"]

@@ -54,7 +54,7 @@ RECIPE: dict[str, Any] = {
 
 
 class Saying(NamedTuple):
-    """One way to say a digit."""
+    """Pronunciation of a digit."""
 
     voice: str
     digit: int

@@ -16,7 +16,7 @@ MAX_PADDED_NUMBERS = 10_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Padding:
-    """How rows with different numbers of steps become equally long."""
+    """Padding of rows with different numbers of steps to one length."""
 
     value: float = 0.0
     """The padding value, which no step of the data may have. The net ignores it where it begins with `masking` of this

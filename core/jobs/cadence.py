@@ -22,7 +22,7 @@ Row: TypeAlias = tuple[int, int, str, str, float]
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
-    """How often rows are written: every n-th step and every n-th epoch, beginning with the first of each."""
+    """Intervals at which rows are written: every n-th step and every n-th epoch, beginning with the first of each."""
 
     steps: int
     epochs: int

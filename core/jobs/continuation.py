@@ -45,7 +45,7 @@ class Continuation(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class TrainingProgress:
-    """How far the training to continue has come: its last checkpoint, and why it stopped."""
+    """Progress of the training to continue: its last checkpoint, and why it stopped."""
 
     epoch: int
     step: int

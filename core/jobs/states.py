@@ -19,7 +19,7 @@ class Status(StrEnum):
 
 
 class StopReason(StrEnum):
-    """Why the training of a job stopped."""
+    """Reason for which the training of a job stopped."""
 
     EPOCHS_COMPLETED = "epochs_completed"
     CONVERGED = "converged"
@@ -39,7 +39,7 @@ class Request(StrEnum):
 
 
 class Keep(StrEnum):
-    """Which weights of a cancelled job are kept for predictions."""
+    """Choice of the weights of a cancelled job to keep for predictions."""
 
     BEST = "best"
     LAST = "last"

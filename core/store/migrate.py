@@ -39,7 +39,7 @@ class Revision:
 
     @property
     def at_head(self) -> bool:
-        """Whether they are the same."""
+        """True if both revisions are the same."""
         return self.found == self.wanted
 
 

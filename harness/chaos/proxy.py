@@ -13,7 +13,7 @@ Pair = tuple[socket.socket, socket.socket]
 
 
 class State(Enum):
-    """What the proxy does with connections."""
+    """Treatment of connections by the proxy."""
 
     OPEN = "data passes"
     CUT = "new connections are refused, existing ones are reset"
@@ -65,7 +65,7 @@ class Proxy:
 
     @property
     def armed(self) -> bool:
-        """Whether that COMMIT is still awaited."""
+        """True while the proxy waits for that COMMIT."""
         return self._armed
 
     def open(self) -> None:

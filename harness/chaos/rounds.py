@@ -33,7 +33,7 @@ REQUEST_TIMEOUT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class JobResult:
-    """What a job leaves, except for what depends on the wall clock."""
+    """Stored results of a job that do not depend on the wall clock."""
 
     status: str
     stop_reason: str | None
@@ -59,7 +59,7 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether the result is that of the undisturbed run, and no answer was wrong."""
+        """True if the result is that of the undisturbed run and no answer was wrong."""
         return not (self.lost or self.violations or self.rows_differ or self.weights_differ)
 
 

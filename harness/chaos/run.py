@@ -56,7 +56,7 @@ class Row:
 
     @property
     def passed(self) -> bool:
-        """Whether all rounds passed."""
+        """True if all rounds passed."""
         return not (self.lost or self.wrong or self.rows or self.weights)
 
     def cells(self) -> list[str]:

@@ -25,7 +25,7 @@ def require_same_weights(deployment: Deployment, results: Json, job: str) -> Jso
 
 
 def survives_a_killed_worker(deployment: Deployment, results: Json) -> str:
-    """A job whose worker is killed is finished by another worker."""
+    """Check that another worker finishes the job of a killed worker."""
     job = deployment.post(results["long"])
     host = deployment.wait_until_training(job)["worker"].partition(":")[0]
     require(
@@ -62,7 +62,7 @@ def survives_a_restart_of(service: str) -> Callable[[Deployment, Json], str]:
 
 
 def detects_unhealthy_containers(deployment: Deployment, _: Json) -> str:
-    """A worker that hangs and an API without its database become unhealthy, and healthy again afterwards."""
+    """Check that a hanging worker and an API without a database become unhealthy, then healthy again."""
     worker = deployment.containers("worker")[0]
     deployment.compose("stop", "postgres")
     docker("exec", worker, "sh", "-c", f"kill -STOP {CHILD_OF_INIT}")
@@ -78,7 +78,7 @@ def detects_unhealthy_containers(deployment: Deployment, _: Json) -> str:
 
 
 def survives_a_crash_of_everything(deployment: Deployment, results: Json) -> str:
-    """All processes crash at once while a job trains; Docker restarts them, and the job resumes."""
+    """Check that a job resumes after all processes crash at once and Docker restarts them."""
     job, before = deployment.post(results["long"]), deployment.restarts()
     deployment.wait_until_training(job)
     crashing = [(container, CRASHES[service]) for service in CRASHES for container in deployment.containers(service)]
@@ -98,7 +98,7 @@ def survives_a_crash_of_everything(deployment: Deployment, results: Json) -> str
 
 
 def ends_while_it_starts(deployment: Deployment, _: Json) -> str:
-    """An API and a worker stop promptly even while they start."""
+    """Check that an API and a worker stop promptly even while they start."""
     longest = 0.0
     for service in ("api", "worker"):
         deployment.compose("restart", service)
@@ -111,7 +111,7 @@ def ends_while_it_starts(deployment: Deployment, _: Json) -> str:
 
 
 def requeues_on_stop(deployment: Deployment, results: Json) -> str:
-    """All containers stop in time with exit code 0, and the worker requeues its job."""
+    """Check that all containers stop in time with exit code 0 and the worker requeues its job."""
     job, running = deployment.post(results["long"]), deployment.containers()
     deployment.wait_until_training(job)
     began = time.monotonic()

@@ -19,7 +19,7 @@ DIGITS = {
 
 
 def starts(deployment: Deployment, _: Json) -> str:
-    """`docker compose up` starts a service that becomes ready."""
+    """Check that `docker compose up` starts a service that becomes ready."""
     deployment.compose("build", "--quiet", timeout=600)
     began = time.monotonic()
     deployment.compose("up", "--detach", timeout=300)
@@ -30,7 +30,7 @@ def starts(deployment: Deployment, _: Json) -> str:
 
 
 def is_confined(deployment: Deployment, _: Json) -> str:
-    """Containers have no more rights than they need, and the image contains no build tools."""
+    """Check that containers have no more rights than they need and the image has no build tools."""
     for one in json.loads(docker("inspect", *deployment.containers(ended=True))):
         host, name = one["HostConfig"], one["Name"]
         require(host["ReadonlyRootfs"], f"{name}: its root file system is writable")
@@ -67,7 +67,7 @@ def _has_route_out(container: Json) -> bool:
 
 
 def lets_workers_reach_a_bucket(deployment: Deployment, _: Json) -> str:
-    """With the address of a bucket, workers get a network with a route out and the image gets the bucket's client."""
+    """Check that, with a bucket's address, workers get a route to it and the image gets the bucket's client."""
     address = "s3://bucket/prefix"
     text = deployment.compose("config", "--format", "json", CHAINRULE_BLOBS_URL=address, AWS_REGION="eu-central-1")
     found = json.loads(text)
@@ -83,7 +83,7 @@ def lets_workers_reach_a_bucket(deployment: Deployment, _: Json) -> str:
 
 
 def learns_doubling(deployment: Deployment, results: Json) -> str:
-    """A job learns y = 2x."""
+    """Check that a job learns y = 2x."""
     job = deployment.post(deployment.ask("/openapi.json")["components"]["schemas"]["JobSpec"]["example"])
     deployment.wait_for_success(job)
     results["doubling"] = job
@@ -91,7 +91,7 @@ def learns_doubling(deployment: Deployment, results: Json) -> str:
 
 
 def doubles(deployment: Deployment, results: Json) -> str:
-    """The first job still predicts 6 → 12."""
+    """Check that the first job still predicts 6 → 12."""
     answer = deployment.ask(f"/v1/jobs/{results['doubling']}/predictions", {"instances": [[6]]})["predictions"][0][
         "value"
     ]
@@ -100,7 +100,7 @@ def doubles(deployment: Deployment, results: Json) -> str:
 
 
 def learns_digits(deployment: Deployment, _: Json) -> str:
-    """A job learns digits uploaded as CSV."""
+    """Check that a job learns digits uploaded as CSV."""
     name, rows = load_digit_rows()
     header = [*(f"pixel_{index}" for index in range(len(rows[0]) - 1)), "digit"]
     table = "".join(",".join(map(str, row)) + "\n" for row in [header, *rows])
@@ -140,7 +140,7 @@ def long_job(epochs: int) -> Json:
 
 
 def trains_undisturbed(deployment: Deployment, results: Json) -> str:
-    """An undisturbed job gives the weights to compare with."""
+    """Train an undisturbed job, whose weights are those to compare with."""
     began = time.monotonic()
     deployment.wait_for_success(deployment.post(long_job(100)))
     epochs = max(100, round(100 * LONG_JOB_SECONDS / (time.monotonic() - began)))
@@ -150,7 +150,7 @@ def trains_undisturbed(deployment: Deployment, results: Json) -> str:
 
 
 def scales(deployment: Deployment, results: Json) -> str:
-    """Three workers train three jobs at the same time."""
+    """Check that three workers train three jobs at the same time."""
     deployment.scale_to_three_workers()
     jobs = [deployment.post(results["long"]) for _ in range(3)]
     hosts = until("three jobs train on three hosts", lambda: _three_hosts(deployment, jobs))

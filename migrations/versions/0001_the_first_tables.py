@@ -1,4 +1,4 @@
-"""The first tables: jobs with their specs, labels, transitions, events and checkpoints; datasets; tallies; answers."""
+"""Create the tables of jobs (specs, labels, transitions, events, checkpoints), datasets, worker counts and answers."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""A dataset is known by its bytes and the way they are read: the same bytes may be two, with other column types."""
+"""Identify a dataset by its bytes and column types: the same bytes with other types are another dataset."""
 
 import hashlib
 from typing import Any
@@ -34,6 +34,6 @@ def upgrade() -> None:
 
 
 def _fingerprint(sha256: str, schema: dict[str, Any]) -> str:
-    """As `core.data.schema.Schema.fingerprint` had it when this was written."""
+    """Return the fingerprint as `core.data.schema.Schema` computed it in this version."""
     read_as = [sha256, schema["format"], *(column["type"] for column in schema["columns"])]
     return hashlib.sha256(" ".join(read_as).encode()).hexdigest()

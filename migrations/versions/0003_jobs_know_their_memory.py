@@ -1,4 +1,4 @@
-"""A job's row has what its training was estimated to need, so that who claims it, or loses it, can say so."""
+"""Store the estimated memory of a job, for the worker that claims it and for messages about lost workers."""
 
 import sqlalchemy as sa
 from alembic import op

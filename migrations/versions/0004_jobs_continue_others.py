@@ -1,4 +1,4 @@
-"""A job may continue another: whose training it is, and why its numbers may not be those of one long job."""
+"""Store which job a job continues, and why its results may differ from those of one long job."""
 
 import sqlalchemy as sa
 from alembic import op

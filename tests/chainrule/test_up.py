@@ -18,7 +18,7 @@ from harness.processes import ROOT, TIMEOUT_SECONDS, Processes, free_port, is_ok
 
 @pytest.fixture
 def laptop(tmp_path: Path) -> Iterator[Processes]:
-    """An empty data folder and a free port."""
+    """Yield an interface to processes with an empty data folder and a free port."""
     settings = Settings(data_dir=tmp_path / "data", port=free_port(), workers=1)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHAINRULE_")}
     variables = {

@@ -53,7 +53,7 @@ def test_failed_acknowledgement_does_not_block_a_worker(broker: Redis, tmp_path:
 
 @pytest.fixture
 def network(broker: Redis) -> Iterator[Proxy]:
-    """A proxy between the broker and the worker only."""
+    """Open a proxy between the broker and the worker only."""
     proxy = Proxy(broker.port)
     with closing(proxy):
         yield proxy
@@ -61,7 +61,7 @@ def network(broker: Redis) -> Iterator[Proxy]:
 
 @contextmanager
 def behind(network: Proxy, broker: Redis, folder: Path, workers: int = 1) -> Iterator[Processes]:
-    """An API with direct access to the broker, and a worker behind the proxy."""
+    """Start an API with direct access to the broker, and a worker behind the proxy."""
     folder.mkdir()
     with processes(folder, broker_url=f"redis://127.0.0.1:{broker.port}/0", workers=workers) as running:
         running.start_api()

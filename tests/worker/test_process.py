@@ -93,7 +93,7 @@ def a_deployment(kind: str, folder: Path, **settings: object) -> Iterator[Deploy
 
 @pytest.fixture(scope="module", params=KINDS)
 def deployment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """A deployment with a worker, which no test ends."""
+    """Start a deployment with a worker, which no test ends."""
     with a_deployment(request.param, tmp_path_factory.mktemp("deployment")) as shared:
         shared.processes.start_worker()
         yield shared
@@ -101,20 +101,20 @@ def deployment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture
 def workerless(tmp_path: Path) -> Iterator[Deployment]:
-    """An embedded deployment of a test's own, without a worker."""
+    """Start an embedded deployment without a worker for one test."""
     with a_deployment("embedded", tmp_path) as own:
         yield own
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str | None, list[MetricRow]]:
-    """The result of a job without faults, trained in this process."""
+    """Return the result of a job without faults, trained in this process."""
     return train_undisturbed(tmp_path_factory, SECONDS_OF_TRAINING)
 
 
 @pytest.fixture(scope="module")
 def undisturbed_split(tmp_path_factory: pytest.TempPathFactory) -> tuple[str | None, list[MetricRow]]:
-    """The same for a job whose batches are split between two processes."""
+    """Return the same for a job whose batches are split between two processes."""
     return train_undisturbed(tmp_path_factory, SPLIT_BATCHES, threads=2)
 
 

@@ -1,4 +1,4 @@
-"""How a run can end: with a terminal status, or with one from which another run resumes."""
+"""Outcomes of a run: a terminal status, or one from which another run resumes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

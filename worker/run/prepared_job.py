@@ -35,7 +35,7 @@ class PreparedJob:
 
     @property
     def cadence(self) -> Cadence:
-        """Which steps and epochs write rows."""
+        """The steps and epochs that write rows."""
         return Cadence.of(self.resolved.training, len(self.data.x))
 
     @property

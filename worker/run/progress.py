@@ -1,4 +1,4 @@
-"""What a training has emitted: rows to store, and the columns that say how far the job is.
+"""Collected output of a training: rows to store, and the columns with the job's position.
 
 After an interruption the first rows are already stored: they are compared with the stored ones and not stored again.
 """

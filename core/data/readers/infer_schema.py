@@ -22,7 +22,7 @@ NICENESS = 10
 
 @dataclass(frozen=True)
 class Bounds:
-    """What one inference may use: seconds of CPU time, and bytes of memory."""
+    """Limits of one inference: seconds of CPU time, and bytes of memory."""
 
     seconds: float
     bytes: int

@@ -86,7 +86,7 @@ class Builtin:
 
 
 class SampleOptions(NamedTuple):
-    """What the functions below draw their points with."""
+    """Options and random numbers of the functions below."""
 
     rows: int
     noise: float

@@ -1,4 +1,4 @@
-"""Which layers of a network a batch is divided over shards for, into how many shards, and the memory that takes."""
+"""Plan of data parallelism: the layers whose batch is divided, the number of shards, and the memory for them."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Shards:
 
     @property
     def count(self) -> int:
-        """How many shards there are."""
+        """The number of shards."""
         return len(self._gradients)
 
     def close(self) -> None:
@@ -136,7 +136,7 @@ class Shards:
 
 
 class _ForwardTask(NamedTuple):
-    """What a shard needs for the forward pass of its rows through a segment."""
+    """Input of a shard's forward pass through a segment."""
 
     segment: int
     """The index of the segment."""

@@ -20,7 +20,7 @@ take long to multiply and to print."""
 
 
 class Child(Protocol):
-    """What a composite needs of a layer."""
+    """Interface of a layer that a composite uses."""
 
     @property
     def type(self) -> str:

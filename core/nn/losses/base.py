@@ -48,7 +48,7 @@ class Targets:
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """Why a loss cannot compare outputs and targets, and what to change.
+    """Reason why a loss cannot compare outputs and targets, and what to change.
 
     The message continues a sentence about the last layer if `output` is true; else it is about the loss.
     """

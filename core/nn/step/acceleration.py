@@ -20,7 +20,7 @@ class Stepper(Protocol):
 
     @property
     def views(self) -> Views:
-        """What the layers see of the flat vectors."""
+        """The layers' views of the flat vectors."""
 
     def step(self, x: Array, targets: Any, ctx: PassContext, update: Update) -> tuple[Array, Any]:
         """Take one step as `training_step` does; return the outputs and the loss, both before the update."""

@@ -20,7 +20,7 @@ OnNonFinite: TypeAlias = Callable[[float], NoReturn]
 
 
 class WeightUpdate:
-    """What all updates of one training share: its optimizer, and the regularizers and constraints of its network.
+    """Constant parts of all updates of one training: the optimizer, and the network's regularizers and constraints.
 
     `gradient` is the vector `(parameters,)` that the backward pass writes.
     """

@@ -15,7 +15,7 @@ from core.nn.training.options import Training
 
 
 class Batches:
-    """The rows of a training, handed out batch by batch from the position in its state."""
+    """Batches of the training rows, from the position in the state."""
 
     def __init__(self, network: Network, loss: Loss, training: Training, data: Data) -> None:
         self.x, self.rows = data.x, len(data.x)

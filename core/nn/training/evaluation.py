@@ -1,4 +1,4 @@
-"""The loss and the metrics of an epoch: gathered batch by batch, on the training rows and on the validation rows."""
+"""Loss and metrics of an epoch, summed batch by batch, on the training rows and on the validation rows."""
 
 from typing import Any
 
@@ -15,11 +15,11 @@ from core.nn.training.data import Data
 
 
 class Evaluation:
-    """What is measured of outputs of the shape `(batch, *output_shape)`: the loss and some metrics."""
+    """Loss and metrics of outputs of the shape `(batch, *output_shape)`."""
 
     def __init__(self, loss: Loss, metrics: tuple[Metric, ...], output_shape: Shape) -> None:
         self._loss, self._metrics = loss, metrics
-        self._yes_or_no = loss.predicts == "classes" and loss.classes(output_shape) is None
+        self._multi_label = loss.predicts == "classes" and loss.classes(output_shape) is None
 
     def add(self, sums: dict[str, Sums], loss: float, outputs: Array, targets: Any, ctx: PassContext) -> None:
         """Add a batch: its loss by the total weight of its rows or steps, and its metrics."""
@@ -39,7 +39,7 @@ class Evaluation:
     def _add_metrics(self, sums: dict[str, Sums], outputs: Array, targets: Any, ctx: PassContext) -> None:
         """Add numbers and label sequences as they are predicted, and the logits of classes.
 
-        Masked steps of numbers and classes are left out; each yes-or-no output counts as a row of its own.
+        Masked steps of numbers and classes are left out; each multi-label output counts as a row of its own.
         """
         predicts = self._loss.predicts
         predicted = outputs if predicts == "classes" else self._loss.link(outputs, ctx.mask)
@@ -48,17 +48,17 @@ class Evaluation:
         elif predicts == "classes" and outputs.ndim > 2:
             steps = outputs.ndim - 1
             predicted, targets = (part.reshape(-1, *part.shape[steps:]) for part in (predicted, targets))
-        if self._yes_or_no:
+        if self._multi_label:
             predicted, targets = predicted.reshape(-1, 1), targets.reshape(-1, 1)
         for metric in self._metrics if len(predicted) else ():
             metric.add(sums[metric.type], predicted, targets)
 
     def values(self, sums: dict[str, Sums], rows: int) -> dict[str, float]:
-        """Return the loss and the metrics of so many rows; 0 where all their steps are masked."""
-        counted = sums["weight"][0] if "weight" in sums else rows
-        loss = {"loss": sums["loss"][0] / counted if counted else 0.0}
-        found = {metric.type: (metric, sums[metric.type]) for metric in self._metrics}
-        return loss | {name: metric.value(own) if any(own) else 0.0 for name, (metric, own) in found.items()}
+        """Return the mean loss of `rows` rows and the metrics; 0 if all steps are masked."""
+        total_weight = sums["weight"][0] if "weight" in sums else rows
+        loss = {"loss": sums["loss"][0] / total_weight if total_weight else 0.0}
+        sums_by_metric = {metric.type: (metric, sums[metric.type]) for metric in self._metrics}
+        return loss | {name: metric.value(own) if any(own) else 0.0 for name, (metric, own) in sums_by_metric.items()}
 
     def tables(self, sums: dict[str, Sums]) -> dict[str, Table]:
         """Return the tables of the metrics that have one, such as a confusion matrix."""
@@ -75,7 +75,7 @@ class Validation:
         self._y: Any = None if self._x is None else loss.encode(data.y_validation, network.output_shape)
 
     def evaluate(self, state: State) -> tuple[dict[str, float], dict[str, Table]]:
-        """Return the loss (penalties included), the metrics and their tables; nothing without validation rows."""
+        """Return the loss (penalties included), the metrics and their tables; empty without validation rows."""
         if self._x is None:
             return {}, {}
         sums = self._sums(self._x, state)

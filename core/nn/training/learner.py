@@ -151,7 +151,7 @@ class Learner:
 
 
 class _EpochEnd(NamedTuple):
-    """What the rules see at the end of an epoch."""
+    """Input of the rules at the end of an epoch."""
 
     state: State
     metrics: Mapping[str, float]

@@ -16,12 +16,12 @@ from core.nn.training.mixup import Mixup
 from core.nn.training.stopping import Convergence, EarlyStopping, ReduceLrOnPlateau, Rule, TargetMetric
 
 MAX_NAMED_ROWS = 5
-"""Rows that the message of a divergence names."""
+"""Largest number of rows that the message of a divergence names."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Training:
-    """How long to train, in which batches, and when to stop."""
+    """Options of the training loop: epochs, batches, and stop rules."""
 
     epochs: Annotated[int, Ge(1), Le(10_000_000)] = 10
     """Passes over all training rows."""
@@ -57,7 +57,7 @@ class Training:
     """Stop after this many seconds of training, as the worker measures them."""
 
     def steps(self, rows: int) -> int:
-        """Return how many steps all epochs over so many rows take."""
+        """Return the number of steps of all epochs over `rows` rows."""
         return self.epochs * -(-rows // self.batch_size)
 
     def rules(self) -> Iterator[tuple[str, Rule]]:
@@ -69,7 +69,7 @@ class Training:
 
 
 class Step(NamedTuple):
-    """One step was taken; the loss is that before the update."""
+    """Result of one step; the loss is that before the update."""
 
     step: int
     epoch: int
@@ -78,7 +78,7 @@ class Step(NamedTuple):
 
 
 class Epoch(NamedTuple):
-    """One pass over all training rows; `stop` is the reason if the training ends here."""
+    """Result of one epoch; `stop` is the reason if the training ends here."""
 
     step: int
     epoch: int
@@ -86,7 +86,7 @@ class Epoch(NamedTuple):
     learning_rate: float
     stop: str | None
     tables: Mapping[str, Table] = MappingProxyType({})
-    """The metrics that are no single number."""
+    """Metrics that are tables, such as a confusion matrix."""
 
 
 class Diverged(ArithmeticError):

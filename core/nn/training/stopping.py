@@ -25,7 +25,7 @@ Memory: TypeAlias = MutableMapping[str, Any]
 
 
 class EpochEnd(Protocol):
-    """What a rule sees at the end of an epoch."""
+    """Input of a rule at the end of an epoch."""
 
     @property
     def state(self) -> State:

@@ -24,7 +24,7 @@ SPEC: dict[str, Any] = {
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Processes]:
-    """Processes, none started yet, with a data folder on a disk of 8 MB."""
+    """Yield an interface to processes, none started yet, with a data folder on a disk of 8 MB."""
     data = tmp_path / "data"
     with small_disk(data, 8), processes(tmp_path, data_dir=data) as running:
         yield running

@@ -1,4 +1,4 @@
-"""What each `ShapeMismatch` of a plan prevents: an operation that fails, or an output without meaning."""
+"""Each `ShapeMismatch` of a plan prevents an operation that fails or an output without meaning."""
 
 import ast
 import re

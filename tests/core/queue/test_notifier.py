@@ -22,7 +22,7 @@ def settings(folder: Path, broker: str | None = None) -> Settings:
 
 
 def queued_tasks(settings: Settings) -> list[str]:
-    """The names of the tasks that wait in the queue, taken from it."""
+    """Take all tasks from the queue; return their names."""
     with celery_app(settings).connection_for_read() as connection:
         channel = connection.default_channel
         return [message.headers["task"] for message in iter(lambda: channel.basic_get(QUEUE, no_ack=True), None)]

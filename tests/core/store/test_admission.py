@@ -13,7 +13,7 @@ from core.store.database import Database
 from core.store.errors import TooManyJobs
 from core.store.scope import EVERYTHING, Scope
 from core.store.tables import Job
-from tests.builders import LEASE, a_job
+from tests.builders import LEASE_SECONDS, a_job
 
 
 def test_admit_refuses_one_job_above_the_limit(database: Database) -> None:
@@ -29,7 +29,7 @@ def test_admit_counts_queued_jobs_only(database: Database) -> None:
     with database.begin() as s:
         for _ in range(3):
             a_job(s)
-        claimed = leases.claim(s, "w1", LEASE)
+        claimed = leases.claim(s, "w1", LEASE_SECONDS)
         assert claimed is not None
         admit(s, EVERYTHING, 3)
         jobs.cancel(s, EVERYTHING, a_job(s).id)

@@ -17,7 +17,7 @@ from tests.builders import a_checkpoint, a_claim, a_dataset, a_guard, a_job, a_r
 
 @pytest.fixture
 def job(database: Database) -> str:
-    """A succeeded job with rows and a checkpoint, among jobs of other statuses."""
+    """Insert a succeeded job with rows and a checkpoint, and jobs of other statuses."""
     with database.begin() as s:
         token = a_claim(s)
         guarded = a_guard(s, token, events=3, recorded=2)

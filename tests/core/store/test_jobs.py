@@ -17,7 +17,7 @@ from core.store.errors import BadCursor, NoSuchDataset, NoSuchJob, WrongState
 from core.store.pagination import page_of
 from core.store.scope import EVERYTHING, Scope
 from core.store.tables import Base, Job
-from tests.builders import LEASE, a_checkpoint, a_claim, a_dataset, a_guard, a_job
+from tests.builders import LEASE_SECONDS, a_checkpoint, a_claim, a_dataset, a_guard, a_job
 
 MISSING = "job_00000000000000000000000000"
 
@@ -190,7 +190,7 @@ def test_resume_makes_the_job_due(database: Database) -> None:
         job = jobs.resume(s, EVERYTHING, job_id)
         assert (job.worker, job.lease_until, job.request, job.notified_at) == (None, None, None, None)
         assert 0 < job.due_at <= read_clock(s)
-        claimed = leases.claim(s, "w2", LEASE)
+        claimed = leases.claim(s, "w2", LEASE_SECONDS)
         assert claimed is not None
         assert claimed.id == job_id
 

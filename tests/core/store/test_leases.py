@@ -16,7 +16,7 @@ from core.store.guards import FencingToken, token_of
 from core.store.leases import AvailableMemory
 from core.store.scope import EVERYTHING
 from core.store.tables import Job
-from tests.builders import LEASE, a_checkpoint, a_claim, a_guard, a_job, lapse
+from tests.builders import LEASE_SECONDS, a_checkpoint, a_claim, a_guard, a_job, lapse
 
 
 def test_claim_leases_the_job(database: Database) -> None:
@@ -35,10 +35,10 @@ def test_claim_leases_the_job(database: Database) -> None:
 
 def test_claim_without_a_due_job_returns_none(database: Database) -> None:
     with database.begin() as s:
-        assert leases.claim(s, "w1", LEASE) is None
+        assert leases.claim(s, "w1", LEASE_SECONDS) is None
         later = a_job(s)
         s.execute(update(Job).where(Job.id == later.id).values(due_at=read_clock(s) + 60 * MICROSECONDS_PER_SECOND))
-        assert leases.claim(s, "w1", LEASE) is None
+        assert leases.claim(s, "w1", LEASE_SECONDS) is None
 
 
 def test_claim_orders_by_priority_then_load_of_the_owner_then_age(database: Database) -> None:
@@ -47,7 +47,7 @@ def test_claim_orders_by_priority_then_load_of_the_owner_then_age(database: Data
         other, urgent = a_job(s, owner="bob"), a_job(s, owner="ann", priority=1)
         for age, job in enumerate((other, old, older, urgent)):  # the oldest has the lowest
             s.execute(update(Job).where(Job.id == job.id).values(created_at=10 - age))
-        order = [claimed.id for claimed in (leases.claim(s, "w1", LEASE) for _ in range(4)) if claimed]
+        order = [claimed.id for claimed in (leases.claim(s, "w1", LEASE_SECONDS) for _ in range(4)) if claimed]
     assert order == [urgent.id, other.id, older.id, old.id]
 
 
@@ -59,9 +59,11 @@ def test_claim_skips_a_job_that_does_not_fit_into_free_memory(database: Database
             a_job(s, memory_bytes=50, priority=1),
             a_job(s, memory_bytes=None),
         )
-        order = [claimed.id for claimed in (leases.claim(s, f"here:{n}", LEASE, memory) for n in range(3)) if claimed]
+        order = [
+            claimed.id for claimed in (leases.claim(s, f"here:{n}", LEASE_SECONDS, memory) for n in range(3)) if claimed
+        ]
         assert order == [fits.id, unknown.id]
-        assert leases.claim(s, "there:1", LEASE, AvailableMemory("there:", 100, 51)).id == large.id  # type: ignore[union-attr]
+        assert leases.claim(s, "there:1", LEASE_SECONDS, AvailableMemory("there:", 100, 51)).id == large.id  # type: ignore[union-attr]
 
 
 def test_claim_reserves_the_estimates_of_active_jobs(database: Database) -> None:
@@ -69,10 +71,10 @@ def test_claim_reserves_the_estimates_of_active_jobs(database: Database) -> None
     with database.begin() as s:
         for size in (60, 60, 40):
             a_job(s, memory_bytes=size)
-        claims = [leases.claim(s, f"here:{n}", LEASE, memory) for n in range(3)]
+        claims = [leases.claim(s, f"here:{n}", LEASE_SECONDS, memory) for n in range(3)]
         sizes = [claimed.memory_bytes for claimed in claims if claimed]
         assert sizes == [60, 40]
-        assert leases.claim(s, "there:1", LEASE, memory._replace(machine="there:")) is not None
+        assert leases.claim(s, "there:1", LEASE_SECONDS, memory._replace(machine="there:")) is not None
 
 
 def test_log_too_large_records_each_job_once(database: Database) -> None:
@@ -101,7 +103,7 @@ def test_second_claim_keeps_the_first_start_time(database: Database) -> None:
         token = a_claim(s)
         started = jobs.get(s, EVERYTHING, token.job_id).started_at
         leases.release(s, a_guard(s, token).token, Status.QUEUED, message="yield", actor="w1")
-        again = leases.claim(s, "w2", LEASE)
+        again = leases.claim(s, "w2", LEASE_SECONDS)
         assert again is not None
         assert (again.started_at, again.fence, again.writes) == (started, 2, 0)
 
@@ -114,7 +116,7 @@ def test_concurrent_claims_never_return_the_same_job(database: Database) -> None
     def claim_all(worker: str) -> None:
         while True:
             with database.begin() as s:
-                job = leases.claim(s, worker, LEASE)
+                job = leases.claim(s, worker, LEASE_SECONDS)
             if job is None:
                 return
             claimed_ids.append(job.id)
@@ -163,7 +165,7 @@ def requeue(database: Database, token: FencingToken) -> None:
 def requeue_and_claim(database: Database, token: FencingToken) -> None:
     requeue(database, token)
     with database.begin() as s:
-        assert leases.claim(s, "w2", LEASE)
+        assert leases.claim(s, "w2", LEASE_SECONDS)
 
 
 def write_again(database: Database, token: FencingToken) -> None:
@@ -210,17 +212,17 @@ def test_renew_after_losing_the_job_raises(database: Database, lose: Callable[[D
         token = a_claim(s)
     lose(database, token)
     with database.begin() as s, pytest.raises(Fenced):
-        leases.renew(s, token, LEASE)
+        leases.renew(s, token, LEASE_SECONDS)
 
 
 def test_renew_extends_the_lease_and_counts_no_write(database: Database) -> None:
     with database.begin() as s:
         token = a_claim(s)
         lapse(s, token.job_id)
-        assert leases.renew(s, token, LEASE) is None
+        assert leases.renew(s, token, LEASE_SECONDS) is None
         assert leases.requeue_expired(s) == []
         jobs.pause(s, EVERYTHING, token.job_id)
-        assert leases.renew(s, token, LEASE) is Request.PAUSE
+        assert leases.renew(s, token, LEASE_SECONDS) is Request.PAUSE
         assert a_guard(s, token).token.writes == 1
 
 
@@ -340,7 +342,7 @@ def test_third_lost_worker_without_progress_fails_the_job(database: Database) ->
     with database.begin() as s:
         job_id = a_job(s).id
         for loss in range(1, leases.MAX_LOST_WORKERS + 1):
-            claimed = leases.claim(s, f"w{loss}", LEASE)
+            claimed = leases.claim(s, f"w{loss}", LEASE_SECONDS)
             assert claimed is not None
             job = leases.requeue_lost(s, job_id, claimed.fence, message="killed by 9", detail={"signal": 9})
             assert job is not None
@@ -356,7 +358,7 @@ def test_progress_resets_the_count_of_lost_workers(database: Database) -> None:
     with database.begin() as s:
         job_id = a_job(s).id
         for round_ in range(2 * leases.MAX_LOST_WORKERS):
-            claimed = leases.claim(s, "w", LEASE)
+            claimed = leases.claim(s, "w", LEASE_SECONDS)
             assert claimed is not None
             a_checkpoint(s, a_guard(s, token_of(claimed)).token, step=round_ + 1)
             job = leases.requeue_lost(s, job_id, claimed.fence, message="killed")
@@ -369,7 +371,7 @@ def test_checkpoint_of_the_same_step_is_no_progress(database: Database) -> None:
         job_id = a_job(s).id
         seen = []
         for _ in range(leases.MAX_LOST_WORKERS):
-            claimed = leases.claim(s, "w", LEASE)
+            claimed = leases.claim(s, "w", LEASE_SECONDS)
             assert claimed is not None
             a_checkpoint(s, a_guard(s, token_of(claimed)).token, step=0)
             job = leases.requeue_lost(s, job_id, claimed.fence, message="killed")
@@ -402,10 +404,14 @@ def test_timestamps_before_a_set_back_clock_delay_nothing(database: Database) ->
         s.execute(update(Job).where(Job.id == job.id).values(due_at=hour, notified_at=hour))
         assert leases.notification_due(s, 5.0)
         assert not leases.notification_due(s, 5.0), "it was notified just now"
-        claimed = leases.claim(s, "w1", LEASE)
+        claimed = leases.claim(s, "w1", LEASE_SECONDS)
         assert claimed is not None
         assert leases.requeue_expired(s) == []
-        s.execute(update(Job).where(Job.id == job.id).values(heartbeat_at=hour, lease_until=hour + microseconds(LEASE)))
+        s.execute(
+            update(Job)
+            .where(Job.id == job.id)
+            .values(heartbeat_at=hour, lease_until=hour + microseconds(LEASE_SECONDS))
+        )
         assert [requeued.id for requeued in leases.requeue_expired(s)] == [job.id]
 
 

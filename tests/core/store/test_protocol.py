@@ -23,7 +23,7 @@ from core.store.events import LogRow, MetricRow
 from core.store.guards import FencingToken, GuardedWrite, token_of
 from core.store.scope import EVERYTHING
 from core.store.tables import Job
-from tests.builders import LEASE, a_checkpoint, a_guard, a_job, lapse
+from tests.builders import LEASE_SECONDS, a_checkpoint, a_guard, a_job, lapse
 from tests.conftest import empty
 from tests.core.store.test_jobs import REQUESTS
 
@@ -57,7 +57,7 @@ class ExpectedJob:
 
 @dataclass
 class Worker:
-    """What a worker believes, right or wrong.
+    """State of a worker as the worker knows it, which may be out of date.
 
     `unknown_rows` is the number of rows of its last commit if it does not know whether that happened.
     """
@@ -171,7 +171,7 @@ class Protocol(RuleBasedStateMachine):
     @action(anytime, 4, answer=ANSWERS)
     def claim(self, answer: str) -> None:
         with self.transaction(answer) as s:
-            job = leases.claim(s, f"w{len(self.workers)}", LEASE)
+            job = leases.claim(s, f"w{len(self.workers)}", LEASE_SECONDS)
         expected = self.next_due()
         if expected is None or answer == "never sent":
             assert (job is None) == (expected is None)
@@ -256,7 +256,7 @@ class Protocol(RuleBasedStateMachine):
         valid = expected is not None and expected.fence == worker.token.fence and expected.status in ACTIVE
         try:
             with self.database.begin() as s:
-                leases.renew(s, worker.token, LEASE)
+                leases.renew(s, worker.token, LEASE_SECONDS)
         except Fenced:
             assert not valid
             self.workers.remove(worker)

@@ -32,7 +32,7 @@ from core.store.errors import NoSuchCheckpoint, NoSuchDataset, NoSuchJob, StoreE
 from core.store.guards import token_of
 from core.store.scope import DEFAULT_OWNER, EVERYTHING, Scope
 from core.store.tables import Base, Dataset, Job
-from tests.builders import A_NEWER_RELEASE, LEASE, a_checkpoint, a_dataset, a_job, a_row, sha
+from tests.builders import A_NEWER_RELEASE, LEASE_SECONDS, a_checkpoint, a_dataset, a_job, a_row, sha
 
 OWN, FOREIGN = Scope("ann"), Scope("bob")
 KEY = "key"
@@ -53,9 +53,9 @@ class Rows:
 def rows(database: Database) -> Rows:
     with database.begin() as s:
         ended = a_job(s, OWN, metadata={"a": "b"})
-        claimed = leases.claim(s, "w1", LEASE)
+        claimed = leases.claim(s, "w1", LEASE_SECONDS)
         assert claimed is not None
-        guarded = leases.guard(s, token_of(claimed), lease_seconds=LEASE, events=1, recorded=1)
+        guarded = leases.guard(s, token_of(claimed), lease_seconds=LEASE_SECONDS, events=1, recorded=1)
         events.append(s, guarded, [a_row()])
         checkpoint = a_checkpoint(s, guarded.token)
         done = StopReason.EPOCHS_COMPLETED

@@ -11,7 +11,7 @@ from core.store.scope import EVERYTHING, Scope
 from core.store.tables import ServiceVersion
 from core.store.versions import ALIVE_SECONDS, SEEN_SECONDS, WaitingJobs
 from core.versions import THIS, Release
-from tests.builders import A_NEWER_RELEASE, AN_OLDER_RELEASE, LEASE, a_job
+from tests.builders import A_NEWER_RELEASE, AN_OLDER_RELEASE, LEASE_SECONDS, a_job
 
 
 def test_older_version_may_not_start_unless_allowed(database: Database) -> None:
@@ -85,9 +85,9 @@ def test_worker_claims_no_job_whose_numbers_are_higher(database: Database, vocab
     with database.begin() as s:
         high = a_job(s, priority=5, release=release)
         own = a_job(s)
-        claims = [leases.claim(s, "w", LEASE) for _ in range(2)]
+        claims = [leases.claim(s, "w", LEASE_SECONDS) for _ in range(2)]
         assert [job and job.id for job in claims] == [own.id, None]
-        claimed = leases.claim(s, "w", LEASE, release=release)
+        claimed = leases.claim(s, "w", LEASE_SECONDS, release=release)
         assert claimed is not None
         assert (claimed.id, claimed.version) == (high.id, "9.0.0")
 
@@ -95,11 +95,11 @@ def test_worker_claims_no_job_whose_numbers_are_higher(database: Database, vocab
 def test_claim_gives_the_job_the_numbers_of_the_worker(database: Database) -> None:
     with database.begin() as s:
         job = a_job(s, release=AN_OLDER_RELEASE)
-        claimed = leases.claim(s, "newer", LEASE)
+        claimed = leases.claim(s, "newer", LEASE_SECONDS)
         assert claimed is not None
         assert (claimed.id, claimed.version, claimed.vocabulary, claimed.arithmetic) == (job.id, *THIS)
         leases.requeue_lost(s, claimed.id, claimed.fence, message="lost")
-        assert leases.claim(s, "older", LEASE, release=AN_OLDER_RELEASE) is None
-        again = leases.claim(s, "newest", LEASE, release=THIS._replace(version="9.9.9"))
+        assert leases.claim(s, "older", LEASE_SECONDS, release=AN_OLDER_RELEASE) is None
+        again = leases.claim(s, "newest", LEASE_SECONDS, release=THIS._replace(version="9.9.9"))
         assert again is not None
         assert again.version == THIS.version, "the oldest version that can train it"

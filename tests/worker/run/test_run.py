@@ -1,4 +1,4 @@
-"""How runs end, in this process and with an embedded database."""
+"""Outcomes of runs in this process, with an embedded database."""
 
 import json
 from collections.abc import Iterator

@@ -43,7 +43,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def job(database: Database) -> Job:
-    """A job claimed by this worker."""
+    """Insert a job and claim it for this worker."""
     post(database, a_spec())
     with database.begin() as s:
         claimed = leases.claim(s, "me", LEASE_SECONDS)

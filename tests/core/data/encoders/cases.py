@@ -12,7 +12,7 @@ from core.data.schema import Column
 
 
 class Case(NamedTuple):
-    """One encoder: its column, its values, and what they become."""
+    """One encoder: its column, its values, and their encoding."""
 
     encoder: ColumnEncoder
     column: Column

@@ -127,7 +127,7 @@ def test_damaged_array_is_refused(path: Path) -> None:
 
 
 def declaring(content: bytes, size: int) -> bytes:
-    """The archive with another size of its (only) member in local header and directory."""
+    """Return the archive with another size of its only member in local header and directory."""
     changed = bytearray(content)
     changed[22:26] = struct.pack("<I", size)
     at = changed.index(b"PK\x01\x02")

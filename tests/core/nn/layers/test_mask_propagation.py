@@ -29,7 +29,7 @@ class MaskRecorder(NamedTuple):
     type: str = "mask_recorder"
 
     def plan(self, shape: Shape) -> Plan:
-        """No weights."""
+        """Plan a layer without weights."""
         return Plan(shape)
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:

@@ -40,7 +40,7 @@ class SetMask(NamedTuple):
     type: str = "set_mask"
 
     def plan(self, shape: Shape) -> Plan:
-        """No weights."""
+        """Plan a layer without weights."""
         return Plan(shape)
 
     def forward(self, x: Array, views: Views, ctx: PassContext) -> tuple[Array, Backward]:

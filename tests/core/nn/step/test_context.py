@@ -1,4 +1,4 @@
-"""What passes keep in memory, and the weights that a context makes of mask and sample weights."""
+"""Memory that passes keep, and the weights that a context computes from mask and sample weights."""
 
 import tracemalloc
 import weakref

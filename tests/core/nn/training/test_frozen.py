@@ -1,4 +1,4 @@
-"""What is not trainable stays as it is, to the last bit, and costs no backward pass where nothing below it learns."""
+"""Frozen weights keep every bit, and need no backward pass if no layer below them learns."""
 
 from dataclasses import fields, replace
 from typing import Any
@@ -36,7 +36,7 @@ TUNED = sequential(
 
 
 def stays(network: Network, vector: Any) -> list[bytes]:
-    """The bits of all that is frozen."""
+    """Return the bits of the frozen weights and statistics."""
     return [view.tobytes() for view in network.frozen(vector)]
 
 
@@ -69,7 +69,7 @@ def test_not_even_decay_changes_what_is_frozen(monkeypatch: pytest.MonkeyPatch) 
 
 @settings(deadline=None, max_examples=10)
 @given(cut=st.integers(1, 30))
-def test_with_frozen_layers_a_training_goes_on_bit_for_bit(cut: int) -> None:
+def test_training_with_frozen_layers_resumes_bit_for_bit(cut: int) -> None:
     whole, first = (ATraining(classes(50, validation=10), architecture=TUNED) for _ in range(2))
     expected = whole.run()
     before = first.run(cut)
@@ -80,7 +80,7 @@ def test_with_frozen_layers_a_training_goes_on_bit_for_bit(cut: int) -> None:
 
 
 def parts(network: Network) -> tuple[Views, ...]:
-    """What each layer sees in a training."""
+    """Return the layers' views of the vectors of a training."""
     weights, statistics = network.initialize(np.random.default_rng(0))
     return network.views(weights, statistics, np.zeros_like(weights)).parts
 
@@ -93,7 +93,7 @@ def test_no_backward_pass_goes_below_the_first_layer_that_learns() -> None:
     assert all(view.input_gradient for view in above)
 
 
-def test_what_is_frozen_bears_no_penalty() -> None:
+def test_frozen_layer_adds_no_penalty() -> None:
     training = ATraining(classes(), architecture=TUNED)
     assert training.network.penalty(training.weights) == 0
     layers = TUNED.layers
