@@ -18,7 +18,7 @@ from core.nn.losses import Loss
 from core.nn.metrics import Metric
 from core.nn.network import Network
 from core.nn.plan import ShapeMismatch
-from core.nn.training.bucketing import shorter
+from core.nn.training.bucketing import cut_networks
 from core.nn.training.options import Training
 
 MAX_TABLE_CLASSES = 100
@@ -163,7 +163,7 @@ def bucketing_without_lengths(candidate: Candidate) -> Iterator[SpecError]:
         yield place, "needs inline data that is padded after its steps: set padding in data, or leave it out"
         return
     try:
-        list(shorter(candidate.network))
+        list(cut_networks(candidate.network))
     except ShapeMismatch as error:
         yield place, f"the network {error.message}; or leave it out"
 

@@ -1,9 +1,9 @@
-"""Batches of sequences of similar lengths, cut to the longest, so that little work goes into what only fills up.
+"""Bucketing: batches of sequences of similar lengths, cut to few steps, so that little computation is padding.
 
-A batch is cut to one of a few widths and not to its longest row, so that a replay is recorded for each.
+A batch is cut to one of a few widths instead of the length of its longest row, so that a replay serves each width.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,30 +12,37 @@ from numpy.typing import NDArray
 from core.nn.network import Network
 from core.nn.plan import ShapeMismatch
 
-WIDTHS = 4
-"""Into how many equal parts the longest width is divided."""
-WINDOW = 50
-"""Batches that are sorted together: the more, the more alike the rows of one, and the less chance which these are."""
+NUM_WIDTHS = 4
+"""Number of widths, each a multiple of the same part of the longest."""
+WINDOW_BATCHES = 50
+"""Batches whose rows are sorted together: more make the rows of a batch more alike, and less random."""
 
 Rows = NDArray[np.int64]
+"""Row numbers or lengths, `(rows,)`."""
 
 
 def widths(steps: int) -> list[int]:
-    """Return the numbers of steps to which batches of `steps` steps are cut, the whole included."""
-    return sorted({-(-steps * part // WIDTHS) for part in range(1, WIDTHS + 1)})
+    """Return the numbers of steps to which batches of `steps` steps are cut, in ascending order up to `steps`."""
+    return sorted({-(-steps * part // NUM_WIDTHS) for part in range(1, NUM_WIDTHS + 1)})
 
 
-def shorter(network: Network) -> Iterator[Network]:
-    """Return the network for rows of each width. Raises `ShapeMismatch` if it needs the planned steps."""
+def cut_networks(network: Network) -> Iterator[Network]:
+    """Yield the network planned for each width.
+
+    Raises
+    ------
+    ShapeMismatch
+        The network needs the planned number of steps.
+    """
     steps, *rest = network.input_shape
     for width in widths(steps):
         try:
             cut = Network(network.architecture, (width, *rest))
         except ShapeMismatch as error:
-            raise ShapeMismatch(f"cannot do with {width} steps instead of {steps}: {error.message}") from None
+            raise ShapeMismatch(f"does not accept {width} steps instead of {steps}: {error.message}") from None
         if cut.shapes != network.shapes or cut.output_shape not in _outputs(network, width):
             raise ShapeMismatch(
-                f"has other weights or outputs for {width} steps than for {steps}: let it take any number"
+                f"has other weights or outputs for {width} steps than for {steps}: use layers for any number of steps"
             )
         yield cut
 
@@ -45,43 +52,49 @@ def _outputs(network: Network, width: int) -> list[tuple[int, ...]]:
 
 
 class Buckets:
-    """Which rows come together, and how far their batch is cut.
+    """Order of rows by length, and the widths of their batches.
 
     Parameters
     ----------
     network
-        Planned for whole rows `(steps, …)`; it can do with fewer, as `shorter` says.
+        The network, planned for uncut rows `(steps, …)`. It must accept fewer steps (see `cut_networks`).
     lengths
-        How many steps each row has, `(rows,)`; what fills up comes after them.
+        Steps of each row before its padding, `(rows,)`.
     labels
-        Whether the targets are labels of whole sequences, though the network emits steps.
+        Whether the targets are labels of sequences, which are not cut even if the network emits steps.
     """
 
     def __init__(self, network: Network, lengths: Rows, *, labels: bool = False) -> None:
         self._lengths = lengths
         self._widths = np.array(widths(network.input_shape[0]))
-        self._each_step = not labels and next(shorter(network)).output_shape != network.output_shape
+        self._each_step = not labels and next(cut_networks(network)).output_shape != network.output_shape
 
-    def order(self, order: Rows, batch: int, rng: np.random.Generator) -> Rows:
-        """Return the shuffled rows, sorted by length within windows; then all whole batches, shuffled."""
-        size = WINDOW * batch
+    def order(self, order: Rows, batch_size: int, rng: np.random.Generator) -> Rows:
+        """Return the shuffled rows sorted by length within windows, and their batches shuffled.
+
+        A last batch of fewer rows stays last.
+        """
+        size = WINDOW_BATCHES * batch_size
         windows = [order[start : start + size] for start in range(0, len(order), size)]
-        near = np.concatenate([window[np.argsort(self._lengths[window], kind="stable")] for window in windows])
-        whole = len(near) // batch
-        batches = near[: whole * batch].reshape(whole, batch)[rng.permutation(whole)]
-        return np.concatenate([batches.ravel(), near[whole * batch :]])
+        by_length = np.concatenate([window[np.argsort(self._lengths[window], kind="stable")] for window in windows])
+        count = len(by_length) // batch_size
+        batches = by_length[: count * batch_size].reshape(count, batch_size)[rng.permutation(count)]
+        return np.concatenate([batches.ravel(), by_length[count * batch_size :]])
 
-    def width(self, turn: Any) -> int:
-        """To how many steps a batch of these rows is cut."""
-        longest = self._lengths[turn].max()
+    def width(self, rows: Any) -> int:
+        """Return the number of steps to which a batch of these rows is cut."""
+        longest = self._lengths[rows].max()
         return int(self._widths[np.searchsorted(self._widths, longest)])
 
-    def cut(self, x: Any, targets: Any, width: int, empty: Any) -> tuple[Any, Any]:
-        """Both, cut to so many steps, in arrays from `empty`; targets of whole rows stay as they are."""
+    def cut(self, x: Any, targets: Any, width: int, empty: Callable[..., Any]) -> tuple[Any, Any]:
+        """Return inputs `(batch, steps, …)` and targets cut to `width` steps, in arrays that `empty` allocates.
+
+        Targets of sequences are returned uncut.
+        """
         return _cut(x, width, empty), _cut(targets, width, empty) if self._each_step else targets
 
 
-def _cut(whole: Any, width: int, empty: Any) -> Any:
-    array = empty((len(whole), width, *whole.shape[2:]), whole.dtype)
-    np.copyto(array, whole[:, :width])
+def _cut(rows: Any, width: int, empty: Callable[..., Any]) -> Any:
+    array = empty((len(rows), width, *rows.shape[2:]), rows.dtype)
+    np.copyto(array, rows[:, :width])
     return array

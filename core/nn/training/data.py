@@ -1,4 +1,4 @@
-"""The data of a training: arrays of rows, from any source."""
+"""The data of a training, from any source."""
 
 from typing import Any, Protocol
 
@@ -6,32 +6,32 @@ from core.nn.arrays import Array
 
 
 class Data(Protocol):
-    """What is learnt from: rows of inputs and targets, and those that are kept back for validation."""
+    """Training rows and validation rows: inputs, targets, weights and lengths."""
 
     @property
     def x(self) -> Array:
-        """`(rows, *input_shape)`, float32."""
+        """Inputs of the training rows, `(rows, *input_shape)`, float32."""
 
     @property
     def y(self) -> Any:
-        """`(rows, …)`: numbers, or class numbers `(rows,)`."""
+        """Targets of the training rows: numbers `(rows, …)`, or class numbers `(rows,)`."""
 
     @property
     def x_validation(self) -> Array | None:
-        """As `x`, if any rows are kept back."""
+        """Inputs of the validation rows, as `x`; None without validation rows."""
 
     @property
     def y_validation(self) -> Any:
-        """As `y`, if any rows are kept back."""
+        """Targets of the validation rows, as `y`; None without validation rows."""
 
     @property
     def sample_weight(self) -> Array | None:
-        """How much each row counts in the loss, `(rows,)`; None: all alike."""
+        """Weight of each training row in the loss, `(rows,)`; None: all weights are 1."""
 
     @property
     def sample_weight_validation(self) -> Array | None:
-        """As `sample_weight`, if any rows are kept back."""
+        """Weight of each validation row, as `sample_weight`."""
 
     @property
     def lengths(self) -> Any:
-        """How many steps each row of `x` has, `(rows,)`, where they are padded after them; None: all."""
+        """Steps of each row of `x` before its padding, `(rows,)`; None if rows are not padded after their steps."""

@@ -1,4 +1,4 @@
-"""Rows between rows: a net that learns mixtures of two examples is smoother between them."""
+"""Mixup: training on mixtures of two rows, which makes the network smoother between them."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -14,25 +14,25 @@ from core.nn.step.context import PassContext
 class Mixup:
     """`λ · x + (1 − λ) · x'`, and the targets likewise, with λ from Beta(α, α) (Zhang et al. 2018, eq. 1).
 
-    x' are the rows of the same batch in another order; both it and λ are drawn for each batch.
+    x' are the rows of the same batch in another order. The order and λ are drawn for each batch.
     """
 
     alpha: Annotated[float, Gt(0), Le(1000)] = 0.2
-    """α: below 1 most mixtures are almost one of their rows, at 1 any λ is as likely, above it most are near a half."""
+    """α: below 1 most λ are near 0 or 1, at 1 all λ are equally likely, above 1 most λ are near a half."""
 
     def mix(
         self, x: Array, targets: Any, output_shape: Shape, ctx: PassContext, rng: np.random.Generator
     ) -> tuple[Array, Any]:
-        """Mixtures of `x` `(batch, …)` and of targets as a loss takes them; class numbers become shares.
+        """Return mixtures of `x` `(batch, …)` and of the encoded targets, in new arrays.
 
-        What the rows count is mixed as well. What comes in is not overwritten.
+        Class numbers become probabilities `(batch, …, classes)`. The context's sample weights are mixed as well.
         """
-        share, order = float(rng.beta(self.alpha, self.alpha)), rng.permutation(len(x))
+        lam, order = float(rng.beta(self.alpha, self.alpha)), rng.permutation(len(x))
         if targets.dtype.kind == "i":
-            targets = _shares(targets, output_shape[-1], ctx)
+            targets = _one_hot(targets, output_shape[-1], ctx)
         if ctx.sample_weight is not None:
-            ctx.sample_weight = _mixed(ctx.sample_weight, order, share, ctx)
-        return _mixed(x, order, share, ctx), _mixed(targets, order, share, ctx)
+            ctx.sample_weight = _mixed(ctx.sample_weight, order, lam, ctx)
+        return _mixed(x, order, lam, ctx), _mixed(targets, order, lam, ctx)
 
 
 def mixed_bytes(rows: int, input_shape: Shape, output_shape: Shape) -> int:
@@ -40,16 +40,16 @@ def mixed_bytes(rows: int, input_shape: Shape, output_shape: Shape) -> int:
     return 4 * rows * (2 * size(input_shape) + 3 * size(output_shape) + 2)
 
 
-def _mixed(rows: Array, order: Any, share: float, ctx: PassContext) -> Array:
+def _mixed(rows: Array, order: Any, lam: float, ctx: PassContext) -> Array:
     others = np.take(rows, order, axis=0, out=ctx.empty(rows.shape, rows.dtype), mode="clip")
-    np.multiply(others, 1 - share, out=others)
-    own = np.multiply(rows, share, out=ctx.empty(rows.shape, rows.dtype))
+    np.multiply(others, 1 - lam, out=others)
+    own = np.multiply(rows, lam, out=ctx.empty(rows.shape, rows.dtype))
     return np.add(own, others, out=own)
 
 
-def _shares(classes: Any, count: int, ctx: PassContext) -> Any:
-    """Class numbers `(batch, …)` as shares `(batch, …, classes)`."""
-    shares = ctx.empty((*classes.shape, count))
-    shares.fill(0)
-    np.put_along_axis(shares, classes[..., None], 1, axis=-1)
-    return shares
+def _one_hot(classes: Any, count: int, ctx: PassContext) -> Any:
+    """Return class numbers `(batch, …)` as one-hot probabilities `(batch, …, classes)`."""
+    one_hot = ctx.empty((*classes.shape, count))
+    one_hot.fill(0)
+    np.put_along_axis(one_hot, classes[..., None], 1, axis=-1)
+    return one_hot
