@@ -28,6 +28,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "api/schemas/metrics.py": ("api/routes/test_metrics.py",),
     "api/schemas/prediction.py": ("api/routes/test_predictions.py",),
     "api/services/compute_process.py": ("api/services/test_compute_pool.py",),
+    "api/services/dataset_rows.py": ("api/routes/test_datasets.py",),
     "api/services/identifiers.py": ("api/routes/test_jobs.py", "api/http/test_openapi.py"),
     "api/services/job_creation.py": ("api/routes/test_jobs.py",),
     "api/services/upload.py": ("api/routes/test_datasets.py",),

@@ -10,13 +10,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.dependencies import ClientScope, Services, ServicesDep
-from api.http.errors import BodyTooLarge, InvalidBody, StorageFull
+from api.http.errors import BodyTooLarge, InvalidBody, ServiceBusy, StorageFull, TooMuchWork
 from api.http.openapi import operation
 from api.http.parameters import Cursor, Limit
 from api.http.responses import JsonResponse
 from api.schemas.dataset import Dataset, DatasetRows, dataset_view
 from api.schemas.examples import CSV, DATASET_FORM, DatasetId
 from api.schemas.page import Page
+from api.services.dataset_rows import RowsPage, page_json
 from api.services.identifiers import resolve_dataset_id
 from api.services.schema_inference import TooManyUploads, UnreadableFile
 from api.services.upload import receive
@@ -121,21 +122,30 @@ def get_dataset(services: ServicesDep, scope: ClientScope, dataset_id: DatasetId
 
 
 @router.get(
-    "/datasets/{dataset_id}/rows", summary="Get a dataset's rows", **operation(NoSuchDataset, answer=DatasetRows)
+    "/datasets/{dataset_id}/rows",
+    summary="Get a dataset's rows",
+    **operation(NoSuchDataset, TooMuchWork, ServiceBusy, answer=DatasetRows),
 )
-def get_dataset_rows(
+async def get_dataset_rows(
+    request: Request,
     services: ServicesDep,
     scope: ClientScope,
     dataset_id: DatasetId,
     offset: Annotated[int, Query(ge=0, le=2**53, description="Number of rows to skip.")] = 0,
-    limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of rows.")] = 20,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of rows; wide ones may be fewer.")] = 20,
 ) -> Response:
-    """Return a page of the rows, as stored."""
+    """Return a page of the rows, as stored. The next page begins at `next_offset`."""
+    page = await run_in_threadpool(_page, services, scope, dataset_id, offset, limit)
+    if page.light:
+        body = await run_in_threadpool(lambda: b"".join(page_json(page)))
+        return Response(body, media_type=JsonResponse.media_type)
+    return await services.compute.respond(request, page_json, page)
+
+
+def _page(services: Services, scope: Scope, dataset_id: str, offset: int, limit: int) -> RowsPage:
     with services.database.read() as s:
         row = datasets.get(s, scope, resolve_dataset_id(s, scope, dataset_id))
-    items = readers.rows(services.blobs.fetch(row.sha256), Schema.from_json(row.columns), offset, limit)
-    next_offset = offset + limit if offset + limit < row.rows else None
-    return JsonResponse({"items": items, "next_offset": next_offset})
+    return RowsPage(services.blobs.fetch(row.sha256), row.columns, row.bytes, row.rows, offset, limit)
 
 
 @router.delete(

@@ -240,7 +240,6 @@ UNDOCUMENTED = {
     "unknown_path", "incomplete_body", "body_too_slow", "missing_file", "damaged_file",
     "database_away", "database_busy", "storage_away", "cross_site_request", "host_not_allowed",
     "preflight_refused",
-    "service_busy", "too_much_work",
 }  # fmt: skip
 """Codes that belong to no operation in particular."""
 

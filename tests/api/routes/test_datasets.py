@@ -3,12 +3,15 @@
 import io
 import json
 import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from api.services.dataset_rows import LIGHT_CELLS, MAX_PAGE_CELLS
 from tests.api.conftest import LINE, Api
 
 CSV = {"Content-Type": "text/csv"}
@@ -115,6 +118,53 @@ def test_rows_are_paged_as_stored(client: TestClient) -> None:
     assert second["items"][0]["age"] is None
     assert second["next_offset"] is None
     assert client.get(f"/v1/datasets/{dataset}/rows?offset=99").json() == {"items": [], "next_offset": None}
+
+
+def test_pages_of_wide_rows_are_shorter(client: TestClient) -> None:
+    columns = MAX_PAGE_CELLS // 20
+    body = npy(np.arange(50.0 * columns).reshape(50, columns))
+    dataset = client.post("/v1/datasets", content=body, headers={"Content-Type": "application/x-npy"}).json()["id"]
+    offset, firsts = 0, []
+    while offset is not None:
+        page = client.get(f"/v1/datasets/{dataset}/rows?limit=1000&offset={offset}").json()
+        assert len(page["items"]) <= 20
+        firsts += [item["0"] for item in page["items"]]
+        offset = page["next_offset"]
+    assert firsts == [columns * row for row in range(50)]
+
+
+def test_large_dataset_is_read_by_a_process_of_the_pool(api: Api, client: TestClient) -> None:
+    rows = LIGHT_CELLS + 1
+    body = npz(x=np.arange(rows, dtype=np.float32), y=np.zeros((rows, 2), np.float32))
+    dataset = client.post("/v1/datasets", content=body, headers={"Content-Type": "application/zip"}).json()["id"]
+    client.get(f"/v1/datasets/{dataset}/rows?limit=2")
+    with no_process(api):
+        assert client.get(f"/v1/datasets/{dataset}/rows").json()["code"] == "service_busy"
+        small = client.post("/v1/datasets", content=table(4), headers=CSV).json()["id"]
+        assert client.get(f"/v1/datasets/{small}/rows").status_code == 200
+    page = client.get(f"/v1/datasets/{dataset}/rows?limit=2&offset={rows - 3}").json()
+    assert page == {
+        "items": [{"x": rows - 3.0, "y": [0, 0]}, {"x": rows - 2.0, "y": [0, 0]}],
+        "next_offset": rows - 1,
+    }
+
+
+@contextmanager
+def no_process(api: Api) -> Iterator[None]:
+    """Let the queue of the compute pool be full."""
+    pool = api.services.compute
+    pool._in_progress += 10**6
+    yield
+    pool._in_progress -= 10**6
+
+
+def test_page_of_very_long_texts_gets_422(start: Callable[..., Api]) -> None:
+    api = start(max_answer_bytes=2**20)
+    body = b"x,y\n" + b"".join(b"%d,%s\n" % (row, b"t" * 50_000) for row in range(40))
+    dataset = api.client.post("/v1/datasets", content=body, headers=CSV).json()["id"]
+    answer = api.client.get(f"/v1/datasets/{dataset}/rows?limit=1000")
+    assert (answer.status_code, answer.json()["code"]) == (422, "too_much_work")
+    assert len(api.client.get(f"/v1/datasets/{dataset}/rows?limit=10&offset=30").json()["items"]) == 10
 
 
 def test_list_is_paged_by_cursor(client: TestClient) -> None:
