@@ -18,4 +18,9 @@ class JsonResponse(Response):
             return content.encode()
         if isinstance(content, BaseModel):
             return content.model_dump_json().encode()
-        return pydantic_core.to_json(content, inf_nan_mode="null")
+        return json_bytes(content)
+
+
+def json_bytes(content: Any) -> bytes:
+    """Return plain values as JSON; non-finite numbers become null."""
+    return pydantic_core.to_json(content, inf_nan_mode="null")

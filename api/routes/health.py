@@ -22,7 +22,7 @@ BROKER_TIMEOUT_SECONDS = 2.0
 
 
 @router.get("/health/live", summary="Liveness", **operation(answer=dict[str, str]))
-def get_liveness() -> Response:
+async def get_liveness() -> Response:  # async, so that it waits for no thread
     """Return 200 while the process runs."""
     return JsonResponse('{"status":"ok"}')
 

@@ -1,34 +1,28 @@
 """The routes that inspect a job's next training step and check its gradient."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api.dependencies import ClientScope, Services, ServicesDep
-from api.http.body import JsonBody, parse
-from api.http.errors import BodyTooLarge, InvalidBody, JobNotTrained, UnsupportedMediaType
-from api.http.openapi import operation
-from api.http.responses import JsonResponse
-from api.schemas.examples import BATCHES, JobId
-from api.schemas.inspection import (
-    GradientCheck,
-    GradientCheckRequest,
-    InspectionRequest,
-    StepInspection,
-    gradient_check_view,
-    step_inspection_view,
+from api.http.body import JsonBody
+from api.http.errors import (
+    BodyTooLarge,
+    InvalidBody,
+    JobNotTrained,
+    ServiceBusy,
+    TooMuchWork,
+    UnsupportedMediaType,
 )
+from api.http.openapi import operation
+from api.schemas.examples import BATCHES, JobId
+from api.schemas.inspection import GradientCheck, GradientCheckRequest, InspectionRequest, StepInspection
 from api.services.identifiers import resolve_job_id
-from api.services.model_cache import UNREADABLE_CHECKPOINT
+from api.services.inspection import CheckpointReference, TrainedJob, check_gradients, inspect_step
 from core.data.errors import InvalidInstance
-from core.jobs.spec import JobSpec, parse_stored
 from core.jobs.states import Keep
-from core.models.checkpoint import CheckpointData, decode
-from core.models.inspection import InspectionLimits, inspect_next_step
-from core.models.inspection import check_gradient as check_model_gradient
 from core.store import checkpoints, jobs
 from core.store.errors import NoSuchJob
 from core.store.scope import Scope
-from core.store.tables import Checkpoint, Job
 from core.versions import UnknownVersion
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
@@ -41,6 +35,8 @@ ERRORS = (
     InvalidInstance,
     UnsupportedMediaType,
     BodyTooLarge,
+    TooMuchWork,
+    ServiceBusy,
 )
 
 
@@ -49,23 +45,15 @@ ERRORS = (
     summary="Inspect a job's next training step",
     **operation(*ERRORS, answer=StepInspection, body=InspectionRequest, examples=BATCHES),
 )
-def inspect(services: ServicesDep, scope: ClientScope, job_id: JobId, body: JsonBody) -> Response:
+async def inspect(
+    request: Request, services: ServicesDep, scope: ClientScope, job_id: JobId, body: JsonBody
+) -> Response:
     """Compute the next step from the job's newest checkpoint on these rows, and return what happens in each layer.
 
     The step is computed on a copy: the job does not change.
     """
-    batch = parse(InspectionRequest, body)
-    job, spec, checkpoint, saved = _trained_job(services, scope, job_id)
-    found = inspect_next_step(
-        saved,
-        spec.optimizer,
-        job.steps or 0,
-        batch.instances,
-        batch.targets,
-        arrays=batch.arrays,
-        limits=InspectionLimits(services.settings.max_memory_bytes),
-    )
-    return JsonResponse(step_inspection_view(checkpoint, found))
+    job = await services.compute.in_thread(_trained_job, services, scope, job_id)
+    return await services.compute.respond(request, inspect_step, services.settings, job, body)
 
 
 @router.post(
@@ -73,34 +61,23 @@ def inspect(services: ServicesDep, scope: ClientScope, job_id: JobId, body: Json
     summary="Check a job's gradient",
     **operation(*ERRORS, answer=GradientCheck, body=GradientCheckRequest, examples=BATCHES),
 )
-def check_gradient(services: ServicesDep, scope: ClientScope, job_id: JobId, body: JsonBody) -> Response:
+async def check_gradient(
+    request: Request, services: ServicesDep, scope: ClientScope, job_id: JobId, body: JsonBody
+) -> Response:
     """Compare the backward pass on these rows with finite differences, for each weight array, in float64.
 
     The weights are those of the newest checkpoint. Random layers such as dropout draw the same numbers in every pass.
     """
-    batch = parse(GradientCheckRequest, body)
-    _, _, checkpoint, saved = _trained_job(services, scope, job_id)
-    limits = InspectionLimits(services.settings.max_memory_bytes)
-    return JsonResponse(
-        gradient_check_view(checkpoint, check_model_gradient(saved, batch.instances, batch.targets, limits))
-    )
+    job = await services.compute.in_thread(_trained_job, services, scope, job_id)
+    return await services.compute.respond(request, check_gradients, services.settings, job, body)
 
 
-def _trained_job(services: Services, scope: Scope, job_id: str) -> tuple[Job, JobSpec, Checkpoint, CheckpointData]:
-    """Return a job, its spec, and its newest readable checkpoint. Raise `JobNotTrained` without one."""
+def _trained_job(services: Services, scope: Scope, job_id: str) -> TrainedJob:
+    """Return what an inspection needs of a job. Raise `JobNotTrained` without a checkpoint."""
     with services.database.read() as s:
         job, spec = jobs.with_spec(s, scope, resolve_job_id(s, scope, job_id))
         found = checkpoints.of_job(s, scope, job.id)
     if not found or job.keep is Keep.NONE:
         raise JobNotTrained(job.id, job.status)
-    return job, parse_stored(spec), *_newest_readable(services, found)
-
-
-def _newest_readable(services: Services, found: list[Checkpoint]) -> tuple[Checkpoint, CheckpointData]:
-    """Skip checkpoints that a running training has just pruned, or that are damaged."""
-    for checkpoint in found[:-1]:
-        try:
-            return checkpoint, decode(services.blobs.read(checkpoint.sha256))
-        except UNREADABLE_CHECKPOINT:
-            pass
-    return found[-1], decode(services.blobs.read(found[-1].sha256))
+    references = tuple(CheckpointReference(one.sha256, one.step, one.epoch) for one in found)
+    return TrainedJob(spec, job.steps or 0, references)

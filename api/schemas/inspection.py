@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.schemas.values import finite_or_none
 from core.json_pointer import pointer
 from core.nn.insight import gradient_check, step_inspection
-from core.store import tables
 
 MAX_INSTANCES = 4096
 
@@ -120,12 +119,12 @@ class GradientCheck(BaseModel):
     layers: list[LayerGradientCheck] = Field(description="The trainable layers, in the order of the network.")
 
 
-def step_inspection_view(checkpoint: tables.Checkpoint, found: step_inspection.StepInspection) -> dict[str, Any]:
+def step_inspection_view(step: int, epoch: int, found: step_inspection.StepInspection) -> dict[str, Any]:
     """Return the fields of a `StepInspection`."""
     loss = finite_or_none(found.loss)
     return {
-        "step": checkpoint.step,
-        "epoch": checkpoint.epoch,
+        "step": step,
+        "epoch": epoch,
         "loss": loss,
         **({"nonfinite": str(found.loss)} if loss is None else {}),
         "first_nonfinite": found.first_nonfinite and _nonfinite_layer(found.first_nonfinite),
@@ -170,13 +169,13 @@ def _summary(summary: step_inspection.Summary) -> dict[str, Any]:
     }
 
 
-def gradient_check_view(checkpoint: tables.Checkpoint, found: Sequence[gradient_check.LayerCheck]) -> dict[str, Any]:
+def gradient_check_view(step: int, epoch: int, found: Sequence[gradient_check.LayerCheck]) -> dict[str, Any]:
     """Return the fields of a `GradientCheck`."""
     layers = [_layer_check(layer) for layer in found]
     errors = [weight["error"] for layer in layers for weight in layer["weights"].values()]
     return {
-        "step": checkpoint.step,
-        "epoch": checkpoint.epoch,
+        "step": step,
+        "epoch": epoch,
         "error": None if None in errors else max(errors),
         "layers": layers,
     }

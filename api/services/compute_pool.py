@@ -14,6 +14,7 @@ from tempfile import TemporaryFile
 from typing import IO, Any, Self, TypeVar
 
 import structlog
+from anyio import CapacityLimiter, to_thread
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
@@ -23,6 +24,8 @@ from core.settings import Settings
 
 IDLE_SECONDS = 60.0
 """Seconds without a task after which a process ends."""
+MAX_THREADS = 8
+"""Threads of `in_thread`."""
 CHUNK_BYTES = 2**18
 MAX_UNSENT_ANSWERS = 16
 """How many times `answer_bytes` may be on disk in answers that clients still read."""
@@ -75,6 +78,7 @@ class ComputePool:
         self._unsent_bytes = 0
         self._slots = asyncio.Semaphore(limits.processes)
         self._threads = ThreadPoolExecutor(limits.processes, "compute")  # one waits for each process
+        self._thread_limiter = CapacityLimiter(MAX_THREADS)
         self._idle: list[ComputeProcess] = []
         self._idle_timer: asyncio.TimerHandle | None = None
         self._draining = asyncio.Event()
@@ -83,6 +87,13 @@ class ComputePool:
     def in_progress(self) -> int:
         """How many tasks run or wait."""
         return self._in_progress
+
+    async def in_thread(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        """Return `function(*arguments)`, run in one of a few threads that light routes do not need.
+
+        It is for the light parts of heavy requests: queries of the database, and small computations.
+        """
+        return await to_thread.run_sync(function, *arguments, limiter=self._thread_limiter)
 
     async def run(self, request: Request, function: Callable[..., Result], *arguments: Any) -> Result:
         """Return `function(*arguments)`, computed in a process; `function` is one of a module's top level.

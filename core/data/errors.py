@@ -6,6 +6,8 @@ DataError
 └── InvalidFile       a file or a body does not conform to its format
 """
 
+from core.json_pointer import pointer
+
 
 class DataError(Exception):
     """Base of all errors of core/data."""
@@ -28,6 +30,14 @@ class InvalidInstance(DataError):
         self.index = index
         self.pointer = pointer
         self.message = message
+
+    def after(self, rows: int) -> "InvalidInstance":
+        """Return the error of the same instance with so many instances before it."""
+        own = pointer("instances", self.index)
+        if self.pointer != own and not self.pointer.startswith(f"{own}/"):
+            return self
+        index = self.index + rows
+        return InvalidInstance(index, pointer("instances", index) + self.pointer.removeprefix(own), self.message)
 
 
 class InvalidFile(DataError):

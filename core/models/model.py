@@ -5,7 +5,8 @@ It is stateless, so any number of threads can share one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from core.data.errors import InvalidInstance
 from core.data.features import Features, features_from_json
+from core.data.features.features import Instances
 from core.data.targets import Target, target_from_json
 from core.models.checkpoint import CheckpointData, Which
 from core.nn.layers.composite import Sequential
@@ -23,6 +25,11 @@ from core.nn.predictor import Predictor
 
 _ARCHITECTURE: TypeAdapter[Sequential] = TypeAdapter(Sequential)
 _LOSS: TypeAdapter[Loss] = TypeAdapter(Loss)
+
+BLOCK_NUMBERS = 2**18
+"""Numbers of the inputs or outputs of a block of records; a batch of the network may have more."""
+WARNINGS_BYTES = 16
+"""Bytes of a record's list of warnings in JSON, which is empty in most cases."""
 
 
 class _Description(BaseModel):
@@ -74,7 +81,26 @@ class Model:
         """The network."""
         return self.predictor.network
 
-    def predict(self, instances: Any) -> list[dict[str, Any]]:
+    def answer_bytes(self, rows: int) -> int:
+        """Return the estimated bytes of the predictions for so many records as JSON."""
+        return rows * (self.target.answer_bytes(self.network.output_shape) + WARNINGS_BYTES)
+
+    def flops(self, rows: int) -> int:
+        """Return the floating-point operations of predicting so many records, as planned."""
+        return rows * sum(plan.flops for plan in self.network.plan.walk())
+
+    def predict_in_blocks(self, instances: Instances) -> Iterator[list[dict[str, Any]]]:
+        """Yield the predictions of `predict` for one block of records after the other, in bounded memory."""
+        numbers = max(math.prod(self.network.output_shape), math.prod(self.network.input_shape), 1)
+        batch = self.network.prediction_batch  # whole batches, so that the bits are those of `predict`
+        rows = batch * max(1, BLOCK_NUMBERS // (batch * numbers))
+        for start in range(0, len(instances), rows):
+            try:
+                yield self.predict(instances[start : start + rows])
+            except InvalidInstance as error:
+                raise error.after(start) from None
+
+    def predict(self, instances: Instances) -> list[dict[str, Any]]:
         """Return a prediction with its warnings for each record.
 
         Raises

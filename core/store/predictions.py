@@ -19,6 +19,7 @@ class ServingCheckpoint(NamedTuple):
     keep: Keep | None
     checkpoint_id: str | None
     sha256: str | None
+    bytes: int | None
     step: int | None
     epoch: int | None
 
@@ -26,7 +27,16 @@ class ServingCheckpoint(NamedTuple):
 @lru_cache(maxsize=1024)
 def _statement(scope: Scope) -> Select[*tuple[Any, ...]]:
     return (
-        select(Job.id, Job.status, Job.keep, Checkpoint.id, Checkpoint.sha256, Checkpoint.step, Checkpoint.epoch)
+        select(
+            Job.id,
+            Job.status,
+            Job.keep,
+            Checkpoint.id,
+            Checkpoint.sha256,
+            Checkpoint.bytes,
+            Checkpoint.step,
+            Checkpoint.epoch,
+        )
         .select_from(Job)
         .outerjoin(Checkpoint, Checkpoint.id == Job.checkpoint_id)
         .where(Job.id == bindparam("job_id"), scope.includes(Job.owner))

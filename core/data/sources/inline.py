@@ -13,14 +13,16 @@ from core.data.features.arrays import ArrayFeatures
 from core.data.features.sequences import SequenceFeatures
 from core.data.nested_lists import NotNumbers, Ragged, array_from_lists
 from core.data.padding import Padding, pad_sequences, require_no_padding_value, sequences_from_lists
-from core.data.schema import Schema
+from core.data.schema import Limits, Schema
 from core.data.sources.arrays import Arrays
 from core.data.sources.source import LoadedData, SourceSignature, StoredDataset
 from core.data.split import Validation
 from core.data.targets.classes import Classes, class_name
 from core.data.targets.numbers import Numbers
 
-MAX_CLASSES = 1000
+MAX_CLASSES = Limits().categories
+MAX_CLASS_NAME = Limits().category_length
+"""Characters of the name of a class, as in a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +148,10 @@ def _classes(labels: list[str]) -> tuple[NDArray[np.int64], Classes]:
         raise InvalidData("/data/y", f"has only the class {quote(names[0])}: give rows of at least two classes")
     if len(names) > MAX_CLASSES:
         raise InvalidData("/data/y", f"has {len(names)} different classes, more than {MAX_CLASSES}: merge some")
+    too_long = next((row for row, name in enumerate(labels) if len(name) > MAX_CLASS_NAME), None)
+    if too_long is not None:
+        message = f"is a class name of {len(labels[too_long]):,} characters, more than {MAX_CLASS_NAME}: shorten it"
+        raise InvalidData(f"/data/y/{too_long}", message)
     if any("\0" in name for name in names):
         raise InvalidData("/data/y", "has a text with a NUL character: remove it")
     ids = {name: i for i, name in enumerate(names)}

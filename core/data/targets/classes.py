@@ -1,14 +1,16 @@
 """Targets that are classes: one of several named classes for each row, or for each step of a row."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from json import dumps
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.data.cells import quote_names
-from core.data.targets.target import invalid_target
+from core.data.targets.target import NUMBER_BYTES, ROW_BYTES, invalid_target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,11 @@ class Classes:
             "label": self.names[int(row.argmax())],
             "probabilities": dict(zip(self.names, row.tolist(), strict=True)),
         }
+
+    def answer_bytes(self, output_shape: tuple[int, ...]) -> int:
+        """Return the estimated bytes of the answer for one row as JSON: for each step every name with a number."""
+        names = [len(dumps(name, ensure_ascii=False).encode()) + 1 for name in self.names]
+        return ROW_BYTES + math.prod(output_shape[:-1]) * (sum(names) + max(names) + NUMBER_BYTES * len(names))
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON, stored beside the weights."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.data.targets.classes import class_name
-from core.data.targets.target import invalid_target, value_answers
+from core.data.targets.target import NUMBER_BYTES, ROW_BYTES, invalid_target, value_answers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,10 @@ class Embeddings:
     def answer(self, outputs: NDArray[Any]) -> list[dict[str, Any]]:
         """Return the vector for each row of `outputs` (rows, size)."""
         return value_answers(outputs)
+
+    def answer_bytes(self, output_shape: tuple[int, ...]) -> int:
+        """Return the estimated bytes of the answer for one row as JSON."""
+        return ROW_BYTES + NUMBER_BYTES * self.size
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON, stored beside the weights."""

@@ -1,5 +1,6 @@
 """Targets that are sequences of labels, as the loss `ctc` learns them."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
@@ -9,7 +10,10 @@ from numpy.typing import NDArray
 
 from core.data.nested_lists import NotNumbers
 from core.data.padding import pad_sequences, sequences_from_lists
-from core.data.targets.target import not_numbers
+from core.data.targets.target import ROW_BYTES, not_numbers
+
+LABEL_BYTES = 4
+"""Bytes of a label in JSON with its comma."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,10 @@ class Labels:
     def answer(self, outputs: NDArray[Any]) -> list[dict[str, Any]]:
         """Return the labels of each row of `outputs` `(rows, …)`, without the zeros of padding."""
         return [{"value": row[row != 0].tolist()} for row in outputs]
+
+    def answer_bytes(self, output_shape: tuple[int, ...]) -> int:
+        """Return the estimated bytes of the answer for one row as JSON: at most one label for each step."""
+        return ROW_BYTES + LABEL_BYTES * math.prod(output_shape[:-1])
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON, stored beside the weights."""

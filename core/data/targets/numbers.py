@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.data.nested_lists import NotNumbers, array_from_lists
-from core.data.targets.target import invalid_target, not_numbers, value_answers
+from core.data.targets.target import NUMBER_BYTES, ROW_BYTES, invalid_target, not_numbers, value_answers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +78,10 @@ class Numbers:
     def answer(self, outputs: NDArray[Any]) -> list[dict[str, Any]]:
         """Return the value for each row of `outputs` (rows, *shape): a plain number where the shape is `(1,)`."""
         return value_answers(outputs.reshape(len(outputs), *(() if self.shape == (1,) else self.shape)))
+
+    def answer_bytes(self, output_shape: tuple[int, ...]) -> int:
+        """Return the estimated bytes of the answer for one row as JSON."""
+        return ROW_BYTES + NUMBER_BYTES * math.prod(self.shape)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON, stored beside the weights."""

@@ -15,6 +15,11 @@ from core.data.errors import InvalidInstance
 from core.data.nested_lists import NotNumbers
 from core.json_pointer import pointer
 
+NUMBER_BYTES = 21
+"""Bytes of a float32 in JSON, converted to float64, with its comma: `0.12345678955316544,`."""
+ROW_BYTES = 32
+"""Bytes of a row's braces and keys in JSON."""
+
 
 class TargetKind(Protocol):
     """Members are frozen dataclasses whose fields are their stored JSON."""
@@ -34,6 +39,10 @@ class TargetKind(Protocol):
 
     def answer(self, outputs: NDArray[Any]) -> list[dict[str, Any]]:
         """Return the answer for each row of the net's outputs."""
+        ...
+
+    def answer_bytes(self, output_shape: tuple[int, ...]) -> int:
+        """Return the estimated bytes of the answer for one row of the net's outputs as JSON."""
         ...
 
     def to_json(self) -> dict[str, Any]:

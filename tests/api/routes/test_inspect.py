@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+from starlette.responses import Response
 
-from api.routes import inspect
+from api.services import inspection as inspection_service
 from core.models import inspection
 from core.models.inspection import InspectionLimits
 from core.nn.losses.categorical import CrossEntropy
@@ -106,6 +107,17 @@ def test_gradient_check_covers_trainable_layers_of_a_random_network(api: Api) ->
     assert check_gradient(api, job["id"], **rows) == found
 
 
+@pytest.fixture
+def _in_this_process(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run heavy requests in this process, so that a test can replace functions."""
+
+    async def respond(_request: Any, function: Any, *arguments: Any) -> Response:
+        return Response(b"".join(function(*arguments)), media_type="application/json")
+
+    monkeypatch.setattr(api.services.compute, "respond", respond)
+
+
+@pytest.mark.usefixtures("_in_this_process")
 def test_gradient_check_detects_a_wrong_gradient(api: Api, classifier: str, monkeypatch: pytest.MonkeyPatch) -> None:
     compare = CrossEntropy.compare
 
@@ -126,11 +138,12 @@ def test_gradient_check_of_nonfinite_loss_is_null(api: Api) -> None:
     assert found["layers"][0]["weights"]["kernel"]["differences"] is None
 
 
+@pytest.mark.usefixtures("_in_this_process")
 def test_gradient_check_beyond_the_limits_is_refused(
     api: Api, classifier: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for limits in (InspectionLimits(10), InspectionLimits(2**30, flops=10)):
-        monkeypatch.setattr(inspect, "InspectionLimits", lambda _, limits=limits: limits)
+        monkeypatch.setattr(inspection_service, "InspectionLimits", lambda _, limits=limits: limits)
         answer = api.client.post(
             f"/v1/jobs/{classifier}/check_gradient", json={"instances": [[0, 1]], "targets": ["cat"]}
         )
@@ -157,6 +170,7 @@ def test_invalid_batch_is_refused_with_pointer(
     assert words in error["message"]
 
 
+@pytest.mark.usefixtures("_in_this_process")
 @pytest.mark.parametrize(
     ("limits", "pointer"),
     [(InspectionLimits(10), "/instances"), (InspectionLimits(2**30, array_numbers=10), "/arrays")],
@@ -164,7 +178,7 @@ def test_invalid_batch_is_refused_with_pointer(
 def test_inspection_beyond_the_limits_is_refused(
     api: Api, classifier: str, monkeypatch: pytest.MonkeyPatch, limits: InspectionLimits, pointer: str
 ) -> None:
-    monkeypatch.setattr(inspect, "InspectionLimits", lambda _: limits)
+    monkeypatch.setattr(inspection_service, "InspectionLimits", lambda _: limits)
     monkeypatch.setattr(inspection, "inspect_step", None)  # fails if the step is computed
     body = {"instances": [[0, 1]], "targets": ["cat"], "arrays": True}
     answer = api.client.post(f"/v1/jobs/{classifier}/inspect", json=body)

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
@@ -157,6 +158,90 @@ def test_invalid_body_of_another_media_type_is_refused(
     answer = client.post(f"/v1/jobs/{line}/predictions", content=body, headers={"Content-Type": kind})
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+NPY = {"Content-Type": "application/x-npy"}
+
+
+def test_many_rows_get_the_predictions_of_single_rows(client: TestClient, line: str) -> None:
+    rows = np.arange(30_000, dtype=np.float32)[:, None] / 100
+    url = f"/v1/jobs/{line}/predictions"
+    answer = client.post(url, content=npy(rows), headers=NPY)
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert len(body["predictions"]) == len(rows)
+    for index in (0, 1023, 1024, 29_999):
+        alone = client.post(url, content=npy(rows[index : index + 1]), headers=NPY).json()
+        assert alone["predictions"] == body["predictions"][index : index + 1]
+        assert alone["checkpoint"] == body["checkpoint"]
+
+
+def test_wrong_instance_among_many_is_named(client: TestClient, line: str) -> None:
+    rows: list[Any] = [[1.5]] * 30_000
+    rows[29_000] = ["six"]
+    answer = client.post(f"/v1/jobs/{line}/predictions", json={"instances": rows})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_instance")
+    assert answer.json()["errors"][0]["pointer"] == "/instances/29000/0"
+    assert answer.json()["detail"].startswith("/instances/29000/0: ")
+
+
+def test_many_rows_fall_back_to_the_previous_checkpoint(api: Api, client: TestClient) -> None:
+    first = api.trained(training=LINE["training"] | {"epochs": 2})
+    more = client.post(f"/v1/jobs/{first['id']}/continue", json={"epochs": 2}).raise_for_status().json()
+    api.train()
+    newest, other, *_ = client.get(f"/v1/jobs/{more['id']}/checkpoints").json()["items"]
+    path = api.services.blobs.path(newest["sha256"])
+    path.chmod(0o600)
+    path.write_bytes(b"nothing")
+    answer = client.post(f"/v1/jobs/{more['id']}/predictions", content=npy(np.ones((30_000, 1))), headers=NPY)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["checkpoint"]["id"] == other["id"]
+
+
+def test_too_large_answer_is_refused_before_anything_is_computed(start: Callable[..., Api]) -> None:
+    api = start(max_answer_bytes=2**20)
+    url = f"/v1/jobs/{api.trained()['id']}/predictions"
+    refused = api.client.post(url, content=npy(np.ones((60_000, 1), np.int8)), headers=NPY)
+    assert (refused.status_code, refused.json()["code"]) == (422, "too_much_work")
+    assert "CHAINRULE_MAX_ANSWER_BYTES" in refused.json()["detail"]
+    assert api.client.post(url, content=npy(np.ones((10_000, 1), np.int8)), headers=NPY).status_code == 200
+
+
+def test_answer_with_many_outputs_is_refused(start: Callable[..., Api]) -> None:
+    """A network of many outputs makes a large answer of few rows: the estimate counts outputs, not only rows."""
+    api = start(max_answer_bytes=2**20)
+    data = {"type": "inline", "x": [[1], [2]], "y": [[0.5] * 5000, [1.5] * 5000]}
+    layers = [{"type": "dense", "units": 5000}]
+    url = f"/v1/jobs/{api.trained(data=data, architecture={'layers': layers})['id']}/predictions"
+    assert api.client.post(url, json={"instances": [[1]] * 5}).status_code == 200
+    refused = api.client.post(url, json={"instances": [[1]] * 50})
+    assert (refused.status_code, refused.json()["code"]) == (422, "too_much_work")
+
+
+@pytest.mark.parametrize("route", ["predictions", "inspect", "check_gradient"])
+def test_full_compute_pool_gets_503_and_light_routes_still_answer(
+    api: Api, client: TestClient, line: str, monkeypatch: pytest.MonkeyPatch, route: str
+) -> None:
+    monkeypatch.setattr(api.services.compute, "_in_progress", 1000)
+    body: dict[str, Any] = {"instances": [[1.5]] * (30_000 if route == "predictions" else 1)}
+    answer = client.post(f"/v1/jobs/{line}/{route}", json=body if route == "predictions" else body | {"targets": [3]})
+    assert (answer.status_code, answer.json()["code"]) == (503, "service_busy")
+    assert int(answer.headers["retry-after"]) > 0
+    assert client.get("/health/live").status_code == 200
+    assert client.get(f"/v1/jobs/{line}").status_code == 200
+    assert client.post(f"/v1/jobs/{line}/predictions", json={"instances": [[6]]}).status_code == 200
+
+
+def test_long_class_name_is_refused(client: TestClient) -> None:
+    data = {"type": "inline", "x": [[1], [2], [3]], "y": ["cat", "d" * 129, "cat"]}
+    refused = client.post("/v1/jobs", json=LINE | {"data": data})
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/data/y/1")
+    assert len(refused.content) < 1000
+    data["y"] = ["cat", "d" * 128, "cat"]
+    layers = {"layers": [{"type": "dense", "units": 2}]}
+    allowed = client.post("/v1/jobs", json=LINE | {"data": data, "architecture": layers})
+    assert allowed.status_code == 201, allowed.text
+    client.post(f"/v1/jobs/{allowed.json()['id']}/cancel")
 
 
 def test_untrained_job_gets_409(api: Api, client: TestClient) -> None:

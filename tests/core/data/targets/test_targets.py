@@ -3,10 +3,15 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from core.data.errors import InvalidInstance
 from core.data.targets import TARGETS, Target, target_from_json
+from core.data.targets.classes import Classes
+from core.data.targets.embeddings import Embeddings
+from core.data.targets.labels import Labels
+from core.data.targets.numbers import Numbers
 from tests.core.data.targets.cases import CASES
 
 
@@ -37,3 +42,31 @@ def test_parse_wrong_value_names_its_place(
     with pytest.raises(InvalidInstance) as refused:
         target.parse(values, steps)
     assert refused.value.pointer == pointer
+
+
+LONG_NAMES = Classes(names=("\n" * 100, "é" * 100, '"' * 100))
+ONE_NUMBER = Numbers(shape=(1,), integers=False, min=0, max=1, distinct=None)
+ARRAY = Numbers(shape=(4, 30), integers=False, min=0, max=1, distinct=None)
+
+
+@pytest.mark.parametrize(
+    ("target", "output_shape"),
+    [
+        (LONG_NAMES, (3,)),
+        (LONG_NAMES, (5, 3)),
+        (Classes(names=("a", "b")), (1,)),
+        (Classes(names=tuple(map(str, range(1000)))), (1000,)),
+        (ONE_NUMBER, (1,)),
+        (ARRAY, (4, 30)),
+        (Embeddings(size=64), (64,)),
+        (Labels(max_labels=3), (50, 12)),
+    ],
+)
+def test_estimated_size_of_an_answer_is_close_to_its_json(target: Target, output_shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    if isinstance(target, Labels):
+        outputs = rng.integers(1, 12, (20, *output_shape[:-1]))
+    else:
+        outputs = rng.uniform(0, 1, (20, *output_shape)).astype(np.float32)
+    answer = json.dumps(target.answer(outputs), ensure_ascii=False, separators=(",", ":")).encode()
+    assert 0.5 < len(answer) / (20 * target.answer_bytes(output_shape)) < 1.1

@@ -1,0 +1,110 @@
+"""Predictions: small ones in a thread of the API, all others in a process of the compute pool.
+
+A prediction takes no longer in a process, but sending it there takes longer than a small network.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from api.http.body import parse
+from api.http.errors import InvalidBody, TooMuchWork, UnsupportedMediaType
+from api.http.responses import json_bytes
+from api.schemas.prediction import PredictionRequest
+from api.services.model_cache import ModelCache
+from core.blobs.storage import open_blobs
+from core.data.instances import instances_from_csv, instances_from_npy
+from core.models.checkpoint import Which
+from core.settings import Settings
+
+SMALL_BODY_BYTES = 2**14
+SMALL_CHECKPOINT_BYTES = 2**22
+SMALL_FLOPS = 10**7
+"""Bounds of a small prediction: about a millisecond each for reading the body and for computing the outputs."""
+SMALL_ANSWER_BYTES = 2**18
+PROCESS_CACHE_BYTES = 128 * 2**20
+
+Records = list[Any] | NDArray[Any]
+
+
+def _instances_from_json(body: bytes) -> Records:
+    return parse(PredictionRequest, body).instances
+
+
+PARSERS: Mapping[str, Callable[[bytes], Records]] = {
+    "application/json": _instances_from_json,
+    "text/csv": instances_from_csv,
+    "application/x-npy": instances_from_npy,
+}
+
+
+class PredictionBody(NamedTuple):
+    """The instances of a request, not parsed yet."""
+
+    media_type: str
+    content: bytes
+
+    def instances(self) -> Records:
+        """Return the parsed instances. Raise `InvalidBody` or `InvalidFile`."""
+        instances = PARSERS[self.media_type](self.content)
+        if isinstance(instances, np.ndarray) and not instances.shape:
+            raise InvalidBody([("", "is a single number: send an array of rows")])
+        return instances
+
+
+class Weights(NamedTuple):
+    """The weights to predict with, and what the answer says about them."""
+
+    job_id: str
+    sha256: str
+    bytes: int
+    which: Which
+    checkpoint: dict[str, Any]
+
+
+def require_parser(media_type: str) -> None:
+    """Raise `UnsupportedMediaType` for a body that cannot be parsed."""
+    if media_type not in PARSERS:
+        raise UnsupportedMediaType(media_type, list(PARSERS))
+
+
+def predict_if_small(models: ModelCache, weights: Weights, body: PredictionBody) -> bytes | None:
+    """Return the answer if parsing, computing and writing it takes little time; else None. Raise as `predict`."""
+    if len(body.content) > SMALL_BODY_BYTES or weights.bytes > SMALL_CHECKPOINT_BYTES:
+        return None
+    instances, model = body.instances(), models.get(weights.sha256, weights.which)
+    rows = len(instances)
+    if model.flops(rows) > SMALL_FLOPS or model.answer_bytes(rows) > SMALL_ANSWER_BYTES:
+        return None
+    return json_bytes({"predictions": model.predict(instances), "checkpoint": weights.checkpoint})
+
+
+def predict(settings: Settings, weights: Weights, body: PredictionBody) -> Iterator[bytes]:
+    """Yield the answer as JSON, block by block.
+
+    Raises
+    ------
+    InvalidBody, InvalidFile, InvalidInstance
+        Where the instances are wrong.
+    TooMuchWork
+        Where the answer would be too large; nothing is computed then.
+    NoSuchBlob, DamagedBlob, DamagedCheckpoint
+        Where the checkpoint cannot be read.
+    """
+    instances, model = body.instances(), _models(settings).get(weights.sha256, weights.which)
+    if model.answer_bytes(len(instances)) > settings.max_answer_bytes:
+        raise TooMuchWork.answer(settings.max_answer_bytes)
+    separator = b'{"predictions":['
+    for predictions in model.predict_in_blocks(instances):
+        yield separator + json_bytes(predictions)[1:-1]
+        separator = b","
+    yield b'],"checkpoint":' + json_bytes(weights.checkpoint) + b"}"
+
+
+@lru_cache(maxsize=1)
+def _models(settings: Settings) -> ModelCache:
+    """Return the models of this process."""
+    return ModelCache(open_blobs(settings).read, PROCESS_CACHE_BYTES)
