@@ -16,7 +16,7 @@ from annotated_types import Ge, Gt, Le, Len, Lt, MaxLen, MinLen
 
 from api.http.problem_types import HTTP_PROBLEM_TYPES, INTERNAL_ERROR, PROBLEM_TYPES, TOO_MANY_CONNECTIONS
 from core.docstrings import attribute_docstrings
-from core.jobs.errors import INVALID_SPEC_CODES
+from core.jobs.errors import INVALID_SPEC_CODES, MAX_ERRORS
 from core.nn.activations import Activation
 from core.nn.constraints import Constraint
 from core.nn.initializers import Initializer
@@ -181,7 +181,8 @@ ERRORS_HEAD = f"""# Error codes
 
 Every error is an [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) `application/problem+json` document.
 `code` is stable and meant for programs. `detail` and `errors` say what to change; each of `errors` has a JSON pointer
-(RFC 6901) into the body, or the name of a parameter. 429 and 503 carry `Retry-After`.
+(RFC 6901) into the body, or the name of a parameter. There are at most {MAX_ERRORS}; `more_errors` is the number of
+further ones that were found. 429 and 503 carry `Retry-After`.
 
 | status | code | meaning |
 |---|---|---|

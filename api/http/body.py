@@ -3,20 +3,41 @@
 FastAPI's own parsing accepts NaN, converts strings to numbers and reports locations in another form.
 """
 
-import math
 import re
-from collections.abc import Iterator
-from typing import Annotated, Any, TypeVar
+from dataclasses import replace
+from itertools import islice
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 import pydantic_core
 from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
 
 from api.http.errors import InvalidBody, UnsupportedMediaType
+from api.http.json_values import count_values, is_numbers, structure_errors, unstorable_values
 from api.http.pointers import field_errors
 from core.json_pointer import pointer
+from core.nn.tagged_union import bounded_validation
 
 Model = TypeVar("Model", bound=BaseModel)
+
+SMALL_BYTES = 2**12
+"""Bodies up to this size can have only as many values and errors as do no harm."""
+MAX_VALUES = 1_500_000
+"""Values of a body: numbers, texts, lists, objects. Each takes up to a hundred bytes while it is checked."""
+Rows: TypeAlias = dict[tuple[str, ...], list[Any]]
+"""The rows of a body, by their place."""
+
+MAX_FOUND = 1000
+"""Errors of one kind that are counted."""
+MAX_COUNTED_ROWS = 5000
+WEIGHTS: Final = ("data", "sample_weight")
+ROWS: Final = (("data", "x"), ("data", "y"), WEIGHTS, ("instances",), ("targets",))
+"""Where bodies have rows of any values, which are checked with the data and not by the model."""
+
+_TOO_MANY_VALUES = (
+    f"has more than {MAX_VALUES:,} numbers, texts and lists: upload the data with POST /v1/datasets, or send less"
+)
+_SUSPECT = re.compile(rb"NaN|Infinity|\\u0000|[0-9]{200}|[eE]\+?[0-9]{3}")  # few bodies match
 
 
 async def _read(request: Request) -> bytes:
@@ -42,46 +63,72 @@ def media_type(request: Request) -> str:
 
 
 def parse(model: type[Model], body: bytes, *, code: str = "invalid_body") -> Model:
-    """Return the body as a model. Raise `InvalidBody` with every invalid place."""
-    if errors := _unstorable_values(body):
+    """Return the body as a model. Raise `InvalidBody` with the first invalid places."""
+    if len(body) > SMALL_BYTES or _SUSPECT.search(body):
+        return _parse_in_parts(model, body, code)
+    return _validate(model, body, code)
+
+
+def _parse_in_parts(model: type[Model], body: bytes, code: str) -> Model:
+    """Validate all but the rows of data by the model, since rows can have any values.
+
+    Pydantic keeps up to 300 bytes for each list while it validates JSON, and an error for each unknown name.
+    """
+    structure, rows = _split(body, code)
+    return _with_rows(_validate(model, structure, code), rows)
+
+
+def _split(body: bytes, code: str) -> tuple[bytes, Rows]:
+    """Return a body with a few zeros in place of its rows, and the rows. Raise `InvalidBody`."""
+    if count_values(body) > MAX_VALUES:
+        raise InvalidBody([("", _TOO_MANY_VALUES)], code)
+    try:
+        tree = pydantic_core.from_json(body, allow_inf_nan=True)
+    except ValueError as error:
+        raise InvalidBody([("", f"is not JSON: {error}")], code) from None
+    if errors := list(islice(unstorable_values(tree), MAX_FOUND)):
         raise InvalidBody(errors, code)
+    rows = _take_rows(tree)
+    if errors := structure_errors(tree):
+        raise InvalidBody(errors, code)
+    return pydantic_core.to_json(tree), rows
+
+
+def _validate(model: type[Model], body: bytes, code: str) -> Model:
     try:
-        return model.model_validate_json(body, strict=True)
+        with bounded_validation():
+            return model.model_validate_json(body, strict=True)
     except ValidationError as error:
-        raise InvalidBody(field_errors(error, body), code) from None
+        errors = field_errors(error, body)
+    raise InvalidBody(errors, code)
 
 
-_SUSPECT = re.compile(rb"NaN|Infinity|\\u0000|[0-9]{200}|[eE]\+?[0-9]{3}")  # few bodies match, so few are walked
-_NUL_MESSAGE = "contains the NUL character: remove it"
-_NONFINITE_MESSAGE = "must be a finite number that a 64-bit float can represent"
+def _take_rows(tree: Any) -> Rows:
+    """Replace the rows in a body by a few zeros, and return them by their place."""
+    taken: Rows = {}
+    for path in ROWS:
+        owner = tree
+        for step in path[:-1]:
+            owner = owner.get(step) if isinstance(owner, dict) else None
+        if isinstance(owner, dict) and isinstance(rows := owner.get(path[-1]), list):
+            if path == WEIGHTS:
+                _require_weights(rows)
+            taken[path] = rows
+            owner[path[-1]] = [0] * min(len(rows), MAX_COUNTED_ROWS)
+    return taken
 
 
-def _unstorable_values(body: bytes) -> list[tuple[str, str]]:
-    """Return pointer and message of each NUL character and each number that no finite float represents."""
-    if not _SUSPECT.search(body):
-        return []
-    try:
-        return list(_walk(pydantic_core.from_json(body, allow_inf_nan=True)))
-    except ValueError:
-        return []  # not JSON: the model reports the position
+def _require_weights(values: list[Any]) -> None:
+    """Raise `InvalidBody` at the first weight that is not a number of at least 0, as the model would."""
+    if is_numbers(values) and min(values, default=0) >= 0:
+        return
+    index = next(i for i, value in enumerate(values) if not (is_numbers([value]) and value >= 0))
+    raise InvalidBody([(pointer(*WEIGHTS, index), "must be a number of at least 0")], "invalid_spec")
 
 
-def _walk(value: Any, *path: str | int) -> Iterator[tuple[str, str]]:
-    if isinstance(value, str) and "\0" in value:
-        yield pointer(*path), _NUL_MESSAGE
-    elif isinstance(value, int | float) and not _is_finite(value):
-        yield pointer(*path), _NONFINITE_MESSAGE
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _walk(item, *path, index)
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            yield from _walk(name, *path)
-            yield from _walk(item, *path, name)
-
-
-def _is_finite(value: float) -> bool:
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # an integer too large for a float
-        return False
+def _with_rows(parsed: Model, rows: Rows) -> Model:
+    """Return the model with these rows at their places."""
+    for (field, *inner), values in rows.items():
+        value = replace(getattr(parsed, field), **{inner[0]: values}) if inner else values
+        parsed = parsed.model_copy(update={field: value})
+    return parsed

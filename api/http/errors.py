@@ -17,8 +17,12 @@ from typing import Self
 
 from pydantic import BaseModel, Field
 
+from core.jobs.errors import MAX_ERRORS
+
 MAX_QUOTED_CHARACTERS = 200
-"""Characters of a header that an error message quotes."""
+"""Characters of a header or a name that an error message quotes."""
+MAX_MESSAGE_CHARACTERS = 2000
+"""Characters of a pointer or a message; the longest message lists all layers."""
 _SEND_LESS = "send less in one request, or raise"
 
 
@@ -31,25 +35,30 @@ class FieldError(BaseModel):
 
 
 class RequestError(Exception):
-    """A request that the API refuses, with the invalid places where they are known."""
+    """A request that the API refuses, with the invalid places where they are known.
+
+    `errors` are the first `MAX_ERRORS`, `more_errors` is the number of further ones.
+    """
 
     errors: Sequence[FieldError] = ()
+    more_errors: int = 0
 
 
 class InvalidBody(RequestError):
     """The body does not match the schema of the route."""
 
     def __init__(self, errors: Sequence[tuple[str, str]], code: str = "invalid_body") -> None:
-        self.errors = [FieldError(pointer=pointer, message=message) for pointer, message in errors]
+        self.errors = [body_error(pointer, message) for pointer, message in errors[:MAX_ERRORS]]
+        self.more_errors = len(errors) - len(self.errors)
         self.code = code
-        super().__init__(summarize(self.errors))
+        super().__init__(summarize(self.errors, self.more_errors))
 
 
 class InvalidParameter(RequestError):
     """A parameter does not match the schema of the route."""
 
     def __init__(self, parameter: str, message: str) -> None:
-        self.errors = [FieldError(parameter=parameter, message=message)]
+        self.errors = [parameter_error(parameter, message)]
         super().__init__(summarize(self.errors))
 
 
@@ -57,7 +66,7 @@ class HostNotAllowed(RequestError):
     """The Host header names a host that this service does not answer for."""
 
     def __init__(self, host: str) -> None:
-        received = _shortened(host) if host else "no Host header"
+        received = shortened(host) if host else "no Host header"
         super().__init__(
             f"this service does not answer for {received}: use localhost or 127.0.0.1, "
             "or add the host's name to CHAINRULE_ALLOWED_HOSTS"
@@ -68,7 +77,7 @@ class CrossSiteRequest(RequestError):
     """A page of another origin asks for a change."""
 
     def __init__(self, origin: str | None) -> None:
-        page = f"a page of {_shortened(origin)}" if origin else "a page of another site"
+        page = f"a page of {shortened(origin)}" if origin else "a page of another site"
         super().__init__(
             f"{page} may not change anything here: add its origin to CHAINRULE_CORS_ORIGINS, "
             "or, if it is this service behind a proxy, let the proxy pass on the Host header with its port"
@@ -89,7 +98,7 @@ class UnsupportedMediaType(RequestError):
     """The route does not read bodies of this media type."""
 
     def __init__(self, media_type: str, supported: Sequence[str]) -> None:
-        received = media_type or "no Content-Type"
+        received = shortened(media_type) or "no Content-Type"
         super().__init__(f"this route reads {', '.join(supported)}, but got {received}: set the Content-Type header")
 
 
@@ -165,12 +174,25 @@ class StorageFull(RequestError):
         )
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= MAX_QUOTED_CHARACTERS else f"{text[:MAX_QUOTED_CHARACTERS]}…"
+def body_error(pointer: str, message: str) -> FieldError:
+    """Return the error at a place of the body, both texts shortened where a client made them long."""
+    return FieldError(
+        pointer=shortened(pointer, MAX_MESSAGE_CHARACTERS), message=shortened(message, MAX_MESSAGE_CHARACTERS)
+    )
 
 
-def summarize(errors: Sequence[FieldError]) -> str:
-    """Return the first error and the number of further errors in one line."""
-    first = errors[0]
-    rest = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+def parameter_error(parameter: str, message: str) -> FieldError:
+    """Return the error of a parameter, both texts shortened where a client made them long."""
+    return FieldError(parameter=shortened(parameter), message=shortened(message, MAX_MESSAGE_CHARACTERS))
+
+
+def shortened(text: str, length: int = MAX_QUOTED_CHARACTERS) -> str:
+    """Return a text of at most `length` characters, with an ellipsis where it was longer."""
+    return text if len(text) <= length else f"{text[:length]}…"
+
+
+def summarize(errors: Sequence[FieldError], more: int = 0) -> str:
+    """Return the first error and the number of further errors in one line; `more` are those not among `errors`."""
+    first, further = errors[0], len(errors) - 1 + more
+    rest = f" (and {further} more)" if further else ""
     return f"{first.pointer or first.parameter or 'the body'}: {first.message}{rest}"

@@ -12,7 +12,8 @@ import structlog
 from prometheus_client import Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.http.problems import internal_error_response
+from api.http.errors import shortened
+from api.http.problems import internal_error_response, log_failure
 from core.ids import new_id
 
 log = structlog.get_logger("api")
@@ -65,7 +66,8 @@ class RequestMiddleware:
         route = route_template(scope)
         self.latency.labels(scope["method"] if route else "", route or "none", str(status)).observe(seconds)
         write = log.debug if scope["path"] in _POLLED_PATHS else log.info
-        write("request", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1000, 2))
+        path = shortened(scope["path"])
+        write("request", method=scope["method"], path=path, status=status, ms=round(seconds * 1000, 2))
 
 
 class UnexpectedErrors:
@@ -88,10 +90,10 @@ class UnexpectedErrors:
 
         try:
             await self.app(scope, receive, send_and_note)
-        except Exception:
+        except Exception as error:
             if scope["type"] != "http":
                 raise
-            log.exception("request failed", method=scope["method"], path=scope["path"])
+            log_failure("request failed", error, method=scope["method"], path=shortened(scope["path"]))
             if started:  # breaking the connection is the only way to signal the error
                 raise
             await internal_error_response(scope)(scope, receive, send)

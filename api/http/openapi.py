@@ -11,12 +11,13 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
-from pydantic_core.core_schema import DataclassSchema, ModelSchema
+from pydantic_core.core_schema import DataclassSchema, ModelSchema, TaggedUnionSchema
 
 from api.http.errors import InvalidParameter
 from api.http.problem_types import PROBLEM_TYPES, ProblemType
 from api.http.problems import MEDIA_TYPE, Problem
 from core.docstrings import attribute_docstrings
+from core.nn.tagged_union import UNCHECKED
 
 REF = "#/components/schemas/{model}"
 
@@ -117,6 +118,11 @@ class DescribedSchema(GenerateJsonSchema):
     def model_schema(self, schema: ModelSchema) -> JsonSchemaValue:
         """Return the schema of a model."""
         return _with_descriptions(super().model_schema(schema), schema["cls"])
+
+    def tagged_union_schema(self, schema: TaggedUnionSchema) -> JsonSchemaValue:
+        """Return the schema of a union, without the form of values that are not checked."""
+        choices = {tag: choice for tag, choice in schema["choices"].items() if tag != UNCHECKED}
+        return super().tagged_union_schema({**schema, "choices": choices})
 
 
 def _with_descriptions(schema: JsonSchemaValue, owner: type) -> JsonSchemaValue:

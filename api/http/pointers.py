@@ -10,6 +10,8 @@ from typing import Any
 import pydantic_core
 from pydantic import ValidationError
 
+from api.http.errors import shortened
+from api.http.parameters import PATTERN_MESSAGES
 from core.json_pointer import pointer
 
 Location = Sequence[str | int]
@@ -100,10 +102,16 @@ MESSAGES: Mapping[str, str] = {
 
 
 def message(error: Mapping[str, Any]) -> str:
-    """Return the message of one pydantic error; pydantic's own message for a type that the table lacks."""
+    """Return the message of one pydantic error; pydantic's own message for a type that the table lacks.
+
+    It quotes at most `MAX_QUOTED_CHARACTERS` of what the client sent, and never a regular expression.
+    """
     template, context = MESSAGES.get(error["type"]), error.get("ctx", {})
+    if error["type"] == "string_pattern_mismatch":
+        return PATTERN_MESSAGES.get(context["pattern"], "has characters that are not allowed here: look it up in /docs")
     if context.get("tag") in _TAGGED_FORMS and error["type"] == "union_tag_invalid":
         return 'must be an object with its "type"'
     if template is None:
         return str(error["msg"]).removeprefix("Value error, ")
-    return template.format_map(context)
+    tag = {"tag": shortened(str(context["tag"]))} if "tag" in context else {}
+    return template.format_map(context | tag)

@@ -8,20 +8,22 @@ import structlog
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from api.http.errors import FieldError, ServiceBusy, StorageFull, summarize
+from api.http.errors import FieldError, ServiceBusy, StorageFull, body_error, parameter_error, shortened, summarize
 from api.http.pointers import message
 from api.http.problem_types import HTTP_PROBLEM_TYPES, INTERNAL_ERROR, PROBLEM_TYPES, ProblemType, problem_type_of
 from core.blobs.errors import BlobStoreUnavailable
 from core.data.errors import InvalidData, InvalidInstance
-from core.jobs.errors import InvalidSpec
+from core.jobs.errors import INVALID_SPEC_CODES, MAX_ERRORS, InvalidSpec
 from core.store.errors import storage_is_full
 
 log = structlog.get_logger("api")
 
 MEDIA_TYPE = "application/problem+json"
+MAX_DETAIL_CHARACTERS = 4000
 DISK_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 RETRY_AFTER_SECONDS: Mapping[int, int] = {429: 10, 503: 2}
 
@@ -35,11 +37,12 @@ class Problem(BaseModel):
     detail: str
     code: str = Field(description="A stable identifier of the problem type.")
     request_id: str
-    errors: list[FieldError] = []
+    errors: list[FieldError] = Field(default=[], max_length=MAX_ERRORS)
+    more_errors: int | None = Field(default=None, description="Number of further errors that were found, if any.")
     state: str | None = Field(default=None, description="The state that does not allow the request (status 409).")
 
 
-_TITLES = {kind.code: kind.title for kind in PROBLEM_TYPES.values()}
+_TITLES = {kind.code: kind.title for kind in PROBLEM_TYPES.values()} | dict(INVALID_SPEC_CODES)
 _INTERNAL_DETAIL = "the service failed: look for this request_id in its log"
 _UNAVAILABLE_DETAIL = "the {what} does not answer: try again in a moment (nothing was stored)"
 _HTTP_DETAILS: Mapping[int, str] = {
@@ -69,7 +72,7 @@ async def _handle_error(request: Request, error: Exception) -> Response:
         error = StorageFull()
     kind = problem_type_of(error)
     if kind.status >= 500 and not isinstance(error, ServiceBusy):
-        log.warning("request refused", code=kind.code, exc_info=error)
+        log_failure("request refused", error, code=kind.code)
     return problem_response(request.scope, kind, _detail(kind, error), errors=_field_errors(error), error=error)
 
 
@@ -79,6 +82,19 @@ async def _handle_http_exception(request: Request, error: HTTPException) -> Resp
     response = problem_response(request.scope, kind, detail.format(path=request.url.path, method=request.method))
     response.headers.update(error.headers or {})
     return response
+
+
+def log_failure(event: str, error: Exception, **facts: Any) -> None:
+    """Log an error of the service: one line for an error that the table expects, and of the database; else a traceback.
+
+    An error of the database has the statement and its values in its text, which can be megabytes of a client's input.
+    """
+    if isinstance(error, SQLAlchemyError) or type(error) in PROBLEM_TYPES:
+        cause = getattr(error, "orig", None) or error
+        reason = shortened(next(iter(str(cause).splitlines()), ""))
+        log.error(event, error=type(error).__name__, reason=reason, **facts)
+    else:
+        log.error(event, exc_info=error, **facts)
 
 
 def problem_response(
@@ -95,10 +111,11 @@ def problem_response(
         type=f"urn:chainrule:problem:{code}",
         title=_TITLES.get(code, kind.title),
         status=kind.status,
-        detail=detail,
+        detail=shortened(detail, MAX_DETAIL_CHARACTERS),
         code=code,
         request_id=scope.get("state", {}).get("request_id", ""),
-        errors=list(errors),
+        errors=list(errors[:MAX_ERRORS]),
+        more_errors=(len(errors[MAX_ERRORS:]) + getattr(error, "more_errors", 0)) or None,
         state=_state(error),
     )
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS[kind.status])} if kind.status in RETRY_AFTER_SECONDS else None
@@ -133,9 +150,9 @@ def _state(error: Exception | None) -> str | None:
 
 def _field_errors(error: Exception) -> list[FieldError]:
     if isinstance(error, RequestValidationError):
-        return [FieldError(parameter=str(one["loc"][-1]), message=message(one)) for one in error.errors()]
+        return [parameter_error(str(one["loc"][-1]), message(one)) for one in error.errors()]
     if isinstance(error, InvalidSpec):
-        return [FieldError(pointer=pointer, message=text) for pointer, text in error.errors]
+        return [body_error(pointer, text) for pointer, text in error.errors]
     if isinstance(error, InvalidData | InvalidInstance):
-        return [FieldError(pointer=error.pointer, message=error.message)]
+        return [body_error(error.pointer, error.message)]
     return list(getattr(error, "errors", ()))

@@ -123,4 +123,4 @@ def _estimate_whole_training(services: Services, scope: Scope, spec: JobSpec, th
         return estimate_job(services, scope, spec.model_copy(update={"start_from": None}), threads)
     except InvalidSpec as error:
         errors = [(pointer.removeprefix("/training"), message) for pointer, message in error.errors]
-        raise InvalidSpec(errors, error.code) from None
+        raise InvalidSpec(errors, error.code, error.more_errors) from None

@@ -5,11 +5,11 @@ Every error that can be found in a spec is reported before a row exists. Workers
 
 import hashlib
 import re
-from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from sqlalchemy.orm import Session
+from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from api.dependencies import ClientScope, ServicesDep
@@ -27,7 +27,7 @@ from api.services.identifiers import resolve_job_id
 from api.services.job_creation import create_job, estimate_job, insert_job, stored_response
 from core.data.errors import InvalidData
 from core.jobs.errors import InvalidSpec
-from core.jobs.spec import JobSpec
+from core.jobs.spec import MAX_METADATA, MAX_METADATA_CHARACTERS, JobSpec
 from core.jobs.states import Status
 from core.store import jobs, tables, versions
 from core.store.errors import BadCursor, KeyInProgress, KeyReused, NoSuchJob, TooManyJobs, WrongState
@@ -89,12 +89,12 @@ def list_jobs(
     request: Request,
     services: ServicesDep,
     scope: ClientScope,
-    status: Annotated[list[Status] | None, Query(description="Repeatable.")] = None,
+    status: Annotated[list[Status] | None, Query(max_length=len(Status), description="Repeatable.")] = None,
     name: Text = None,
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> Response:
-    """List jobs, newest first. `?metadata[lesson]=1` selects jobs with this metadata."""
+    """List jobs, newest first. `?metadata[lesson]=1` selects jobs with this metadata; up to 16 keys may be given."""
     metadata = _metadata(request.query_params)
     with services.database.read() as s:
         found, next_cursor = jobs.page(
@@ -109,14 +109,23 @@ _METADATA_PARAMETER = re.compile(r"metadata\[([^\0]{1,64})\]")
 _PARAMETERS = frozenset({"status", "name", "limit", "cursor"})
 
 
-def _metadata(query: Mapping[str, str]) -> dict[str, str]:
-    pairs = {}
-    for name, value in query.items():
+def _metadata(query: QueryParams) -> dict[str, str]:
+    """Return the metadata to select by. Raise `InvalidParameter`."""
+    pairs: dict[str, str] = {}
+    for name, value in query.multi_items():
+        if name in _PARAMETERS:
+            continue
         match = _METADATA_PARAMETER.fullmatch(name)
-        if match and "\0" not in value:
-            pairs[match[1]] = value
-        elif name not in _PARAMETERS:
+        if match is None:
             raise InvalidParameter(name, "is not known here: use status, name, limit, cursor or metadata[key]")
+        if match[1] in pairs:
+            raise InvalidParameter(name, "is given twice: leave one of them out")
+        if len(value) > MAX_METADATA_CHARACTERS or "\0" in value:
+            message = f"must have at most {MAX_METADATA_CHARACTERS} characters, as metadata has, and no NUL character"
+            raise InvalidParameter(name, message)
+        if len(pairs) == MAX_METADATA:
+            raise InvalidParameter(name, f"is one too many: select by at most {MAX_METADATA} keys")
+        pairs[match[1]] = value
     return pairs
 
 

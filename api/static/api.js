@@ -13,6 +13,7 @@ export class Problem extends Error {
     this.status = status;
     this.answer = answer;
     this.errors = answer.errors ?? [];
+    this.moreErrors = answer.more_errors ?? 0;
   }
 }
 

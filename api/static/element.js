@@ -39,6 +39,7 @@ function problemView(problem, go) {
     element("li", {}, go && pointer !== undefined
       ? element("button", { type: "button", class: "pointer", onclick: () => go(pointer) }, pointer || "/")
       : element("code", {}, pointer || parameter || "/"), " ", message));
+  if (problem.moreErrors) errors.push(element("li", {}, `and ${problem.moreErrors} more`));
   return element("div", { class: "problem" },
     element("p", {}, problem.message),
     ...(errors.length ? [element("ul", {}, ...errors)] : []));

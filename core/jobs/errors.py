@@ -10,6 +10,9 @@ from core.versions import UnknownVersion
 SpecError: TypeAlias = tuple[str, str]
 """A JSON pointer into the spec, and a message: what is wrong and what to write instead."""
 
+MAX_ERRORS = 20
+"""Errors that a client gets at once; of further ones it gets the number."""
+
 INVALID_SPEC_CODES: Mapping[str, str] = MappingProxyType(
     {
         "invalid_spec": "The job spec is not valid",
@@ -21,12 +24,17 @@ INVALID_SPEC_CODES: Mapping[str, str] = MappingProxyType(
 
 
 class InvalidSpec(ValueError):
-    """The spec cannot be trained. `code` is a key of `INVALID_SPEC_CODES`."""
+    """The spec cannot be trained. `code` is a key of `INVALID_SPEC_CODES`.
 
-    def __init__(self, errors: Sequence[SpecError], code: str = "invalid_spec") -> None:
-        super().__init__("; ".join(f"{pointer}: {message}" for pointer, message in errors))
-        self.errors = errors
+    `errors` are the first `MAX_ERRORS`, `more_errors` is the number of further ones.
+    """
+
+    def __init__(self, errors: Sequence[SpecError], code: str = "invalid_spec", more_errors: int = 0) -> None:
+        self.errors = errors[:MAX_ERRORS]
+        self.more_errors = len(errors) - len(self.errors) + more_errors
         self.code = code
+        more = f" (and {self.more_errors} more)" if self.more_errors else ""
+        super().__init__("; ".join(f"{pointer}: {message}" for pointer, message in self.errors) + more)
 
 
 class UnknownSpec(UnknownVersion):

@@ -4,9 +4,10 @@ An error rule yields a JSON pointer and a message for each violation. A rule ask
 for their facts, and never for their class.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from typing import TypeAlias
 
 from core.data.padding import Padding
@@ -17,6 +18,7 @@ from core.json_pointer import pointer
 from core.nn.losses import Loss
 from core.nn.metrics import Metric
 from core.nn.network import Network
+from core.nn.optimizers.wrappers import MAX_PATTERNS
 from core.nn.plan import ShapeMismatch
 from core.nn.training.bucketing import cut_networks
 from core.nn.training.options import Training
@@ -134,8 +136,12 @@ def partial_batches(candidate: Candidate) -> Iterator[SpecError]:
 def unmatched_weight_patterns(candidate: Candidate) -> Iterator[SpecError]:
     """Reject a pattern that matches no weight: most likely a mistake, which would be ignored silently."""
     names = candidate.network.names()
-    for place, pattern in candidate.spec.optimizer.patterns():
-        if not any(fnmatchcase(name, pattern) for name in names):
+    patterns = list(candidate.spec.optimizer.patterns())
+    if len(patterns) > MAX_PATTERNS:
+        yield "/optimizer", f"has {len(patterns)} patterns of weights, more than the {MAX_PATTERNS} allowed: use fewer"
+        return
+    for place, pattern in patterns:
+        if not any(map(re.compile(translate(pattern)).match, names)):
             listed = ", ".join(names[:MAX_LISTED_WEIGHTS]) + (", …" if names[MAX_LISTED_WEIGHTS:] else "")
             yield pointer("optimizer", *place), f"matches none of the weights, which are {listed}"
 

@@ -18,12 +18,17 @@ from core.nn.optimizers.adam import Adam
 from core.nn.optimizers.wrappers import Optimizer
 from core.nn.training.options import Training
 
+MAX_METADATA = 16
+"""Key-value pairs of a job."""
+MAX_METADATA_CHARACTERS = 512
+"""Characters of a value."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StartFrom:
     """Initial weights and moving statistics from another job (warm start); the optimizer state is new."""
 
-    job: str
+    job: Annotated[str, MaxLen(64)]
     """The job's id, or `latest` for the newest. Its network must have weights of the same shapes."""
     checkpoint: Literal["best", "last"] | Annotated[int, Ge(0)] = "best"
     """Which weights: those of the best epoch, the last ones, or those of the checkpoint at this step."""
@@ -72,7 +77,9 @@ class JobSpec(BaseModel):
     """Limits of this job."""
     start_from: StartFrom | None = None
     """Start with the weights of another job instead of random ones."""
-    metadata: Annotated[dict[Annotated[str, Len(1, 64)], Annotated[str, MaxLen(512)]], MaxLen(16)] = {}
+    metadata: Annotated[
+        dict[Annotated[str, Len(1, 64)], Annotated[str, MaxLen(MAX_METADATA_CHARACTERS)]], MaxLen(MAX_METADATA)
+    ] = {}
     """Key-value pairs of the client, by which jobs can be filtered."""
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
-from annotated_types import Ge, Gt, MinLen
+from annotated_types import Ge, Gt, Len
 
 from core.nn.arrays import Array, Shape
 from core.nn.tagged_union import Tagged
 
 Number: TypeAlias = Annotated[int, Ge(0)]
-Axis: TypeAlias = Number | Annotated[tuple[Number, ...], MinLen(1)]
+Axis: TypeAlias = Number | Annotated[tuple[Number, ...], Len(1, 8)]
 """The axes of a weight over which the norm is taken, counted from 0."""
 
 MIN_NORM = 1e-7

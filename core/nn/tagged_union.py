@@ -3,9 +3,38 @@
 `Tagged` marks such a union, so that JSON selects the member by its `type`; a bare name is short for `{"type": name}`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, get_args
+
+MAX_INVALID_PARTS = 200
+"""Values that are not valid, or whose parts are not, after which the others are not checked."""
+
+UNCHECKED = "unchecked"
+"""The form of a value that is not checked, since the spec is invalid anyway."""
+
+
+@dataclass(slots=True)
+class _Count:
+    """The tagged values of one validation whose check has begun, and those that were valid."""
+
+    begun: int = 0
+    valid: int = 0
+
+
+_count: ContextVar[_Count | None] = ContextVar("count", default=None)
+
+
+@contextmanager
+def bounded_validation() -> Iterator[None]:
+    """Bound the errors of a validation in this context: each wrong layer would otherwise take a kilobyte."""
+    token = _count.set(_Count())
+    try:
+        yield
+    finally:
+        _count.reset(token)
 
 
 def members(union: Any) -> dict[str, Any]:
@@ -47,13 +76,28 @@ class Tagged:
             forms["name"] = _parse_then({"type": "literal", "expected": list(by_name)}, lambda name: by_name[name]())
         if self.number:
             forms["number"] = _parse_then({"type": "float", "allow_inf_nan": False, "strict": True}, self.number)
-        return {"type": "tagged-union", "discriminator": _form_of, "choices": forms} if len(forms) > 1 else objects
+        if len(forms) == 1:
+            return objects
+        forms[UNCHECKED] = {"type": "any"}
+        return _parse_then({"type": "tagged-union", "discriminator": _form_of, "choices": forms}, _count_valid)
 
 
 def _form_of(value: Any) -> str:
+    count = _count.get()
+    if count is not None:
+        count.begun += 1
+        if count.begun - count.valid > MAX_INVALID_PARTS:
+            return UNCHECKED
     if isinstance(value, str):
         return "name"
     return "number" if isinstance(value, int | float) and not isinstance(value, bool) else "object"
+
+
+def _count_valid(value: Any) -> Any:
+    count = _count.get()
+    if count is not None:
+        count.valid += 1
+    return value
 
 
 def _parse_then(schema: dict[str, Any], function: Callable[[Any], Any]) -> dict[str, Any]:

@@ -6,10 +6,10 @@ A signature follows from the schema; the file is read once, when the job trains.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
-from annotated_types import MinLen
+from annotated_types import Len, MaxLen
 from numpy.typing import NDArray
 
 from core.data.encoders import default_encoder
@@ -17,10 +17,15 @@ from core.data.errors import InvalidData
 from core.data.features.arrays import ArrayFeatures
 from core.data.features.table import TableFeatures
 from core.data.readers import is_table, load
-from core.data.schema import Column, Schema
+from core.data.schema import Column, Limits, Schema
 from core.data.sources.columns import ColumnNames, SelectedColumns, class_counts, select_columns, target_of
-from core.data.sources.source import LoadedData, SourceSignature, StoredDataset
+from core.data.sources.source import FirstErrorOnly, LoadedData, SourceSignature, StoredDataset
 from core.data.split import Validation
+
+MAX_FEATURES = Limits().columns
+MAX_NAME_CHARACTERS = 256
+
+ColumnName: TypeAlias = Annotated[str, MaxLen(MAX_NAME_CHARACTERS)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,17 +35,17 @@ class DatasetReference:
     type: Literal["dataset"] = "dataset"
     """`dataset`."""
 
-    id: str
+    id: Annotated[str, MaxLen(64)]
     """The dataset's id, `ds_…`."""
 
-    features: Annotated[list[str], MinLen(1)] | None = None
+    features: Annotated[list[ColumnName], FirstErrorOnly(), Len(1, MAX_FEATURES)] | None = None
     """The columns to learn from, by default all but the target and texts; of an npz file the one array, by default
     `x`."""
 
-    target: str | None = None
+    target: ColumnName | None = None
     """The column to predict; of an npz file by default `y`."""
 
-    sample_weight: str | None = None
+    sample_weight: ColumnName | None = None
     """The column with the weight of each row in the loss, numbers that are 0 or above; left out: all equal. It is not
     learnt from."""
 

@@ -15,7 +15,7 @@ from core.data.nested_lists import NotNumbers, Ragged, array_from_lists
 from core.data.padding import Padding, pad_sequences, require_no_padding_value, sequences_from_lists
 from core.data.schema import Limits, Schema
 from core.data.sources.arrays import Arrays
-from core.data.sources.source import LoadedData, SourceSignature, StoredDataset
+from core.data.sources.source import FirstErrorOnly, LoadedData, SourceSignature, StoredDataset
 from core.data.split import Validation
 from core.data.targets.classes import Classes, class_name
 from core.data.targets.numbers import Numbers
@@ -41,7 +41,7 @@ class Inline:
     Where rows are padded, targets that have one number for each step are padded with 0 beside them; so are targets of
     different lengths, such as the labels 1, 2, … of a sequence for the loss `ctc`."""
 
-    sample_weight: Annotated[list[Annotated[float, Ge(0)]], MinLen(1)] | None = None
+    sample_weight: Annotated[list[Annotated[float, Ge(0)]], FirstErrorOnly(), MinLen(1)] | None = None
     """The weight of each row in the loss, one number for each row of x; left out: all equal."""
 
     padding: Padding | None = None

@@ -20,6 +20,15 @@ from core.data.split import Validation
 from core.data.targets import SourceTarget
 
 
+@dataclass(frozen=True)
+class FirstErrorOnly:
+    """A mark of a list in a spec: its validation stops at the first wrong item, since a list can have a million."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> dict[str, Any]:
+        """Return the core schema of the list."""
+        return {**handler(source), "fail_fast": True}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredDataset:
     """The file of an uploaded dataset and its schema."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
-from annotated_types import Ge, Le, MinLen
+from annotated_types import Ge, Le, Len
 
 from core.nn.arrays import Array, Backward, Shape, chain_backward, size
 from core.nn.layers.base import Trainable
@@ -60,7 +60,7 @@ class Sequential(Composite):
     """Layers in sequence: each gets the output of the one before it."""
 
     type: Literal["sequential"] = "sequential"
-    layers: Annotated[tuple[Layer, ...], MinLen(1)]
+    layers: Annotated[tuple[Layer, ...], Len(1, MAX_LAYERS)]
     """The layers, from the input to the output."""
 
     def children(self) -> Iterator[tuple[Path, Layer]]:
@@ -142,7 +142,7 @@ class Parallel(Composite):
     """
 
     type: Literal["parallel"] = "parallel"
-    branches: Annotated[tuple[Layer, ...], MinLen(1)]
+    branches: Annotated[tuple[Layer, ...], Len(1, MAX_LAYERS)]
     """The branches, such as sequentials."""
     merge: Merge | Literal["gate"] = "concatenate"
     """How the outputs are merged: along the last axis, or elementwise. With `gate` the last branch g gates the first,
@@ -191,7 +191,7 @@ class Mixture(Composite):
     """
 
     type: Literal["mixture"] = "mixture"
-    branches: Annotated[tuple[Layer, ...], MinLen(2)]
+    branches: Annotated[tuple[Layer, ...], Len(2, MAX_LAYERS)]
     """The experts, which emit the same shape."""
     gate: Layer
     """The layer that emits one logit per expert: a dense, after a flatten or a pooling if x has several axes."""

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
-from annotated_types import Ge, Gt, Lt, MinLen
+from annotated_types import Ge, Gt, Len, Lt
 
 from core.nn.arrays import Array, Mask, Shape
 from core.nn.kernels.exponentials import softmax
@@ -23,6 +23,7 @@ from core.nn.losses.base import (
 )
 from core.nn.step.context import PassContext
 
+MAX_CLASS_WEIGHTS = 10_000
 MIN_PROBABILITY = 1e-30
 """The smallest probability of a class in the gradient.
 
@@ -100,7 +101,7 @@ class CrossEntropy(CategoricalLoss):
     type: Literal["cross_entropy"] = "cross_entropy"
     label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
     """The fraction of each target that is spread evenly over all classes (Szegedy et al. 2016, section 7)."""
-    class_weight: Annotated[tuple[Annotated[float, Gt(0)], ...], MinLen(2)] | None = None
+    class_weight: Annotated[tuple[Annotated[float, Gt(0)], ...], Len(2, MAX_CLASS_WEIGHTS)] | None = None
     """The weight of each class's rows; null: all weights are equal."""
 
     def mismatch(self, targets: Targets, output: Shape) -> Mismatch | None:

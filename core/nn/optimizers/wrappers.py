@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
-from annotated_types import Ge, Gt, Le, Lt, MinLen
+from annotated_types import Ge, Gt, Le, Len, Lt, MaxLen
 
 from core.nn.arrays import Array
 from core.nn.optimizers.adam import AdamOptimizers
@@ -26,6 +26,12 @@ from core.nn.optimizers.slots import Slot, Slots, SlotSpecs, blocks, decay, each
 from core.nn.schedules import Schedule
 from core.nn.step.context import PassContext
 from core.nn.tagged_union import Tagged
+
+MAX_PATTERNS = 100
+"""Patterns of weight paths in one optimizer; each is compared with every weight."""
+
+Pattern: TypeAlias = Annotated[str, MaxLen(200)]
+"""A pattern of weight paths, in which `*` matches anything."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,7 +138,7 @@ class WeightDecay(Wrapper):
     type: Literal["weight_decay"] = "weight_decay"
     weight_decay: Annotated[float, Ge(0)]
     """The weight decay λ: each step subtracts `η · λ · w`."""
-    weights: Annotated[tuple[str, ...], MinLen(1)] | None = None
+    weights: Annotated[tuple[Pattern, ...], Len(1, MAX_PATTERNS)] | None = None
     """Patterns of the paths of the weights that decay, such as `*/kernel` or `layers/0/*`; null: all weights."""
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:
@@ -159,7 +165,7 @@ class LearningRateMultipliers(Wrapper):
     """
 
     type: Literal["learning_rate_multipliers"] = "learning_rate_multipliers"
-    multipliers: Annotated[Mapping[str, Annotated[float, Ge(0)]], MinLen(1)]
+    multipliers: Annotated[Mapping[Pattern, Annotated[float, Ge(0)]], Len(1, MAX_PATTERNS)]
     """The multiplier for each pattern of weight paths, such as `layers/0/*`. The first match counts; without one, 1."""
 
     def update(self, weights: Array, gradient: Array, slots: Slots, step: int, rate: float, ctx: PassContext) -> None:

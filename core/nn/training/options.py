@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Annotated, NamedTuple
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MaxLen
 
 from core.nn.metrics import Metric
 from core.nn.metrics.base import Table
@@ -37,7 +37,7 @@ class Training:
     validation and inspection use the rows themselves. Default: no mixtures."""
     seed: Annotated[int, Ge(0), Lt(2**63)] = 0
     """The seed of all random numbers: the same seed gives the same results."""
-    metrics: tuple[Metric, ...] | None = None
+    metrics: Annotated[tuple[Metric, ...], MaxLen(100)] | None = None
     """What to measure beside the loss; default: accuracy for classes, mean absolute error for numbers."""
     inspect_every: Annotated[int, Ge(1)] | None = None
     """After every n-th epoch inspect the step that the first `batch_size` rows would make, and measure each layer:

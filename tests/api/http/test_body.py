@@ -1,13 +1,21 @@
 """Strict parsing of JSON bodies."""
 
+import json
+import subprocess
+import sys
 from typing import Annotated, Any
 
 import pytest
 from annotated_types import Ge, Len
 from pydantic import BaseModel, ConfigDict
 
-from api.http.body import parse
+from api.http.body import SMALL_BYTES, parse
 from api.http.errors import InvalidBody
+from api.schemas.prediction import PredictionRequest
+from core.data.sources.inline import Inline
+from core.jobs.examples import DOUBLING
+from core.jobs.spec import JobSpec
+from tests.api.http.large_bodies import LARGE_SPECS
 
 
 class Line(BaseModel):
@@ -76,3 +84,72 @@ def test_all_errors_of_a_body_are_listed() -> None:
     with pytest.raises(InvalidBody) as caught:
         parse(Line, b'{"units": 0, "rate": "x", "extra": 1}')
     assert [error.pointer for error in caught.value.errors] == ["/units", "/rate", "/extra"]
+
+
+def test_first_20_errors_are_listed_and_the_others_counted() -> None:
+    with pytest.raises(InvalidBody) as caught:
+        parse(Line, json.dumps({str(n): n for n in range(90)}).encode())
+    assert len(caught.value.errors) == 20
+    assert caught.value.more_errors == 70
+    assert "and 89 more" in str(caught.value)
+
+
+ROWS = [[float(n), -n / 3] for n in range(1_000)]
+
+
+def test_rows_of_a_large_body_are_parsed_unchanged() -> None:
+    weights = [n / 1_000 for n in range(1_000)]
+    data = {"type": "inline", "x": ROWS, "y": ["a", "b"] * 500, "sample_weight": weights}
+    body = json.dumps(DOUBLING | {"data": data}).encode()
+    assert len(body) > SMALL_BYTES
+    found = parse(JobSpec, body)
+    assert isinstance(found.data, Inline)
+    assert (found.data.x, found.data.y, found.data.sample_weight) == (ROWS, ["a", "b"] * 500, weights)
+    assert found == JobSpec.model_validate_json(body)
+    assert parse(PredictionRequest, json.dumps({"instances": ROWS}).encode()).instances == ROWS
+
+
+@pytest.mark.parametrize("wrong", [-1, "a", None, True, [1]])
+def test_first_wrong_weight_of_a_large_body_is_named(wrong: Any) -> None:
+    data = {"type": "inline", "x": ROWS, "y": ROWS, "sample_weight": [1.0] * 700 + [wrong] * 300}
+    with pytest.raises(InvalidBody) as caught:
+        parse(JobSpec, json.dumps(DOUBLING | {"data": data}).encode(), code="invalid_spec")
+    ((pointer, message),) = [(error.pointer, error.message) for error in caught.value.errors]
+    assert pointer == "/data/sample_weight/700"
+    assert "at least 0" in message
+
+
+@pytest.mark.parametrize("rows", [[], [1] * 5_000, {"a": 1}])
+def test_wrong_rows_of_a_large_body_are_refused_as_in_a_small_one(rows: Any) -> None:
+    found = []
+    for padding in ("", "x" * SMALL_BYTES):
+        with pytest.raises(InvalidBody) as caught:
+            parse(JobSpec, json.dumps({"data": {"type": "inline", "x": rows, "y": 1}, "loss": padding}).encode())
+        found.append([error.pointer for error in caught.value.errors])
+    assert found[0] == found[1]
+
+
+IN_A_PROCESS = (
+    "a million wrong layers",
+    "layers with unknown names",
+    "layers nested deep",
+    "a long name",
+    "many schedules",
+    "many rows of one number",
+    "unknown names",
+)
+
+
+def test_worst_bodies_take_bounded_memory() -> None:
+    """The others take seconds: `python -m tests.api.http.large_bodies` checks all."""
+    command = [sys.executable, "-m", "tests.api.http.large_bodies", *IN_A_PROCESS]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_million_wrong_layers_have_one_short_error() -> None:
+    with pytest.raises(InvalidBody) as caught:
+        parse(JobSpec, LARGE_SPECS["a million wrong layers"](), code="invalid_spec")
+    (error,) = caught.value.errors
+    assert error.pointer == "/architecture/layers"
+    assert "1,000,000 items" in error.message

@@ -7,9 +7,13 @@ import pydantic_core
 import pytest
 from annotated_types import Ge
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core._pydantic_core import list_all_errors
 
-from api.http.pointers import field_errors, locate
+from api.app import create_app
+from api.http.parameters import PATTERN_MESSAGES
+from api.http.pointers import field_errors, locate, message
 from core.nn.tagged_union import Tagged
+from core.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -75,3 +79,33 @@ def test_error_points_into_the_body(body: dict[str, Any], pointer: str, words: s
 
 def test_unparsable_body_has_an_empty_pointer() -> None:
     assert locate(("layers", 0), object()) == ""
+
+
+@pytest.mark.parametrize("error", list_all_errors(), ids=lambda error: error["type"])
+def test_no_message_of_any_error_contains_a_pattern(error: Any) -> None:
+    pattern = r"^[\x21-\x7e]{1,3}$"
+    context = dict(error.get("example_context") or {}) | {"pattern": pattern}
+    text = message({"type": error["type"], "msg": error["message_template_python"], "ctx": context})
+    assert text
+    assert pattern not in text
+
+
+def test_message_quotes_the_start_of_a_long_tag() -> None:
+    context = {"tag": "a" * 10**6, "expected_tags": "'b'", "discriminator": "'type'"}
+    assert len(message({"type": "union_tag_invalid", "msg": "", "ctx": context})) < 300
+
+
+def patterns(schema: Any) -> set[str]:
+    """Every `pattern` within a JSON schema."""
+    inner = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
+    own = {schema["pattern"]} if isinstance(schema, dict) and isinstance(schema.get("pattern"), str) else set()
+    return own.union(*map(patterns, inner))
+
+
+def test_every_pattern_of_the_api_has_a_message() -> None:
+    found = patterns(create_app(Settings()).openapi())
+    assert found
+    assert found <= PATTERN_MESSAGES.keys()
+    for pattern, text in PATTERN_MESSAGES.items():
+        assert message({"type": "string_pattern_mismatch", "msg": pattern, "ctx": {"pattern": pattern}}) == text
+        assert not set("^$\\") & set(text)

@@ -6,14 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.requests import ClientDisconnect
 
 from api.http.problems import Problem
+from chainrule.reference import errors_page
 from core.blobs.errors import BlobStoreUnavailable
+from core.jobs.errors import INVALID_SPEC_CODES
 from core.store import jobs
 from tests.api.conftest import LINE, Api
+from tests.api.http.large_bodies import LARGE_SPECS
 
 HUGE = "9" * 400
 DENSE = {"type": "dense", "units": 1}
@@ -219,3 +222,72 @@ def _raise(error: Exception) -> Callable[..., None]:
         raise error
 
     return fail
+
+
+def test_problem_lists_20_errors_and_counts_the_others(embedded: Api) -> None:
+    answer = embedded.client.post("/v1/jobs", json=LINE | {f"n{n}": n for n in range(50)})
+    problem = problem_of(answer, 422)
+    assert [error.pointer for error in problem.errors] == [f"/n{n}" for n in range(20)]
+    assert problem.more_errors == 30
+    assert "more_errors" not in embedded.client.post("/v1/jobs", json=LINE | {"n": 1}).json()
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer"),
+    [
+        ({"loss": {"type": "a" * 10**6}}, "/loss/type"),
+        ({"a" * 10**6: 1}, ""),
+        ({"a" * 9_000: 1}, "/" + "a" * 1_999 + "…"),
+        ({"loss": {"type": "a" * 3_000}}, "/loss"),
+        ({"start_from": {"job": "j" * 10**6}}, "/start_from/job"),
+        ({"data": {"type": "dataset", "id": "d" * 3_000, "target": "t" * 3_000}}, "/data/id"),
+        ({"training": {"early_stopping": {"monitor": "m" * 9_000}}}, "/training/early_stopping/monitor"),
+    ],
+)
+def test_answer_to_long_texts_is_short(embedded: Api, changes: Any, pointer: str) -> None:
+    answer = embedded.client.post("/v1/jobs", json=LINE | changes)
+    assert pointer in [error.pointer for error in problem_of(answer, 422).errors]
+    assert len(answer.content) < 12_000
+
+
+def test_answer_to_a_million_wrong_layers_is_short(embedded: Api) -> None:
+    body = LARGE_SPECS["a million wrong layers"]()
+    for path in ("/v1/jobs", "/v1/jobs/validate"):
+        answer = embedded.client.post(path, content=body, headers={"Content-Type": "application/json"})
+        assert [error.pointer for error in problem_of(answer, 422).errors] == ["/architecture/layers"]
+        assert len(answer.content) < 1_000
+
+
+def test_many_unmatched_patterns_are_20_errors_and_a_number(embedded: Api) -> None:
+    decay = {"type": "weight_decay", "weight_decay": 0.1, "weights": [f"x{n}" for n in range(100)], "optimizer": "sgd"}
+    problem = problem_of(embedded.client.post("/v1/jobs", json=LINE | {"optimizer": decay}), 422)
+    assert (len(problem.errors), problem.more_errors) == (20, 80)
+    wrapped = decay | {"optimizer": decay}
+    problem = problem_of(embedded.client.post("/v1/jobs", json=LINE | {"optimizer": wrapped}), 422)
+    assert [error.pointer for error in problem.errors] == ["/optimizer"]
+
+
+@pytest.mark.parametrize("code", INVALID_SPEC_CODES)
+def test_title_of_a_spec_problem_is_that_of_the_docs(embedded: Api, code: str) -> None:
+    bad = {row[2]: row[1] for row in BAD_SPECS}[code]
+    title = problem_of(embedded.client.post("/v1/jobs", json=bad), 422).title
+    assert title == INVALID_SPEC_CODES[code]
+    assert f"| 422 | `{code}` | {title} |" in errors_page()
+
+
+def test_failed_statement_is_logged_in_one_line_without_its_text(
+    embedded: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for error in (
+        DataError("SELECT secret", {"text": "a" * 10**6}, Exception("bad text\nLINE 1: SELECT secret")),
+        OperationalError("SELECT secret", {}, Exception("too complex\nSELECT secret")),
+        StatementError("cannot bind", "SELECT secret", {}, ValueError("bad\nSELECT secret")),
+    ):
+        monkeypatch.setattr(jobs, "page", _raise(error))
+        assert embedded.client.get("/v1/jobs").status_code in {500, 503}
+        (record,) = caplog.records
+        assert "exc_info" not in record.msg
+        assert len(str(record.msg)) < 500
+        assert "SELECT" not in str(record.msg)
+        assert "\\n" not in str(record.msg)
+        caplog.clear()

@@ -137,6 +137,34 @@ def test_list_is_paged_newest_first(api: Api, client: TestClient) -> None:
     assert not {"spec", "transitions"} & set(first["items"][0])
 
 
+def query(pairs: int) -> str:
+    return "&".join(f"metadata[k{n}]=v" for n in range(pairs))
+
+
+def test_list_filters_by_up_to_16_keys(api: Api, client: TestClient) -> None:
+    job = api.post(metadata={f"k{n}": "v" for n in range(16)})["id"]
+    assert [one["id"] for one in client.get(f"/v1/jobs?{query(16)}").json()["items"]] == [job]
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        (query(17), "metadata[k16]"),
+        (query(60), "metadata[k16]"),
+        ("metadata[a]=1&metadata[a]=2", "metadata[a]"),
+        (f"metadata[a]={'v' * 513}", "metadata[a]"),
+        (f"metadata[{'k' * 65}]=v", f"metadata[{'k' * 65}]"),
+        ("&".join(["status=queued"] * 9), "status"),
+        (f"name={'n' * 501}", "name"),
+        (f"cursor={'c' * 501}", "cursor"),
+    ],
+)
+def test_list_refuses_too_much_to_select_by(client: TestClient, query: str, parameter: str) -> None:
+    answer = client.get(f"/v1/jobs?{query}")
+    assert answer.status_code == 422, answer.text
+    assert [error["parameter"] for error in answer.json()["errors"]] == [parameter]
+
+
 def test_list_filters_by_status_and_metadata(api: Api, client: TestClient) -> None:
     one, two = api.post(metadata={"a": "1", "b": "2"})["id"], api.post(metadata={"a": "1"})["id"]
     client.post(f"/v1/jobs/{two}/cancel")

@@ -1,5 +1,6 @@
 """Members of each kind: their rows in the tables of cases, their docs, and their JSON."""
 
+import json
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Annotated, Any, Literal
@@ -18,7 +19,7 @@ from core.nn.optimizers.sgd import StochasticGradientDescent
 from core.nn.optimizers.wrappers import Optimizer
 from core.nn.regularizers import Regularizer
 from core.nn.schedules import ConstantRate, Schedule
-from core.nn.tagged_union import Tagged, members
+from core.nn.tagged_union import MAX_INVALID_PARTS, Tagged, bounded_validation, members
 from tests.core.nn import cases
 
 TABLES: list[tuple[Any, list[Any]]] = [
@@ -90,3 +91,23 @@ def test_union_of_one_class_has_one_member() -> None:
         type: Literal["only"] = "only"
 
     assert members(Annotated[Only, Tagged()]) == {"only": Only}
+
+
+@pytest.mark.parametrize("wrong", ["1", '"relv"', '{"type": "dense", "units": 0}', "[]", '{"units": 1}'])
+def test_bounded_validation_stops_to_check_after_many_errors(wrong: str) -> None:
+    text = f"[{', '.join([wrong] * 1_000)}]"
+    kind: TypeAdapter[Any] = TypeAdapter(list[Layer])
+    with pytest.raises(ValidationError) as caught, bounded_validation():
+        kind.validate_json(text)
+    assert caught.value.error_count() == MAX_INVALID_PARTS
+    with pytest.raises(ValidationError) as caught:
+        kind.validate_json(text)
+    assert caught.value.error_count() == 1_000
+
+
+def test_bounded_validation_checks_all_of_many_valid_parts() -> None:
+    kind: TypeAdapter[Any] = TypeAdapter(list[Layer])
+    with pytest.raises(ValidationError) as caught, bounded_validation():
+        kind.validate_json(json.dumps(["flatten"] * 5_000 + [1]))
+    ((place, *_),) = [error["loc"] for error in caught.value.errors()]
+    assert place == 5_000
