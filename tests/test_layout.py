@@ -57,8 +57,15 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "core/nn/metrics/": ("core/nn/metrics/test_metrics.py", "core/nn/metrics/test_metrics_against_sklearn.py"),
     "core/nn/optimizers/": ("core/nn/optimizers/test_optimizers_against_torch.py",),
     "core/nn/predictor.py": ("core/nn/test_network.py",),
-    "core/nn/step/": ("core/nn/training/test_learner.py", "core/nn/training/test_training_against_references.py"),
-    "core/nn/training/": ("core/nn/training/test_learner.py",),
+    "core/nn/step/acceleration.py": ("core/nn/execution/test_removed.py",),
+    "core/nn/step/reevaluation.py": ("core/nn/training/test_learner.py", "core/nn/optimizers/test_wrappers.py"),
+    "core/nn/step/state.py": ("core/nn/training/test_learner.py", "core/models/test_resuming.py"),
+    "core/nn/step/step.py": (
+        "core/nn/training/test_learner.py",
+        "core/nn/training/test_training_against_references.py",
+    ),
+    "core/nn/training/data.py": ("core/data/test_prepare.py",),
+    "core/nn/training/options.py": ("core/nn/training/test_learner.py",),
     "core/store/backup.py": ("chainrule/test_backup.py",),
     "core/store/errors.py": ("api/http/test_problem_types.py",),
     "core/store/guards.py": ("core/store/test_leases.py", "core/store/test_protocol.py"),
@@ -72,7 +79,10 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "worker/app.py": ("worker/test_process.py",),
     "worker/claim_loop.py": ("worker/test_process.py", "worker/run/test_run.py"),
     "worker/context.py": ("worker/run/test_run.py",),
-    "worker/run/": ("worker/run/test_run.py", "worker/run/test_writer.py"),
+    "worker/run/checkpointer.py": ("worker/run/test_run.py", "worker/run/test_reproducibility.py"),
+    "worker/run/errors.py": ("worker/run/test_run.py",),
+    "worker/run/prepared_job.py": ("worker/run/test_run.py",),
+    "worker/run/write_batch.py": ("worker/run/test_writer.py",),
 }
 
 

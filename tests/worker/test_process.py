@@ -217,7 +217,7 @@ def test_cancel_keeps_the_requested_checkpoint(deployment: Deployment, keep: Kee
 
 
 def test_job_without_a_notification_is_found(deployment: Deployment) -> None:
-    deployment.ended(post(deployment.database, a_spec()))
+    assert deployment.ended(post(deployment.database, a_spec())).step == 100
 
 
 def test_extra_notifications_have_no_effect(deployment: Deployment) -> None:

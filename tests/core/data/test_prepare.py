@@ -77,7 +77,9 @@ def test_weights_are_split_with_their_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stratify", [True, False])
 @pytest.mark.parametrize("name", ["xor", "spirals", "circles", "moons", "blobs"])
 def test_builtin_data_matches_its_signature(name: Any, stratify: bool) -> None:
-    prepared(Builtin(name=name, rows=40, validation=Validation(fraction=0.3, stratify=stratify)), None)
+    found = prepared(Builtin(name=name, rows=40, validation=Validation(fraction=0.3, stratify=stratify)), None)
+    assert found.x_validation is not None
+    assert (len(found.x), len(found.x_validation)) == (28, 12)
 
 
 def test_stratify_fractional_targets_is_refused() -> None:
@@ -146,7 +148,10 @@ def test_validation_rows_depend_on_the_seed(tmp_path: Path) -> None:
 
 def test_stratify_integers_of_few_values(tmp_path: Path) -> None:
     data = DatasetReference(id="a", target="income", validation=Validation(fraction=0.34, stratify=True))
-    prepared(data, table(tmp_path))
+    found = prepared(data, table(tmp_path))
+    assert found.y_validation is not None
+    assert sorted(found.y_validation.ravel().tolist()) == [1, 2]  # of 1, 1, 2, 2, 2, 3
+    assert sorted(found.y.ravel().tolist()) == [1, 2, 2, 3]
 
 
 FILES = {

@@ -19,8 +19,7 @@ from core.nn.plan import ShapeMismatch
 from core.nn.schedules import ConstantRate
 from core.nn.training.options import Training
 from tests.core.nn.cases import CONSTRAINTS, L2, LAYERS, OPTIMIZERS, SHORT, LayerCase, sequential
-from tests.core.nn.training.test_learner import through_json
-from tests.core.nn.trainings import ATraining, classes
+from tests.core.nn.trainings import ATraining, classes, reloaded
 
 PARTS = (
     Dense(units=6, activation=Relu(), kernel_constraint=SHORT, bias_constraint=NonNegative()),
@@ -97,7 +96,7 @@ def test_constrained_training_resumed_gives_the_same_bits(cut: int) -> None:
     expected = whole.run()
     before = first.run(cut)
     assert first.state is not None
-    second = ATraining(first.data, CONSTRAINED, state=through_json(first.state))
+    second = ATraining(first.data, CONSTRAINED, state=reloaded(first.state))
     assert before + second.run() == expected
     assert second.weights.tobytes() == whole.weights.tobytes()
 

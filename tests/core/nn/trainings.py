@@ -1,6 +1,7 @@
 """Builders of small trainings with full defaults."""
 
 import itertools
+import json
 import tracemalloc
 import weakref
 from collections.abc import Callable, Iterator
@@ -18,9 +19,12 @@ from core.nn.layers.dropout import Dropout
 from core.nn.layers.normalization import BatchNormalization
 from core.nn.losses import Loss
 from core.nn.losses.categorical import CrossEntropy
+from core.nn.losses.regression import MeanSquaredError
 from core.nn.metrics.classification import Accuracy
+from core.nn.metrics.regression import MeanAbsoluteError
 from core.nn.network import Network
 from core.nn.optimizers.adam import Adam
+from core.nn.optimizers.sgd import StochasticGradientDescent
 from core.nn.optimizers.wrappers import Optimizer
 from core.nn.step.context import PassContext
 from core.nn.step.state import State, start
@@ -115,6 +119,32 @@ class ATraining:
         """The current weights."""
         assert self.state is not None
         return self.state.weights
+
+
+FULL_BATCH = Training(epochs=100, batch_size=5, shuffle=False, metrics=(MeanAbsoluteError(),))
+
+
+def a_line_training(**changes: Any) -> ATraining:
+    """Return a training of y = 2x with one weight and plain gradient descent."""
+    defaults: dict[str, Any] = {
+        "data": line(),
+        "architecture": sequential(Dense(units=1, use_bias=False)),
+        "loss": MeanSquaredError(),
+        "optimizer": StochasticGradientDescent(),
+        "training": FULL_BATCH,
+    }
+    return ATraining(**(defaults | changes))
+
+
+def losses(items: list[Step | Epoch]) -> list[float]:
+    """Return the loss of every step."""
+    return [item.loss for item in items if isinstance(item, Step)]
+
+
+def reloaded(state: State) -> State:
+    """Return the state as it is loaded from a checkpoint: copied arrays, and counters as JSON."""
+    arrays = {name: array.copy() for name, array in state.arrays().items()}
+    return State.restore(arrays, json.loads(json.dumps(state.counters())))
 
 
 class MeasuringContext(PassContext):

@@ -1,5 +1,6 @@
 """Settings of the connections, and concurrent readers and writers."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -67,12 +68,18 @@ def test_sqlite_on_a_network_file_system_is_refused(tmp_path: Path, monkeypatch:
     (tmp_path / "far away").mkdir()
     with pytest.raises(NetworkFileSystem, match=rf"network file system \({kind}\)"):
         open_database(f"sqlite:///{tmp_path}/far away/chainrule.db")
-    open_database(f"sqlite:///{tmp_path}/near.db").close()
+    assert answers(tmp_path / "near.db")
 
 
 def test_sqlite_without_a_list_of_mounts_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database_module, "MOUNTS", tmp_path / "none")
-    open_database(f"sqlite:///{tmp_path}/near.db").close()
+    assert answers(tmp_path / "near.db")
+
+
+def answers(path: Path) -> bool:
+    """Return whether the SQLite database at this path can be opened and queried."""
+    with closing(open_database(f"sqlite:///{path}")) as database, database.read() as s:
+        return bool(s.scalar(text("SELECT 1")) == 1)
 
 
 def test_dumps_names_values_that_are_not_finite() -> None:

@@ -35,8 +35,7 @@ from core.nn.training.mixup import Mixup
 from core.nn.training.options import Training
 from harness.processes import child_pids
 from tests.core.nn.cases import LAYERS, LayerCase, sequential
-from tests.core.nn.training.test_learner import losses
-from tests.core.nn.trainings import ATraining, Rows
+from tests.core.nn.trainings import ATraining, Rows, losses
 
 NO_VIEWS = Views({}, {}, {}, (), learns=False, input_gradient=False, trainable=False)
 DIVISIBLE = [case for case in LAYERS if all(plan.divisible for plan in case.layer.plan(case.input_shape).walk())]

@@ -27,8 +27,7 @@ from core.nn.schedules import ConstantRate
 from core.nn.step.context import PassContext, inference
 from core.nn.training.options import Step, Training
 from tests.core.nn.cases import sequential
-from tests.core.nn.training.test_learner import through_json
-from tests.core.nn.trainings import ATraining, Rows
+from tests.core.nn.trainings import ATraining, Rows, reloaded
 
 UNITS, FEATURES, STEPS, ROWS = 4, 3, 6, 5
 
@@ -224,7 +223,7 @@ def test_resumed_training_with_recurrent_dropout_is_bit_exact(cut: int) -> None:
     expected = uninterrupted.run()
     before = first.run(cut)
     assert first.state is not None
-    second = ATraining(token_sequences(), WITH_DROPOUT, state=through_json(first.state))
+    second = ATraining(token_sequences(), WITH_DROPOUT, state=reloaded(first.state))
     assert before + second.run() == expected
     assert second.weights.tobytes() == uninterrupted.weights.tobytes()
 

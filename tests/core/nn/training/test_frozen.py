@@ -19,8 +19,7 @@ from core.nn.optimizers.sgd import GradientDescent
 from core.nn.plan import Views
 from core.nn.regularizers import L2
 from tests.core.nn.cases import LAYERS, OPTIMIZERS, sequential
-from tests.core.nn.training.test_learner import through_json
-from tests.core.nn.trainings import ATraining, classes
+from tests.core.nn.trainings import ATraining, classes, reloaded
 
 BASE = Sequential(
     layers=(Dense(units=6, activation=Relu()), BatchNormalization(momentum=0.9), Dropout(rate=0.3)), trainable=False
@@ -74,7 +73,7 @@ def test_training_with_frozen_layers_resumes_bit_for_bit(cut: int) -> None:
     expected = whole.run()
     before = first.run(cut)
     assert first.state is not None
-    second = ATraining(first.data, architecture=TUNED, state=through_json(first.state))
+    second = ATraining(first.data, architecture=TUNED, state=reloaded(first.state))
     assert before + second.run() == expected
     assert second.weights.tobytes() == whole.weights.tobytes()
 
