@@ -10,6 +10,8 @@ from http.client import HTTPConnection, HTTPException
 
 NO_ANSWER = -1
 """The status of a request that was not answered within the time limit."""
+UNBOUNDED = -2
+"""The status of a request that let the service store more than it should."""
 CLOSED = 0
 """The status of a request whose connection the service closed without an answer."""
 JSON = {"Content-Type": "application/json"}

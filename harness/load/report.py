@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from harness.chaos.report import machine
 from harness.load.attack import Extent, Must
 from harness.load.bystanders import Latency
-from harness.load.client import CLOSED, NO_ANSWER
+from harness.load.client import CLOSED, NO_ANSWER, UNBOUNDED
 from harness.load.run import Result
 from harness.pages import replace_section
 from harness.processes import ROOT
@@ -24,7 +24,7 @@ HEAD = [
     "stream's gap (s)",
     "API's memory: before, peak, after (MB)",
 ]
-STATUS_WORDS = {NO_ANSWER: "no answer", CLOSED: "closed"}
+STATUS_WORDS = {NO_ANSWER: "no answer", CLOSED: "closed", UNBOUNDED: "unbounded"}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Clients that fill the disk: rows, specs and datasets without a total."""
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,27 +10,30 @@ import numpy as np
 
 from harness.load.attack import Attack, Must, Run, Target, as_bytes
 from harness.load.attacks.answers import NPY, npy
-from harness.load.client import JSON, NO_ANSWER, Answer, together
+from harness.load.client import NO_ANSWER, UNBOUNDED, Answer, together
 from harness.load.jobs import spec
 
 NO_ROOM = (429, 507)
 MEGABYTE = 2**20
+JOB_ROWS = 5_000
+"""The setting `max_job_rows` of the service that `fast_rows` attacks."""
 
 
 def fast_rows(target: Target) -> Run:
-    """Post a job that stores as many rows as it can; wait until the service ends it."""
+    """Post a job that stores a row for each of its small steps, until it has made many more steps than rows."""
     body = as_bytes(spec([], epochs=10_000_000, batch_size=1, log_every=1))
 
     def run() -> list[Answer]:
-        began = time.monotonic()
+        began, posted = time.monotonic(), target.post("/v1/jobs", body)
         with httpx.Client(base_url=target.running.url, timeout=60) as client:
-            path = f"/v1/jobs/{client.post('/v1/jobs', content=body, headers=JSON).json()['id']}"
+            path = f"/v1/jobs/{client.get('/v1/jobs?limit=1').json()['items'][0]['id']}"
             while time.monotonic() < began + target.extent.seconds:
-                job = client.get(path).json()
-                if job["ended_at"]:
-                    return [Answer(507, len(json.dumps(job["error"])), time.monotonic() - began)]
+                if client.get(f"{path}/metrics?limit=1&after={2 * JOB_ROWS}").json()["items"]:
+                    return [replace(posted, status=UNBOUNDED)]
+                if client.get(path).json()["progress"]["step"] > 4 * JOB_ROWS:
+                    return [posted]
                 time.sleep(0.2)
-        return [Answer(NO_ANSWER, 0, time.monotonic() - began)]
+        return [replace(posted, status=NO_ANSWER)]
 
     return run
 
@@ -63,6 +65,13 @@ def small_jobs(target: Target) -> Run:
     return until_full(target, lambda _: target.post("/v1/jobs", body), 8)
 
 
+def large_checkpoints(target: Target) -> Run:
+    """Queue jobs of 8 million weights, whose checkpoints have 32 MB each, until they are refused."""
+    width = max(64, round(2828 * target.extent.scale**0.5))
+    body = as_bytes(spec([width, width], epochs=1000))
+    return until_full(target, lambda _: target.post("/v1/jobs", body), 2)
+
+
 def uploads(target: Target) -> Run:
     """Upload different files of 32 MB until they are refused."""
     size = target.scaled(32 * MEGABYTE, 100_000) // 8
@@ -77,7 +86,7 @@ def uploads(target: Target) -> Run:
 
 REFUSED = Must(statuses=(*NO_ROOM, 503), refused=NO_ROOM, growth=400)
 TOTALS = (
-    Attack("a job that stores rows as fast as it can", fast_rows, Must(statuses=NO_ROOM), {"max_job_rows": 50_000}),
+    Attack("a job that stores rows as fast as it can", fast_rows, Must(statuses=(201,)), {"max_job_rows": JOB_ROWS}),
     Attack(
         "queued specs of 16 MB, 4 clients",
         queued_specs,
@@ -85,5 +94,6 @@ TOTALS = (
         {"max_queued_spec_bytes": 128 * MEGABYTE},
     ),
     Attack("queued small jobs, 8 clients", small_jobs, REFUSED, {"max_queued": 500}),
+    Attack("queued jobs of 8 million weights", large_checkpoints, REFUSED, {"max_checkpoint_bytes": 512 * MEGABYTE}),
     Attack("uploads of 32 MB, 2 clients", uploads, REFUSED, {"max_dataset_bytes": 256 * MEGABYTE}),
 )
