@@ -72,6 +72,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
         lifespan=partial(lifespan, settings),
         exception_handlers=problems.handlers(),
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},

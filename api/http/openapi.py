@@ -3,6 +3,7 @@
 `api.http.body` validates bodies, not FastAPI, so their schemas are added to the components here and referenced.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal
@@ -104,12 +105,18 @@ def _add_schemas(openapi: dict[str, Any], models: Sequence[type[BaseModel]]) -> 
     _, generated = models_json_schema(inputs, ref_template=REF, schema_generator=DescribedSchema)
     schemas = openapi.setdefault("components", {}).setdefault("schemas", {})
     schemas.update(generated["$defs"])
-    for schema in schemas.values():
-        _require_type(schema)
+    schemas["Architecture"] = schemas["Sequential"] | {"title": "Architecture"}
+    schemas["JobSpec"]["properties"]["architecture"]["$ref"] = REF.format(model="Architecture")
+    for name, schema in schemas.items():
+        if name != "Architecture":
+            _require_type(schema)
 
 
 class DescribedSchema(GenerateJsonSchema):
-    """JSON schemas whose property descriptions are the docstrings of the fields."""
+    """JSON schemas whose property descriptions are the docstrings of the fields.
+
+    A default that is an object stands in the description: generators of clients refuse it beside `oneOf`.
+    """
 
     def dataclass_schema(self, schema: DataclassSchema) -> JsonSchemaValue:
         """Return the schema of a dataclass."""
@@ -129,11 +136,18 @@ def _with_descriptions(schema: JsonSchemaValue, owner: type) -> JsonSchemaValue:
     for name, text in attribute_docstrings(owner).items():
         if name in schema.get("properties", {}):
             schema["properties"][name].setdefault("description", text)
+    for described in schema.get("properties", {}).values():
+        if isinstance(default := described.get("default"), dict):
+            described["description"] = f"{described.get('description', '')} Default: `{json.dumps(default)}`.".strip()
+            del described["default"]
     return schema
 
 
 def _require_type(schema: dict[str, Any]) -> None:
-    """Mark the `type` of a union's member as required: the union needs it, although the dataclass has a default."""
+    """Mark the `type` of a union's member as required: the union needs it, although the dataclass has a default.
+
+    Only `Architecture` needs none: it is a `Sequential` outside of a union.
+    """
     if "const" in schema.get("properties", {}).get("type", {}):
         schema["required"] = sorted({"type", *schema.get("required", ())})
 

@@ -38,6 +38,7 @@ router = APIRouter(prefix="/v1", tags=["jobs"])
 
 @router.post(
     "/jobs",
+    name="create_job",
     status_code=201,
     summary="Create a job",
     **operation(

@@ -101,7 +101,7 @@ class JobWithoutSpec(JobSummary):
 class Job(JobWithoutSpec):
     """A job with its transitions and its spec as posted."""
 
-    spec: dict[str, Any]
+    spec: dict[str, Any] = Field(title="Posted spec")
 
 
 def progress(job: tables.Job) -> Progress:

@@ -395,5 +395,5 @@ Activation: TypeAlias = Annotated[
     | Mish
     | Softmax
     | LogSoftmax,
-    Tagged(),
+    Tagged("Activation"),
 ]

@@ -95,4 +95,4 @@ def _norms(weight: Array, axis: Axis | None) -> Array:
     return np.sqrt(norms, out=norms)
 
 
-Constraint: TypeAlias = Annotated[MaxNorm | UnitNorm | NonNegative, Tagged()]
+Constraint: TypeAlias = Annotated[MaxNorm | UnitNorm | NonNegative, Tagged("Constraint")]

@@ -219,5 +219,5 @@ Initializer: TypeAlias = Annotated[
     | LecunNormal
     | Orthogonal
     | Identity,
-    Tagged(),
+    Tagged("Initializer"),
 ]

@@ -102,4 +102,4 @@ class OrthogonalRegularizer:
         return matrix, difference
 
 
-Regularizer: TypeAlias = Annotated[L1 | L2 | L1L2 | OrthogonalRegularizer, Tagged()]
+Regularizer: TypeAlias = Annotated[L1 | L2 | L1L2 | OrthogonalRegularizer, Tagged("Regularizer")]

@@ -227,5 +227,5 @@ Schedule: TypeAlias = Annotated[
     | OneCycle
     | Warmup
     | Sequence,
-    Tagged(number=_constant),
+    Tagged("Schedule", number=_constant),
 ]

@@ -54,12 +54,13 @@ def _has_only_defaults(member: Any) -> bool:
 
 @dataclass(frozen=True)
 class Tagged:
-    """A mark of a union of frozen dataclasses: `Annotated[Relu | Tanh, Tagged()]`.
+    """A mark of a union of frozen dataclasses: `Annotated[Relu | Tanh, Tagged("Activation")]`.
 
-    If given, `number` makes a member of a bare number: `learning_rate: 0.01` is short for a constant schedule. Pydantic
-    finds the method below by its name, so `core.nn` does not import pydantic.
+    `name` is that of the union in schemas. If given, `number` makes a member of a bare number: `learning_rate: 0.01` is
+    short for a constant schedule. Pydantic finds the method below by its name, so `core.nn` does not import pydantic.
     """
 
+    name: str
     number: Callable[[float], Any] | None = None
 
     def __get_pydantic_core_schema__(self, union: Any, handler: Any) -> dict[str, Any]:
@@ -77,9 +78,14 @@ class Tagged:
         if self.number:
             forms["number"] = _parse_then({"type": "float", "allow_inf_nan": False, "strict": True}, self.number)
         if len(forms) == 1:
-            return objects
+            return objects | self._named
         forms[UNCHECKED] = {"type": "any"}
-        return _parse_then({"type": "tagged-union", "discriminator": _form_of, "choices": forms}, _count_valid)
+        union = {"type": "tagged-union", "discriminator": _form_of, "choices": forms}
+        return _parse_then(union, _count_valid) | self._named
+
+    @property
+    def _named(self) -> dict[str, Any]:
+        return {"ref": self.name, "metadata": {"pydantic_js_updates": {"title": self.name}}}
 
 
 def _form_of(value: Any) -> str:

@@ -7,5 +7,5 @@ from core.data.sources.dataset import DatasetReference
 from core.data.sources.inline import Inline
 from core.nn.tagged_union import Tagged
 
-Data = Annotated[Inline | Builtin | DatasetReference, Tagged()]
+Data = Annotated[Inline | Builtin | DatasetReference, Tagged("Data")]
 """The field `data` of a spec."""

@@ -395,5 +395,5 @@ class Bidirectional(Wrapper):
 
 
 Layer: TypeAlias = Annotated[
-    Leaf | Sequential | Residual | Parallel | Mixture | Repeat | TimeDistributed | Bidirectional, Tagged()
+    Leaf | Sequential | Residual | Parallel | Mixture | Repeat | TimeDistributed | Bidirectional, Tagged("Layer")
 ]

@@ -17,4 +17,4 @@ from core.nn.losses.ctc import Ctc
 from core.nn.losses.regression import RegressionLosses
 from core.nn.tagged_union import Tagged
 
-Loss: TypeAlias = Annotated[RegressionLosses | BinaryLosses | CategoricalLosses | Ctc | PairwiseLosses, Tagged()]
+Loss: TypeAlias = Annotated[RegressionLosses | BinaryLosses | CategoricalLosses | Ctc | PairwiseLosses, Tagged("Loss")]

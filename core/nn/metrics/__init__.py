@@ -13,18 +13,18 @@ from core.nn.losses.base import Predicts
 from core.nn.metrics.classification import Accuracy, ClassificationMetrics
 from core.nn.metrics.probabilistic import ProbabilisticMetrics
 from core.nn.metrics.ranking import RankingMetrics
-from core.nn.metrics.regression import MeanAbsoluteError, RegressionMetrics
+from core.nn.metrics.regression import MeanAbsoluteErrorMetric, RegressionMetrics
 from core.nn.metrics.sequences import EditDistance
 from core.nn.tagged_union import Tagged
 
 Metric: TypeAlias = Annotated[
-    ClassificationMetrics | ProbabilisticMetrics | RankingMetrics | RegressionMetrics | EditDistance, Tagged()
+    ClassificationMetrics | ProbabilisticMetrics | RankingMetrics | RegressionMetrics | EditDistance, Tagged("Metric")
 ]
 
 DEFAULT_METRICS: Mapping[Predicts, tuple[Metric, ...]] = MappingProxyType(
     {
         "classes": (Accuracy(),),
-        "numbers": (MeanAbsoluteError(),),
+        "numbers": (MeanAbsoluteErrorMetric(),),
         "labels": (EditDistance(),),
         "embeddings": (),
     }

@@ -12,7 +12,7 @@ from core.nn.metrics.base import BaseMetric, Sums
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MeanAbsoluteError(BaseMetric):
+class MeanAbsoluteErrorMetric(BaseMetric):
     """The mean of `|output − target|`."""
 
     type: Literal["mean_absolute_error"] = "mean_absolute_error"
@@ -29,7 +29,7 @@ class MeanAbsoluteError(BaseMetric):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MeanSquaredError(BaseMetric):
+class MeanSquaredErrorMetric(BaseMetric):
     """The mean of `(output − target)²`."""
 
     type: Literal["mean_squared_error"] = "mean_squared_error"
@@ -54,7 +54,7 @@ class RootMeanSquaredError(BaseMetric):
 
     def add(self, sums: Sums, outputs: Array, targets: Array) -> None:
         """Add outputs and targets `(batch, …)`."""
-        MeanSquaredError().add(sums, outputs, targets)
+        MeanSquaredErrorMetric().add(sums, outputs, targets)
 
     def value(self, sums: Sums) -> float:
         """In the unit of the target."""
@@ -62,7 +62,7 @@ class RootMeanSquaredError(BaseMetric):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MeanAbsolutePercentageError(BaseMetric):
+class MeanAbsolutePercentageErrorMetric(BaseMetric):
     """The mean of `100 · |output − target| / |target|`; a target of 0 counts as 1e-7."""
 
     type: Literal["mean_absolute_percentage_error"] = "mean_absolute_percentage_error"
@@ -105,5 +105,9 @@ class RSquared(BaseMetric):
 
 
 RegressionMetrics: TypeAlias = (
-    MeanAbsoluteError | MeanSquaredError | RootMeanSquaredError | MeanAbsolutePercentageError | RSquared
+    MeanAbsoluteErrorMetric
+    | MeanSquaredErrorMetric
+    | RootMeanSquaredError
+    | MeanAbsolutePercentageErrorMetric
+    | RSquared
 )

@@ -336,11 +336,12 @@ OnePassWrappers: TypeAlias = (
     | Lookahead
 )
 OnePassOptimizer: TypeAlias = Annotated[
-    SgdOptimizers | AdaptiveOptimizers | AdamOptimizers | MatrixOptimizers | OnePassWrappers, Tagged()
+    SgdOptimizers | AdaptiveOptimizers | AdamOptimizers | MatrixOptimizers | OnePassWrappers,
+    Tagged("OnePassOptimizer"),
 ]
 """The optimizers that can be wrapped: those that use only the gradient that they get."""
 
 Optimizer: TypeAlias = Annotated[
     SgdOptimizers | AdaptiveOptimizers | AdamOptimizers | MatrixOptimizers | OnePassWrappers | SharpnessAware | Lbfgs,
-    Tagged(),
+    Tagged("Optimizer"),
 ]

@@ -90,7 +90,7 @@ def test_union_of_one_class_has_one_member() -> None:
     class Only:
         type: Literal["only"] = "only"
 
-    assert members(Annotated[Only, Tagged()]) == {"only": Only}
+    assert members(Annotated[Only, Tagged("Choice")]) == {"only": Only}
 
 
 @pytest.mark.parametrize("wrong", ["1", '"relv"', '{"type": "dense", "units": 0}', "[]", '{"units": 1}'])

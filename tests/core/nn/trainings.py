@@ -21,7 +21,7 @@ from core.nn.losses import Loss
 from core.nn.losses.categorical import CrossEntropy
 from core.nn.losses.regression import MeanSquaredError
 from core.nn.metrics.classification import Accuracy
-from core.nn.metrics.regression import MeanAbsoluteError
+from core.nn.metrics.regression import MeanAbsoluteErrorMetric
 from core.nn.network import Network
 from core.nn.optimizers.adam import Adam
 from core.nn.optimizers.sgd import StochasticGradientDescent
@@ -121,7 +121,7 @@ class ATraining:
         return self.state.weights
 
 
-FULL_BATCH = Training(epochs=100, batch_size=5, shuffle=False, metrics=(MeanAbsoluteError(),))
+FULL_BATCH = Training(epochs=100, batch_size=5, shuffle=False, metrics=(MeanAbsoluteErrorMetric(),))
 
 
 def a_line_training(**changes: Any) -> ATraining:

@@ -34,10 +34,10 @@ METRICS: list[tuple[Metric, list[Any], list[Any], float]] = [  # outputs, target
     (ranking.RocAuc(), [[5, 1, 1], [1, 5, 1], [1, 1, 5], [5, 1, 1]], [0, 1, 2, 1], (5 / 6 + 3 / 4 + 1) / 3),
     (ranking.PrAuc(), [[1], [2], [2], [3]], [[0], [0], [1], [1]], 5 / 6),
     (ranking.PrAuc(), [[0, 3], [0, 2], [0, 1]], [[0, 1], [1, 0], [0, 1]], 5 / 6),
-    (number_metrics.MeanSquaredError(), [[1, 2], [3, 4]], [[1, 0], [0, 4]], 13 / 4),
+    (number_metrics.MeanSquaredErrorMetric(), [[1, 2], [3, 4]], [[1, 0], [0, 4]], 13 / 4),
     (number_metrics.RootMeanSquaredError(), [[1, 2], [3, 4]], [[1, 0], [0, 4]], (13 / 4) ** 0.5),
-    (number_metrics.MeanAbsolutePercentageError(), [[1], [3]], [[2], [4]], 37.5),
-    (number_metrics.MeanAbsoluteError(), [[1, 2], [3, 4]], [[1, 0], [0, 4]], 1.25),
+    (number_metrics.MeanAbsolutePercentageErrorMetric(), [[1], [3]], [[2], [4]], 37.5),
+    (number_metrics.MeanAbsoluteErrorMetric(), [[1, 2], [3, 4]], [[1, 0], [0, 4]], 1.25),
     (number_metrics.RSquared(), [[1], [2], [4]], [[1], [2], [3]], 0.5),
     (sequence_metrics.EditDistance(), [[1, 2, 3, 0], [2, 2, 0, 0]], [[1, 3, 0], [2, 1, 2]], 2 / 5),
 ]

@@ -75,10 +75,10 @@ def test_confusion_matrix_in_batches_matches_sklearn(sklearn_metrics: Any) -> No
 
 
 REGRESSION_METRICS: list[tuple[Metric, int, Callable[[Any, Any, Any], float]]] = [  # with the number of columns
-    (regression.MeanAbsoluteError(), 2, lambda m, y, t: m.mean_absolute_error(t, y)),
-    (regression.MeanSquaredError(), 2, lambda m, y, t: m.mean_squared_error(t, y)),
+    (regression.MeanAbsoluteErrorMetric(), 2, lambda m, y, t: m.mean_absolute_error(t, y)),
+    (regression.MeanSquaredErrorMetric(), 2, lambda m, y, t: m.mean_squared_error(t, y)),
     (regression.RootMeanSquaredError(), 1, lambda m, y, t: m.root_mean_squared_error(t, y)),
-    (regression.MeanAbsolutePercentageError(), 2, lambda m, y, t: 100 * m.mean_absolute_percentage_error(t, y)),
+    (regression.MeanAbsolutePercentageErrorMetric(), 2, lambda m, y, t: 100 * m.mean_absolute_percentage_error(t, y)),
     (regression.RSquared(), 1, lambda m, y, t: m.r2_score(t, y)),
 ]
 

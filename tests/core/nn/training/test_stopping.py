@@ -9,7 +9,7 @@ import pytest
 
 from core.nn.layers.dense import Dense
 from core.nn.metrics.ranking import RocAuc
-from core.nn.metrics.regression import MeanAbsoluteError
+from core.nn.metrics.regression import MeanAbsoluteErrorMetric
 from core.nn.optimizers.adam import Adam
 from core.nn.optimizers.sgd import GradientDescent, StochasticGradientDescent
 from core.nn.schedules import ConstantRate, CosineDecay
@@ -74,7 +74,7 @@ STILL = Rows(np.zeros((4, 1), np.float32), np.ones((4, 1), np.float32))
 )
 @pytest.mark.parametrize("cut", [0, 5])
 def test_plateau_lowers_the_rate(rule: ReduceLrOnPlateau, rates: list[float], cut: int) -> None:
-    rules = Training(epochs=8, batch_size=4, metrics=(MeanAbsoluteError(),), reduce_lr_on_plateau=rule)
+    rules = Training(epochs=8, batch_size=4, metrics=(MeanAbsoluteErrorMetric(),), reduce_lr_on_plateau=rule)
     optimizer = StochasticGradientDescent(learning_rate=ConstantRate(learning_rate=8))
     start = a_line_training(data=STILL, optimizer=optimizer, training=rules)
     before = start.run(cut) if cut else []
