@@ -13,8 +13,8 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from api.dependencies import ClientScope, ServicesDep
-from api.http.body import JsonBody, parse
-from api.http.errors import BodyTooLarge, InvalidParameter, StorageFull, UnsupportedMediaType
+from api.http.body import JsonBody
+from api.http.errors import BodyTooLarge, InvalidParameter, ServiceBusy, StorageFull, TooMuchWork, UnsupportedMediaType
 from api.http.openapi import operation
 from api.http.parameters import Cursor, IdempotencyKey, Limit, Text
 from api.http.responses import JsonResponse
@@ -24,7 +24,8 @@ from api.schemas.job import Job, JobSummary, job_json, job_summary
 from api.schemas.page import Page
 from api.services import warm_start
 from api.services.identifiers import resolve_job_id
-from api.services.job_creation import create_job, estimate_job, insert_job, stored_response
+from api.services.job_creation import create_job, insert_job, stored_response
+from api.services.spec_check import checked_spec, thread_of
 from core.data.errors import InvalidData
 from core.jobs.errors import InvalidSpec
 from core.jobs.spec import MAX_METADATA, MAX_METADATA_CHARACTERS, JobSpec
@@ -51,18 +52,23 @@ router = APIRouter(prefix="/v1", tags=["jobs"])
         TooManyJobs,
         UnknownVersion,
         StorageFull,
+        ServiceBusy,
+        TooMuchWork,
         answer=Job,
         body=JobSpec,
         examples=JOBS,
     ),
 )
-def post_job(services: ServicesDep, scope: ClientScope, body: JsonBody, key: IdempotencyKey = None) -> Response:
+async def post_job(
+    request: Request, services: ServicesDep, scope: ClientScope, body: JsonBody, key: IdempotencyKey = None
+) -> Response:
     """Train a network. `Location` in the response is the job's address. An invalid spec is refused at once."""
-    digest = hashlib.sha256(body).hexdigest()
-    if key and (first := stored_response(services, scope, key, digest)):
+    in_thread = thread_of(services, body)
+    digest = await in_thread(lambda: hashlib.sha256(body).hexdigest())
+    first: Response | None = await in_thread(stored_response, services, scope, key, digest) if key else None
+    if first is not None:
         return first
-    spec = parse(JobSpec, body, code="invalid_spec")
-    estimate = estimate_job(services, scope, spec)
+    spec, estimate = await checked_spec(request, services, scope, body)
 
     def insert(s: Session) -> tables.Job:
         origin = warm_start.warm_start_of(s, scope, spec.start_from) if spec.start_from else None
@@ -70,19 +76,29 @@ def post_job(services: ServicesDep, scope: ClientScope, body: JsonBody, key: Ide
             s, scope, spec, estimate, body.decode(), threads=services.settings.job_threads, warm_start=origin
         )
 
-    return create_job(services, scope, key, digest, insert, body.decode())
+    created: Response = await in_thread(create_job, services, scope, key, digest, insert, body.decode())
+    return created
 
 
 @router.post(
     "/jobs/validate",
     summary="Check a job spec without creating a job",
     **operation(
-        InvalidSpec, InvalidData, UnknownVersion, BodyTooLarge, answer=JobEstimate, body=JobSpec, examples=JOBS
+        InvalidSpec,
+        InvalidData,
+        UnknownVersion,
+        BodyTooLarge,
+        ServiceBusy,
+        TooMuchWork,
+        answer=JobEstimate,
+        body=JobSpec,
+        examples=JOBS,
     ),
 )
-def validate_job(services: ServicesDep, scope: ClientScope, body: JsonBody) -> Response:
+async def validate_job(request: Request, services: ServicesDep, scope: ClientScope, body: JsonBody) -> Response:
     """Run the checks of a new job and return its cost: parameters, shapes, memory, and operations per step."""
-    return JsonResponse(estimate_view(estimate_job(services, scope, parse(JobSpec, body, code="invalid_spec"))))
+    _, estimate = await checked_spec(request, services, scope, body)
+    return JsonResponse(await thread_of(services, body)(estimate_view, estimate))
 
 
 @router.get("/jobs", summary="List jobs", **operation(BadCursor, answer=Page[JobSummary]))

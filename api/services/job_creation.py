@@ -14,7 +14,10 @@ from core.data.errors import InvalidData
 from core.data.prepare import signature
 from core.data.schema import Schema
 from core.jobs.estimate import Estimate, Limits, estimate_cost
+from core.jobs.resolve import resolve
 from core.jobs.spec import JobSpec
+from core.jobs.warm_start import weights_by_layer
+from core.settings import Settings
 from core.store import admission, datasets, idempotency, jobs, tables, versions
 from core.store.errors import NoSuchDataset
 from core.store.scope import Scope
@@ -29,24 +32,30 @@ def estimate_job(services: Services, scope: Scope, spec: JobSpec, threads: int |
         With every error in the spec.
     """
     settings = services.settings
-    limits = Limits(parameters=settings.max_parameters, memory=settings.max_memory_bytes, flops=settings.max_flops)
-    data_signature = signature(spec.data, _dataset_schema(services, scope, spec))
-    estimate = estimate_cost(spec, data_signature, limits, threads or settings.job_threads)
+    dataset_id = spec.data.dataset_id
+    schema = None if dataset_id is None else dataset_schema(services, scope, dataset_id)
+    data_signature = signature(spec.data, schema)
+    estimate = estimate_cost(spec, data_signature, limits_of(settings), threads or settings.job_threads)
     if spec.start_from:
-        warm_start.require_same_weights(services, scope, spec.start_from, spec, data_signature)
+        weights = weights_by_layer(resolve(spec, data_signature).network)
+        warm_start.require_same_weights(services, scope, spec.start_from, weights)
     return estimate
 
 
-def _dataset_schema(services: Services, scope: Scope, spec: JobSpec) -> Schema | None:
-    if spec.data.dataset_id is None:
-        return None
+def limits_of(settings: Settings) -> Limits:
+    """Return the limits of the service on one job."""
+    return Limits(parameters=settings.max_parameters, memory=settings.max_memory_bytes, flops=settings.max_flops)
+
+
+def dataset_schema(services: Services, scope: Scope, dataset_id: str) -> Schema:
+    """Return the schema of a job's dataset. Raise `InvalidData` if there is none."""
     try:
         with services.database.read() as s:
-            return Schema.from_json(datasets.get(s, scope, spec.data.dataset_id).columns)
+            return Schema.from_json(datasets.get(s, scope, dataset_id).columns)
     except NoSuchDataset:
         raise InvalidData(
             "/data/id",
-            f"there is no dataset {spec.data.dataset_id!r}: POST /v1/datasets creates one, GET /v1/datasets lists them",
+            f"there is no dataset {dataset_id!r}: POST /v1/datasets creates one, GET /v1/datasets lists them",
         ) from None
 
 

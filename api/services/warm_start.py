@@ -1,17 +1,18 @@
 """The checkpoint that a new job starts from: found, and compared with the job's network, before the job exists."""
 
+from collections.abc import Iterable
+
 from sqlalchemy.orm import Session
 
 from api.dependencies import Services
 from api.services.identifiers import resolve_job_id
 from api.services.model_cache import UNREADABLE_CHECKPOINT
-from core.data.prepare import Signature
 from core.jobs import warm_start
 from core.jobs.continuation import TrainingProgress
 from core.jobs.errors import InvalidSpec
-from core.jobs.resolve import resolve
-from core.jobs.spec import JobSpec, StartFrom
+from core.jobs.spec import StartFrom
 from core.jobs.states import TERMINAL, StopReason
+from core.jobs.warm_start import LayerWeights
 from core.models.model import Model
 from core.store import checkpoints, jobs
 from core.store.errors import NoSuchCheckpoint, NoSuchJob, WrongState
@@ -20,11 +21,9 @@ from core.store.tables import Checkpoint, Job
 from core.store.warm_starts import WarmStart, lock_checkpoint, start_of
 
 
-def require_same_weights(
-    services: Services, scope: Scope, start: StartFrom, spec: JobSpec, signature: Signature
-) -> None:
-    """Raise `InvalidSpec` unless the network has the same weight shapes as the job that it starts from."""
-    warm_start.require_same_weights(resolve(spec, signature).network, _model(services, scope, start).network)
+def require_same_weights(services: Services, scope: Scope, start: StartFrom, weights: Iterable[LayerWeights]) -> None:
+    """Raise `InvalidSpec` unless these weights have the same shapes as those of the job to start from."""
+    warm_start.require_same_weights(weights, _model(services, scope, start).network)
 
 
 def warm_start_of(s: Session, scope: Scope, start: StartFrom) -> WarmStart:
