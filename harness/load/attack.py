@@ -19,7 +19,7 @@ class Extent:
     """Factor of all numbers and sizes."""
     seconds: float = 20.0
     """Seconds after which an attacker gives up."""
-    least_seconds: float = 3.0
+    least_seconds: float = 5.0
     """Seconds that the bystanders are watched at least."""
     idle_seconds: float = 30.0
     """Seconds after the end of the attack until the memory that is kept is measured."""

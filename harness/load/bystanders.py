@@ -12,6 +12,7 @@ import threading
 import time
 from dataclasses import asdict, dataclass, field
 from http.client import HTTPConnection, HTTPException
+from math import ceil
 
 from harness.load.memory import forget_peak, peak_megabytes, resident_megabytes, tree_megabytes
 
@@ -34,9 +35,9 @@ class Latency:
 
     @classmethod
     def of(cls, seconds: list[float], failed: int) -> "Latency":
-        """Return the quantiles of these latencies in seconds."""
+        """Return the quantiles of these latencies in seconds (nearest rank: a share of them is at most as large)."""
         ordered = sorted(seconds) or [0.0]
-        p50, p99 = (1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))] for share in (0.5, 0.99))
+        p50, p99 = (1000 * ordered[ceil(share * len(ordered)) - 1] for share in (0.5, 0.99))
         return cls(p50, p99, 1000 * ordered[-1], failed)
 
 

@@ -104,6 +104,12 @@ def test_table_is_written_between_the_marks(tmp_path: Path, monkeypatch: pytest.
     assert text.count("| an attack |") == 2
 
 
+def test_quantiles_are_those_of_the_nearest_rank() -> None:
+    assert Latency.of([number / 1000 for number in range(1, 101)], 0) == Latency(50.0, 99.0, 100.0, 0)
+    assert Latency.of([0.001, 0.002], 3) == Latency(1.0, 2.0, 2.0, 3)
+    assert Latency.of([], 0) == Latency(0.0, 0.0, 0.0, 0)
+
+
 def test_requests_behind_a_slow_one_count_from_when_they_were_due(monkeypatch: pytest.MonkeyPatch) -> None:
     probe = Probe(1, "/", latencies=[0.001] * 10, due=100.0)
     monkeypatch.setattr("harness.load.bystanders.time.monotonic", lambda: 101.0)
