@@ -6,7 +6,7 @@ Columns are named by their index, `0`, `1`, ….
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, ClassVar, Self
+from typing import IO, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from core.data.readers.numpy_array import (
     MAGIC,
     NUMBER,
     Header,
+    NumpyReader,
     present_numbers,
     read_blocks,
     read_header,
@@ -28,7 +29,7 @@ from core.data.schema import Column, ColumnType, Limits, Schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Npy:
+class Npy(NumpyReader):
     """One array of numbers, (rows, columns) or (rows,)."""
 
     format: ClassVar[str] = "npy"
@@ -36,15 +37,6 @@ class Npy:
     suffixes: ClassVar[tuple[str, ...]] = (".npy",)
     magic: ClassVar[bytes] = MAGIC
     is_table: ClassVar[bool] = True
-
-    @classmethod
-    def of(cls, schema: Schema) -> Self:
-        """Return the reader: it has no options."""
-        return cls()
-
-    def options(self) -> dict[str, Any]:
-        """Return no options."""
-        return {}
 
     def infer_schema(self, path: Path, types: Mapping[str, ColumnType], limits: Limits) -> Schema:
         """Return the schema of a file, in one pass. Raises `InvalidFile` at the first place that is wrong."""

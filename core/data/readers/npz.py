@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, ClassVar, Self
+from typing import IO, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from core.data.readers.numpy_array import (
     NUMBER,
     TEXT,
     Header,
+    NumpyReader,
     present_numbers,
     read_blocks,
     read_header,
@@ -56,7 +57,7 @@ ZIP64_LOCATOR_BYTES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Npz:
+class Npz(NumpyReader):
     """Arrays by name; row i of one belongs to row i of another."""
 
     format: ClassVar[str] = "npz"
@@ -64,15 +65,6 @@ class Npz:
     suffixes: ClassVar[tuple[str, ...]] = (".npz",)
     magic: ClassVar[bytes] = b"PK\x03\x04"
     is_table: ClassVar[bool] = False
-
-    @classmethod
-    def of(cls, schema: Schema) -> Self:
-        """Return the reader: it has no options."""
-        return cls()
-
-    def options(self) -> dict[str, Any]:
-        """Return no options."""
-        return {}
 
     def infer_schema(self, path: Path, types: Mapping[str, ColumnType], limits: Limits) -> Schema:
         """Return the schema of an archive, in one pass over each array. Raises `InvalidFile`."""

@@ -6,7 +6,8 @@ arrays (pickles) are refused.
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import IO, Any, NamedTuple, cast
+from dataclasses import dataclass
+from typing import IO, Any, NamedTuple, Self, cast
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from core.data.cells import FLOAT32_MAX
 from core.data.errors import InvalidFile
-from core.data.schema import ColumnType, Limits
+from core.data.schema import ColumnType, Limits, Schema
 
 MAGIC = b"\x93NUMPY"
 BLOCK_BYTES = 4 * 2**20
@@ -27,6 +28,20 @@ TEXT = "text"
 VALUE_TYPES = {"b": NUMBER, "i": NUMBER, "u": NUMBER, "f": NUMBER, "U": TEXT, "S": TEXT}
 """What the values of an array are, by the `kind` of its dtype; other kinds are refused."""
 HEADER_PARSERS = {(1, 0): npy_format.read_array_header_1_0, (2, 0): npy_format.read_array_header_2_0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumpyReader:
+    """A reader without options, of files that NumPy writes."""
+
+    @classmethod
+    def of(cls, schema: Schema) -> Self:
+        """Return the reader: it has no options."""
+        return cls()
+
+    def options(self) -> dict[str, Any]:
+        """Return no options."""
+        return {}
 
 
 class Header(NamedTuple):

@@ -95,6 +95,20 @@ class BaseLoss:
         """Return the mean loss of a batch and its backward pass."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WeightedMeanLoss(BaseLoss):
+    """A loss that is the mean of several comparisons of outputs with targets, weighted by the rows' weights."""
+
+    @abstractmethod
+    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Comparison:
+        """Return the unweighted mean loss over all outputs and targets `(batch, …)`."""
+
+    def forward(self, outputs: Array, targets: Array, ctx: PassContext) -> LossForward:
+        """Return the mean over all unmasked numbers, weighted by the rows' weights if there are any."""
+        comparison = self.compare(outputs, targets, ctx)
+        return comparison[:2] if ctx.weights is None else weighted_mean(comparison, ctx.weights)
+
+
 def weighted_mean(comparison: Comparison, weights: Array) -> LossForward:
     """Return the weighted mean `Σ w·l / Σ w` of rows `(batch,)` or steps `(batch, steps)`.
 

@@ -1,6 +1,5 @@
 """Losses for binary classification by one output, and for multi-label classification by several."""
 
-from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
@@ -10,12 +9,12 @@ from annotated_types import Ge, Gt, Le, Lt
 from core.nn.arrays import Array, Mask, Shape
 from core.nn.kernels.exponentials import sigmoid, softplus
 from core.nn.losses.base import (
-    BaseLoss,
     Comparison,
     LossForward,
     Mismatch,
     Predicts,
     Targets,
+    WeightedMeanLoss,
     shape_mismatch,
     weighted_mean,
 )
@@ -23,7 +22,7 @@ from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class BinaryLoss(BaseLoss):
+class BinaryLoss(WeightedMeanLoss):
     """A loss for two classes by one output, or several yes-or-no questions, with the link sigmoid by default."""
 
     predicts: ClassVar[Predicts] = "classes"
@@ -52,15 +51,6 @@ class BinaryLoss(BaseLoss):
     def encode(self, targets: Array, output_shape: Shape) -> Array:
         """Return class numbers 0 and 1 `(rows,)`, or numbers from 0 to 1, as float32 in the shape of the outputs."""
         return targets.astype(np.float32).reshape(len(targets), *output_shape)
-
-    @abstractmethod
-    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Comparison:
-        """Return the unweighted mean loss over all outputs and targets `(batch, …)`."""
-
-    def forward(self, outputs: Array, targets: Array, ctx: PassContext) -> LossForward:
-        """Return the mean over all unmasked numbers, weighted by the rows' weights if there are any."""
-        comparison = self.compare(outputs, targets, ctx)
-        return comparison[:2] if ctx.weights is None else weighted_mean(comparison, ctx.weights)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

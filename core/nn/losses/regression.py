@@ -1,7 +1,6 @@
 """Losses for regression: the distance of each output from its target."""
 
 import math
-from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
@@ -11,20 +10,18 @@ from annotated_types import Gt, Lt
 from core.nn.arrays import Array, Mask, Shape
 from core.nn.kernels.exponentials import sigmoid, softplus
 from core.nn.losses.base import (
-    BaseLoss,
     Comparison,
-    LossForward,
     Mismatch,
     Predicts,
     Targets,
+    WeightedMeanLoss,
     shape_mismatch,
-    weighted_mean,
 )
 from core.nn.step.context import PassContext
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RegressionLoss(BaseLoss):
+class RegressionLoss(WeightedMeanLoss):
     """A loss for targets that are numbers, with the identity as link unless a member says otherwise."""
 
     predicts: ClassVar[Predicts] = "numbers"
@@ -39,15 +36,6 @@ class RegressionLoss(BaseLoss):
     def encode(self, targets: Array, output_shape: Shape) -> Array:
         """Return numbers `(rows, …)` in the shape of the outputs."""
         return targets.reshape(len(targets), *output_shape)
-
-    @abstractmethod
-    def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Comparison:
-        """Return the unweighted mean loss over all numbers of outputs and targets `(batch, …)`."""
-
-    def forward(self, outputs: Array, targets: Array, ctx: PassContext) -> LossForward:
-        """Return the mean over all unmasked numbers, weighted by the rows' weights if there are any."""
-        comparison = self.compare(outputs, targets, ctx)
-        return comparison[:2] if ctx.weights is None else weighted_mean(comparison, ctx.weights)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,10 +8,9 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from core.store.errors import Fenced
+from harness.processes import TIMEOUT_SECONDS
 from worker.run.heartbeat import RENEW_BELOW, Heartbeat
 from worker.run.writer import Writer
-
-TIMEOUT_SECONDS = 120.0
 
 
 @dataclass
