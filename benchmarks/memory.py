@@ -13,8 +13,8 @@ def measure() -> Iterator[Outcome]:
     with service() as embedded, embedded.client() as client:
         job_id = client.post("/v1/jobs", DOUBLING)["id"]
         client.until_status(job_id, "succeeded")
-        said = client.get(f"/v1/jobs/{job_id}")["transitions"]
-        worker = next(one["actor"] for one in said if one["status"] == "running")
+        transitions = client.get(f"/v1/jobs/{job_id}")["transitions"]
+        worker = next(one["actor"] for one in transitions if one["status"] == "running")
         pid = int(worker.split(":")[3])
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     fields = dict(line.split(":", 1) for line in status.splitlines())

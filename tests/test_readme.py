@@ -103,8 +103,8 @@ def test_every_request_answers_as_printed(service: str) -> None:
     assert len(console) >= 6
     for block in console:
         asked, _, printed = block.removeprefix("$ ").replace("\n   ", "   ").partition("\n")  # indented: goes on
-        said = run(asked, service)
-        assert steady(said) == steady(printed), f"{asked}\nprinted: {printed}\nsaid: {said}"
+        output = run(asked, service)
+        assert steady(output) == steady(printed), f"{asked}\nprinted: {printed}\noutput: {output}"
 
 
 def test_every_command_can_be_run() -> None:

@@ -93,8 +93,8 @@ def _spoken(voices: tuple[str, ...], rng: np.random.Generator, times: int) -> tu
 def sound(saying: Saying) -> Any:
     """Return the waveform in [-1, 1], `RATE` samples per second."""
     program = [espeak(), "-v", saying.voice, "-s", str(saying.speed), "-p", str(saying.pitch), "--stdout"]
-    said = subprocess.run([*program, DIGITS[saying.digit]], capture_output=True, check=True, timeout=60).stdout
-    with wave.open(BytesIO(said)) as file:
+    wav = subprocess.run([*program, DIGITS[saying.digit]], capture_output=True, check=True, timeout=60).stdout
+    with wave.open(BytesIO(wav)) as file:
         frames = file.readframes(file.getnframes())
     return np.frombuffer(frames, np.int16).astype(np.float64) / 2**15
 

@@ -126,12 +126,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(what: str, ask: Callable[[], Any], seconds: float = 180) -> Any:
+def until(what: str, condition: Callable[[], Any], seconds: float = 180) -> Any:
     """Return the first true answer; an unreachable service is asked again. Raises `StepFailed` after `seconds`."""
     deadline, last = time.monotonic() + seconds, "the condition was false"
     while time.monotonic() < deadline:
         try:
-            if answer := ask():
+            if answer := condition():
                 return answer
         except OSError as error:
             last = str(error)

@@ -289,8 +289,8 @@ def test_sigterm_while_waiting_for_the_broker_ends_the_worker_cleanly(tmp_path: 
         running.until(lambda: "Cannot connect to redis" in running.output(), "it waits for the broker", worker)
         worker.send_signal(signal.SIGTERM)
         code = worker.wait(30)
-        said = running.output()
-        assert (code, "Traceback" in said) == (0, False), said
+        output = running.output()
+        assert (code, "Traceback" in output) == (0, False), output
 
 
 def test_check_reports_liveness_by_its_exit_code(tmp_path: Path) -> None:

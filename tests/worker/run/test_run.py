@@ -193,9 +193,9 @@ def test_cancel_takes_effect_at_the_next_batch(
     assert checkpoint_steps(context.database, job_id) == ([] if keep is Keep.NONE else [60])
 
 
-@pytest.mark.parametrize("ask", [jobs.cancel, jobs.pause], ids=["cancel", "pause"])
+@pytest.mark.parametrize("request_job", [jobs.cancel, jobs.pause], ids=["cancel", "pause"])
 def test_request_is_read_with_the_next_write_and_obeyed_at_the_next_batch(
-    context: WorkerContext, monkeypatch: pytest.MonkeyPatch, ask: Any
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch, request_job: Any
 ) -> None:
     """The writer writes every quarter of a second, however long batches take; the order of events shows it."""
     job_id = post(context.database, a_spec(epochs=LONG))
@@ -206,7 +206,7 @@ def test_request_is_read_with_the_next_write_and_obeyed_at_the_next_batch(
         asked = bool(writes)
         if not asked and (self._progress is not None and self._progress.begun):
             with context.database.begin() as s:
-                ask(s, EVERYTHING, job_id)
+                request_job(s, EVERYTHING, job_id)
             asked = True
         tick(self)
         if asked:
