@@ -39,12 +39,15 @@ class Processes:
         Environment variables of all processes.
     started
         All processes in the order of their start, ended ones included.
+    root
+        The tree whose program they run.
     """
 
     folder: Path
     settings: Settings
     environment: dict[str, str]
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    root: Path = ROOT
 
     @property
     def url(self) -> str:
@@ -56,7 +59,7 @@ class Processes:
         with (self.folder / f"{command[0]}-{len(self.started)}.log").open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "chainrule", *command],
-                cwd=ROOT,
+                cwd=self.root,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -79,6 +82,17 @@ class Processes:
         folder = liveness_folder(self.settings.data_dir)
         self.until(lambda: (folder / name).exists() and alive(folder), "the worker is ready", process)
         return process
+
+    def of_version(self, root: Path, folder: Path, **variables: str) -> "Processes":
+        """Return an interface to processes of another tree with the same settings, and an API at another port."""
+        port = free_port()
+        folder.mkdir()
+        return Processes(
+            folder,
+            self.settings.model_copy(update={"port": port}),
+            self.environment | {"CHAINRULE_PORT": str(port)} | variables,
+            root=root,
+        )
 
     def until(
         self, condition: Callable[[], Result], what: str, process: subprocess.Popen[bytes] | None = None
@@ -121,13 +135,20 @@ def processes(folder: Path, **settings: object) -> Iterator[Processes]:
 
     `settings` are fields of `Settings`. By default the database is SQLite in `folder`.
     """
+    with unmigrated_processes(folder, **settings) as running:
+        upgrade(running.settings.resolved_database_url)
+        yield running
+
+
+@contextmanager
+def unmigrated_processes(folder: Path, **settings: object) -> Iterator[Processes]:
+    """Do the same as `processes` with a database that has no tables."""
     fields = {"data_dir": folder / "data", "port": free_port(), "workers": 1, "threads": 1, "lease_check_seconds": 0.5}
     fields |= {name: value for name, value in settings.items() if value is not None}
     variables = {f"CHAINRULE_{name.upper()}": str(value) for name, value in fields.items()}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHAINRULE_")}
     common = Settings(**fields)  # type: ignore[arg-type]  # Settings checks them
     common.data_dir.mkdir(parents=True, exist_ok=True)
-    upgrade(common.resolved_database_url)
     running = Processes(folder, common, inherited | variables)
     with ExitStack() as stack:
         stack.callback(running.stop)
