@@ -23,6 +23,7 @@ from core.store.events import LogRow, MetricRow
 from core.store.guards import FencingToken, GuardedWrite, token_of
 from core.store.scope import EVERYTHING
 from core.store.tables import Job
+from core.versions import Release
 from tests.builders import LEASE_SECONDS, a_checkpoint, a_guard, a_job, lapse
 from tests.conftest import empty
 from tests.core.store.test_jobs import REQUESTS
@@ -36,6 +37,9 @@ ENDS = {
 }
 
 
+RELEASES = [Release("1.0.0", 1, 1), Release("1.1.0", 1, 2), Release("2.0.0", 2, 2)]
+"""Versions of workers and APIs, each newer than the one before."""
+
 Method = TypeVar("Method", bound=Callable[..., None])
 
 
@@ -46,6 +50,8 @@ class ExpectedJob:
     id: str
     owner: str
     priority: int
+    vocabulary: int = 0
+    arithmetic: int = 0
     status: Status = Status.QUEUED
     fence: int = 0
     writes: int = 0
@@ -64,6 +70,7 @@ class Worker:
 
     token: FencingToken
     rows: int
+    release: Release
     unknown_rows: int | None = None
 
 
@@ -133,11 +140,12 @@ class Protocol(RuleBasedStateMachine):
         2,
         owner=st.sampled_from(["ann", "bob"]),
         priority=st.integers(0, 1),
+        release=st.sampled_from(RELEASES),
     )
-    def post(self, owner: str, priority: int) -> None:
+    def post(self, owner: str, priority: int, release: Release) -> None:
         with self.database.begin() as s:
-            job = a_job(s, owner=owner, priority=priority)
-        self.expected[job.id] = ExpectedJob(job.id, owner, priority)
+            job = a_job(s, owner=owner, priority=priority, release=release)
+        self.expected[job.id] = ExpectedJob(job.id, owner, priority, release.vocabulary, release.arithmetic)
 
     @action(lambda self: self.expected, index=INDEX, request=st.sampled_from(sorted(REQUESTS)))
     def request(self, index: int, request: str) -> None:
@@ -168,19 +176,20 @@ class Protocol(RuleBasedStateMachine):
 
     # Workers, in time or late
 
-    @action(anytime, 4, answer=ANSWERS)
-    def claim(self, answer: str) -> None:
+    @action(anytime, 6, answer=ANSWERS, release=st.sampled_from(RELEASES))
+    def claim(self, answer: str, release: Release) -> None:
         with self.transaction(answer) as s:
-            job = leases.claim(s, f"w{len(self.workers)}", LEASE_SECONDS)
-        expected = self.next_due()
+            job = leases.claim(s, f"w{len(self.workers)}", LEASE_SECONDS, release=release)
+        expected = self.next_due(release)
         if expected is None or answer == "never sent":
             assert (job is None) == (expected is None)
             return
         assert job is not None
         assert job.id == expected.id
-        self.move(expected, Status.RUNNING, fence=expected.fence + 1, writes=0)
+        numbers = {"vocabulary": release.vocabulary, "arithmetic": release.arithmetic}
+        self.move(expected, Status.RUNNING, fence=expected.fence + 1, writes=0, **numbers)
         if answer == "arrives":  # else nobody knows of the claim until its lease expires
-            self.workers.append(Worker(token_of(job), job.recorded))
+            self.workers.append(Worker(token_of(job), job.recorded, release))
 
     @action(
         lambda self: self.workers,
@@ -225,6 +234,26 @@ class Protocol(RuleBasedStateMachine):
         def apply(expected: ExpectedJob) -> None:
             expected.writes += 1
             self.move(expected, chosen[0])
+
+        self.write_guarded(worker, work, apply, 0, answer)
+
+    @action(lambda self: self.workers, index=INDEX, answer=ANSWERS)
+    def leave_to_another_version(self, index: int, answer: str) -> None:
+        """Return a job whose spec the worker does not know."""
+        worker = self.any_worker(index)
+        newer = worker.release.vocabulary + 1
+        left: list[Status] = []
+
+        def work(s: Session) -> GuardedWrite:
+            guarded = a_guard(s, worker.token, vocabulary=newer, version="newer")
+            left.append(ENDS[guarded.request][0] if guarded.request else Status.QUEUED)
+            leases.release(s, guarded.token, left[0], message="left", actor="w")
+            return guarded
+
+        def apply(expected: ExpectedJob) -> None:
+            expected.writes += 1
+            expected.vocabulary = newer
+            self.move(expected, left[0])
 
         self.write_guarded(worker, work, apply, 0, answer)
 
@@ -317,6 +346,7 @@ class Protocol(RuleBasedStateMachine):
     def check(self, job: Job, expected: ExpectedJob) -> None:
         actual = (job.status, job.fence, job.writes, job.recorded, job.lost_workers)
         assert actual == (expected.status, expected.fence, expected.writes, expected.rows, expected.lost_workers)
+        assert (job.vocabulary, job.arithmetic) == (expected.vocabulary, expected.arithmetic)
         assert (job.worker is None) == (job.lease_until is None) == (expected.status not in ACTIVE)
         assert (job.ended_at is not None) == (expected.status in TERMINAL)
 
@@ -386,11 +416,15 @@ class Protocol(RuleBasedStateMachine):
     def move(self, expected: ExpectedJob, target: Status, **changes: Any) -> None:
         self.expected[expected.id] = replace(expected, status=target, history=[*expected.history, target], **changes)
 
-    def next_due(self) -> ExpectedJob | None:
+    def next_due(self, release: Release) -> ExpectedJob | None:
         load = {expected.owner: 0 for expected in self.expected.values()}
         for expected in self.active():
             load[expected.owner] += 1
-        waiting = [expected for expected in self.expected.values() if expected.status == Status.QUEUED]
+        waiting = [
+            expected
+            for expected in self.expected.values()
+            if expected.status == Status.QUEUED and release.trains(expected.vocabulary, expected.arithmetic)
+        ]
         return min(waiting, key=lambda expected: (-expected.priority, load[expected.owner], expected.id), default=None)
 
     def unfinished(self) -> list[ExpectedJob]:
