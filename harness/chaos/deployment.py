@@ -21,6 +21,7 @@ from core.store.migrate import upgrade
 from harness.chaos.proxy import Proxy
 from harness.chaos.servers import Postgres, Redis
 from harness.processes import ROOT, TIMEOUT_SECONDS, child_pids, free_port, is_ok
+from harness.versions.trees import older_copy
 
 EMBEDDED, SERVERS, COMPOSE = "embedded", "servers", "compose"
 LEASE_SECONDS = 3.0
@@ -176,16 +177,28 @@ class LocalDeployment:
         process = self._start("worker")
         self.workers.append(process)
         if wait:
-            liveness_file = self.settings.data_dir / "workers" / f"{socket.gethostname()}-{process.pid}"
-            self.until(liveness_file.exists, "the worker is ready", process=process)
+            self._wait_for_worker(process)
         return process
 
-    def _start(self, command: str) -> subprocess.Popen[bytes]:
+    def start_older_worker(self) -> subprocess.Popen[bytes]:
+        """Start a worker of an older version, which is not one of `workers`, and wait until it is ready."""
+        tree = self.folder / "older"
+        if not tree.exists():
+            older_copy(tree)
+        process = self._start("worker", tree, CHAINRULE_ALLOW_OLDER="1")
+        self._wait_for_worker(process)
+        return process
+
+    def _wait_for_worker(self, process: subprocess.Popen[bytes]) -> None:
+        liveness_file = self.settings.data_dir / "workers" / f"{socket.gethostname()}-{process.pid}"
+        self.until(liveness_file.exists, "the worker is ready", process=process)
+
+    def _start(self, command: str, root: Path = ROOT, **variables: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{command}-{len(self._started)}.log").open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "harness.chaos.fault_points", command],
-                cwd=ROOT,
-                env=self._environment(command),
+                cwd=root,
+                env=self._environment(command) | variables,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -9,7 +9,7 @@ import pytest
 from core import VERSION
 from core.store.migrate import upgrade
 from core.versions import ARITHMETIC, VOCABULARY
-from harness.processes import ROOT, Processes
+from harness.processes import Processes
 from harness.versions.trees import MISSING_LAYER, OLDER_VERSION
 from tests.versions.service import (
     ENDLESS,
@@ -121,8 +121,3 @@ def check_rollback(both: TwoVersions, worker: Any) -> Any:
 
 def ready(api: Processes) -> dict[str, Any]:
     return dict(httpx.get(f"{api.url}/health/ready", timeout=60).raise_for_status().json())
-
-
-def test_copies_differ_only_where_they_must(older: Path) -> None:
-    same = (ROOT / "core" / "store" / "leases.py").read_text() == (older / "core" / "store" / "leases.py").read_text()
-    assert same

@@ -9,6 +9,8 @@ from types import MappingProxyType
 import httpx
 
 from core.jobs.states import Status
+from core.store import jobs
+from core.store.scope import EVERYTHING
 from harness.chaos.deployment import LEASE_SECONDS, children
 from harness.chaos.faults.fault import ALL_KINDS, Fault
 from harness.chaos.networks import NETWORKS, SPLIT
@@ -122,6 +124,24 @@ def rolling(r: Round) -> None:
         r.expect_result(job_id, network)
 
 
+def older_worker(r: Round) -> None:
+    """Kill the worker while one of an older version runs, which must not claim the job meanwhile."""
+    older = r.local.start_older_worker()
+    r.post()
+    r.wait_randomly(0.8)
+    r.kill_worker()
+    r.until(lambda job: job.status is Status.QUEUED, "the job is requeued")
+    r.wait_randomly(0.3)
+    r.local.repair()
+    r.until(lambda _: False, "it ends")
+    with r.database.read() as s:
+        messages = [transition.message for transition in jobs.transitions(s, EVERYTHING, r.job_id)]
+    if any(f":{older.pid}:" in message for message in messages):
+        r.violations.append("a worker of an older version claimed the job")
+    older.terminate()
+    older.wait(60)
+
+
 def _posted(r: Round, network: str) -> str:
     answer = httpx.post(f"{r.deployment.url}/v1/jobs", json=dict(NETWORKS[network]), timeout=30)
     return str(answer.raise_for_status().json()["id"])
@@ -181,6 +201,7 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
         "term": Fault("SIGTERM while training", terminate),
         "term-saving": Fault("SIGTERM while a checkpoint is written", _at("before commit", signal.SIGTERM, "parent")),
         "rolling": Fault("rolling restart of all parts under load", rolling, where=ALL_KINDS),
+        "older-worker": Fault("worker killed beside one of an older version", older_worker),
         "memory": Fault("worker killed at each claim of a job", memory),
         "same-name": Fault("two workers with the same name, one killed", same_name, workers=2),
     }
