@@ -57,7 +57,6 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "core/nn/metrics/": ("core/nn/metrics/test_metrics.py", "core/nn/metrics/test_metrics_against_sklearn.py"),
     "core/nn/optimizers/": ("core/nn/optimizers/test_optimizers_against_torch.py",),
     "core/nn/predictor.py": ("core/nn/test_network.py",),
-    "core/nn/step/acceleration.py": ("core/nn/execution/test_removed.py",),
     "core/nn/step/reevaluation.py": ("core/nn/training/test_learner.py", "core/nn/optimizers/test_wrappers.py"),
     "core/nn/step/state.py": ("core/nn/training/test_learner.py", "core/models/test_resuming.py"),
     "core/nn/step/step.py": (
