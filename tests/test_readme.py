@@ -121,17 +121,17 @@ def test_every_command_can_be_run() -> None:
             assert shutil.which(word) or word == "cd"
 
 
-def test_the_settings_are_those_of_the_class() -> None:
+def test_settings_are_those_of_the_class() -> None:
     rows = [f"| `{name}` | {default} | {meaning} |" for name, default, meaning in Settings.table()]
     assert "\n".join(rows) in (ROOT / "docs" / "reference" / "settings.md").read_text()
 
 
-def test_the_four_lines_are_those_of_a_training_step() -> None:
+def test_four_lines_are_those_of_a_training_step() -> None:
     (lines,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert textwrap.indent(lines, "    ") in (ROOT / "core" / "nn" / "step" / "step.py").read_text()
 
 
-def test_the_spec_in_the_readme_is_the_docs_example() -> None:
+def test_spec_in_the_readme_is_the_docs_example() -> None:
     from core.jobs.spec import JobSpec  # noqa: PLC0415  beside its only use
 
     example = JobSpec.model_config["json_schema_extra"]

@@ -36,7 +36,7 @@ def test_other_processors_keep_openblas_own_choice(tmp_path: Path, name: str) ->
     assert configured(tmp_path, OTHERS[name]) == TIMEOUT
 
 
-def test_a_missing_cpuinfo_still_sets_the_timeout(tmp_path: Path) -> None:
+def test_missing_cpuinfo_still_sets_the_timeout(tmp_path: Path) -> None:
     environment: dict[str, str] = {}
     configure_openblas(environment, tmp_path / "none")
     assert environment == TIMEOUT

@@ -23,7 +23,7 @@ def test_signals_of_a_terminal_do_not_end_a_shard_process() -> None:
         assert process.receive() == 42
 
 
-def test_a_killed_process_is_reported_and_reaped() -> None:
+def test_killed_process_is_reported_and_reaped() -> None:
     process = ShardProcess(lambda request: 2 * request)
     process.send(21)
     assert process.receive() == 42
@@ -33,7 +33,7 @@ def test_a_killed_process_is_reported_and_reaped() -> None:
     assert (lost.value.signal, process.pid in child_pids(os.getpid())) == (signal.SIGKILL, False)
 
 
-def test_a_process_killed_while_answering_is_reported() -> None:
+def test_process_killed_while_answering_is_reported() -> None:
     process, sent = ShardProcess(lambda _: bytes(1 << 24)), array("i", [0])
     process.send(None)
     while sent[0] < 1000:  # the answer is larger than the pipe's buffer
@@ -43,7 +43,7 @@ def test_a_process_killed_while_answering_is_reported() -> None:
         process.receive()
 
 
-def test_a_request_to_a_killed_process_reports_the_signal() -> None:
+def test_request_to_a_killed_process_reports_the_signal() -> None:
     process = ShardProcess(lambda request: 2 * request)
     os.kill(process.pid, signal.SIGKILL)
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
@@ -51,7 +51,7 @@ def test_a_request_to_a_killed_process_reports_the_signal() -> None:
         process.send(21)
 
 
-def test_a_shard_process_has_only_its_pipe_open() -> None:
+def test_shard_process_has_only_its_pipe_open() -> None:
     def opened(_: object) -> list[int]:
         return sorted(int(file.name) for file in Path("/proc/self/fd").iterdir())
 
@@ -78,9 +78,7 @@ class UnpicklableError(Exception):
         (UnpicklableError("to", "gether"), RuntimeError, "together"),
     ],
 )
-def test_an_error_in_a_shard_process_is_raised_by_receive(
-    raised: Exception, kind: type[Exception], message: str
-) -> None:
+def test_error_in_a_shard_process_is_raised_by_receive(raised: Exception, kind: type[Exception], message: str) -> None:
     def work(_: object) -> None:
         raise raised
 
@@ -99,7 +97,7 @@ def test_close_does_not_wait_for_an_answer() -> None:
     assert process.pid not in child_pids(os.getpid())
 
 
-def test_a_process_that_exits_is_not_reported_as_killed() -> None:
+def test_process_that_exits_is_not_reported_as_killed() -> None:
     process = ShardProcess(lambda _: os._exit(3))
     process.send(None)
     with pytest.raises(RuntimeError, match="has ended"):

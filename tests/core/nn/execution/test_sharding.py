@@ -139,7 +139,7 @@ def count(net: Sequential, shape: tuple[int, ...], rows: int = 64, threads: int 
     return shard_count(Network(net, shape), rows, threads)
 
 
-def test_a_batch_is_divided_where_that_pays() -> None:
+def test_batch_is_divided_where_that_pays() -> None:
     assert count(CONVOLUTIONS, (16, 16, 1)) == 4
     assert count(CONVOLUTIONS, (16, 16, 1), threads=2) == 2
     assert count(CONVOLUTIONS, (16, 16, 1), rows=8) == 1
@@ -225,7 +225,7 @@ def test_processes_train_to_the_weights_of_one(
         np.testing.assert_allclose(shared.weights, alone.weights, rtol=1e-2, atol=1e-3)
 
 
-def test_the_changing_vectors_of_a_state_are_in_shared_memory() -> None:
+def test_changing_vectors_of_a_state_are_in_shared_memory() -> None:
     training = a_training(2)
     training.run(1)
     assert training.state is not None
@@ -233,7 +233,7 @@ def test_the_changing_vectors_of_a_state_are_in_shared_memory() -> None:
     assert all(isinstance(vector.base, mmap) for vector in vectors)
 
 
-def test_the_same_number_of_threads_gives_the_same_numbers() -> None:
+def test_same_number_of_threads_gives_the_same_numbers() -> None:
     whole, halves = a_training(2), a_training(2)
     whole.run()
     halves.run(2)
@@ -241,7 +241,7 @@ def test_the_same_number_of_threads_gives_the_same_numbers() -> None:
     np.testing.assert_array_equal(halves.weights, whole.weights)
 
 
-def test_a_sharded_step_takes_the_planned_memory_and_releases_it() -> None:
+def test_sharded_step_takes_the_planned_memory_and_releases_it() -> None:
     training = ATraining(images(640), CONVOLUTIONS, training=Training(batch_size=64, metrics=()), threads=2)
     plans = list(training.network.plan.walk())
     own = 4 * sum(32 * plan.activation_size + plan.scratch for plan in plans)
@@ -251,7 +251,7 @@ def test_a_sharded_step_takes_the_planned_memory_and_releases_it() -> None:
     assert remaining < 16 * 1024
 
 
-def test_an_error_in_a_shard_is_an_error_of_the_step() -> None:
+def test_error_in_a_shard_is_an_error_of_the_step() -> None:
     net = sequential(ActivationLayer(activation=Exponential()))
     x = np.zeros((4, 3), np.float32)
     x[-1] = 1000

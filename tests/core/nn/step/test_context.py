@@ -21,7 +21,7 @@ NEED_THEIR_INPUT = {
 
 
 @pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.layer.type)
-def test_a_layer_keeps_its_input_only_if_its_backward_pass_reads_it(case: LayerCase) -> None:
+def test_layer_keeps_its_input_only_if_its_backward_pass_reads_it(case: LayerCase) -> None:
     network = Network(sequential(case.layer), case.input_shape)
     weights, statistics = network.initialize(np.random.default_rng(0))
     views = network.views(weights, statistics, np.zeros_like(weights), input_gradient=True)
@@ -38,7 +38,7 @@ def deep_net(layers: int) -> Network:
     return Network(sequential(*(Dense(units=400) for _ in range(layers))), (400,))
 
 
-def test_a_backward_pass_releases_activations_as_it_goes() -> None:
+def test_backward_pass_releases_activations_as_it_goes() -> None:
     network = deep_net(8)
     weights, statistics = network.initialize(np.random.default_rng(0))
     views = network.views(weights, statistics, np.zeros_like(weights))
@@ -47,7 +47,7 @@ def test_a_backward_pass_releases_activations_as_it_goes() -> None:
     assert peak_bytes(lambda: backward(outputs)) < 1.1 * x.nbytes
 
 
-def test_a_prediction_keeps_nothing_for_a_backward_pass() -> None:
+def test_prediction_keeps_nothing_for_a_backward_pass() -> None:
     network = deep_net(8)
     weights, statistics = network.initialize(np.random.default_rng(0))
     views = network.views(weights, statistics)
@@ -81,7 +81,7 @@ def test_weights_are_the_product_of_mask_and_sample_weights(
 
 
 @pytest.mark.parametrize(("shape", "kept"), [((2, 3, 5), True), ((2, 4, 5), False), ((2, 3), False)])
-def test_a_mask_is_dropped_where_the_steps_change(shape: tuple[int, ...], *, kept: bool) -> None:
+def test_mask_is_dropped_where_the_steps_change(shape: tuple[int, ...], *, kept: bool) -> None:
     ctx = inference()
     ctx.mask = np.ones((2, 3), bool)
     ctx.keep_mask(np.zeros(shape))
