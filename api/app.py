@@ -35,6 +35,7 @@ from api.services.lease_collector import lease_collector
 from api.services.model_cache import ModelCache
 from api.services.prometheus import StoreCollector, latency_histogram, new_registry
 from api.services.schema_inference import SchemaInference
+from api.services.storage_limits import correct_totals, storage_limits
 from api.streaming.event_reader import StoreEventReader
 from api.streaming.hub import Hub
 from core import VERSION
@@ -114,6 +115,7 @@ async def lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     database = open_database(settings.resolved_database_url)
     require_head(database.engine)
     versions.start(database, "api", allow_older=settings.allow_older)
+    correct_totals(database)
     blobs, notifier = open_blobs(settings), Notifier(settings)
     hub = Hub(StoreEventReader(database))
     schema_inference = SchemaInference(Bounds(settings.schema_seconds, settings.schema_memory_bytes))
@@ -122,7 +124,7 @@ async def lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     app.state.services = Services(
         settings, database, blobs, notifier, hub, ModelCache(blobs.read), schema_inference, compute
     )
-    collector = StoreCollector(database, lambda: hub.listeners)
+    collector = StoreCollector(database, lambda: hub.listeners, storage_limits(settings))
     app.state.registry.register(collector)
     polling = asyncio.create_task(hub.run())
     try:

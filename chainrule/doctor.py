@@ -7,11 +7,13 @@ from pathlib import Path
 from sqlalchemy import make_url
 from sqlalchemy.exc import DatabaseError, OperationalError
 
+from api.services.storage_limits import storage_limits
 from core.blobs.blobs import Blobs
 from core.blobs.errors import DamagedBlob, NoSuchBlob
 from core.blobs.storage import open_blobs
 from core.models.checkpoint import DamagedCheckpoint, decode
 from core.settings import Settings
+from core.store import totals
 from core.store.database import Database, open_database
 from core.store.doctor import (
     BlobReference,
@@ -23,10 +25,12 @@ from core.store.doctor import (
     is_referenced,
 )
 from core.store.migrate import revision_state
+from core.store.totals import Amounts
 
 REMEDIES = {
     "checkpoint": "restore the file from a backup; otherwise its job resumes from the previous checkpoint, or restarts",
     "dataset": "upload the same file again: it replaces the damaged one",
+    "spec": "restore the file from a backup, or delete the job and post it again",
 }
 
 
@@ -46,7 +50,7 @@ def examine(settings: Settings) -> Report:
     database = open_database(settings.resolved_database_url)
     report = Report()
     try:
-        _check(database, open_blobs(settings), report)
+        _check(database, open_blobs(settings), settings, report)
     except OperationalError:
         raise
     except DatabaseError as error:
@@ -56,7 +60,7 @@ def examine(settings: Settings) -> Report:
     return report
 
 
-def _check(database: Database, blobs: Blobs, report: Report) -> None:
+def _check(database: Database, blobs: Blobs, settings: Settings, report: Report) -> None:
     report.findings += file_damage(database)
     revision = revision_state(database.engine)
     if not revision.at_head:
@@ -67,6 +71,7 @@ def _check(database: Database, blobs: Blobs, report: Report) -> None:
         jobs = count_jobs(s)
         report.findings += inconsistencies(s)
         rows = blob_references(s)
+        used = totals.of_all(s)
     for row in rows:
         report.findings += _check_file(database, blobs, row)
     kinds = [row.kind for row in rows]
@@ -74,7 +79,14 @@ def _check(database: Database, blobs: Blobs, report: Report) -> None:
     report.facts += [
         f"jobs: {jobs}, checkpoints: {kinds.count('checkpoint')}, datasets: {kinds.count('dataset')}",
         f"files that no row names: {unnamed} (a running worker removes them)",
+        *_usage(used, storage_limits(settings)),
     ]
+
+
+def _usage(used: Amounts, limits: Amounts) -> Iterator[str]:
+    """Yield what is in use of each limit; unfinished jobs count with what they may need."""
+    for unit, amount, limit in zip(totals.UNITS.values(), used, limits, strict=True):
+        yield f"{unit}: {amount:,} of {limit:,} ({amount / limit:.1%})"
 
 
 def _check_file(database: Database, blobs: Blobs, row: BlobReference) -> Iterator[Finding]:

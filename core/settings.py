@@ -129,7 +129,23 @@ class Settings(BaseSettings):
     max_answer_bytes: Annotated[int, Ge(2**20)] = 64 * 2**20
     """Maximum size of the answer to a heavy request."""
     max_queued: Positive = 10_000
-    """Maximum number of queued jobs; further ones get 429."""
+    """Maximum number of queued and paused jobs; further ones get 429."""
+    max_queued_spec_bytes: Positive = 2**30
+    """Maximum size of the specs of queued and paused jobs together; further jobs get 429."""
+    max_jobs: Positive = 100_000
+    """Maximum number of jobs, ended ones included; further ones get 507."""
+    max_spec_bytes: Positive = 4 * 2**30
+    """Maximum size of the specs of all jobs together; further jobs get 507."""
+    max_checkpoint_bytes: Positive = 10 * 2**30
+    """Maximum size of the checkpoints of all jobs together, with those that unfinished jobs may need."""
+    max_job_rows: Positive = 1_000_000
+    """Maximum number of metric rows of a job; it stores no more, and trains on."""
+    max_metric_rows: Positive = 100_000_000
+    """Maximum number of metric rows of all jobs together, with those that unfinished jobs may write."""
+    max_datasets: Positive = 10_000
+    """Maximum number of datasets; further ones get 507."""
+    max_dataset_bytes: Positive = 10 * 2**30
+    """Maximum size of all datasets together; further ones get 507."""
     allow_older: bool = False
     """Whether an API or worker may start on a database that a newer version has used."""
 

@@ -154,7 +154,13 @@ VALUE_BY_NAME: dict[str, Any] = {
     "id": "one",
     "columns": {"format": "csv", "columns": [{"type": "number"}]},
 }
-VALUE_BY_TYPE: dict[type, Any] = {str: "one", int: 7, float: 0.5, object: {"a": [1, "b"]}}  # the last is JSON
+VALUE_BY_TYPE: dict[type, Any] = {
+    str: "one",
+    int: 7,
+    float: 0.5,
+    bool: True,
+    object: {"a": [1, "b"]},
+}  # the last is JSON
 
 
 def test_second_upgrade_changes_nothing(database_url: str) -> None:

@@ -52,7 +52,7 @@ def test_job_from_request_to_prediction(machine: Processes) -> None:
         spec = JobSpec.model_validate_json(json.dumps(DOUBLING))
         with database.read() as s:
             row = jobs.get(s, EVERYTHING, job_id)
-            assert JobSpec.model_validate_json(jobs.spec(s, EVERYTHING, job_id)) == spec
+            assert JobSpec.model_validate_json(jobs.spec(s, EVERYTHING, job_id).json) == spec
         assert (row.status, row.worker, row.fence) == ("queued", None, 0)
 
         # the row is queued until a notification, or the lease collector, makes a worker claim it

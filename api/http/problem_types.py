@@ -32,8 +32,10 @@ from core.store.errors import (
     DatasetInUse,
     KeyInProgress,
     KeyReused,
+    LimitReached,
     NoSuchDataset,
     NoSuchJob,
+    QueueTooLarge,
     TooManyJobs,
     WrongState,
 )
@@ -76,6 +78,7 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     UnsupportedMediaType: ProblemType(415, "unsupported_media_type", "The media type of the body is not supported"),
     TooMuchWork: ProblemType(422, "too_much_work", "The request takes too much time, memory or space"),
     TooManyJobs: ProblemType(429, "too_many_jobs", "Too many jobs are queued"),
+    QueueTooLarge: ProblemType(429, "queue_too_large", "The specs of waiting jobs are too large together"),
     NoSuchBlob: ProblemType(500, "missing_file", "A stored file is missing"),
     DamagedBlob: ProblemType(500, "damaged_file", "A stored file is damaged"),
     ClientDisconnect: ProblemType(400, "incomplete_body", "The body is incomplete"),
@@ -85,6 +88,7 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     BlobStoreUnavailable: ProblemType(503, "storage_away", "The stored files cannot be reached"),
     ServiceBusy: ProblemType(503, "service_busy", "Too many heavy requests are in progress"),
     StorageFull: ProblemType(507, "storage_full", "The disk is full"),
+    LimitReached: ProblemType(507, "storage_limit_reached", "A limit of what the service stores is reached"),
 }
 
 HTTP_PROBLEM_TYPES: Mapping[int, ProblemType] = {

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from api.dependencies import ClientScope, Services, ServicesDep
 from api.http.errors import BodyTooLarge, InvalidBody, ServiceBusy, StorageFull, TooMuchWork
+from api.http.limits import content_length
 from api.http.openapi import operation
 from api.http.parameters import Cursor, Limit
 from api.http.responses import JsonResponse
@@ -20,14 +21,16 @@ from api.schemas.page import Page
 from api.services.dataset_rows import RowsPage, page_json
 from api.services.identifiers import resolve_dataset_id
 from api.services.schema_inference import TooManyUploads, UnreadableFile
-from api.services.upload import receive
+from api.services.storage_limits import storage_limits
+from api.services.upload import discard, receive
 from core.blobs.writer import BlobWriter
 from core.data import readers
 from core.data.errors import InvalidFile
 from core.data.schema import Limits, Schema
-from core.store import datasets
-from core.store.errors import BadCursor, DatasetInUse, NoSuchDataset
+from core.store import datasets, totals
+from core.store.errors import BadCursor, DatasetInUse, LimitReached, NoSuchDataset
 from core.store.scope import Scope
+from core.store.totals import Amounts
 
 router = APIRouter(prefix="/v1", tags=["datasets"])
 
@@ -58,6 +61,7 @@ _POST = operation(
     UnreadableFile,
     BodyTooLarge,
     TooManyUploads,
+    LimitReached,
     StorageFull,
     answer=Dataset,
     content=BODIES,
@@ -75,6 +79,11 @@ async def upload_dataset(request: Request, services: ServicesDep, scope: ClientS
 
     The same bytes with the same format and types give the same dataset.
     """
+    try:
+        await run_in_threadpool(_require_room, services, scope, content_length(request.scope))
+    except LimitReached:
+        await discard(request)
+        raise
     with services.blobs.writer() as writer:
         upload = await receive(request, writer)
         await run_in_threadpool(writer.flush)
@@ -84,6 +93,12 @@ async def upload_dataset(request: Request, services: ServicesDep, scope: ClientS
         )
         schema = await services.schema_inference.infer(writer.path, reader, upload.types, limits)
         return await run_in_threadpool(_store, services, scope, writer, name, schema)
+
+
+def _require_room(services: Services, scope: Scope, size: int) -> None:
+    """Refuse an upload of this size before it is read, if there is no room for it."""
+    with services.database.read() as s:
+        totals.require_room(s, scope, storage_limits(services.settings), Amounts(datasets=1, dataset_bytes=size))
 
 
 def _store(services: Services, scope: Scope, writer: BlobWriter, name: str | None, schema: Schema) -> Response:
@@ -101,6 +116,9 @@ def _store(services: Services, scope: Scope, writer: BlobWriter, name: str | Non
             rows=schema.rows,
             columns=schema.to_json(),
         )
+        if new:
+            amounts = totals.of_dataset(row)
+            totals.require_room(s, scope, storage_limits(services.settings), amounts, counted=True)
     status = 201 if new else 200
     return JsonResponse(dataset_view(row), status_code=status, headers={"Location": f"/v1/datasets/{row.id}"})
 

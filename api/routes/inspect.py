@@ -23,6 +23,7 @@ from core.jobs.states import Keep
 from core.store import checkpoints, jobs
 from core.store.errors import NoSuchJob
 from core.store.scope import Scope
+from core.store.specs import read_text
 from core.versions import UnknownVersion
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
@@ -80,4 +81,4 @@ def _trained_job(services: Services, scope: Scope, job_id: str) -> TrainedJob:
     if not found or job.keep is Keep.NONE:
         raise JobNotTrained(job.id, job.status)
     references = tuple(CheckpointReference(one.sha256, one.step, one.epoch) for one in found)
-    return TrainedJob(spec, job.steps or 0, references)
+    return TrainedJob(read_text(services.blobs, spec), job.steps or 0, references)

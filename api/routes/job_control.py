@@ -19,15 +19,24 @@ from api.schemas.examples import CONTINUATIONS, JobId
 from api.schemas.job import Job, job_json
 from api.services import warm_start
 from api.services.identifiers import resolve_job_id
-from api.services.job_creation import create_job, estimate_job, insert_job, stored_response
+from api.services.job_creation import amounts_of, create_job, estimate_job, insert_job, stored_response
 from core.jobs.continuation import Continuation, merge_training, why_inexact
 from core.jobs.errors import InvalidSpec
 from core.jobs.estimate import Estimate
 from core.jobs.spec import JobSpec, parse_stored
 from core.jobs.states import Keep
 from core.store import jobs, tables, versions
-from core.store.errors import KeyInProgress, KeyReused, NoSuchJob, TooManyJobs, WrongState
+from core.store.errors import (
+    KeyInProgress,
+    KeyReused,
+    LimitReached,
+    NoSuchJob,
+    QueueTooLarge,
+    TooManyJobs,
+    WrongState,
+)
 from core.store.scope import Scope
+from core.store.specs import PostedSpec, read_text
 from core.store.warm_starts import continuation_of
 from core.versions import UnknownVersion
 
@@ -83,6 +92,8 @@ def _change(
         BodyTooLarge,
         UnsupportedMediaType,
         TooManyJobs,
+        QueueTooLarge,
+        LimitReached,
         UnknownVersion,
         StorageFull,
         answer=Job,
@@ -102,19 +113,22 @@ def continue_job(
         return first
     continuation = parse(Continuation, body)
     with services.database.read() as s:
-        before, posted = jobs.with_spec(s, scope, resolve_job_id(s, scope, job_id))
+        before, stored = jobs.with_spec(s, scope, resolve_job_id(s, scope, job_id))
         progress = warm_start.progress(before, warm_start.last_checkpoint(s, scope, before))
-    stored = parse_stored(posted)
-    text = json.dumps(merge_training(json.loads(posted), continuation, progress))
+    previous = read_text(services.blobs, stored)
+    before_spec = parse_stored(previous)
+    text = json.dumps(merge_training(json.loads(previous), continuation, progress))
     spec = JobSpec.model_validate_json(text)
     estimate = _estimate_whole_training(services, scope, spec, before.threads)
-    reasons = why_inexact(stored, spec, progress, estimate.steps)
+    reasons = why_inexact(before_spec, spec, progress, estimate.steps)
+    posted = PostedSpec.of(text.encode())
 
-    def insert(s: Session) -> tables.Job:
+    def insert(s: Session, blob: str | None) -> tables.Job:
         origin = continuation_of(before, warm_start.last_checkpoint(s, scope, before), reasons)
-        return insert_job(s, scope, spec, estimate, text, warm_start=origin, threads=before.threads, owner=before.owner)
+        columns = {"warm_start": origin, "threads": before.threads, "owner": before.owner}
+        return insert_job(s, scope, spec, estimate, posted, blob, **columns)
 
-    return create_job(services, scope, key, digest, insert, text)
+    return create_job(services, scope, key, digest, posted, amounts_of(estimate, posted), insert)
 
 
 def _estimate_whole_training(services: Services, scope: Scope, spec: JobSpec, threads: int) -> Estimate:

@@ -5,12 +5,14 @@ Every error that can be found in a spec is reported before a row exists. Workers
 
 import hashlib
 import re
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from sqlalchemy.orm import Session
+from starlette.background import BackgroundTask
 from starlette.datastructures import QueryParams
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from api.dependencies import ClientScope, ServicesDep
 from api.http.body import JsonBody
@@ -24,14 +26,25 @@ from api.schemas.job import Job, JobSummary, job_json, job_summary
 from api.schemas.page import Page
 from api.services import warm_start
 from api.services.identifiers import resolve_job_id
-from api.services.job_creation import create_job, insert_job, stored_response
+from api.services.job_creation import amounts_of, create_job, insert_job, stored_response
 from api.services.spec_check import checked_spec, thread_of
+from core.blobs.blobs import CHUNK_BYTES
 from core.data.errors import InvalidData
 from core.jobs.errors import InvalidSpec
 from core.jobs.spec import MAX_METADATA, MAX_METADATA_CHARACTERS, JobSpec
 from core.jobs.states import Status
 from core.store import jobs, tables, versions
-from core.store.errors import BadCursor, KeyInProgress, KeyReused, NoSuchJob, TooManyJobs, WrongState
+from core.store.errors import (
+    BadCursor,
+    KeyInProgress,
+    KeyReused,
+    LimitReached,
+    NoSuchJob,
+    QueueTooLarge,
+    TooManyJobs,
+    WrongState,
+)
+from core.store.specs import PostedSpec
 from core.versions import UnknownVersion
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
@@ -50,6 +63,8 @@ router = APIRouter(prefix="/v1", tags=["jobs"])
         BodyTooLarge,
         UnsupportedMediaType,
         TooManyJobs,
+        QueueTooLarge,
+        LimitReached,
         UnknownVersion,
         StorageFull,
         ServiceBusy,
@@ -68,15 +83,16 @@ async def post_job(
     first: Response | None = await in_thread(stored_response, services, scope, key, digest) if key else None
     if first is not None:
         return first
-    spec, estimate = await checked_spec(request, services, scope, body)
+    spec, estimate, row = await checked_spec(request, services, scope, body)
+    posted = PostedSpec(body, row)
 
-    def insert(s: Session) -> tables.Job:
+    def insert(s: Session, blob: str | None) -> tables.Job:
         origin = warm_start.warm_start_of(s, scope, spec.start_from) if spec.start_from else None
-        return insert_job(
-            s, scope, spec, estimate, body.decode(), threads=services.settings.job_threads, warm_start=origin
-        )
+        threads = services.settings.job_threads
+        return insert_job(s, scope, spec, estimate, posted, blob, threads=threads, warm_start=origin)
 
-    created: Response = await in_thread(create_job, services, scope, key, digest, insert, body.decode())
+    amounts = amounts_of(estimate, posted)
+    created: Response = await in_thread(create_job, services, scope, key, digest, posted, amounts, insert)
     return created
 
 
@@ -97,7 +113,7 @@ async def post_job(
 )
 async def validate_job(request: Request, services: ServicesDep, scope: ClientScope, body: JsonBody) -> Response:
     """Run the checks of a new job and return its cost: parameters, shapes, memory, and operations per step."""
-    _, estimate = await checked_spec(request, services, scope, body)
+    estimate = (await checked_spec(request, services, scope, body)).estimate
     return JsonResponse(await thread_of(services, body)(estimate_view, estimate))
 
 
@@ -148,11 +164,24 @@ def _metadata(query: QueryParams) -> dict[str, str]:
 
 @router.get("/jobs/{job_id}", summary="Get a job", **operation(NoSuchJob, answer=Job))
 def get_job(services: ServicesDep, scope: ClientScope, job_id: JobId) -> Response:
-    """Return status, progress, metrics, status transitions, and the spec as posted."""
+    """Return status, progress, metrics, status transitions, and the spec; of a large spec an outline."""
     with services.database.read() as s:
         job, spec = jobs.with_spec(s, scope, resolve_job_id(s, scope, job_id))
         changes = jobs.transitions(s, scope, job.id, up_to=job.last_seq)
         return JsonResponse(job_json(job, changes, spec, versions.awaited_versions(s, [job]).get(job.id)))
+
+
+@router.get("/jobs/{job_id}/spec", summary="Get a job's spec", **operation(NoSuchJob, answer=dict[str, Any]))
+def get_job_spec(services: ServicesDep, scope: ClientScope, job_id: JobId) -> Response:
+    """Return the spec as posted, byte for byte."""
+    with services.database.read() as s:
+        spec = jobs.spec(s, scope, resolve_job_id(s, scope, job_id))
+    if spec.sha256 is None:
+        return JsonResponse(spec.json)
+    services.blobs.fetch_verified(spec.sha256)
+    file = services.blobs.open(spec.sha256)
+    chunks = iter(partial(file.read, CHUNK_BYTES), b"")
+    return StreamingResponse(chunks, media_type=JsonResponse.media_type, background=BackgroundTask(file.close))
 
 
 @router.delete("/jobs/{job_id}", status_code=204, summary="Delete a job", **operation(NoSuchJob, WrongState))

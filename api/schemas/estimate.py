@@ -25,6 +25,8 @@ class JobEstimate(BaseModel):
     memory_bytes: int = Field(description="Estimated memory of the training, in bytes.")
     flops: int = Field(description="Floating-point operations per step.")
     steps: int | None
+    metric_rows: int = Field(description="Metric rows that the job may store.")
+    checkpoint_bytes: int = Field(description="Estimated size of the checkpoints that the job keeps, in bytes.")
     warnings: list[str]
 
 

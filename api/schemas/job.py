@@ -92,6 +92,8 @@ class JobWithoutSpec(JobSummary):
     """A job with its transitions; `job_json` adds the spec."""
 
     transitions: list[Transition]
+    spec_bytes: int = Field(description="Size of the spec as posted, in bytes.")
+    spec_sha256: str | None = Field(description="SHA-256 of the spec as posted, where it has more than 64 kB.")
     confusion_matrix: dict[Split, list[list[int]]] | None = Field(
         description="Confusion matrix of the last epoch, if the job computes that metric: rows are the true classes, "
         "columns the predicted classes, in the order of a prediction's probabilities."
@@ -99,9 +101,13 @@ class JobWithoutSpec(JobSummary):
 
 
 class Job(JobWithoutSpec):
-    """A job with its transitions and its spec as posted."""
+    """A job with its transitions and its spec."""
 
-    spec: dict[str, Any] = Field(title="Posted spec")
+    spec: dict[str, Any] = Field(
+        title="Posted spec",
+        description="As posted. Of a spec above 64 kB, large values are omitted here, and GET /v1/jobs/{job_id}/spec "
+        "returns all of it.",
+    )
 
 
 def progress(job: tables.Job) -> Progress:
@@ -168,13 +174,40 @@ def _confusion_matrix(job: tables.Job) -> dict[Split, list[list[int]]] | None:
     return {split: matrix for split, matrix in matrices.items() if matrix} or None
 
 
+SPEC_FIELD = ',"spec":'
+"""The text between the other fields of a `Job` and its spec, the last field."""
+
+
 def job_json(
-    job: tables.Job, transitions: Sequence[tables.Transition], spec: str, waits_for_version: str | None = None
+    job: tables.Job,
+    transitions: Sequence[tables.Transition],
+    spec: tables.Spec,
+    waits_for_version: str | None = None,
 ) -> str:
-    """Return a `Job` as JSON. The spec is inserted as text: it can be megabytes, and needs no parsing."""
+    """Return a `Job` as JSON. The spec is inserted as text, without parsing."""
+    return with_spec(job_fields(job, transitions, spec, waits_for_version), spec)
+
+
+def job_fields(
+    job: tables.Job,
+    transitions: Sequence[tables.Transition],
+    spec: tables.Spec,
+    waits_for_version: str | None = None,
+) -> str:
+    """Return the JSON of a `Job` up to its spec, to be completed by `with_spec`."""
     changes = [
         Transition(status=one.status, at=rfc3339(one.at), actor=one.actor, message=one.message) for one in transitions
     ]
-    fields = summary_fields(job, waits_for_version)
-    view = JobWithoutSpec(**fields, transitions=changes, confusion_matrix=_confusion_matrix(job))
-    return f'{view.model_dump_json()[:-1]},"spec":{spec}}}'
+    view = JobWithoutSpec(
+        **summary_fields(job, waits_for_version),
+        transitions=changes,
+        spec_bytes=job.spec_bytes,
+        spec_sha256=spec.sha256,
+        confusion_matrix=_confusion_matrix(job),
+    )
+    return view.model_dump_json()[:-1] + SPEC_FIELD
+
+
+def with_spec(fields: str, spec: tables.Spec) -> str:
+    """Return the JSON of a `Job` from what `job_fields` returned, and its spec or the outline of a large one."""
+    return f"{fields}{spec.json}}}"

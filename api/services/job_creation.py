@@ -8,8 +8,9 @@ from starlette.responses import Response
 
 from api.dependencies import Services
 from api.http.responses import JsonResponse
-from api.schemas.job import job_json
+from api.schemas.job import SPEC_FIELD, job_fields, with_spec
 from api.services import warm_start
+from api.services.storage_limits import queue_limits, storage_limits
 from core.data.errors import InvalidData
 from core.data.prepare import signature
 from core.data.schema import Schema
@@ -18,9 +19,11 @@ from core.jobs.resolve import resolve
 from core.jobs.spec import JobSpec
 from core.jobs.warm_start import weights_by_layer
 from core.settings import Settings
-from core.store import admission, datasets, idempotency, jobs, tables, versions
+from core.store import admission, datasets, idempotency, jobs, specs, tables, totals, versions
 from core.store.errors import NoSuchDataset
 from core.store.scope import Scope
+from core.store.specs import PostedSpec
+from core.store.totals import Amounts
 
 
 def estimate_job(services: Services, scope: Scope, spec: JobSpec, threads: int | None = None) -> Estimate:
@@ -44,7 +47,12 @@ def estimate_job(services: Services, scope: Scope, spec: JobSpec, threads: int |
 
 def limits_of(settings: Settings) -> Limits:
     """Return the limits of the service on one job."""
-    return Limits(parameters=settings.max_parameters, memory=settings.max_memory_bytes, flops=settings.max_flops)
+    return Limits(
+        parameters=settings.max_parameters,
+        memory=settings.max_memory_bytes,
+        flops=settings.max_flops,
+        rows=settings.max_job_rows,
+    )
 
 
 def dataset_schema(services: Services, scope: Scope, dataset_id: str) -> Schema:
@@ -60,20 +68,42 @@ def dataset_schema(services: Services, scope: Scope, dataset_id: str) -> Schema:
 
 
 def create_job(
-    services: Services, scope: Scope, key: str | None, digest: str, insert: Callable[[Session], tables.Job], spec: str
+    services: Services,
+    scope: Scope,
+    key: str | None,
+    digest: str,
+    posted: PostedSpec,
+    new: Amounts,
+    insert: Callable[[Session, str | None], tables.Job],
 ) -> Response:
-    """Insert the job and store the response under its idempotency key in one transaction; then notify the workers."""
+    """Insert the job and store the response under its idempotency key in one transaction; then notify the workers.
+
+    Whether there is room is checked before a large spec is stored as a blob, whose sha256 `insert` gets, and again in
+    the transaction.
+
+    Raises
+    ------
+    TooManyJobs, QueueTooLarge, LimitReached
+        If there is no room for the job, which has the amounts `new`.
+    """
+    queue, limits = queue_limits(services.settings), storage_limits(services.settings)
+    with services.database.read() as s:
+        admission.require_place(s, scope, queue, new.spec_bytes)
+        totals.require_room(s, scope, limits, new)
+    blob = specs.put(services.blobs, posted)
     with services.database.begin() as s:
-        if key and (first := idempotency.reserve(s, scope, key, digest)):
-            return _replay(first)
-        admission.admit(s, scope, services.settings.max_queued)
-        job = insert(s)
+        if key and (first := _stored(s, scope, key, digest)):
+            return first
+        admission.admit(s, scope, queue, new.spec_bytes)
+        job = insert(s, blob)
+        totals.require_room(s, scope, limits, totals.of_job(job), owner=job.owner, counted=True)
+        spec = jobs.spec(s, scope, job.id)
         awaited = versions.awaited_versions(s, [job]).get(job.id)
-        body = job_json(job, jobs.transitions(s, scope, job.id), spec, awaited)
+        fields = job_fields(job, jobs.transitions(s, scope, job.id), spec, awaited)
         if key:
-            idempotency.store_response(s, scope, key, job_id=job.id, status=201, response=body)
+            idempotency.store_response(s, scope, key, job_id=job.id, status=201, response=fields)
     services.notifier.notify()
-    return JsonResponse(body, status_code=201, headers={"Location": f"/v1/jobs/{job.id}"})
+    return JsonResponse(with_spec(fields, spec), status_code=201, headers={"Location": f"/v1/jobs/{job.id}"})
 
 
 def stored_response(services: Services, scope: Scope, key: str, digest: str) -> Response | None:
@@ -82,23 +112,50 @@ def stored_response(services: Services, scope: Scope, key: str, digest: str) -> 
     Call it before the checks of a spec: a spec that passed them then can fail them now, if its dataset is deleted.
     """
     with services.database.begin() as s:
-        first = idempotency.reserve(s, scope, key, digest)
+        first = _stored(s, scope, key, digest)
         s.rollback()
-    return _replay(first) if first else None
+    return first
 
 
-def _replay(first: idempotency.StoredResponse) -> Response:
+def _stored(s: Session, scope: Scope, key: str, digest: str) -> Response | None:
+    """Reserve a new key and return None, or return the first response under the key.
+
+    It is stored without the spec, which is read from its own row; the key is deleted with its job.
+    """
+    first = idempotency.reserve(s, scope, key, digest)
+    if first is None:
+        return None
+    body = first.response
+    if body.endswith(SPEC_FIELD):  # otherwise it was stored by a version from before migration 0007, with the spec
+        body = with_spec(body, jobs.spec(s, scope, first.job_id or ""))
     headers = {"Location": f"/v1/jobs/{first.job_id}", "Idempotency-Replayed": "true"}
-    return JsonResponse(first.response, status_code=first.status, headers=headers)
+    return JsonResponse(body, status_code=first.status, headers=headers)
 
 
-def insert_job(s: Session, scope: Scope, spec: JobSpec, estimate: Estimate, text: str, **fields: Any) -> tables.Job:
-    """Insert the row of a job; `text` is its spec as posted, `fields` are further columns."""
+def amounts_of(estimate: Estimate, posted: PostedSpec) -> Amounts:
+    """Return what a new job counts for, without a checkpoint that it starts from."""
+    return Amounts(1, len(posted.text), estimate.checkpoint_bytes, estimate.metric_rows)
+
+
+def insert_job(
+    s: Session,
+    scope: Scope,
+    spec: JobSpec,
+    estimate: Estimate,
+    posted: PostedSpec,
+    blob: str | None,
+    **fields: Any,
+) -> tables.Job:
+    """Insert the row of a job; `blob` has its spec as posted where that is large, `fields` are further columns."""
     return jobs.insert(
         s,
         scope,
         name=spec.name,
-        spec=text,
+        spec=posted.row,
+        blob=blob,
+        spec_bytes=len(posted.text),
+        checkpoint_bytes=estimate.checkpoint_bytes,
+        metric_rows=estimate.metric_rows,
         metadata=dict(spec.metadata),
         epochs=spec.training.epochs,
         steps=estimate.steps,

@@ -9,9 +9,10 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
-from core.store import counts
+from core.store import counts, totals
 from core.store.database import Database
 from core.store.scope import EVERYTHING
+from core.store.totals import Amounts
 
 log = structlog.get_logger("api")
 
@@ -39,8 +40,9 @@ def new_registry() -> CollectorRegistry:
 class StoreCollector(Collector):
     """Collector of the counts in the store: jobs by status, queue depth, training totals."""
 
-    def __init__(self, database: Database, listeners: Callable[[], int]) -> None:
+    def __init__(self, database: Database, listeners: Callable[[], int], limits: Amounts) -> None:
         self._database = database
+        self._limits = limits
         self._listeners = listeners
 
     def collect(self) -> Iterator[Metric]:
@@ -66,11 +68,19 @@ class StoreCollector(Collector):
                 counts.queue_depth(s, EVERYTHING),
                 counts.total(s),
             )
+            stored = totals.of_all(s)
         jobs = GaugeMetricFamily("chainrule_jobs", "Jobs by status.", labels=["status"])
         for status, count in by_status.items():
             jobs.add_metric([status], count)
+        amounts = GaugeMetricFamily("chainrule_stored", "What is stored, or reserved, in total.", labels=["amount"])
+        limits = GaugeMetricFamily("chainrule_stored_limit", "The limit of it for one owner.", labels=["amount"])
+        for name, amount, limit in zip(Amounts._fields, stored, self._limits, strict=True):
+            amounts.add_metric([name], amount)
+            limits.add_metric([name], limit)
         return [
             jobs,
+            amounts,
+            limits,
             _gauge("chainrule_queue_depth", "Jobs that are due and not claimed by a worker.", depth),
             _counter("chainrule_training_steps", "Training steps (batches).", total.steps),
             _counter("chainrule_training_samples", "Training samples.", total.samples),

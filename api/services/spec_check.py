@@ -18,6 +18,7 @@ from core.data.prepare import signature
 from core.data.schema import Schema
 from core.data.sources.inline import Inline
 from core.jobs.estimate import Estimate, Limits, estimate_cost
+from core.jobs.outline import row_text
 from core.jobs.resolve import resolve
 from core.jobs.spec import JobSpec
 from core.jobs.warm_start import LayerWeights, weights_by_layer
@@ -36,6 +37,8 @@ class CheckedSpec(NamedTuple):
 
     spec: JobSpec
     estimate: Estimate
+    row: str
+    """The text that a row stores of it: as posted, or an outline."""
 
 
 class _Checked(NamedTuple):
@@ -85,12 +88,12 @@ def check_large_spec(body: bytes, limits: Limits, threads: int, schema: Schema |
     data_signature = signature(spec.data, schema)
     estimate = estimate_cost(spec, data_signature, limits, threads)
     weights = list(weights_by_layer(resolve(spec, data_signature).network)) if spec.start_from else []
-    return _Checked(CheckedSpec(_without_bulk(spec), estimate), weights)
+    return _Checked(CheckedSpec(_without_bulk(spec), estimate, row_text(body)), weights)
 
 
 def _check_in_thread(services: Services, scope: Scope, body: bytes) -> CheckedSpec:
     spec = parse(JobSpec, body, code="invalid_spec")
-    return CheckedSpec(spec, estimate_job(services, scope, spec))
+    return CheckedSpec(spec, estimate_job(services, scope, spec), row_text(body))
 
 
 def _without_bulk(spec: JobSpec) -> JobSpec:

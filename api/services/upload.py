@@ -3,8 +3,10 @@
 Names that a client sends are labels only; none of them becomes a path.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any
@@ -22,6 +24,7 @@ CHUNK_BYTES = 2**20  # per call into the thread pool, which is too slow for each
 MAX_FIELD_BYTES = 2**16
 FIELDS = frozenset({"name", "format", "types"})
 MAX_NAME_LENGTH = 200
+DISCARD_SECONDS = 2.0
 HEAD_BYTES = 4096  # kept to detect the format
 
 
@@ -74,6 +77,17 @@ async def receive(request: Request, writer: BlobWriter) -> Upload:
         upload.head += chunk[: HEAD_BYTES - len(upload.head)]
         await run_in_threadpool(writer.write, chunk)
     return upload
+
+
+async def discard(request: Request) -> None:
+    """Read and drop the body of a request that is refused, for a moment.
+
+    Closing a connection with unread bytes resets it, and the client can lose the response.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_SECONDS):
+            async for _ in request.stream():
+                pass
 
 
 async def _receive_form(request: Request, writer: BlobWriter) -> Upload:

@@ -45,7 +45,7 @@ export const EXAMPLES = [
 export function suggestedInstances(spec) {
   const example = EXAMPLES.find((each) => each.spec.name === spec.name);
   if (example) return example.instances;
-  if (spec.data.type === "inline") return spec.data.x.slice(0, 1);
+  if (spec.data.type === "inline") return Array.isArray(spec.data.x) ? spec.data.x.slice(0, 1) : [];
   const features = [spec.data.features ?? []].flat();
   return features.length ? [Object.fromEntries(features.map((name) => [name, null]))] : [];
 }

@@ -35,6 +35,12 @@ class Cadence:
             -(-training.epochs // MAX_EPOCHS_WITH_ROWS),
         )
 
+    def max_rows(self, training: Training, train_rows: int, metrics: int) -> int:
+        """Return how many rows a whole training writes at most, with this many metrics and without inspections."""
+        steps = -(-training.steps(train_rows) // self.steps)
+        epochs = -(-training.epochs // self.epochs) + 1  # the last one always writes rows
+        return steps + epochs * (2 * (1 + metrics) + 1)
+
     def rows(self, items: Iterable[Step | Epoch]) -> list[Row]:
         """Return the rows of these steps and epochs, in order. The last epoch always writes rows."""
         found: list[Row] = []

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from core.data.prepare import Signature
+from core.jobs.cadence import Cadence
 from core.jobs.errors import InvalidSpec
 from core.jobs.resolve import Resolved, resolve, targets_of
 from core.jobs.rules import Candidate, warnings_of
@@ -21,6 +22,12 @@ from core.nn.training.mixup import mixed_bytes
 
 WEIGHT_VECTORS = 4
 """Vectors of the weights' length: weights, gradient, best weights, and scratch of optimizers and penalties."""
+CHECKPOINTS_KEPT = 2
+"""Checkpoints that a job keeps: the newest, and the one before it in case the newest is damaged."""
+CHECKPOINT_HEADER_BYTES = 2**14
+"""About the bytes of a checkpoint besides its arrays: counters, and the description of the network and its data."""
+ROWS_OF_INSPECTIONS = 2**62
+"""Inspected layers write rows of their own, so that only a limit bounds them."""
 INSPECTION_BATCHES = 2
 """An inspected step also keeps a copy of each output and of its gradient."""
 
@@ -35,6 +42,8 @@ class Limits:
     flops: int = 10**12
     """Floating-point operations per step."""
     layers: int = 10_000
+    rows: int = 1_000_000
+    """Metric rows that a job stores; `log_every` may not ask for more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,10 @@ class Estimate:
     """Floating-point operations per step."""
     steps: int
     """Steps of all epochs, if no rule stops the training earlier."""
+    metric_rows: int
+    """Metric rows that it may store."""
+    checkpoint_bytes: int
+    """Size of the checkpoints that it may keep, together."""
     warnings: list[str]
 
 
@@ -75,6 +88,7 @@ def estimate_cost(spec: JobSpec, signature: Signature, limits: Limits, threads: 
     resolved = resolve(spec, signature)
     plan = resolved.network.plan
     candidate = Candidate(spec, signature, resolved.network, resolved.loss, resolved.training)
+    rows = _metric_rows(spec, signature, resolved)
     cost = Estimate(
         parameters=plan.parameters,
         layers=list(_layers(spec.architecture, plan, ())),
@@ -82,7 +96,9 @@ def estimate_cost(spec: JobSpec, signature: Signature, limits: Limits, threads: 
         bytes=_memory_bytes(spec, signature, resolved, threads),
         flops=_step_flops(spec, signature, resolved),
         steps=spec.training.steps(signature.train_rows),
-        warnings=[*signature.warnings, *warnings_of(candidate)],
+        metric_rows=min(limits.rows, rows),
+        checkpoint_bytes=_checkpoint_bytes(spec, signature, resolved),
+        warnings=[*signature.warnings, *warnings_of(candidate), *_rows_warning(spec, rows, limits.rows)],
     )
     _require_within(cost, limits, plan.layers)
     return cost
@@ -136,6 +152,28 @@ def _metric_bytes(resolved: Resolved, signature: Signature) -> int:
     return sum(metric.stored_bytes(rows, row_shape) for metric in resolved.training.metrics or ())
 
 
+def _metric_rows(spec: JobSpec, signature: Signature, resolved: Resolved) -> int:
+    """Return the metric rows of the whole training; with inspections, more than any limit."""
+    if spec.training.inspect_every is not None:
+        return ROWS_OF_INSPECTIONS
+    cadence = Cadence.of(spec.training, signature.train_rows)
+    return cadence.max_rows(spec.training, signature.train_rows, len(resolved.training.metrics or ()))
+
+
+def _rows_warning(spec: JobSpec, rows: int, limit: int) -> Iterator[str]:
+    if limit < rows < ROWS_OF_INSPECTIONS and spec.limits.rows != limit:
+        yield f"the training may write {rows:,} metric rows, and the first {limit:,} are stored: raise log_every"
+
+
+def _checkpoint_bytes(spec: JobSpec, signature: Signature, resolved: Resolved) -> int:
+    """Return the size of all checkpoints that the job keeps: weights twice, optimizer, row order, sums, header."""
+    network = resolved.network
+    vectors = 2 * (network.parameters + network.statistics_size) + _slots(spec, resolved)
+    order = 8 * signature.train_rows if spec.training.shuffle else 0
+    one = 4 * vectors + order + _metric_bytes(resolved, signature) + CHECKPOINT_HEADER_BYTES
+    return one * (spec.limits.checkpoints or CHECKPOINTS_KEPT)
+
+
 def _layers(layer: Layer, plan: Plan, path: tuple[str | int, ...]) -> Iterator[LayerEstimate]:
     for place, inner, part in layer_parts(layer, plan.parts):
         place = (*path, *place)
@@ -153,7 +191,12 @@ def _combined(limits: Limits, wanted: JobLimits) -> Limits:
     ]
     if errors:
         raise InvalidSpec(errors, "limit_exceeded")
-    return replace(limits, memory=wanted.memory or limits.memory, flops=wanted.flops or limits.flops)
+    return replace(
+        limits,
+        memory=wanted.memory or limits.memory,
+        flops=wanted.flops or limits.flops,
+        rows=min(wanted.rows or limits.rows, limits.rows),
+    )
 
 
 def _require_within(cost: Estimate, limits: Limits, layers: int) -> None:

@@ -1,4 +1,10 @@
-"""Limit how many jobs of an owner may be queued, so that clients cannot fill the database faster than workers train."""
+"""Limit how many jobs of an owner may wait, and the bytes of their specs.
+
+So clients cannot fill the database faster than workers train. Paused jobs count, since each may be queued again at
+any time.
+"""
+
+from typing import Any, NamedTuple
 
 from sqlalchemy import Boolean, func, literal, select
 from sqlalchemy.ext.compiler import compiles
@@ -7,7 +13,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
 from core.jobs.states import Status
-from core.store.errors import TooManyJobs
+from core.store.errors import QueueTooLarge, TooManyJobs
 from core.store.scope import Scope
 from core.store.tables import Job
 
@@ -20,7 +26,17 @@ class TransactionLock(GenericFunction[bool]):
     name = "chainrule_lock"
 
 
-def admit(s: Session, scope: Scope, max_queued: int) -> None:
+WAITING = sorted([Status.QUEUED, Status.PAUSED])
+
+
+class QueueLimits(NamedTuple):
+    """How many jobs of an owner may be queued or paused, and the bytes of their specs."""
+
+    jobs: int
+    spec_bytes: int
+
+
+def admit(s: Session, scope: Scope, limits: QueueLimits, spec_bytes: int) -> None:
     """Check that one more job may be queued, in the transaction that inserts it.
 
     Transactions that insert jobs of the same owner wait for each other, so that two cannot take the last place.
@@ -28,13 +44,28 @@ def admit(s: Session, scope: Scope, max_queued: int) -> None:
     Raises
     ------
     TooManyJobs
-        If `max_queued` jobs are queued already.
+        If as many jobs as are allowed wait already.
+    QueueTooLarge
+        If the specs of the waiting jobs have too many bytes with this one.
     """
-    owner = scope.owner_of_new()
-    s.execute(select(TransactionLock(literal(f"queue {owner}"))))
-    queued = select(Job.id).where(Job.status == Status.QUEUED, Job.owner == owner).limit(max_queued).subquery()
-    if s.execute(select(func.count()).select_from(queued)).scalar_one() >= max_queued:
-        raise TooManyJobs(max_queued)
+    s.execute(select(TransactionLock(literal(f"queue {scope.owner_of_new()}"))))
+    require_place(s, scope, limits, spec_bytes)
+
+
+def require_place(s: Session, scope: Scope, limits: QueueLimits, spec_bytes: int) -> None:
+    """Check the same without the lock, before anything is stored for the job. Raises as `admit`."""
+    jobs, used = s.execute(_waiting(scope, limits.jobs)).one()
+    if jobs >= limits.jobs:
+        raise TooManyJobs(limits.jobs)
+    if used + spec_bytes > limits.spec_bytes:
+        raise QueueTooLarge(used, limits.spec_bytes)
+
+
+def _waiting(scope: Scope, most: int) -> Any:
+    """Return the statement of the number of waiting jobs, up to `most`, and the bytes of their specs."""
+    waiting = select(Job.spec_bytes).where(Job.status.in_(WAITING), Job.owner == scope.owner_of_new()).limit(most)
+    rows = waiting.subquery()
+    return select(func.count(), func.coalesce(func.sum(rows.c.spec_bytes), 0)).select_from(rows)
 
 
 @compiles(TransactionLock, "sqlite")

@@ -5,7 +5,10 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-REFERENCED_BLOBS = "SELECT sha256 FROM checkpoints UNION SELECT sha256 FROM datasets"
+REFERENCED_BLOBS = (
+    "SELECT sha256 FROM checkpoints UNION SELECT sha256 FROM datasets "
+    "UNION SELECT sha256 FROM specs WHERE sha256 IS NOT NULL"
+)
 
 
 def snapshot(database: Path, copy: Path) -> set[str]:

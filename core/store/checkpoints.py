@@ -10,14 +10,13 @@ from sqlalchemy import case, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from core.ids import new_id
+from core.jobs.estimate import CHECKPOINTS_KEPT
 from core.store.clock import now
 from core.store.errors import Fenced, NoSuchCheckpoint
 from core.store.guards import FencingToken, token_is_valid
 from core.store.scope import EVERYTHING, Scope
 from core.store.tables import Checkpoint, Job
 
-CHECKPOINTS_KEPT = 2
-"""Checkpoints that a job keeps: the newest, and the one before it in case the newest is damaged."""
 START = "start"
 """The reason of a checkpoint copied from another job for its weights only; the job never resumes from it."""
 CONTINUE = "continue"

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from core.ids import new_id
 from core.jobs.states import TERMINAL
+from core.store import totals
 from core.store.clock import now
 from core.store.errors import DatasetInUse, NoSuchDataset
 from core.store.pagination import page_of
@@ -48,6 +49,7 @@ def insert(
     unique = statement.on_conflict_do_nothing(index_elements=["owner", "fingerprint"])
     made = s.scalars(unique.returning(Dataset)).one_or_none()
     if made is not None:
+        totals.add(s, owner, totals.of_dataset(made))
         return made, True
     same = select(Dataset).where(Dataset.owner == owner, Dataset.fingerprint == fingerprint)
     return s.scalars(same).one(), False
@@ -96,12 +98,13 @@ def delete(s: Session, scope: Scope, dataset_id: str) -> None:
     DatasetInUse
         If a job that has not ended trains on it.
     """
-    lock(s, scope, dataset_id)
+    dataset = lock(s, scope, dataset_id)
     needed = select(Job.id).where(Job.dataset_id == dataset_id, Job.status.not_in(sorted(TERMINAL))).limit(1)
     job_id = s.scalars(needed).one_or_none()
     if job_id is not None:
         raise DatasetInUse(dataset_id, job_id)
     s.execute(delete_from(Dataset).where(Dataset.id == dataset_id))
+    totals.add(s, dataset.owner, totals.of_dataset(dataset).negative())
 
 
 def _one(s: Session, scope: Scope, dataset_id: str, *, lock: bool) -> Dataset:

@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session, aliased
 
 from core.jobs.states import ACTIVE, TERMINAL, Status
 from core.store.database import Database
-from core.store.tables import Checkpoint, Dataset, Event, Job, Spec, Transition
+from core.store.tables import Checkpoint, Dataset, Event, Job, Spec, Totals, Transition
 
 RESTORE = "restore a backup, or delete the job and keep the rest"
+RECOUNT = "restart the API, which counts them anew"
 FaultQuery = Select[*tuple[Any, ...]]
 MAX_FAULTS_LISTED = 20
 """Faults of one check that are listed one by one; the rest are counted."""
@@ -47,7 +48,7 @@ class Check:
 class BlobReference:
     """A row that references a blob."""
 
-    kind: Literal["checkpoint", "dataset"]
+    kind: Literal["checkpoint", "dataset", "spec"]
     id: str
     sha256: str
     bytes: int
@@ -78,13 +79,17 @@ def blob_references(s: Session) -> list[BlobReference]:
     """Return every row that references a blob."""
     checkpoints = s.execute(select(Checkpoint.id, Checkpoint.sha256, Checkpoint.bytes).order_by(Checkpoint.id))
     datasets = s.execute(select(Dataset.id, Dataset.sha256, Dataset.bytes).order_by(Dataset.id))
-    references = [BlobReference("checkpoint", *row) for row in checkpoints]
-    return references + [BlobReference("dataset", *row) for row in datasets]
+    specs = select(Spec.job_id, Spec.sha256, Job.spec_bytes).join(Job, Job.id == Spec.job_id).order_by(Spec.job_id)
+    return [
+        *(BlobReference("checkpoint", *row) for row in checkpoints),
+        *(BlobReference("dataset", *row) for row in datasets),
+        *(BlobReference("spec", job_id, blob, size) for job_id, blob, size in s.execute(specs) if blob),
+    ]
 
 
 def is_referenced(s: Session, reference: BlobReference) -> bool:
     """Return whether that row still exists: a training prunes checkpoints while the doctor reads blobs."""
-    ids = {"checkpoint": Checkpoint.id, "dataset": Dataset.id}[reference.kind]
+    ids = {"checkpoint": Checkpoint.id, "dataset": Dataset.id, "spec": Spec.job_id}[reference.kind]
     return s.execute(select(ids).where(ids == reference.id)).first() is not None
 
 
@@ -170,6 +175,26 @@ def _missing_dataset() -> FaultQuery:
     )
 
 
+def _wrong_totals() -> FaultQuery:
+    """Select each owner whose totals differ from the sums over the rows; one statement sees one moment."""
+    jobs, datasets = (Job.owner == Totals.owner), (Dataset.owner == Totals.owner)
+    sums = {
+        Totals.jobs: select(func.count()).select_from(Job).where(jobs),
+        Totals.spec_bytes: select(func.coalesce(func.sum(Job.spec_bytes), 0)).where(jobs),
+        Totals.checkpoint_bytes: select(func.coalesce(func.sum(Job.checkpoint_bytes), 0)).where(jobs),
+        Totals.metric_rows: select(func.coalesce(func.sum(Job.metric_rows), 0)).where(jobs),
+        Totals.datasets: select(func.count()).select_from(Dataset).where(datasets),
+        Totals.dataset_bytes: select(func.coalesce(func.sum(Dataset.bytes), 0)).where(datasets),
+    }
+    differs = [column != query.scalar_subquery() for column, query in sums.items()]
+    return select(Totals.owner).where(or_(*differs))
+
+
+def _missing_totals() -> FaultQuery:
+    counted = exists().where(Totals.owner == Job.owner)
+    return select(Job.owner).where(not_(counted)).distinct()
+
+
 CHECKS = (
     Check("job {id} has {last_seq} events by its row; {events} are stored, up to {newest}", RESTORE, _missing_events),
     Check("job {id} has {recorded} training rows by its row; {rows} are stored", RESTORE, _missing_rows),
@@ -185,4 +210,6 @@ CHECKS = (
         "cancel the job, upload the dataset and post the job again",
         _missing_dataset,
     ),
+    Check("the totals of owner {owner!r} are not the sums of its rows", RECOUNT, _wrong_totals),
+    Check("owner {owner!r} has jobs and no totals", RECOUNT, _missing_totals),
 )

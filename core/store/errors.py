@@ -2,7 +2,8 @@
 
 StoreError
 ├── NoSuchJob, NoSuchCheckpoint, NoSuchDataset
-├── WrongState, DatasetInUse, KeyReused, KeyInProgress, TooManyJobs
+├── WrongState, DatasetInUse, KeyReused, KeyInProgress
+├── TooManyJobs, QueueTooLarge, LimitReached
 ├── Fenced
 ├── BadCursor
 ├── WrongRevision, OlderVersion
@@ -10,6 +11,7 @@ StoreError
 """
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
@@ -98,6 +100,33 @@ class TooManyJobs(StoreError):
 
     def __init__(self, most: int) -> None:
         super().__init__(most=most)
+
+
+class QueueTooLarge(StoreError):
+    """The specs of queued and paused jobs have {used:,} bytes, and {limit:,} are allowed.
+
+    Repeat this request when some jobs have started, or cancel queued jobs. Data that several jobs train on takes its
+    room once if it is uploaded as a dataset.
+    """
+
+    def __init__(self, used: int, limit: int) -> None:
+        super().__init__(used=used, limit=limit)
+
+
+class LimitReached(StoreError):
+    """{used:,} of {limit:,} {unit} are in use, and this request needs {added:,}: {remedy}, or raise {variable}."""
+
+    def __init__(
+        self, name: str, unit: str, used: int, added: int, limit: int, deletable: Sequence[tuple[str, int]]
+    ) -> None:
+        noun = "datasets that no job needs" if name in {"datasets", "dataset_bytes"} else "ended jobs"
+        sizes = name not in {"jobs", "datasets"}
+        listed = ", ".join(f"{row} ({amount:,})" if sizes else row for row, amount in deletable)
+        remedy = f"delete {noun}, such as {listed}" if listed else "wait until jobs have ended, or cancel some"
+        variable = f"CHAINRULE_MAX_{name.upper()}"
+        super().__init__(
+            unit=unit, used=used, added=added, limit=limit, deletable=deletable, remedy=remedy, variable=variable
+        )
 
 
 class Fenced(StoreError):

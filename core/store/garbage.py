@@ -2,12 +2,12 @@
 
 from itertools import islice
 
-from sqlalchemy import select
+from sqlalchemy import select, union
 
 from core.blobs.blobs import Blobs
 from core.store.database import Database
 from core.store.migrate import require_head
-from core.store.tables import Checkpoint, Dataset
+from core.store.tables import Checkpoint, Dataset, Spec
 
 BATCH_BLOBS = 500
 """Blobs that are looked up in one statement."""
@@ -30,9 +30,8 @@ def collect(database: Database, blobs: Blobs) -> list[str]:
     old = iter(blobs.old().items())
     while batch := dict(islice(old, BATCH_BLOBS)):
         with database.read() as s:
-            checkpoints = select(Checkpoint.sha256).where(Checkpoint.sha256.in_(batch))
-            datasets = select(Dataset.sha256).where(Dataset.sha256.in_(batch))
-            referenced = set(s.scalars(checkpoints.union(datasets)))
+            named = [select(table.sha256).where(table.sha256.in_(batch)) for table in (Checkpoint, Dataset, Spec)]
+            referenced = set(s.scalars(union(*named)))
         require_head(database.engine)  # after the query: until now, every reference was in a known table
         deleted += [name for name, stamp in batch.items() if name not in referenced and blobs.delete(name, stamp)]
     return deleted

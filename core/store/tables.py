@@ -54,7 +54,7 @@ class Job(Base):
 
     __tablename__ = "jobs"
     __table_args__ = (
-        Index("ix_jobs_next", "status", "owner", "priority", "created_at", "id"),
+        Index("ix_jobs_next", "status", "owner", "priority", "created_at", "id", "spec_bytes"),
         Index("ix_jobs_status_id", "status", "id"),
         Index("ix_jobs_name_id", "name", "id"),
         Index("ix_jobs_dataset_id", "dataset_id"),
@@ -124,9 +124,16 @@ class Job(Base):
     runtime: Mapped[float]
     """Microseconds of training so far, over all workers."""
 
+    spec_bytes: Mapped[int] = mapped_column(server_default="0")
+    """Size of the spec as posted."""
+    checkpoint_bytes: Mapped[int] = mapped_column(server_default="0")
+    """Bytes of checkpoints that the job may need; from its end on, those that it has."""
+    metric_rows: Mapped[int] = mapped_column(server_default="0")
+    """Metric rows that the job may write; from its end on, those that it has."""
+
 
 class Spec(Base):
-    """The JSON text that a client posted.
+    """The JSON text that a client posted. Above 64 kB it is a blob, and the row has an outline of it.
 
     Not a column of `jobs`: SQLite rewrites the whole row at every update, and a spec may hold inline data.
     """
@@ -135,6 +142,9 @@ class Spec(Base):
 
     job_id: Mapped[str] = mapped_column(String(40), ForeignKey("jobs.id"), primary_key=True)
     json: Mapped[str]
+    """The text as posted, or its outline."""
+    sha256: Mapped[str | None] = mapped_column(String(64), index=True)
+    """The blob that has the text as posted; None where `json` has it."""
 
 
 class Label(Base):
@@ -234,7 +244,7 @@ class IdempotencyKey(Base):
     owner: Mapped[str] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(primary_key=True)
     body_sha256: Mapped[str] = mapped_column(String(64))
-    job_id: Mapped[str | None] = mapped_column(String(40))
+    job_id: Mapped[str | None] = mapped_column(String(40), index=True)
     status: Mapped[int | None] = mapped_column(Integer)
     response: Mapped[str | None]
     created_at: Mapped[int] = mapped_column(index=True)
@@ -254,6 +264,20 @@ class ServiceVersion(Base):
     """The last start of such a process."""
     seen_at: Mapped[int]
     """The last time that such a process was alive."""
+
+
+class Totals(Base):
+    """What the jobs and datasets of one owner have in total, changed with each of them (`core.store.totals`)."""
+
+    __tablename__ = "totals"
+
+    owner: Mapped[str] = mapped_column(primary_key=True)
+    jobs: Mapped[int]
+    spec_bytes: Mapped[int]
+    checkpoint_bytes: Mapped[int]
+    metric_rows: Mapped[int]
+    datasets: Mapped[int]
+    dataset_bytes: Mapped[int]
 
 
 class WorkerTotals(Base):

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from core.jobs.states import TERMINAL, TRANSITIONS, Keep, Status
+from core.store import totals
 from core.store.clock import now
 from core.store.errors import NoSuchJob
 from core.store.scope import Scope
@@ -50,7 +51,9 @@ def change_status(
         return None
     job, at = row
     record_transition(s, job, at, actor, message)
-    return _delete_checkpoints(s, job) if job.status == Status.CANCELLED and job.keep == Keep.NONE else job
+    if job.status == Status.CANCELLED and job.keep == Keep.NONE:
+        job = _delete_checkpoints(s, job)
+    return totals.settle(s, job) if job.status in TERMINAL else job
 
 
 def _delete_checkpoints(s: Session, job: Job) -> Job:

@@ -28,7 +28,12 @@ FAULT_POINTS: dict[str, list[tuple[str, Any, str]]] = {
         ("before", leases, "release"),
         ("after", worker.run.run, "_attempt"),
     ],
-    "api": [("after", jobs, "insert"), ("before", Notifier, "notify"), ("before", BlobWriter, "commit")],
+    "api": [
+        ("after", jobs, "insert"),
+        ("before", Notifier, "notify"),
+        ("before", BlobWriter, "commit"),
+        ("after", FolderBlobs, "put"),
+    ],
 }
 """The fault points of each command: before or after which function."""
 

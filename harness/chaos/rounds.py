@@ -1,5 +1,6 @@
 """One round: post a job, inject a fault, and compare the job's result with that of an undisturbed run."""
 
+import json
 import os
 import random
 import signal
@@ -111,16 +112,18 @@ class Round:
         self.allowed_ends: dict[str, str | None] = {self.expected.status: None}
         """The statuses in which the job may end, each with its error code."""
 
-    def post(self, spec: Spec | None = None) -> str:
-        """Post the round's job and watch it. An unanswered POST is repeated with the same idempotency key."""
+    def post(self, spec: Spec | None = None, min_bytes: int = 0) -> str:
+        """Post the round's job and watch it. An unanswered POST is repeated with the same idempotency key.
+
+        Spaces after the spec make the body at least as large as `min_bytes`.
+        """
         key = f"{self.rng.getrandbits(64):016x}"
-        body = dict(spec or NETWORKS[self.network]) | {"name": key}
+        body = json.dumps(dict(spec or NETWORKS[self.network]) | {"name": key}).ljust(min_bytes)
+        headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
         until = time.monotonic() + REQUEST_TIMEOUT_SECONDS
         while True:
             try:
-                answer = httpx.post(
-                    f"{self.deployment.url}/v1/jobs", json=body, headers={"Idempotency-Key": key}, timeout=10
-                )
+                answer = httpx.post(f"{self.deployment.url}/v1/jobs", content=body, headers=headers, timeout=10)
             except httpx.HTTPError:
                 answer = None
             if answer is not None and answer.status_code == 201:

@@ -1,5 +1,6 @@
 """`chainrule doctor`: each kind of damage is reported in a line, with exit code 1."""
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from chainrule.cli import app
 from core.settings import Settings
 from core.store.tables import Checkpoint
 from harness.backends import postgres_database
-from tests.api.conftest import Api, quiet, running
+from tests.api.conftest import LINE, Api, quiet, running
 
 PAGE = 4096
 TABLE = b"x,y\n1,2\n2,4\n"
@@ -29,8 +30,10 @@ def fill(api: Api) -> dict[str, Path]:
     job = api.trained()
     upload = api.client.post("/v1/datasets", content=TABLE, headers={"Content-Type": "text/csv"}).json()
     checkpoint = api.client.get(f"/v1/jobs/{job['id']}/checkpoints").json()["items"][0]
-    blobs = api.services.blobs
-    return {"checkpoint": blobs.path(checkpoint["sha256"]), "dataset": blobs.path(upload["sha256"])}
+    text = json.dumps(LINE) + " " * 2**16
+    large = api.client.post("/v1/jobs", content=text, headers={"Content-Type": "application/json"}).json()
+    hashes = {"checkpoint": checkpoint["sha256"], "dataset": upload["sha256"], "spec": large["spec_sha256"]}
+    return {kind: api.services.blobs.path(sha256) for kind, sha256 in hashes.items()}
 
 
 def truncate(path: Path) -> None:
@@ -48,6 +51,8 @@ def test_damaged_and_missing_files_are_found_while_the_service_runs(tmp_path: Pa
         files = fill(api)
         assert (result := run_doctor(data_dir=tmp_path)).exit_code == 0, result.output
         assert result.output.splitlines()[-1] == "no problems found"
+        assert "jobs: 2 of 100,000 (0.0%)" in result.output
+        assert "bytes of datasets: 12 of 10,737,418,240 (0.0%)" in result.output
         damages: list[tuple[Callable[[Path], object], str]] = [
             (Path.unlink, "is missing"),
             (truncate, "is damaged"),
@@ -60,7 +65,7 @@ def test_damaged_and_missing_files_are_found_while_the_service_runs(tmp_path: Pa
                 damage(path)
                 result = run_doctor(data_dir=tmp_path)
                 assert result.exit_code == 1
-                (line,) = [line for line in result.output.splitlines() if line.startswith(kind)]
+                (line,) = [line for line in result.output.splitlines() if line.startswith(f"{kind} ")]
                 assert words in line
                 assert "upload the same file again" in line or "from a backup" in line
                 path.write_bytes(content)

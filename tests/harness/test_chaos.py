@@ -18,8 +18,8 @@ from harness.chaos.servers import NoServer
 
 SEED = 7
 SHORT = {
-    EMBEDDED: ["kill-child", "kill-saved", "checkpoint-bit", "disk-checkpoint", "pause-resume"],
-    SERVERS: ["kill-saving", "commit-cut-end", "cancel", "redis-kill", "postgres-immediate"],
+    EMBEDDED: ["kill-child", "kill-saved", "checkpoint-bit", "disk-checkpoint", "pause-resume", "kill-api-spec"],
+    SERVERS: ["kill-saving", "commit-cut-end", "cancel", "redis-kill", "postgres-immediate", "spec-bit"],
 }
 
 

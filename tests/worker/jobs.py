@@ -78,11 +78,13 @@ def a_context(folder: Path, **settings: Any) -> WorkerContext:
 def post_continuation(database: Database, job_id: str, epochs: int) -> str:
     """Post a job that continues one that has ended; return its id."""
     with database.begin() as s:
-        job, text = jobs.with_spec(s, EVERYTHING, job_id)
+        job, spec = jobs.with_spec(s, EVERYTHING, job_id)
         last = lock_checkpoint(s, EVERYTHING, job.checkpoint_id or "")
         progress = TrainingProgress(last.epoch, last.step, job.steps or 0, 0.0, job.stop_reason, None)
         origin = continuation_of(job, last, [])
-    return post(database, merge_training(json.loads(text), Continuation(epochs=epochs), progress), warm_start=origin)
+    return post(
+        database, merge_training(json.loads(spec.json), Continuation(epochs=epochs), progress), warm_start=origin
+    )
 
 
 def post(database: Database, spec: dict[str, Any], *, threads: int = 1, **columns: Any) -> str:

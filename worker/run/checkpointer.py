@@ -75,6 +75,7 @@ class Checkpointer:
         self._model = model
         self._computed_with = computed_with
         self._keep = keep
+        self._failing = False
         self._schedule_next(0.0)
 
     @property
@@ -127,7 +128,11 @@ class Checkpointer:
         except (OSError, BlobStoreUnavailable) as error:
             log.warning("checkpoint could not be written", error=str(error))
             reason = error.strerror if isinstance(error, OSError) else BlobStoreUnavailable.__doc__
-            self._writer.add_log(LogRow(f"a checkpoint could not be written: {reason}", state.step, state.epoch))
+            if not self._failing:  # once for all attempts in a row: the log must not grow while a disk is full
+                self._writer.add_log(LogRow(f"a checkpoint could not be written: {reason}", state.step, state.epoch))
+            self._failing = True
+        else:
+            self._failing = False
         self._schedule_next(monotonic() - now)
 
     def store(

@@ -9,5 +9,9 @@ class DamagedDataset(Exception):
     """The stored dataset is damaged or missing: upload it again and post the job again."""
 
 
+class DamagedSpec(Exception):
+    """The stored spec is damaged or missing: post the job again."""
+
+
 class DamagedWarmStart(Exception):
     """The checkpoint that this job starts from is damaged or missing: choose another one."""

@@ -116,12 +116,11 @@ class LeasedJob:
             self._discard(s, token, batch.damaged)
         if batch.checkpoint is not None:
             self._record(s, token, batch.checkpoint)
+            checkpoints.prune(s, token.job_id, batch.checkpoint.keep)  # before the end, which counts what is left
         outcome = None
         if batch.outcome is not None:
             outcome = apply_request(batch.outcome, guarded.request)
             self._leave(s, token, outcome)
-        if batch.checkpoint is not None:
-            checkpoints.prune(s, token.job_id, batch.checkpoint.keep)
         return outcome
 
     def _count(self, s: Session, done: WorkDone) -> None:

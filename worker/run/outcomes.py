@@ -13,8 +13,9 @@ from core.json_pointer import pointer
 from core.nn.losses.ctc import NoAlignment
 from core.nn.training.options import Diverged
 from core.store.errors import NoSuchDataset
+from core.store.events import LogRow
 from core.versions import VOCABULARY
-from worker.run.errors import DamagedDataset, DamagedWarmStart
+from worker.run.errors import DamagedDataset, DamagedSpec, DamagedWarmStart
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,13 @@ def rows_exceeded(max_rows: int) -> Outcome:
     )
 
 
+def rows_left_out(max_rows: int, step: int, epoch: int) -> LogRow:
+    """Return the log message of a training that writes more metric rows than the service stores for a job."""
+    message = f"the first {max_rows:,} metric rows are stored and later ones are not; the training goes on"
+    remedy = "for fewer rows raise training.log_every or training.inspect_every"
+    return LogRow(f"{message}: {remedy}", step, epoch, {"code": "rows_left_out", "rows": max_rows})
+
+
 FOR_A_NEWER_VERSION: Mapping[str, Any] = MappingProxyType(
     {"vocabulary": VOCABULARY + 1, "version": f"newer than {VERSION}"}
 )
@@ -96,6 +104,7 @@ FAILURES: Mapping[type[Exception], str] = MappingProxyType(
         NoAlignment: "invalid_data",
         InvalidSpec: "invalid_spec",
         DamagedDataset: "damaged_dataset",
+        DamagedSpec: "damaged_spec",
         DamagedWarmStart: "damaged_checkpoint",
         NoSuchDataset: "unknown_dataset",
         MemoryError: "out_of_memory",

@@ -16,12 +16,13 @@ from core.jobs.resolve import Resolved, resolve
 from core.jobs.spec import JobSpec, parse_stored
 from core.models.model import describe
 from core.nn.step.state import State, start
-from core.store import datasets, jobs
+from core.store import datasets, jobs, specs
 from core.store.checkpoints import CONTINUE, START
 from core.store.database import Database
 from core.store.scope import EVERYTHING
+from core.store.tables import Spec
 from worker.run.checkpointer import LoadedCheckpoint
-from worker.run.errors import DamagedDataset
+from worker.run.errors import DamagedDataset, DamagedSpec
 from worker.run.progress import SampleCounter
 
 
@@ -78,11 +79,13 @@ def prepare_job(database: Database, blobs: Blobs, job_id: str) -> PreparedJob:
     ------
     UnknownSpec
         Another version accepted the job's spec.
-    InvalidData, InvalidSpec, DamagedDataset, NoSuchDataset
+    InvalidData, InvalidSpec, DamagedDataset, DamagedSpec, NoSuchDataset
         What was valid when the job was posted is not valid any more.
     """
     with database.read() as s:
-        spec = parse_stored(jobs.spec(s, EVERYTHING, job_id))
+        posted = jobs.spec(s, EVERYTHING, job_id)
+    spec = parse_stored(_text(blobs, posted))
+    with database.read() as s:
         dataset = datasets.get(s, EVERYTHING, spec.data.dataset_id) if spec.data.dataset_id else None
     stored = None
     if dataset is not None:
@@ -93,3 +96,10 @@ def prepare_job(database: Database, blobs: Blobs, job_id: str) -> PreparedJob:
         stored = StoredDataset(path=path, schema=Schema.from_json(dataset.columns))
     resolved = resolve(spec, signature(spec.data, stored.schema if stored else None))
     return PreparedJob(spec, resolved, resolved.fit(prepare(spec.data, stored, spec.training.seed)))
+
+
+def _text(blobs: Blobs, posted: Spec) -> str:
+    try:
+        return specs.read_text(blobs, posted)
+    except (NoSuchBlob, DamagedBlob) as error:
+        raise DamagedSpec(DamagedSpec.__doc__) from error

@@ -61,7 +61,7 @@ class Progress:
     runtime
         Microseconds of training before this run.
     max_rows
-        Rows that the training may emit; further rows are dropped, and `full` is set.
+        Rows that are stored; further rows are dropped, and `full` is set.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Progress:
         self.emitted = emitted
         """Rows that the training has emitted since its first step, including those that were already stored."""
         self.full = False
-        """Whether the training emits more rows than it may."""
+        """Whether the training emits more rows than are stored."""
         self._max_rows = max_rows
         self._state = state
         self._cadence = cadence

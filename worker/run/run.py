@@ -13,13 +13,13 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from core.allocator import release_freed_memory
+from core.jobs.estimate import CHECKPOINTS_KEPT
 from core.jobs.states import Request, StopReason
 from core.nn.step.state import State
 from core.nn.step.step import ShardProcessKilled
 from core.nn.training.learner import Learner
 from core.nn.training.options import Diverged, Epoch, Step
 from core.store import events
-from core.store.checkpoints import CHECKPOINTS_KEPT
 from core.store.errors import Fenced
 from core.store.events import MetricRow
 from core.store.guards import token_of
@@ -40,6 +40,7 @@ from worker.run.outcomes import (
     failed,
     left_to_another_version,
     rows_exceeded,
+    rows_left_out,
 )
 from worker.run.prepared_job import PreparedJob, prepare_job
 from worker.run.progress import Progress
@@ -120,6 +121,8 @@ class JobRun:
         self._threads = job.threads
         self._prepared: PreparedJob = writer.retry(lambda: prepare_job(context.database, context.blobs, job.id))
         limits = self._prepared.spec.limits
+        self._max_rows = min(limits.rows or context.settings.max_job_rows, context.settings.max_job_rows)
+        self._rows_left_out = job.recorded >= self._max_rows
         computed_with, keep = context.computed_with(), limits.checkpoints or CHECKPOINTS_KEPT
         self._checkpointer = Checkpointer(context.blobs, writer, self._prepared.model(), computed_with, keep)
         checkpoint = self._checkpointer.load()
@@ -143,7 +146,7 @@ class JobRun:
             recorded=job.recorded,
             read_stored=lambda first, count: _stored_rows(context, job.id, first, count),
             runtime=job.runtime,
-            max_rows=self._prepared.spec.limits.rows,
+            max_rows=self._max_rows,
         )
 
     def run(self) -> Outcome:
@@ -194,7 +197,15 @@ class JobRun:
         return None
 
     def _row_limit_outcome(self) -> Outcome | None:
-        return rows_exceeded(self._prepared.spec.limits.rows or 0) if self._progress.full else None
+        """Return an outcome beyond the client's limit; beyond the service's, log once that the rest is dropped."""
+        if not self._progress.full:
+            return None
+        if self._prepared.spec.limits.rows == self._max_rows:
+            return rows_exceeded(self._max_rows)
+        if not self._rows_left_out:
+            self._rows_left_out = True
+            self._writer.add_log(rows_left_out(self._max_rows, self._state.step, self._state.epoch))
+        return None
 
     def _finish(self, outcome: Outcome) -> Outcome:
         """Save the state, leave the job and return the stored outcome.

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import httpx
 
+from core.jobs.outline import MAX_TEXT_BYTES
 from core.jobs.states import Status
 from harness.chaos.faults.fault import Fault
 from harness.chaos.faults.uploads import train_uploaded, upload
@@ -16,8 +17,8 @@ from harness.chaos.networks import NETWORKS
 from harness.chaos.rounds import Round
 
 
-def kill_api_in_post(point: str, r: Round) -> None:
-    """Kill the API at a fault point of a POST, and restart it."""
+def kill_api_in_post(point: str, r: Round, min_bytes: int = 0) -> None:
+    """Kill the API at a fault point of a POST of at least so many bytes, and restart it."""
     r.local.arm(point, signal.SIGKILL)
     started = r.local.api
     assert started is not None
@@ -29,7 +30,7 @@ def kill_api_in_post(point: str, r: Round) -> None:
 
     thread = Thread(target=restart)
     thread.start()
-    r.post()
+    r.post(min_bytes=min_bytes)
     thread.join()
 
 
@@ -114,6 +115,10 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
         ),
         "kill-api-inserted": Fault(
             "API killed in a POST, before its answer", partial(kill_api_in_post, "api before notify")
+        ),
+        "kill-api-spec": Fault(
+            "API killed in a POST, between the file of a large spec and its row",
+            partial(kill_api_in_post, "api after put", min_bytes=MAX_TEXT_BYTES + 1),
         ),
         "kill-api-upload": Fault("API killed in an upload", kill_api_in_upload),
         "kill-api-stream": Fault("API killed in a stream", kill_api_in_stream),

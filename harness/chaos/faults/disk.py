@@ -7,8 +7,10 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
+from core.jobs.outline import MAX_TEXT_BYTES
 from core.jobs.states import Status
-from core.store import checkpoints
+from core.store import checkpoints, jobs
+from core.store.scope import EVERYTHING
 from harness.chaos.deployment import EMBEDDED, children
 from harness.chaos.faults.fault import Fault
 from harness.chaos.faults.uploads import train_uploaded, upload
@@ -69,6 +71,22 @@ def damage_checkpoint(damage: Callable[[Path], None], r: Round) -> None:
     r.request("resume")
 
 
+def damage_spec(damage: Callable[[Path], None], r: Round) -> None:
+    """Damage the file of a large spec while the job is paused: it fails and says so, with the rows it has."""
+    r.post(min_bytes=MAX_TEXT_BYTES + 1)
+    r.wait_randomly()
+    r.request("pause")
+    job = r.until(lambda job: job.status is Status.PAUSED, "it is paused")
+    if job.status is not Status.PAUSED:
+        return
+    r.allowed_ends = {"failed": "damaged_spec"}
+    with r.database.read() as s:
+        spec = jobs.spec(s, EVERYTHING, r.job_id)
+    damage(r.local.settings.data_dir / "blobs" / (spec.sha256 or ""))
+    r.mark_fault()
+    r.request("resume")
+
+
 def _truncate(blob: Path) -> None:
     with blob.open("r+b") as file:
         file.truncate(blob.stat().st_size // 2)
@@ -102,6 +120,8 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
         "disk-sqlite": Fault("disk full in SQLite", disk_full_in_sqlite, (EMBEDDED,)),
         "checkpoint-short": Fault("checkpoint file truncated", partial(damage_checkpoint, _truncate)),
         "checkpoint-bit": Fault("checkpoint file with one flipped bit", partial(damage_checkpoint, _flip_a_bit)),
+        "spec-bit": Fault("file of a large spec with one flipped bit", partial(damage_spec, _flip_a_bit)),
+        "spec-gone": Fault("file of a large spec removed", partial(damage_spec, Path.unlink)),
         "checkpoint-gone": Fault("checkpoint file removed", partial(damage_checkpoint, Path.unlink)),
     }
 )

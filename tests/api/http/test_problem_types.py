@@ -218,6 +218,8 @@ SPECIAL_TRIGGERS: Mapping[tuple[str, str, str], Trigger] = {
 }
 TESTED_ELSEWHERE: Mapping[str, str] = {
     "unknown_version": "api/end_to_end/test_unknown_versions.py",
+    "queue_too_large": "api/services/test_storage_limits.py",
+    "storage_limit_reached": "api/services/test_storage_limits.py",
     "storage_full": "api/end_to_end/test_full_disk.py",
     "too_many_uploads": "api/services/test_schema_inference.py",
     "unreadable_file": "api/services/test_schema_inference.py",

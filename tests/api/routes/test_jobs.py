@@ -91,7 +91,7 @@ def test_full_queue_gets_429_but_replays_stored_responses(start: Callable[..., A
 def test_response_is_a_consistent_snapshot(api: Api, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     posted, with_spec = api.post(), jobs.with_spec
 
-    def with_spec_then_pause(s: Session, scope: Scope, job_id: str) -> tuple[tables.Job, str]:
+    def with_spec_then_pause(s: Session, scope: Scope, job_id: str) -> tuple[tables.Job, tables.Spec]:
         found = with_spec(s, scope, job_id)
         with api.services.database.begin() as another:
             jobs.pause(another, scope, job_id)

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 
 from core.jobs.states import Status
 from core.store import jobs, leases
-from core.store.admission import admit
+from core.store.admission import QueueLimits, admit
 from core.store.database import Database
 from core.store.errors import TooManyJobs
 from core.store.scope import EVERYTHING, Scope
@@ -19,10 +19,10 @@ from tests.builders import LEASE_SECONDS, a_job
 def test_admit_refuses_one_job_above_the_limit(database: Database) -> None:
     with database.begin() as s:
         for _ in range(3):
-            admit(s, EVERYTHING, 3)
+            admit(s, EVERYTHING, QueueLimits(3, 1_000), 2)
             a_job(s)
         with pytest.raises(TooManyJobs, match="queue is full with 3 jobs"):
-            admit(s, EVERYTHING, 3)
+            admit(s, EVERYTHING, QueueLimits(3, 1_000), 2)
 
 
 def test_admit_counts_queued_jobs_only(database: Database) -> None:
@@ -31,17 +31,17 @@ def test_admit_counts_queued_jobs_only(database: Database) -> None:
             a_job(s)
         claimed = leases.claim(s, "w1", LEASE_SECONDS)
         assert claimed is not None
-        admit(s, EVERYTHING, 3)
+        admit(s, EVERYTHING, QueueLimits(3, 1_000), 2)
         jobs.cancel(s, EVERYTHING, a_job(s).id)
-        admit(s, EVERYTHING, 3)
+        admit(s, EVERYTHING, QueueLimits(3, 1_000), 2)
 
 
 def test_admit_counts_each_owner_separately(database: Database) -> None:
     with database.begin() as s:
         a_job(s, owner="ann")
-        admit(s, Scope("bob"), 1)
+        admit(s, Scope("bob"), QueueLimits(1, 1_000), 2)
         with pytest.raises(TooManyJobs):
-            admit(s, Scope("ann"), 1)
+            admit(s, Scope("ann"), QueueLimits(1, 1_000), 2)
 
 
 def test_admit_of_concurrent_posts_keeps_the_limit(database: Database) -> None:
@@ -51,7 +51,7 @@ def test_admit_of_concurrent_posts_keeps_the_limit(database: Database) -> None:
         start.wait(20)
         try:
             with database.begin() as s:
-                admit(s, EVERYTHING, 5)
+                admit(s, EVERYTHING, QueueLimits(5, 1_000), 2)
                 a_job(s)
         except TooManyJobs:
             return False

@@ -11,7 +11,7 @@ from core.store import doctor, events, jobs, leases
 from core.store.database import Database
 from core.store.events import LogRow
 from core.store.scope import EVERYTHING
-from core.store.tables import Checkpoint, Dataset, Event, Job, Spec, Transition
+from core.store.tables import Checkpoint, Dataset, Event, Job, Spec, Totals, Transition
 from tests.builders import a_checkpoint, a_claim, a_dataset, a_guard, a_job, a_row
 
 
@@ -48,6 +48,8 @@ def _set(**columns: object) -> Damage:
 
 
 DAMAGES: list[tuple[str, Damage, str]] = [
+    ("a total is wrong", lambda s, _: s.execute(update(Totals).values(spec_bytes=1)), "are not the sums"),
+    ("the totals are missing", lambda s, _: s.execute(delete(Totals)), "has jobs and no totals"),
     (
         "an event is missing",
         lambda s, job: s.execute(delete(Event).where(Event.job_id == job, Event.seq == 5)),

@@ -10,13 +10,14 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from core.jobs.states import TERMINAL, Keep, Request, Status, StopReason
-from core.store import checkpoints, events, jobs, leases
+from core.store import checkpoints, events, jobs, leases, totals
 from core.store.clock import read_clock
 from core.store.database import Database
 from core.store.errors import BadCursor, NoSuchDataset, NoSuchJob, WrongState
 from core.store.pagination import page_of
 from core.store.scope import EVERYTHING, Scope
 from core.store.tables import Base, Job
+from core.store.totals import Amounts
 from tests.builders import LEASE_SECONDS, a_checkpoint, a_claim, a_dataset, a_guard, a_job
 
 MISSING = "job_00000000000000000000000000"
@@ -50,7 +51,7 @@ def test_insert_makes_a_queued_due_job_with_one_event(database: Database) -> Non
         assert (stored.labels, stored.epochs, stored.steps, stored.threads) == ({"lesson": "1"}, 3, 30, 2)
         assert before <= stored.created_at <= read_clock(s)
         assert (stored.fence, stored.writes, stored.last_seq, stored.recorded) == (0, 0, 1, 0)
-        assert jobs.spec(s, EVERYTHING, job.id) == '{"x": 1}'
+        assert jobs.spec(s, EVERYTHING, job.id).json == '{"x": 1}'
         assert [(t.status, t.actor, t.seq) for t in jobs.transitions(s, EVERYTHING, job.id)] == [
             (Status.QUEUED, "client", 1)
         ]
@@ -144,6 +145,8 @@ def test_delete_leaves_no_row_in_any_table(database: Database) -> None:
         counts = {
             table.name: s.scalar(select(func.count()).select_from(table)) for table in Base.metadata.sorted_tables
         }
+        assert totals.stored(s) == {"": Amounts()}
+    assert counts.pop("totals") == 1
     assert set(counts.values()) == {0}, counts
 
 

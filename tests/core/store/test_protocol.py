@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.jobs.states import ACTIVE, TERMINAL, TRANSITIONS, Request, Status
-from core.store import events, jobs, leases
+from core.store import events, jobs, leases, totals
 from core.store.database import Database
 from core.store.errors import Fenced, WrongState
 from core.store.events import LogRow, MetricRow
@@ -57,6 +57,7 @@ class ExpectedJob:
     writes: int = 0
     rows: int = 0
     checkpointed: int = 0
+    checkpoints: int = 0
     lost_workers: int = 0
     history: list[Status] = field(default_factory=lambda: [Status.QUEUED])
 
@@ -81,6 +82,8 @@ class CommitLost(Exception):
 ANSWERS = st.sampled_from(["arrives", "arrives", "lost", "never sent"])
 INDEX = st.integers(0, 1_000)
 FEW = st.integers(0, 4)
+SPEC = '{"x": 1}'
+RESERVED_ROWS, RESERVED_BYTES = 1_000, 500
 MAX_UNFINISHED_JOBS = 2  # few, so that several workers meet at the same one
 
 
@@ -144,7 +147,8 @@ class Protocol(RuleBasedStateMachine):
     )
     def post(self, owner: str, priority: int, release: Release) -> None:
         with self.database.begin() as s:
-            job = a_job(s, owner=owner, priority=priority, release=release)
+            reserved: dict[str, Any] = {"metric_rows": RESERVED_ROWS, "checkpoint_bytes": RESERVED_BYTES}
+            job = a_job(s, owner=owner, priority=priority, release=release, spec=SPEC, **reserved)
         self.expected[job.id] = ExpectedJob(job.id, owner, priority, release.vocabulary, release.arithmetic)
 
     @action(lambda self: self.expected, index=INDEX, request=st.sampled_from(sorted(REQUESTS)))
@@ -214,6 +218,7 @@ class Protocol(RuleBasedStateMachine):
         def apply(expected: ExpectedJob) -> None:
             expected.writes += 1
             expected.rows += rows
+            expected.checkpoints += checkpoint
             if checkpoint and expected.rows > expected.checkpointed:
                 expected.checkpointed, expected.lost_workers = expected.rows, 0
 
@@ -334,6 +339,7 @@ class Protocol(RuleBasedStateMachine):
         with self.database.read() as s:
             rows = {job.id: job for job in s.scalars(select(Job))}
             assert rows.keys() == self.expected.keys()
+            assert {owner: found for owner, found in totals.stored(s).items() if any(found)} == totals.counted(s)
             for job_id, expected in self.expected.items():
                 self.check(rows[job_id], expected)
                 self.check_log(s, rows[job_id], expected)
@@ -349,6 +355,11 @@ class Protocol(RuleBasedStateMachine):
         assert (job.vocabulary, job.arithmetic) == (expected.vocabulary, expected.arithmetic)
         assert (job.worker is None) == (job.lease_until is None) == (expected.status not in ACTIVE)
         assert (job.ended_at is not None) == (expected.status in TERMINAL)
+        assert job.spec_bytes == len(SPEC)
+        if expected.status in TERMINAL:  # counted with what it has, not with what it might have needed
+            assert (job.metric_rows, job.checkpoint_bytes) == (expected.rows, 3 * expected.checkpoints)
+        else:
+            assert (job.metric_rows, job.checkpoint_bytes) == (RESERVED_ROWS, RESERVED_BYTES)
 
     def check_log(self, s: Session, job: Job, expected: ExpectedJob) -> None:
         """Check a job's log, where its row or the model says that there are new events."""

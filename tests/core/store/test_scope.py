@@ -23,15 +23,18 @@ from core.store import (
     jobs,
     leases,
     predictions,
+    totals,
     transitions,
     versions,
     warm_starts,
 )
+from core.store.admission import QueueLimits
 from core.store.database import Database
 from core.store.errors import NoSuchCheckpoint, NoSuchDataset, NoSuchJob, StoreError
 from core.store.guards import token_of
 from core.store.scope import DEFAULT_OWNER, EVERYTHING, Scope
 from core.store.tables import Base, Dataset, Job
+from core.store.totals import Amounts
 from tests.builders import A_NEWER_RELEASE, LEASE_SECONDS, a_checkpoint, a_dataset, a_job, a_row, sha
 
 OWN, FOREIGN = Scope("ann"), Scope("bob")
@@ -90,7 +93,8 @@ def _batches(s: Session, scope: Scope, rows: Rows) -> object:
 
 
 CASES: dict[str, Case] = {
-    "admission.admit": Case(lambda s, scope, _: admission.admit(s, scope, 1), None),
+    "admission.admit": Case(lambda s, scope, _: admission.admit(s, scope, QueueLimits(1, 100), 2), None),
+    "admission.require_place": Case(lambda s, scope, _: admission.require_place(s, scope, QueueLimits(1, 9), 2), None),
     "checkpoints.get": _job(checkpoints.get, "checkpoint", NoSuchCheckpoint),
     "checkpoints.of_job": _job(checkpoints.of_job, "ended", []),
     "counts.by_status": Case(lambda s, scope, _: counts.by_status(s, scope), dict.fromkeys(Status, 0)),
@@ -124,6 +128,7 @@ CASES: dict[str, Case] = {
     "predictions.serving_checkpoint": Case(
         lambda s, scope, rows: predictions.serving_checkpoint(s.connection(), scope, rows.ended), NoSuchJob
     ),
+    "totals.require_room": Case(lambda s, scope, _: totals.require_room(s, scope, Amounts(3), Amounts(1)), None),
     "transitions.lock_job": _job(transitions.lock_job, "ended"),
     "versions.waiting_jobs": Case(lambda s, scope, _: versions.waiting_jobs(s, scope), []),
     "warm_starts.lock_checkpoint": _job(warm_starts.lock_checkpoint, "checkpoint", NoSuchCheckpoint),
@@ -159,10 +164,13 @@ WITHOUT_SCOPE: dict[str, dict[str, list[str]]] = {
         "doctor": ["blob_references", "count_jobs", "file_damage", "inconsistencies", "is_referenced"],
         "garbage": ["collect"],
         "idempotency": ["delete_older_than"],
+        "specs": ["put", "read_text"],
+        "totals": ["counted", "of_all", "recount", "stored"],
         "migrate": ["config", "configure", "drift", "require_head", "revision_state", "upgrade"],
     },
     "gets its rows from a caller that has checked the scope": {
         "pagination": ["page_of"],
+        "totals": ["add", "of_dataset", "of_job", "settle"],
         "transitions": ["change_status", "record_transition"],
         "versions": ["awaited_versions"],
         "warm_starts": ["continuation_of", "copy_checkpoint", "start_of"],

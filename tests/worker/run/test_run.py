@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,70 @@ def test_job_that_writes_too_many_rows_fails(context: WorkerContext, epochs: int
     assert (job.status, job.error["code"], job.error["limit"]) == (Status.FAILED, "limit_exceeded", "rows")
     assert len(metric_rows(context.database, job_id)) == 41
     assert checkpoint_steps(context.database, job_id) == [job.step]
+
+
+def test_job_beyond_the_rows_of_the_service_trains_on_without_further_rows(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed = post(context.database, a_spec(epochs=100))
+    run_queued_jobs(context)
+    limited = replace(context, settings=context.settings.model_copy(update={"max_job_rows": 41}))
+    job_id = post(context.database, a_spec(epochs=100) | {"limits": {"rows": 500}})
+
+    def pause() -> None:
+        with context.database.begin() as s:
+            jobs.pause(s, EVERYTHING, job_id)
+
+    with monkeypatch.context() as patch:
+        act_at(patch, 50, pause)
+        run_queued_jobs(limited)
+    assert row(context.database, job_id).status is Status.PAUSED
+    with context.database.begin() as s:
+        jobs.resume(s, EVERYTHING, job_id)
+    run_queued_jobs(limited)
+    ended, whole = row(context.database, job_id), row(context.database, undisturbed)
+    assert (ended.status, ended.step, ended.latest) == (Status.SUCCEEDED, whole.step, whole.latest)
+    assert ended.weights_sha256 == whole.weights_sha256
+    assert metric_rows(context.database, job_id) == metric_rows(context.database, undisturbed)[:41]
+    assert log_data(context.database, job_id) == [
+        {
+            "code": "rows_left_out",
+            "rows": 41,
+            "message": "the first 41 metric rows are stored and later ones are not; the training goes on: "
+            "for fewer rows raise training.log_every or training.inspect_every",
+        }
+    ]
+
+
+def test_checkpoints_that_cannot_be_written_are_logged_once(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpointer, "MIN_EPOCH_SECONDS", 0.0)
+    monkeypatch.setattr(checkpointer, "MIN_SPACING_COSTS", 0)
+    store, attempts = checkpointer.Checkpointer.store, []
+
+    def fail(self: checkpointer.Checkpointer, state: Any, metrics: Any, reason: str, **options: Any) -> Any:
+        attempts.append(reason)
+        if options or len(attempts) % 4 == 0:
+            return store(self, state, metrics, reason, **options)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpointer.Checkpointer, "store", fail)
+    job_id = post(context.database, a_spec(SPIRALS, epochs=7, batch_size=30))
+    monkeypatch.setattr(JobRun, "_check", _checking_at_every_boundary(JobRun._check))
+    run_queued_jobs(context)
+    assert attempts[:4] == ["epoch"] * 4
+    messages = log_data(context.database, job_id)
+    assert [one["message"] for one in messages] == ["a checkpoint could not be written: No space left on device"] * 2
+
+
+def _checking_at_every_boundary(check: Any) -> Any:
+    def check_again(self: JobRun, item: Any) -> Any:
+        outcome = check(self, item)
+        self._writer.needs_check = True
+        return outcome
+
+    return check_again
 
 
 @pytest.mark.parametrize("kept", [1, 2])
