@@ -23,7 +23,7 @@ def storage_limits(settings: Settings) -> Amounts:
 
 
 def correct_totals(database: Database) -> None:
-    """Count the totals anew where they are wrong, as after a version that does not keep them.
+    """Recount the totals where they are wrong, as after a version that does not keep them.
 
     An API whose database cannot be written, such as on a full disk, starts without that.
     """

@@ -15,7 +15,7 @@ from core.store.database import Database
 from core.store.tables import Checkpoint, Dataset, Event, Job, Spec, Totals, Transition
 
 RESTORE = "restore a backup, or delete the job and keep the rest"
-RECOUNT = "restart the API, which counts them anew"
+RECOUNT = "restart the API, which recounts them"
 FaultQuery = Select[*tuple[Any, ...]]
 MAX_FAULTS_LISTED = 20
 """Faults of one check that are listed one by one; the rest are counted."""

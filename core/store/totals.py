@@ -147,7 +147,7 @@ def stored(s: Session) -> dict[str, Amounts]:
 
 
 def recount(s: Session) -> None:
-    """Count all totals anew: a version without them may have written to the database.
+    """Recount all totals: a version without them may have written to the database.
 
     The rows are locked before they are counted. What another transaction has inserted by then, and not committed, is
     not counted here, and added by that transaction afterwards.
