@@ -30,6 +30,14 @@ BYSTANDER = spec([64, 64], rows=4000, epochs=1_000_000)
 """The job that trains beside all attacks: some events a second, for longer than any attack."""
 
 
+def inline_spec(rows: int) -> bytes:
+    """Return a job on so many inline rows as JSON, about 40 bytes a row: few numbers, each of many digits."""
+    x, y = ",".join([f"[{0.5:.30f}]"] * rows), ",".join(["0.25"] * rows)
+    placeholder = spec([]) | {"data": {}}
+    data = f'"data":{{"type":"inline","x":[{x}],"y":[{y}]}}'
+    return json.dumps(placeholder, separators=(",", ":")).replace('"data":{}', data).encode()
+
+
 def start_bystander(running: Processes) -> str:
     """Post the job that trains beside the attack; return its id when it trains."""
     with httpx.Client(base_url=running.url, timeout=60) as client:

@@ -6,7 +6,7 @@ from functools import partial
 
 from harness.load.attack import Attack, Must, Run, Target, as_bytes
 from harness.load.client import JSON, Answer, connect, post_head, request, together
-from harness.load.jobs import large_model, spec
+from harness.load.jobs import inline_spec, large_model
 
 BUSY = Must(statuses=(200, 503), answer_bytes=2e6, growth=600, kept=300)
 """Requests are computed or refused. The processes that compute keep the model and some memory."""
@@ -67,9 +67,7 @@ def inspections(target: Target) -> Run:
 
 def validations(target: Target) -> Run:
     """Let 32 clients validate jobs of 8 MB of inline data."""
-    rows = target.scaled(1_000_000, 100)
-    data = {"type": "inline", "x": [[0.5]] * rows, "y": [1] * rows}
-    return post_together(target, "/v1/jobs/validate", as_bytes(spec([]) | {"data": data}), target.scaled(32, 4))
+    return post_together(target, "/v1/jobs/validate", inline_spec(target.scaled(200_000)), target.scaled(32, 4))
 
 
 COMPUTE = (

@@ -11,7 +11,7 @@ import numpy as np
 from harness.load.attack import Attack, Must, Run, Target, as_bytes
 from harness.load.attacks.answers import NPY, npy
 from harness.load.client import NO_ANSWER, UNBOUNDED, Answer, together
-from harness.load.jobs import spec
+from harness.load.jobs import inline_spec, spec
 
 NO_ROOM = (429, 507)
 MEGABYTE = 2**20
@@ -54,8 +54,7 @@ def until_full(target: Target, post: Callable[[int], Answer], clients: int) -> R
 
 def queued_specs(target: Target) -> Run:
     """Queue specs of 16 MB until they are refused."""
-    rows = target.scaled(1_500_000, 100)
-    body = as_bytes(spec([]) | {"data": {"type": "inline", "x": [[0.5]] * rows, "y": [0.25] * rows}})
+    body = inline_spec(target.scaled(400_000))
     return until_full(target, lambda _: target.post("/v1/jobs", body), 4)
 
 
