@@ -5,11 +5,11 @@ from dataclasses import replace
 from functools import partial
 
 from harness.load.attack import Attack, Must, Run, Target, as_bytes
-from harness.load.client import JSON, Answer, connect, post_head, request, together
+from harness.load.client import JSON, NO_ANSWER, Answer, connect, post_head, request, together
 from harness.load.jobs import inline_spec, large_model
 
-BUSY = Must(statuses=(200, 503), answer_bytes=2e6, growth=600, kept=300)
-"""Requests are computed or refused. The processes that compute keep the model and some memory."""
+BUSY = Must(statuses=(200, 503, NO_ANSWER), answer_bytes=2e6, growth=600, kept=300)
+"""Requests are computed or refused, or wait until the client gives up. The processes that compute keep some memory."""
 
 
 def post_together(target: Target, path: str, body: bytes, clients: int) -> Run:
@@ -73,7 +73,9 @@ def validations(target: Target) -> Run:
 COMPUTE = (
     Attack("64 clients, 1,500 rows each, 8 million weights", many_predictions, BUSY),
     Attack("64 such clients that leave", clients_that_leave, replace(BUSY, statuses=(200,), seconds=5)),
-    Attack("32 gradient checks of 8 million weights", gradient_checks, replace(BUSY, statuses=(200, 422, 503))),
+    Attack(
+        "32 gradient checks of 8 million weights", gradient_checks, replace(BUSY, statuses=(200, 422, 503, NO_ANSWER))
+    ),
     Attack("32 inspections of 8 million weights", inspections, BUSY),
     Attack("32 validations of 8 MB of rows", validations, BUSY),
 )

@@ -90,7 +90,7 @@ TOTALS = (
         "queued specs of 16 MB, 4 clients",
         queued_specs,
         replace(REFUSED, answer_bytes=20e6),
-        {"max_queued_spec_bytes": 128 * MEGABYTE},
+        {"max_queued_spec_bytes": 48 * MEGABYTE},
     ),
     Attack("queued small jobs, 8 clients", small_jobs, REFUSED, {"max_queued": 500}),
     Attack("queued jobs of 8 million weights", large_checkpoints, REFUSED, {"max_checkpoint_bytes": 512 * MEGABYTE}),
