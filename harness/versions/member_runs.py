@@ -7,12 +7,11 @@ A tree without this module gets a copy of the file.
 
 import hashlib
 import json
-import re
 import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,8 +33,8 @@ TIMEOUT_SECONDS = 300.0
 PROSE = frozenset({"description", "title", "example", "examples"})
 """Keywords of a JSON schema that do not change what it accepts."""
 
-MODULE = re.compile(r"\bcore__\w+__(?=[A-Z])")
-"""The module in the name of a definition, where two classes have the same name; moving a class changes nothing."""
+REPEATED = frozenset({"discriminator"})
+"""Keywords that repeat what the choices of a union say."""
 
 
 class Runs(NamedTuple):
@@ -89,14 +88,50 @@ def run_digest(text: str) -> str | None:
 
 
 def vocabulary() -> dict[str, str]:
-    """Return a digest of each definition in the JSON schemas of what a job is posted with, by name."""
+    """Return a digest of each object in the JSON schemas of what a job is posted with, by its `type` or its name.
+
+    Members of different kinds with the same `type` share a digest. How a schema is divided into definitions does not
+    matter.
+    """
     found: dict[str, set[str]] = {}
     for model in (JobSpec, Continuation):
         schema = _without_prose(model.model_json_schema())
-        for name, definition in {**schema.pop("$defs", {}), model.__name__: schema}.items():
-            text = MODULE.sub("", json.dumps(definition, sort_keys=True))
-            found.setdefault(MODULE.sub("", name), set()).add(text)
+        definitions = schema.pop("$defs", {}) | {model.__name__: schema}
+        for name, definition in definitions.items():
+            if "properties" in definition:
+                text = json.dumps(_inlined(definition, definitions), sort_keys=True)
+                found.setdefault(_name(name, definition), set()).add(text)
     return {name: hashlib.sha256("".join(sorted(texts)).encode()).hexdigest()[:16] for name, texts in found.items()}
+
+
+def _name(name: str, definition: Any) -> str:
+    return str(definition["properties"].get("type", {}).get("const", name))
+
+
+def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """Return a schema with unions in place of references to them, and names in place of references to objects."""
+    if isinstance(schema, list):
+        return [_inlined(part, definitions) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: _inlined(part, definitions) for key, part in schema.items() if key not in {"$ref", *REPEATED}}
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        target = definitions[name]
+        own = {"object": _name(name, target)} if "properties" in target else _inlined(target, definitions)
+        found = own | found
+    if choices := found.pop("oneOf", []) + found.pop("anyOf", []):
+        found["anyOf"] = sorted(_flat(choices), key=json.dumps)
+    return found
+
+
+def _flat(choices: Sequence[Any]) -> Iterator[Any]:
+    """Yield the choices of a union, with those of a union inside it in its place.
+
+    An empty choice stands for the values that `core.nn.tagged_union` refuses with a message of its own.
+    """
+    for choice in filter(None, choices):
+        yield from choice["anyOf"] if list(choice) == ["anyOf"] else [choice]
 
 
 def _without_prose(schema: Any, *, names: bool = False) -> Any:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.models.checkpoint import DamagedCheckpoint, decode, encode, weights_sha256
+from core import VERSION
+from core.models.checkpoint import CheckpointData, DamagedCheckpoint, UnknownCheckpoint, decode, encode, weights_sha256
 from tests.core.models.checkpoints import a_checkpoint
 
 
@@ -24,7 +25,7 @@ def test_decode_rejects_a_changed_byte_of_the_header(position: int, byte: int) -
     data[position] = byte
     try:
         decode(bytes(data))
-    except DamagedCheckpoint:
+    except (DamagedCheckpoint, UnknownCheckpoint):
         return
     # The header is intact. A changed bit inside an array is detected by the SHA-256 of the file.
     assert len(data) == len(a_checkpoint(items=3))
@@ -34,6 +35,21 @@ def test_decode_rejects_a_changed_byte_of_the_header(position: int, byte: int) -
 def test_decode_rejects_other_bytes(data: bytes) -> None:
     with pytest.raises(DamagedCheckpoint):
         decode(data)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_decode_names_the_format_of_another_version(number: int) -> None:
+    data = a_checkpoint(items=3).replace(b"chainrule-checkpoint/2", b"chainrule-checkpoint/%d" % number)
+    with pytest.raises(
+        UnknownCheckpoint, match=rf"version {VERSION} wrote .* this one is chainrule-checkpoint/{number}"
+    ):
+        decode(data)
+
+
+def test_state_with_missing_parts_is_unknown() -> None:
+    saved = decode(a_checkpoint(items=3))
+    with pytest.raises(UnknownCheckpoint, match="its state is not known here"):
+        CheckpointData(saved.arrays, {}, saved.model, saved.run_info).state()
 
 
 @pytest.mark.parametrize("cut", [0, 7, 8, 100, -1])

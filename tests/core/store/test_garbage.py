@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from core.blobs import bucket
 from core.blobs.blobs import Blobs
@@ -17,6 +18,8 @@ from core.blobs.bucket import BucketBlobs, open_bucket
 from core.blobs.folder import RECENT_SECONDS, FolderBlobs
 from core.store import datasets, garbage
 from core.store.database import Database
+from core.store.errors import WrongRevision
+from core.store.migrate import HEAD_REVISION
 from core.store.scope import EVERYTHING
 from tests.builders import a_checkpoint, a_claim, a_dataset, a_guard
 from tests.conftest import empty
@@ -62,6 +65,25 @@ def test_collect_deletes_old_unreferenced_blobs_only(database: Database, open_bl
     assert garbage.collect(database, blobs) == [unreferenced]
     assert garbage.collect(database, blobs) == []
     assert sorted(blobs.read(name) for name in (of_dataset, of_checkpoint, recent))
+
+
+@KINDS
+def test_collect_deletes_nothing_at_another_migration(
+    database: Database, open_blobs: OpenBlobs, tmp_path: Path
+) -> None:
+    """A newer version may have a table whose rows reference blobs."""
+    blobs = open_blobs(tmp_path)
+    unreferenced = blobs.put(CONTENTS[0])
+    age(blobs)
+    with database.begin() as s:
+        s.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    try:
+        with pytest.raises(WrongRevision):
+            garbage.collect(database, blobs)
+    finally:
+        with database.begin() as s:
+            s.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": HEAD_REVISION})
+    assert garbage.collect(database, blobs) == [unreferenced]
 
 
 class World:
