@@ -16,6 +16,7 @@ from api.http.limits import BodyLimit
 from api.http.middleware import RequestMiddleware, UnexpectedErrors
 from api.http.openapi import document
 from api.http.origins import OriginCheck
+from api.http.queries import QueryLimit
 from api.routes import (
     checkpoints,
     datasets,
@@ -82,6 +83,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             *([Middleware(Cors, origins=settings.allowed_origins)] if settings.allowed_origins else []),
             Middleware(UnexpectedErrors),
             Middleware(OriginCheck, hosts=settings.allowed_host_names, origins=settings.allowed_origins),
+            Middleware(QueryLimit),
             Middleware(
                 BodyLimit,
                 limit=settings.max_body_bytes,

@@ -14,6 +14,7 @@ from api.http.errors import BodyTooLarge, InvalidBody, ServiceBusy, StorageFull,
 from api.http.limits import content_length
 from api.http.openapi import operation
 from api.http.parameters import Cursor, Limit
+from api.http.queries import MAX_QUERY_BYTES
 from api.http.responses import JsonResponse
 from api.schemas.dataset import Dataset, DatasetRows, dataset_view
 from api.schemas.examples import CSV, DATASET_FORM, DatasetId
@@ -22,7 +23,7 @@ from api.services.dataset_rows import RowsPage, page_json
 from api.services.identifiers import resolve_dataset_id
 from api.services.schema_inference import TooManyUploads, UnreadableFile
 from api.services.storage_limits import storage_limits
-from api.services.upload import discard, receive
+from api.services.upload import MAX_NAME_LENGTH, discard, receive
 from core.blobs.writer import BlobWriter
 from core.data import readers
 from core.data.errors import InvalidFile
@@ -45,13 +46,13 @@ RAW_BODY_PARAMETERS = [
     {
         "name": name,
         "in": "query",
-        "schema": {"type": "string"},
+        "schema": {"type": "string", "maxLength": length},
         "description": f"{text} Only with a raw body; a form has a field of this name.",
     }
-    for name, text in (
-        ("name", "Name of the dataset."),
-        ("format", "csv, npy or npz, if it cannot be inferred."),
-        ("types", 'Column types that override the inferred ones, as JSON: `{"zip": "category"}`.'),
+    for name, length, text in (
+        ("name", MAX_NAME_LENGTH, "Name of the dataset."),
+        ("format", 3, "csv, npy or npz, if it cannot be inferred."),
+        ("types", MAX_QUERY_BYTES, 'Column types that override the inferred ones, as JSON: `{"zip": "category"}`.'),
     )
 ]
 

@@ -19,7 +19,11 @@ router = APIRouter(prefix="/v1", tags=["jobs"])
 
 LastEventId = Annotated[
     str | None,
-    Header(alias="Last-Event-ID", description="The `id` of the last received event; browsers send it on reconnection."),
+    Header(
+        alias="Last-Event-ID",
+        max_length=500,
+        description="The `id` of the last received event; browsers send it on reconnection.",
+    ),
 ]
 
 STREAMS = {
