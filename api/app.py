@@ -84,13 +84,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             Middleware(UnexpectedErrors),
             Middleware(OriginCheck, hosts=settings.allowed_host_names, origins=settings.allowed_origins),
             Middleware(QueryLimit),
-            Middleware(
-                BodyLimit,
-                limit=settings.max_body_bytes,
-                upload_limit=settings.max_upload_bytes,
-                uploads=UPLOADS,
-                seconds=settings.client_seconds,
-            ),
+            Middleware(BodyLimit, settings=settings, uploads=UPLOADS),
         ],
     )
     app.state.registry = registry

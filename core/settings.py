@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.docstrings import attribute_docstrings
@@ -102,6 +102,10 @@ class Settings(BaseSettings):
     """Maximum size of a JSON body."""
     max_upload_bytes: Positive = 2**30
     """Maximum size of a dataset file."""
+    max_bodies_bytes: Positive = 256 * 2**20
+    """Maximum bytes of all JSON bodies in progress; one that would be larger than what is left free gets 503."""
+    max_uploads_bytes: Positive = 4 * 2**30
+    """Maximum bytes of all dataset files in progress; one that would be larger than what is left free gets 503."""
     max_parameters: Positive = 50_000_000
     """Maximum number of parameters of a network."""
     max_memory_bytes: Positive = 4 * 2**30
@@ -111,7 +115,7 @@ class Settings(BaseSettings):
     max_cells: Positive = 100_000_000
     """Maximum rows × columns of a dataset."""
     client_seconds: Seconds = 30.0
-    """Seconds that a client may take for its headers, and for its body plus one second per 512 bytes."""
+    """Seconds that a client may take for its headers, and for which its body may pause or be slower than 4 kB/s."""
     max_connections: Positive = 4096
     """Maximum number of open connections, streams included; further ones get 503."""
     schema_seconds: Seconds = 120.0
@@ -148,6 +152,14 @@ class Settings(BaseSettings):
     """Maximum size of all datasets together; further ones get 507."""
     allow_older: bool = False
     """Whether an API or worker may start on a database that a newer version has used."""
+
+    @field_validator("max_bodies_bytes", "max_uploads_bytes")
+    @classmethod
+    def _room_for_a_body(cls, size: int, info: ValidationInfo) -> int:
+        name = "max_body_bytes" if info.field_name == "max_bodies_bytes" else "max_upload_bytes"
+        if size < 2 * info.data.get(name, 0):
+            raise ValueError(f"must be at least twice {variable(name)}")
+        return size
 
     @field_validator("allowed_hosts")
     @classmethod

@@ -1,4 +1,4 @@
-"""JSON bodies: read as bytes and validated once, strictly, by the model of the route.
+"""The bodies of routes, and JSON bodies: validated once, strictly, by the model of the route.
 
 FastAPI's own parsing accepts NaN, converts strings to numbers and reports locations in another form.
 """
@@ -14,7 +14,9 @@ from pydantic import BaseModel, ValidationError
 
 from api.http.errors import InvalidBody, UnsupportedMediaType
 from api.http.json_values import count_values, is_numbers, structure_errors, unstorable_values
+from api.http.limits import BODY, IncomingBody
 from api.http.pointers import field_errors
+from api.http.spool import Body
 from core.json_pointer import pointer
 from core.nn.tagged_union import bounded_validation
 
@@ -40,21 +42,22 @@ _TOO_MANY_VALUES = (
 _SUSPECT = re.compile(rb"NaN|Infinity|\\u0000|[0-9]{200}|[eE]\+?[0-9]{3}")  # few bodies match
 
 
-async def _read(request: Request) -> bytes:
-    return await request.body()
+async def _collect(request: Request) -> Body:
+    incoming: IncomingBody = request.scope[BODY]
+    return await incoming.collect()
 
 
-RawBody = Annotated[bytes, Depends(_read)]
+RawBody = Annotated[Body, Depends(_collect)]
 
 
-async def _read_json(request: Request) -> bytes:
+async def _collect_json(request: Request) -> Body:
     kind = media_type(request)
     if kind != "application/json" and not kind.endswith("+json"):
         raise UnsupportedMediaType(kind, ["application/json"])
-    return await request.body()
+    return await _collect(request)
 
 
-JsonBody = Annotated[bytes, Depends(_read_json)]
+JsonBody = Annotated[Body, Depends(_collect_json)]
 
 
 def media_type(request: Request) -> str:

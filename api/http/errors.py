@@ -3,7 +3,7 @@
     RequestError
     ├── InvalidBody, InvalidParameter
     ├── HostNotAllowed, CrossSiteRequest, PreflightRefused
-    ├── UnsupportedMediaType, BodyTooLarge, BodyTooSlow
+    ├── UnsupportedMediaType, BodyTooLarge, BodyTooSlow, TooManyBodies
     ├── NoSuchPage
     ├── JobNotTrained
     ├── ServiceBusy, TooMuchWork
@@ -115,10 +115,20 @@ class BodyTooLarge(RequestError):
 class BodyTooSlow(RequestError):
     """The body did not arrive in time."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, rate: int) -> None:
         super().__init__(
-            f"the body did not arrive within {seconds:g} s plus one second per 512 bytes received: send it faster, "
-            "or raise CHAINRULE_CLIENT_SECONDS"
+            f"the body paused for {seconds:g} s, or was slower than {rate:,} bytes a second for longer: send it "
+            "faster, or raise CHAINRULE_CLIENT_SECONDS"
+        )
+
+
+class TooManyBodies(RequestError):
+    """The bodies that other clients send leave no room for this one."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(
+            f"the bodies in progress leave no room for {size:,} bytes: send this one again in a moment, "
+            "or raise CHAINRULE_MAX_BODIES_BYTES (for uploads CHAINRULE_MAX_UPLOADS_BYTES)"
         )
 
 

@@ -1,6 +1,6 @@
-"""Limits on request bodies: their size, and the time they may take to arrive.
+"""Limits on request bodies: the size of each and of all together, and the time they may take to arrive.
 
-A body whose Content-Length is too large is refused unread; any other body is cut off when it passes the limit.
+A body whose Content-Length is too large is refused unread; any other body is cut off when it passes a limit.
 FastAPI's own limit answers in text/plain and bypasses the exception handlers, so this middleware replaces it.
 """
 
@@ -8,88 +8,162 @@ import asyncio
 import contextlib
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.http.errors import BodyTooLarge, BodyTooSlow, RequestError
+from api.http.errors import BodyTooLarge, BodyTooSlow, RequestError, TooManyBodies
 from api.http.problem_types import PROBLEM_TYPES
 from api.http.problems import problem_response
+from api.http.spool import Body
+from core.settings import Settings
 
 DRAIN_SECONDS = 2.0
 """How long the rest of a refused body is read before the connection closes."""
-MIN_BYTES_PER_SECOND = 512
-"""A body that arrives at this rate or faster has no time limit."""
+MIN_BYTES_PER_SECOND = 4096
+"""A body that arrives at this rate or faster has no time limit in all."""
+SPOOL_THREADS = 4
+"""Threads that write bodies to disk. They are no others' threads, so that slow requests do not delay bodies."""
+BODY = "chainrule.body"
+"""Key of the request's `IncomingBody` in its ASGI scope."""
+
+
+class InFlight:
+    """The bytes of all bodies of a kind that are received or wait for their response, and the limit of their sum."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.bytes = 0
+
+    def admits(self, size: int, counted: int = 0) -> bool:
+        """Return whether a body, of which `counted` bytes are counted already, may grow to `size` bytes.
+
+        It may become as large as what it leaves free for others. So many large bodies never keep small ones out.
+        """
+        return size <= self.limit - self.bytes - (size - counted)
+
+
+@dataclass(frozen=True)
+class BodyLimits:
+    """What limits the bodies of a kind of route: bytes of each, bytes of all together, and seconds of silence."""
+
+    bytes: int
+    in_flight: InFlight
+    seconds: float
+
+    def check(self, size: int, counted: int = 0) -> None:
+        """Raise `BodyTooLarge` or `TooManyBodies` if a body may not have this size, in bytes."""
+        if size > self.bytes:
+            raise BodyTooLarge(self.bytes)
+        if not self.in_flight.admits(size, counted):
+            raise TooManyBodies(size)
 
 
 class BodyLimit:
-    """ASGI middleware that limits the size of each body and the time spent waiting for it.
+    """ASGI middleware that limits the size of each body, the sum of all, and the time spent waiting for each.
 
-    Paths in `uploads` (without a trailing slash) have the limit `upload_limit`, all others `limit`, both in bytes.
+    Paths in `uploads` (without a trailing slash) have limits of their own.
     """
 
-    def __init__(
-        self, app: ASGIApp, limit: int, upload_limit: int, uploads: frozenset[str], seconds: float = 30.0
-    ) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, uploads: frozenset[str]) -> None:
         self.app = app
-        self.seconds = seconds
-        self.limit = limit
-        self.upload_limit = upload_limit
         self.uploads = uploads
+        self.folder = settings.data_dir
+        self.spooling = CapacityLimiter(SPOOL_THREADS)
+        seconds = settings.client_seconds
+        self.limits = BodyLimits(settings.max_body_bytes, InFlight(settings.max_bodies_bytes), seconds)
+        self.upload_limits = BodyLimits(settings.max_upload_bytes, InFlight(settings.max_uploads_bytes), seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        limit = self.upload_limit if scope["path"].rstrip("/") in self.uploads else self.limit
-        if content_length(scope) > limit:
-            await refuse(scope, receive, send, BodyTooLarge(limit))
+        limits = self.upload_limits if scope["path"].rstrip("/") in self.uploads else self.limits
+        try:
+            limits.check(content_length(scope))
+        except RequestError as error:
+            await refuse(scope, receive, send, error)
             return
-        body = _LimitedBody(receive, limit, self.seconds)
-        started = False
-
-        async def send_unless_refused(message: Message) -> None:
-            nonlocal started
-            if body.refused is None:
-                started = True
-                await send(message)
-
-        await self.app(scope, body.receive, send_unless_refused)
-        if body.refused is not None and not started:
-            unread = body.more and isinstance(body.refused, BodyTooLarge)
-            await refuse(scope, receive, send, body.refused, unread=unread)
+        body = scope[BODY] = IncomingBody(receive, limits, self.folder, self.spooling)
+        try:
+            await self.app(scope, body.receive, send)
+        except BodyRefused as refused:
+            unread = body.more and not isinstance(refused.error, BodyTooSlow)
+            await refuse(scope, receive, send, refused.error, unread=unread)
+        finally:
+            body.close()
 
 
-@dataclass
-class _LimitedBody:
-    """A body in transit: its bytes and waiting time so far, and the error that ended it."""
+class BodyRefused(Exception):
+    """A limit ended the body. It passes the exception handlers: the middleware answers, and closes the connection."""
 
-    source: Receive
-    limit: int
-    seconds: float
-    size: int = 0
-    waited: float = 0.0
-    more: bool = True
-    refused: RequestError | None = None
+    def __init__(self, error: RequestError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class IncomingBody:
+    """A body in transit: its size so far, and for how many further seconds its client may be silent.
+
+    Each wait costs its seconds, each byte received earns some, and no speed earns more than `limits.seconds`.
+    """
+
+    def __init__(self, source: Receive, limits: BodyLimits, folder: Path, spooling: CapacityLimiter) -> None:
+        self._source = source
+        self._limits = limits
+        self._spooling = spooling
+        self._body = Body(folder)
+        self._patience = limits.seconds
+        self.size = 0
+        self.more = True
 
     async def receive(self) -> Message:
-        """Return the next message. Raise `BodyTooLarge` or `BodyTooSlow`."""
+        """Return the next message. Raise `BodyRefused`."""
         if not self.more:  # the body is complete: this waits for the client to disconnect
-            return await self.source()
+            return await self._source()
+        try:
+            message = await self._next()
+            received = len(message.get("body", b""))
+            self._limits.check(self.size + received, self.size)
+        except RequestError as error:
+            raise BodyRefused(error) from None
+        self.size += received
+        self._limits.in_flight.bytes += received
+        self.more = message.get("more_body", False)
+        return message
+
+    async def _next(self) -> Message:
         began = time.monotonic()
         try:
-            async with asyncio.timeout(self.seconds + self.size / MIN_BYTES_PER_SECOND - self.waited):
-                message = await self.source()
+            async with asyncio.timeout(self._patience):
+                message = await self._source()
         except TimeoutError:
-            self.refused = BodyTooSlow(self.seconds)
-            raise self.refused from None
-        self.waited += time.monotonic() - began
-        self.size += len(message.get("body", b""))
-        self.more = message.get("more_body", False)
-        if self.size > self.limit:
-            self.refused = BodyTooLarge(self.limit)
-            raise self.refused
+            raise BodyTooSlow(self._limits.seconds, MIN_BYTES_PER_SECOND) from None
+        earned = len(message.get("body", b"")) / MIN_BYTES_PER_SECOND
+        self._patience = min(self._limits.seconds, self._patience + earned - (time.monotonic() - began))
         return message
+
+    async def collect(self) -> Body:
+        """Receive all of the body; the middleware closes it. Raise `BodyRefused` or `ClientDisconnect`."""
+        while self.more:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            data = message.get("body", b"")
+            if self._body.fits_in_memory(data):
+                self._body.append(data)
+            else:
+                await run_sync(self._body.append, data, limiter=self._spooling)
+        return self._body
+
+    def close(self) -> None:
+        """Free the body's bytes."""
+        self._limits.in_flight.bytes -= self.size
+        self._body.close()
 
 
 def content_length(scope: Scope) -> int:

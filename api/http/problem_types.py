@@ -19,6 +19,7 @@ from api.http.errors import (
     PreflightRefused,
     ServiceBusy,
     StorageFull,
+    TooManyBodies,
     TooMuchWork,
     UnsupportedMediaType,
 )
@@ -85,6 +86,7 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     **dict.fromkeys(UNREACHABLE_DATABASE_ERRORS, ProblemType(503, "database_away", "The database cannot be reached")),
     PoolTimeout: ProblemType(503, "database_busy", "The database is busy"),
     TooManyUploads: ProblemType(429, "too_many_uploads", "Too many uploads wait to be read"),
+    TooManyBodies: ProblemType(503, "too_many_bodies", "Too many bodies are in progress"),
     BlobStoreUnavailable: ProblemType(503, "storage_away", "The stored files cannot be reached"),
     ServiceBusy: ProblemType(503, "service_busy", "Too many heavy requests are in progress"),
     StorageFull: ProblemType(507, "storage_full", "The disk is full"),

@@ -108,10 +108,11 @@ def continue_job(
 
     `exact` in the response says whether the result is equal, bit for bit, to one longer training.
     """
-    digest = hashlib.sha256(f"continue {job_id} ".encode() + body).hexdigest()
+    data = body.read()
+    digest = hashlib.sha256(f"continue {job_id} ".encode() + data).hexdigest()
     if key and (first := stored_response(services, scope, key, digest)):
         return first
-    continuation = parse(Continuation, body)
+    continuation = parse(Continuation, data)
     with services.database.read() as s:
         before, stored = jobs.with_spec(s, scope, resolve_job_id(s, scope, job_id))
         progress = warm_start.progress(before, warm_start.last_checkpoint(s, scope, before))

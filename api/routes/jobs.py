@@ -79,12 +79,12 @@ async def post_job(
 ) -> Response:
     """Train a network. `Location` in the response is the job's address. An invalid spec is refused at once."""
     in_thread = thread_of(services, body)
-    digest = await in_thread(lambda: hashlib.sha256(body).hexdigest())
+    digest = await in_thread(lambda: hashlib.sha256(body.read()).hexdigest())
     first: Response | None = await in_thread(stored_response, services, scope, key, digest) if key else None
     if first is not None:
         return first
     spec, estimate, row = await checked_spec(request, services, scope, body)
-    posted = PostedSpec(body, row)
+    posted = PostedSpec(await in_thread(body.read), row)
 
     def insert(s: Session, blob: str | None) -> tables.Job:
         origin = warm_start.warm_start_of(s, scope, spec.start_from) if spec.start_from else None

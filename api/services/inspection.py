@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from api.http.body import parse
 from api.http.responses import json_bytes
+from api.http.spool import Body
 from api.schemas.inspection import (
     GradientCheckRequest,
     InspectionRequest,
@@ -36,13 +37,13 @@ class TrainedJob(NamedTuple):
     """Newest first; at least one."""
 
 
-def inspect_step(settings: Settings, job: TrainedJob, body: bytes) -> Iterator[bytes]:
+def inspect_step(settings: Settings, job: TrainedJob, body: Body) -> Iterator[bytes]:
     """Yield the inspection of the job's next step on the rows of the body, as JSON.
 
     Raise `InvalidBody`, `InvalidInstance`, `UnknownVersion`, and `BlobError` or `DamagedCheckpoint` if no checkpoint
     can be read.
     """
-    batch = parse(InspectionRequest, body)
+    batch = parse(InspectionRequest, body.read())
     spec = parse_stored(job.spec)
     checkpoint, saved = _newest_readable(settings, job)
     found = inspect_next_step(
@@ -57,9 +58,9 @@ def inspect_step(settings: Settings, job: TrainedJob, body: bytes) -> Iterator[b
     yield json_bytes(step_inspection_view(checkpoint.step, checkpoint.epoch, found))
 
 
-def check_gradients(settings: Settings, job: TrainedJob, body: bytes) -> Iterator[bytes]:
+def check_gradients(settings: Settings, job: TrainedJob, body: Body) -> Iterator[bytes]:
     """Yield the gradient check of the job's newest weights on the rows of the body, as JSON. Raise as above."""
-    batch = parse(GradientCheckRequest, body)
+    batch = parse(GradientCheckRequest, body.read())
     parse_stored(job.spec)  # a job of another version is refused here as it is there
     checkpoint, saved = _newest_readable(settings, job)
     found = check_gradient(saved, batch.instances, batch.targets, _limits(settings))

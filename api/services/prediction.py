@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from api.http.body import parse
 from api.http.errors import InvalidBody, TooMuchWork, UnsupportedMediaType
 from api.http.responses import json_bytes
+from api.http.spool import Body
 from api.schemas.prediction import PredictionRequest
 from api.services.model_cache import ModelCache
 from core.blobs.storage import open_blobs
@@ -45,11 +46,11 @@ class PredictionBody(NamedTuple):
     """The instances of a request, not parsed yet."""
 
     media_type: str
-    content: bytes
+    content: Body
 
     def instances(self) -> Records:
         """Return the parsed instances. Raise `InvalidBody` or `InvalidFile`."""
-        instances = PARSERS[self.media_type](self.content)
+        instances = PARSERS[self.media_type](self.content.read())
         if isinstance(instances, np.ndarray) and not instances.shape:
             raise InvalidBody([("", "is a single number: send an array of rows")])
         return instances
@@ -73,7 +74,7 @@ def require_parser(media_type: str) -> None:
 
 def predict_if_small(models: ModelCache, weights: Weights, body: PredictionBody) -> bytes | None:
     """Return the answer if parsing, computing and writing it takes little time; else None. Raise as `predict`."""
-    if len(body.content) > SMALL_BODY_BYTES or weights.bytes > SMALL_CHECKPOINT_BYTES:
+    if body.content.size > SMALL_BODY_BYTES or weights.bytes > SMALL_CHECKPOINT_BYTES:
         return None
     instances, model = body.instances(), models.get(weights.sha256, weights.which)
     rows = len(instances)

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import Services
 from api.http.body import parse
+from api.http.spool import Body
 from api.services import warm_start
 from api.services.job_creation import dataset_schema, estimate_job, limits_of
 from core.data.prepare import signature
@@ -48,15 +49,15 @@ class _Checked(NamedTuple):
     weights: list[LayerWeights]
 
 
-def thread_of(services: Services, body: bytes) -> Callable[..., Any]:
+def thread_of(services: Services, body: Body) -> Callable[..., Any]:
     """Return the function that runs the light parts of a request with this body in a thread.
 
     Large bodies have threads of their own, so that light requests never wait for them.
     """
-    return services.compute.in_thread if len(body) > MAX_BYTES_IN_THREAD else run_in_threadpool
+    return services.compute.in_thread if body.size > MAX_BYTES_IN_THREAD else run_in_threadpool
 
 
-async def checked_spec(request: Request, services: Services, scope: Scope, body: bytes) -> CheckedSpec:
+async def checked_spec(request: Request, services: Services, scope: Scope, body: Body) -> CheckedSpec:
     """Return the spec in this body with its cost.
 
     Raises
@@ -67,7 +68,7 @@ async def checked_spec(request: Request, services: Services, scope: Scope, body:
         As the compute pool does.
     """
     in_thread = thread_of(services, body)
-    if len(body) <= MAX_BYTES_IN_THREAD:
+    if body.size <= MAX_BYTES_IN_THREAD:
         return await run_in_threadpool(_check_in_thread, services, scope, body)
     arguments = (body, limits_of(services.settings), services.settings.job_threads)
     found = await services.compute.run(request, check_large_spec, *arguments, None)
@@ -80,20 +81,22 @@ async def checked_spec(request: Request, services: Services, scope: Scope, body:
     return checked.spec
 
 
-def check_large_spec(body: bytes, limits: Limits, threads: int, schema: Schema | None) -> Any:
+def check_large_spec(body: Body, limits: Limits, threads: int, schema: Schema | None) -> Any:
     """Return a `_Checked`, or the id of the dataset whose schema is needed. Raise as `checked_spec`."""
-    spec = parse(JobSpec, body, code="invalid_spec")
+    text = body.read()
+    spec = parse(JobSpec, text, code="invalid_spec")
     if spec.data.dataset_id is not None and schema is None:
         return spec.data.dataset_id
     data_signature = signature(spec.data, schema)
     estimate = estimate_cost(spec, data_signature, limits, threads)
     weights = list(weights_by_layer(resolve(spec, data_signature).network)) if spec.start_from else []
-    return _Checked(CheckedSpec(_without_bulk(spec), estimate, row_text(body)), weights)
+    return _Checked(CheckedSpec(_without_bulk(spec), estimate, row_text(text)), weights)
 
 
-def _check_in_thread(services: Services, scope: Scope, body: bytes) -> CheckedSpec:
-    spec = parse(JobSpec, body, code="invalid_spec")
-    return CheckedSpec(spec, estimate_job(services, scope, spec), row_text(body))
+def _check_in_thread(services: Services, scope: Scope, body: Body) -> CheckedSpec:
+    text = body.read()
+    spec = parse(JobSpec, text, code="invalid_spec")
+    return CheckedSpec(spec, estimate_job(services, scope, spec), row_text(text))
 
 
 def _without_bulk(spec: JobSpec) -> JobSpec:

@@ -20,7 +20,8 @@ from api.http.body import media_type
 from api.http.errors import InvalidBody, InvalidParameter
 from core.blobs.writer import BlobWriter
 
-CHUNK_BYTES = 2**20  # per call into the thread pool, which is too slow for each 64 KiB of the network
+CHUNK_BYTES = 2**18
+"""Bytes per call into the thread pool, which is too slow for each 64 KiB of the network; held by each upload."""
 MAX_FIELD_BYTES = 2**16
 FIELDS = frozenset({"name", "format", "types"})
 MAX_NAME_LENGTH = 200

@@ -59,6 +59,8 @@ def test_environment_takes_precedence_over_secret_files(tmp_path: Path, monkeypa
         ("CHAINRULE_LEASE_SECONDS", "nan", "finite"),
         ("CHAINRULE_LEASE_SECONDS", "0.5", "greater than or equal to 1"),
         ("CHAINRULE_LOG_FORMAT", "xml", "console"),
+        ("CHAINRULE_MAX_BODIES_BYTES", "20000000", "twice CHAINRULE_MAX_BODY_BYTES"),
+        ("CHAINRULE_MAX_UPLOADS_BYTES", "1073741824", "twice CHAINRULE_MAX_UPLOAD_BYTES"),
         ("CHAINRULE_DATABASE_URL", "mysql://db", "sqlite:/// or postgresql://"),
         ("CHAINRULE_BROKER_URL", "localhost", "redis://"),
         ("CHAINRULE_ALLOWED_HOSTS", "https://train.example.org", "without scheme"),

@@ -226,6 +226,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     "unknown_path": "api/http/test_problems.py",
     "incomplete_body": "api/http/test_problems.py",
     "body_too_slow": "api/http/test_limits.py",
+    "too_many_bodies": "api/http/test_limits.py",
     "missing_file": "api/http/test_problems.py",
     "damaged_file": "api/routes/test_predictions.py",
     "database_away": "api/http/test_problems.py",
@@ -240,7 +241,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
 """Codes that need a disk, many clients, a slow client or another database, and the files that test them."""
 UNDOCUMENTED = {
     "unknown_path", "incomplete_body", "body_too_slow", "missing_file", "damaged_file",
-    "database_away", "database_busy", "storage_away", "cross_site_request", "host_not_allowed",
+    "database_away", "database_busy", "storage_away", "too_many_bodies", "cross_site_request", "host_not_allowed",
     "preflight_refused",
 }  # fmt: skip
 """Codes that belong to no operation in particular."""
