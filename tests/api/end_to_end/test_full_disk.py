@@ -78,6 +78,8 @@ def test_job_on_a_full_disk_is_not_created(small: Processes) -> None:
     first = httpx.post(url, json=LINE).raise_for_status().json()["id"]
     fill(small.settings.data_dir)
     assert_disk_full(httpx.post(url, json=wide, headers=headers))
+    spooled = httpx.post(f"{url}/validate", content=b" " * 2**21, headers={"Content-Type": "application/json"})
+    assert_disk_full(spooled)
     assert [job["id"] for job in httpx.get(url).raise_for_status().json()["items"]] == [first]
     free(small.settings.data_dir)
     answer = httpx.post(url, json=wide, headers=headers)
