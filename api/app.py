@@ -35,6 +35,7 @@ from api.services.compute_pool import ComputeLimits, ComputePool
 from api.services.lease_collector import lease_collector
 from api.services.model_cache import ModelCache
 from api.services.prometheus import StoreCollector, latency_histogram, new_registry
+from api.services.readiness import Readiness
 from api.services.schema_inference import SchemaInference
 from api.services.storage_limits import correct_totals, storage_limits
 from api.streaming.event_reader import StoreEventReader
@@ -117,8 +118,9 @@ async def lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     schema_inference = SchemaInference(Bounds(settings.schema_seconds, settings.schema_memory_bytes))
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     compute = ComputePool(ComputeLimits.of(settings), settings.data_dir)
+    readiness = Readiness(database, blobs, notifier)
     app.state.services = Services(
-        settings, database, blobs, notifier, hub, ModelCache(blobs.read), schema_inference, compute
+        settings, database, blobs, notifier, hub, ModelCache(blobs.read), schema_inference, compute, readiness
     )
     collector = StoreCollector(database, lambda: hub.listeners, storage_limits(settings))
     app.state.registry.register(collector)

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from api.services.compute_pool import ComputePool
 from api.services.model_cache import ModelCache
+from api.services.readiness import Readiness
 from api.services.schema_inference import SchemaInference
 from api.streaming.hub import Hub
 from core.blobs.blobs import Blobs
@@ -28,6 +29,7 @@ class Services:
     models: ModelCache
     schema_inference: SchemaInference
     compute: ComputePool
+    readiness: Readiness
 
 
 async def _services(request: Request) -> Services:

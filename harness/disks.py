@@ -25,6 +25,11 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+def make_read_only(folder: Path) -> None:
+    """Let the disk of this folder refuse every write, as after an error of its hardware."""
+    subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+
+
 def fill(folder: Path) -> None:
     """Fill the disk of this folder to its last byte."""
     with (folder / FILLER).open("ab", buffering=0) as filler:

@@ -1,6 +1,5 @@
 """Error responses as RFC 9457 problem+json, and the exception handlers that make them."""
 
-import errno
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from starlette.responses import Response
 from api.http.errors import FieldError, ServiceBusy, StorageFull, body_error, parameter_error, shortened, summarize
 from api.http.pointers import message
 from api.http.problem_types import HTTP_PROBLEM_TYPES, INTERNAL_ERROR, PROBLEM_TYPES, ProblemType, problem_type_of
-from core.blobs.errors import BlobStoreUnavailable
+from core.blobs.errors import DISK_FULL_ERRNOS, BlobStoreUnavailable
 from core.data.errors import InvalidData, InvalidInstance
 from core.jobs.errors import INVALID_SPEC_CODES, MAX_ERRORS, InvalidSpec
 from core.store.errors import storage_is_full
@@ -24,7 +23,6 @@ log = structlog.get_logger("api")
 
 MEDIA_TYPE = "application/problem+json"
 MAX_DETAIL_CHARACTERS = 4000
-DISK_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 RETRY_AFTER_SECONDS: Mapping[int, int] = {429: 10, 503: 2}
 
 

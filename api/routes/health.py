@@ -12,13 +12,9 @@ from api.http.openapi import operation
 from api.http.responses import JsonResponse
 from core import VERSION
 from core.store import versions
-from core.store.errors import WrongRevision
-from core.store.migrate import require_head
 from core.store.scope import EVERYTHING
 
 router = APIRouter(tags=["service"])
-
-BROKER_TIMEOUT_SECONDS = 2.0
 
 
 @router.get("/health/live", summary="Liveness", **operation(answer=dict[str, str]))
@@ -28,38 +24,27 @@ async def get_liveness() -> Response:  # async, so that it waits for no thread
 
 
 _READY = operation(
-    answer=dict[str, Any], responses={503: {"description": "The database cannot be reached or is not migrated."}}
+    answer=dict[str, Any],
+    responses={503: {"description": "The database or the storage of files is away, full or read-only."}},
 )
 
 
 @router.get("/health/ready", summary="Readiness", **_READY)
 def get_readiness(services: ServicesDep) -> Response:
-    """Return 503 if the database cannot be reached or is at another migration.
+    """Return 503 if the database or the storage of files cannot be written, or the database is at another migration.
 
-    A missing broker is reported with status 200: jobs are accepted and stay queued. So are queued jobs that no worker
-    here can train, by the version that they wait for.
+    The body has the status of each part: `ok`, `away`, `full`, `read_only` or `wrong_revision`. The parts are checked
+    at most every few seconds. A missing broker is reported with status 200: jobs are accepted and stay queued. So are
+    queued jobs that no worker here can train, by the version that they wait for.
     """
-    database = _database_status(services)
-    broker = "ok" if services.notifier.reachable(BROKER_TIMEOUT_SECONDS) else "away"
-    ready = database["status"] == "ok"
+    ready, parts = services.readiness.report()
     body = {
         "status": "ready" if ready else "unready",
         "version": VERSION,
-        "database": database,
-        "broker": {"status": broker},
+        **parts,
         "waiting_for_version": _waiting_jobs(services) if ready else [],
     }
     return JsonResponse(body, status_code=200 if ready else 503)
-
-
-def _database_status(services: Services) -> dict[str, str]:
-    try:
-        require_head(services.database.engine)
-    except WrongRevision as error:
-        return {"status": "wrong_revision", "detail": str(error)}
-    except SQLAlchemyError:
-        return {"status": "away"}
-    return {"status": "ok"}
 
 
 def _waiting_jobs(services: Services) -> list[dict[str, Any]]:

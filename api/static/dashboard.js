@@ -21,10 +21,15 @@ const health = document.getElementById("health");
 async function updateHealth() {
   const [state, text] = await request("GET", "health/ready").then(
     ({ broker }) => ["good", `ready · broker ${broker.status}`],
-    ({ message, answer }) => ["bad", answer.database ? `not ready · database ${answer.database.status}` : message],
+    ({ message, answer }) => ["bad", unreadyPart(answer) ?? message],
   );
   health.className = state;
   health.lastElementChild.textContent = text;
+}
+
+function unreadyPart(answer) {
+  const name = ["database", "blobs"].find((name) => answer[name] && answer[name].status !== "ok");
+  return name && `not ready · ${name === "blobs" ? "files" : name} ${answer[name].status.replace("_", " ")}`;
 }
 
 addEventListener("hashchange", () => {

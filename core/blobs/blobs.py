@@ -25,6 +25,12 @@ class Blobs(Protocol):
     text becomes part of a path or key. Those that reach a bucket raise `BlobStoreUnavailable` where it does not answer.
     """
 
+    probe_seconds: float
+    """Seconds between two calls of `check_writable`; a bucket bills each."""
+
+    def check_writable(self) -> None:
+        """Store some bytes and leave none. Raise `OSError` where the disk refuses them."""
+
     def put(self, data: bytes) -> str:
         """Store the bytes durably and return their sha256."""
 

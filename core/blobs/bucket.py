@@ -34,6 +34,8 @@ CACHE_SECONDS = 86_400.0
 """Seconds without use after which the local copy of a blob is deleted."""
 CACHE_CLEANUP_SECONDS = 600.0
 """Seconds between two deletions of unused local copies."""
+WRITABLE_KEY = "writable"
+"""Key of the empty object by which `check_writable` finds out; the name of no blob."""
 RETRIES: "RetryConfig" = {"max_retries": 5, "retry_timeout": timedelta(seconds=20)}
 TIMEOUTS: "ClientConfig" = {"allow_http": True, "connect_timeout": "5s", "read_timeout": "20s", "timeout": "1h"}
 
@@ -67,11 +69,18 @@ class BucketBlobs(Blobs):
         The bucket.
     """
 
+    probe_seconds = 30.0
+
     def __init__(self, root: Path, store: "ObjectStore") -> None:
         self.cache = FolderBlobs(root)
         self._store = store
         self._put_at: dict[str, float] = {}
         self._cleanup_at = time.monotonic() + CACHE_CLEANUP_SECONDS
+
+    def check_writable(self) -> None:
+        """Overwrite the one object `WRITABLE_KEY`, and write to the local cache. Raises as `Blobs`."""
+        self._put(WRITABLE_KEY, b"")
+        self.cache.check_writable()
 
     def put(self, data: bytes) -> str:
         """Store the bytes durably and return their sha256."""
@@ -169,15 +178,18 @@ class BucketBlobs(Blobs):
         return self.cache.delete_abandoned()
 
     def _publish(self, part: Path, sha256: str) -> None:
-        try:
-            with _translated_errors():
-                obstore.put(self._store, f"{sha256}/{secrets.token_hex(16)}", part)
-        except FileNotFoundError:
-            raise BlobStoreUnavailable("there is no such bucket") from None
+        self._put(f"{sha256}/{secrets.token_hex(16)}", part)
         now = time.monotonic()
         self._put_at = {name: at for name, at in self._put_at.items() if now - at < RECENT_SECONDS} | {sha256: now}
         self.cache.publish(part, sha256)
         self._clean_cache()
+
+    def _put(self, key: str, content: bytes | Path) -> None:
+        try:
+            with _translated_errors():
+                obstore.put(self._store, key, content)
+        except FileNotFoundError:
+            raise BlobStoreUnavailable("there is no such bucket") from None
 
     def _download(self, sha256: str) -> None:
         """Download the newest undamaged object of the blob."""

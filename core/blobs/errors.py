@@ -5,6 +5,13 @@ BlobError
 └── BlobStoreUnavailable
 """
 
+import errno
+
+DISK_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""The errors of a file for which there is no room."""
+READ_ONLY_ERRNOS = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+"""The errors of a file that may not be written."""
+
 
 class BlobError(Exception):
     """A blob cannot be read or written."""

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +16,8 @@ from core.blobs.writer import PART_SUFFIX, BlobWriter
 
 RECENT_SECONDS = 60.0
 """Seconds within which a process that put or ensured a blob has written the row that names it."""
+PROBE_BYTES = 2**18
+"""A disk that has less room is full."""
 ABANDONED_SECONDS = 86_400.0
 """Seconds without a write after which a temporary file belongs to a writer that was interrupted."""
 
@@ -22,8 +25,18 @@ ABANDONED_SECONDS = 86_400.0
 class FolderBlobs(Blobs):
     """The blobs in one folder, which is made at the first use."""
 
+    probe_seconds = 3.0
+
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    def check_writable(self) -> None:
+        """Write a file without a name. Raise `OSError` where the disk refuses it."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=self.root) as file:
+            file.write(bytes(PROBE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
 
     def put(self, data: bytes) -> str:
         """Store the bytes durably and return their sha256."""

@@ -33,6 +33,7 @@ Whether the transaction was committed is unknown: its answer may be lost.
 TRANSIENT_STORAGE_ERRORS = (*TRANSIENT_DATABASE_ERRORS, BlobStoreUnavailable)
 """Errors of the database or the bucket after which to try again."""
 POSTGRES_DISK_FULL = "53100"
+POSTGRES_READ_ONLY = "25006"
 
 
 class StoreError(Exception):
@@ -162,6 +163,13 @@ class NetworkFileSystem(StoreError):
 
     def __init__(self, path: str, kind: str) -> None:
         super().__init__(path=path, kind=kind)
+
+
+def storage_is_read_only(error: Exception) -> bool:
+    """Return whether the database may be read only: its file or disk, or a PostgreSQL server that is in recovery."""
+    cause = getattr(error, "orig", None)
+    read_only = (getattr(cause, "sqlite_errorcode", 0) & 0xFF) == sqlite3.SQLITE_READONLY  # without its subcode
+    return read_only or getattr(cause, "sqlstate", None) == POSTGRES_READ_ONLY
 
 
 def storage_is_full(error: Exception) -> bool:
