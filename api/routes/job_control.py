@@ -42,6 +42,9 @@ from core.versions import UnknownVersion
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 
+MAX_CONTINUATION_BYTES = 2**16
+"""A continuation has the epochs and a few stop rules, so a larger body is a mistake."""
+
 
 @router.post("/jobs/{job_id}/cancel", summary="Cancel a job", **operation(NoSuchJob, WrongState, answer=Job))
 def cancel_job(
@@ -109,6 +112,9 @@ def continue_job(
     `exact` in the response says whether the result is equal, bit for bit, to one longer training.
     """
     data = body.read()
+    if len(data) > MAX_CONTINUATION_BYTES:
+        message = f"has {len(data):,} bytes, more than the {MAX_CONTINUATION_BYTES:,} allowed: send only what changes"
+        raise InvalidBody([("", message)])
     digest = hashlib.sha256(f"continue {job_id} ".encode() + data).hexdigest()
     if key and (first := stored_response(services, scope, key, digest)):
         return first

@@ -124,3 +124,17 @@ def test_action_on_an_ended_job_gets_409(api: Api, client: TestClient, action: s
     assert problem.status_code == 409
     assert problem.json()["code"] == "wrong_state"
     assert problem.json()["state"] == "succeeded"
+
+
+@pytest.mark.parametrize("size", [2**16, 2**22])
+def test_long_continuation_is_refused_unparsed(embedded: Api, size: int) -> None:
+    job = embedded.trained()
+    body = b'{"epochs": 5}'
+    send = {"Content-Type": "application/json"}
+    path = f"/v1/jobs/{job['id']}/continue"
+    answer = embedded.client.post(path, content=body + b" " * (size + 1 - len(body)), headers=send)
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == [""]
+    assert "send only what changes" in answer.json()["detail"]
+    longest = embedded.client.post(path, content=body + b" " * (2**16 - len(body)), headers=send)
+    assert longest.status_code == 201
