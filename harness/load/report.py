@@ -1,7 +1,7 @@
 """The table of the load test: the figures of each attack beside what it must not exceed."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -63,17 +63,42 @@ def missed(result: Result) -> bool:
 
 def table(results: Sequence[Result]) -> str:
     """Return the results as a Markdown table."""
-    lines = [HEAD, ["---", "---", *["---:"] * (len(HEAD) - 2)]]
-    lines += [[result.attack.name, *map(str, figures(result))] for result in results]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return _table({result.attack.name: _row(result) for result in results})
 
 
 def write(results: Sequence[Result], extent: Extent) -> None:
     """Write the table and the circumstances of the run into the page."""
-    count = sum(map(missed, results))
-    verdict = f"{count} of {len(results)} attacks miss a figure" if count else "no figure is missed"
-    facts = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {extent.database}; {verdict}; {machine()}."
-    replace_section(PAGE, "load", f"{table(results)}\n{facts}")
+    rows = {result.attack.name: _row(result) for result in results}
+    facts = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {extent.database}; {machine()}."
+    _write(rows, facts)
+
+
+def write_again(results: Sequence[Result]) -> None:
+    """Replace the rows of some attacks in the page's table, and say when they were measured."""
+    text = PAGE.read_text(encoding="utf-8").partition("<!-- load -->")[2].partition("<!-- /load -->")[0]
+    lines = [line for line in text.splitlines() if line.startswith("| ")][2:]
+    rows = {line.split(" | ")[0].removeprefix("| "): line for line in lines}
+    facts = text.strip().splitlines()[-1]
+    names = "; ".join(result.attack.name for result in results)
+    again = f"Measured again at {datetime.now(UTC):%H:%M}: {names}."
+    _write(rows | {result.attack.name: _row(result) for result in results}, f"{facts} {again}")
+
+
+def _write(rows: Mapping[str, str], facts: str) -> None:
+    count = sum("**" in row for row in rows.values())
+    verdict = (
+        f"{count} of {len(rows)} attacks miss a figure." if count else f"None of {len(rows)} attacks misses a figure."
+    )
+    replace_section(PAGE, "load", f"{_table(rows)}\n{verdict}\n\n{facts}")
+
+
+def _table(rows: Mapping[str, str]) -> str:
+    head = [f"| {' | '.join(line)} |" for line in (HEAD, ["---", "---", *["---:"] * (len(HEAD) - 2)])]
+    return "".join(f"{line}\n" for line in (*head, *rows.values()))
+
+
+def _row(result: Result) -> str:
+    return f"| {' | '.join([result.attack.name, *map(str, figures(result))])} |"
 
 
 def _answers(result: Result, must: Must) -> Figure:

@@ -57,7 +57,7 @@ def result(must: Must | None = None, **changes: Any) -> Result:
     }
     answers = changes.pop("answers", [Answer(422, 1000, 0.5)])
     after = changes.pop("after", 105.0)
-    attack = Attack("an attack", lambda _: list, must or Must(seconds=2.0))
+    attack = Attack(changes.pop("name", "an attack"), lambda _: list, must or Must(seconds=2.0))
     return Result(attack, answers, 0.5, Observations(**observed | changes), after)
 
 
@@ -96,12 +96,17 @@ def test_table_is_written_between_the_marks(tmp_path: Path, monkeypatch: pytest.
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- load -->\n<!-- /load -->\nafter\n")
     monkeypatch.setattr(report, "PAGE", page)
-    report.write([result(), result(health=SLOW)], SHORT)
+    report.write([result(), result(name="another", health=SLOW)], SHORT)
     text = page.read_text()
     assert text.startswith("before")
     assert text.endswith("after\n")
     assert "1 of 2 attacks miss a figure" in text
-    assert text.count("| an attack |") == 2
+    assert text.count("| **1, 900, 900 (p99 ≤ 50)** |") == 1
+    report.write_again([result(name="another", after=106.0)])
+    text = page.read_text()
+    assert "None of 2 attacks misses a figure" in text
+    assert text.count("100, 120, 105") == text.count("100, 120, 106") == 1
+    assert "Measured again" in text
 
 
 def test_quantiles_are_those_of_the_nearest_rank() -> None:
