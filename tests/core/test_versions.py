@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 
 from core import VERSION
+from core.store.migrate import HEAD_REVISION
 from core.versions import THIS, Release, is_older, newest
 from harness.processes import ROOT
 
@@ -16,9 +17,9 @@ def test_changelog_begins_with_this_version() -> None:
     assert all(is_older(older, newer) for newer, older in pairwise(headings))
 
 
-def test_changelog_states_the_numbers_of_this_version() -> None:
+def test_changelog_states_the_numbers_and_the_migration_of_this_version() -> None:
     section = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").split("\n## ")[1]
-    assert f"Vocabulary {THIS.vocabulary}, arithmetic {THIS.arithmetic}." in section
+    assert f"Vocabulary {THIS.vocabulary}, arithmetic {THIS.arithmetic}. Migration {HEAD_REVISION}." in section
 
 
 @pytest.mark.parametrize(("older", "newer"), [("0.2.0", "0.2.1"), ("0.9.9", "0.10.0"), ("9.0.0", "10.0.0")])
