@@ -83,7 +83,7 @@ def uploads(target: Target) -> Run:
     return until_full(target, post, 2)
 
 
-REFUSED = Must(statuses=(*NO_ROOM, 503), refused=NO_ROOM, growth=400)
+REFUSED = Must(statuses=(201, *NO_ROOM, 503), refused=NO_ROOM, growth=400)
 TOTALS = (
     Attack("a job that stores rows as fast as it can", fast_rows, Must(statuses=(201,)), {"max_job_rows": JOB_ROWS}),
     Attack(
