@@ -18,6 +18,7 @@ from core.settings import Settings
 from core.store import leases
 from core.store.migrate import upgrade
 from harness.backends import postgres_database
+from tests.api.contract import CheckedClient
 from worker.context import WorkerContext
 from worker.run.run import run
 from worker.shutdown import ShutdownRequest
@@ -126,5 +127,5 @@ def running(settings: Settings) -> Iterator[Api]:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     upgrade(settings.resolved_database_url)
     app = create_app(settings)
-    with TestClient(app, base_url=LOOPBACK, raise_server_exceptions=False) as client:
+    with CheckedClient(app, base_url=LOOPBACK, raise_server_exceptions=False) as client:
         yield Api(client, client.app.state.services)  # type: ignore[attr-defined]
