@@ -13,6 +13,7 @@ from api.dependencies import Services
 from api.http import problems
 from api.http.cors import Cors
 from api.http.limits import BodyLimit
+from api.http.methods import HeadAsGet
 from api.http.middleware import RequestMiddleware, UnexpectedErrors
 from api.http.openapi import document
 from api.http.origins import OriginCheck
@@ -86,6 +87,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             Middleware(OriginCheck, hosts=settings.allowed_host_names, origins=settings.allowed_origins),
             Middleware(QueryLimit),
             Middleware(BodyLimit, settings=settings, uploads=UPLOADS),
+            Middleware(HeadAsGet),
         ],
     )
     app.state.registry = registry

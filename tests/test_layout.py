@@ -33,6 +33,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "api/services/inspection.py": ("api/routes/test_inspect.py",),
     "api/services/job_creation.py": ("api/routes/test_jobs.py",),
     "api/services/prediction.py": ("api/routes/test_predictions.py",),
+    "api/services/prediction_forms.py": ("api/routes/test_predictions.py",),
     "api/services/readiness.py": ("api/routes/test_health.py",),
     "api/services/upload.py": ("api/routes/test_datasets.py",),
     "chainrule/__main__.py": ("test_secrets.py",),

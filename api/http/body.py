@@ -3,7 +3,9 @@
 FastAPI's own parsing accepts NaN, converts strings to numbers and reports locations in another form.
 """
 
+import asyncio
 import re
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from typing import Annotated, Any, Final, TypeAlias, TypeVar
@@ -22,6 +24,7 @@ from core.nn.tagged_union import bounded_validation
 
 Model = TypeVar("Model", bound=BaseModel)
 
+DISCARD_SECONDS = 2.0
 SMALL_BYTES = 2**12
 """Bodies up to this size can have only as many values and errors as do no harm."""
 MAX_VALUES = 1_500_000
@@ -63,6 +66,17 @@ JsonBody = Annotated[Body, Depends(_collect_json)]
 def media_type(request: Request) -> str:
     """Return the request's media type in lower case, without parameters; empty if the header is missing."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def discard(request: Request) -> None:
+    """Read and drop the body of a request that is refused, for a moment.
+
+    Closing a connection with unread bytes resets it, and the client can lose the response.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_SECONDS):
+            async for _ in request.stream():
+                pass
 
 
 def parse(model: type[Model], body: bytes, *, code: str = "invalid_body") -> Model:

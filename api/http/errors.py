@@ -3,7 +3,7 @@
     RequestError
     ├── InvalidBody, InvalidParameter
     ├── HostNotAllowed, CrossSiteRequest, PreflightRefused
-    ├── UnsupportedMediaType, BodyTooLarge, BodyTooSlow, TooManyBodies
+    ├── UnsupportedMediaType, NotAcceptable, BodyTooLarge, BodyTooSlow, TooManyBodies
     ├── NoSuchPage
     ├── JobNotTrained
     ├── ServiceBusy, TooMuchWork
@@ -100,6 +100,13 @@ class UnsupportedMediaType(RequestError):
     def __init__(self, media_type: str, supported: Sequence[str]) -> None:
         received = shortened(media_type) or "no Content-Type"
         super().__init__(f"this route reads {', '.join(supported)}, but got {received}: set the Content-Type header")
+
+
+class NotAcceptable(RequestError):
+    """The route cannot answer in a media type that the client accepts."""
+
+    def __init__(self, accept: str, offered: Sequence[str]) -> None:
+        super().__init__(f"this route answers in {', '.join(offered)}, but Accept is {shortened(accept)}: name one")
 
 
 class BodyTooLarge(RequestError):

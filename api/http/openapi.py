@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core.core_schema import DataclassSchema, ModelSchema, TaggedUnionSchema
 
-from api.http.errors import InvalidParameter
+from api.http.errors import InvalidParameter, NotAcceptable
 from api.http.problem_types import PROBLEM_TYPES, ProblemType
 from api.http.problems import MEDIA_TYPE, Problem
 from core.docstrings import attribute_docstrings
@@ -65,7 +65,7 @@ def operation(
 
 def _problem_responses(problems: Sequence[type[Exception]]) -> dict[int | str, dict[str, Any]]:
     by_status: dict[int, list[ProblemType]] = {}
-    for problem in [*problems, InvalidParameter]:
+    for problem in [*problems, InvalidParameter, NotAcceptable]:
         kind = PROBLEM_TYPES[problem]
         by_status.setdefault(kind.status, []).append(kind)
     descriptions = {status: "; ".join(map(_description, kinds)) for status, kinds in by_status.items()}
@@ -153,17 +153,10 @@ def _require_type(schema: dict[str, Any]) -> None:
 
 
 def _remove_impossible_problem(operation: dict[str, Any]) -> None:
-    """Remove `invalid_parameter` from an operation with path parameters only: any text is a valid id."""
-    places = {parameter["in"] for parameter in operation.get("parameters", ())}
-    response = operation["responses"].get("422")
-    if response is None or not places <= {"path"}:
-        return
-    impossible = _description(PROBLEM_TYPES[InvalidParameter])
-    others = [text for text in response["description"].split("; ") if text != impossible]
-    if others:
-        response["description"] = "; ".join(others)
-    else:
-        del operation["responses"]["422"]
+    """Remove `not_acceptable` from an operation without content."""
+    responses = operation["responses"]
+    if not any("content" in responses[status] for status in responses if status.startswith("2")):
+        del responses["406"]
 
 
 def _links(paths: Mapping[str, Any], parameter: str) -> Iterator[tuple[str, Any]]:

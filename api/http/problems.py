@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from api.http.errors import FieldError, ServiceBusy, StorageFull, body_error, parameter_error, shortened, summarize
+from api.http.methods import allowed_methods
 from api.http.pointers import message
 from api.http.problem_types import HTTP_PROBLEM_TYPES, INTERNAL_ERROR, PROBLEM_TYPES, ProblemType, problem_type_of
 from core.blobs.errors import DISK_FULL_ERRNOS, BlobStoreUnavailable
@@ -75,10 +76,15 @@ async def _handle_error(request: Request, error: Exception) -> Response:
 
 
 async def _handle_http_exception(request: Request, error: HTTPException) -> Response:
+    allowed = allowed_methods(request.app, request.scope) if error.status_code == 405 else []
+    if allowed and request.method == "OPTIONS" and "access-control-request-method" not in request.headers:
+        return Response(status_code=204, headers={"Allow": ", ".join(allowed)})
     kind = HTTP_PROBLEM_TYPES.get(error.status_code, ProblemType(error.status_code, "http_error", error.detail))
     detail = _HTTP_DETAILS.get(error.status_code, error.detail)
     response = problem_response(request.scope, kind, detail.format(path=request.url.path, method=request.method))
     response.headers.update(error.headers or {})
+    if allowed:
+        response.headers["Allow"] = ", ".join(allowed)
     return response
 
 
@@ -148,9 +154,14 @@ def _state(error: Exception | None) -> str | None:
 
 def _field_errors(error: Exception) -> list[FieldError]:
     if isinstance(error, RequestValidationError):
-        return [parameter_error(str(one["loc"][-1]), message(one)) for one in error.errors()]
+        return [parameter_error(_parameter(one["loc"]), message(one)) for one in error.errors()]
     if isinstance(error, InvalidSpec):
         return [body_error(pointer, text) for pointer, text in error.errors]
     if isinstance(error, InvalidData | InvalidInstance):
         return [body_error(error.pointer, error.message)]
     return list(getattr(error, "errors", ()))
+
+
+def _parameter(location: Sequence[int | str]) -> str:
+    """Return the parameter of a location such as `("query", "status", 0)`."""
+    return str(location[1] if len(location) > 1 else location[-1])

@@ -1,11 +1,11 @@
 """The route of a job's checkpoints."""
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.dependencies import ClientScope, ServicesDep
 from api.http.openapi import operation
 from api.http.responses import JsonResponse
+from api.http.routes import Router
 from api.schemas.checkpoint import Checkpoint, checkpoint_view
 from api.schemas.examples import JobId
 from api.schemas.page import Page
@@ -13,7 +13,7 @@ from api.services.identifiers import resolve_job_id
 from core.store import checkpoints, jobs
 from core.store.errors import NoSuchJob
 
-router = APIRouter(prefix="/v1", tags=["jobs"])
+router = Router(prefix="/v1", tags=["jobs"])
 
 
 @router.get(

@@ -5,17 +5,19 @@ An upload is streamed to disk and hashed meanwhile; a child process infers its s
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api.dependencies import ClientScope, Services, ServicesDep
+from api.http.body import discard
 from api.http.errors import BodyTooLarge, InvalidBody, ServiceBusy, StorageFull, TooMuchWork
 from api.http.limits import content_length
 from api.http.openapi import operation
 from api.http.parameters import Cursor, Limit
 from api.http.queries import MAX_QUERY_BYTES
 from api.http.responses import JsonResponse
+from api.http.routes import Router
 from api.schemas.dataset import Dataset, DatasetRows, dataset_view
 from api.schemas.examples import CSV, DATASET_FORM, DatasetId
 from api.schemas.page import Page
@@ -23,7 +25,7 @@ from api.services.dataset_rows import RowsPage, page_json
 from api.services.identifiers import resolve_dataset_id
 from api.services.schema_inference import TooManyUploads, UnreadableFile
 from api.services.storage_limits import storage_limits
-from api.services.upload import MAX_NAME_LENGTH, discard, receive
+from api.services.upload import MAX_NAME_LENGTH, receive
 from core.blobs.writer import BlobWriter
 from core.data import readers
 from core.data.errors import InvalidFile
@@ -33,7 +35,7 @@ from core.store.errors import BadCursor, DatasetInUse, LimitReached, NoSuchDatas
 from core.store.scope import Scope
 from core.store.totals import Amounts
 
-router = APIRouter(prefix="/v1", tags=["datasets"])
+router = Router(prefix="/v1", tags=["datasets"])
 
 BINARY = {"type": "string", "format": "binary"}
 BODIES = {

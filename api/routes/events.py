@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header
+from fastapi import Header, Request
 from starlette.responses import Response
 
 from api.dependencies import ClientScope, ServicesDep
 from api.http.openapi import operation
 from api.http.parameters import After
+from api.http.routes import Router, media_type_of_answer
 from api.schemas.examples import JobId
 from api.services.identifiers import resolve_job_id
 from api.streaming.hub import LogHead
@@ -15,7 +16,7 @@ from api.streaming.stream import JSON_LINES, SSE, EventStream
 from core.store import jobs
 from core.store.errors import NoSuchJob
 
-router = APIRouter(prefix="/v1", tags=["jobs"])
+router = Router(prefix="/v1", tags=["jobs"])
 
 LastEventId = Annotated[
     str | None,
@@ -38,14 +39,19 @@ STREAMS = {
 }
 
 
-@router.get("/jobs/{job_id}/events", summary="Stream a job's events", **operation(NoSuchJob, responses=STREAMS))
+@router.get(
+    "/jobs/{job_id}/events",
+    summary="Stream a job's events",
+    response_class=Response,
+    **operation(NoSuchJob, responses=STREAMS),
+)
 def stream_events(
+    request: Request,
     services: ServicesDep,
     scope: ClientScope,
     job_id: JobId,
     after: After = 0,
     last_event_id: LastEventId = None,
-    accept: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
     """Stream metrics, status changes and logs as they are stored: server-sent events, or JSON lines.
 
@@ -55,7 +61,7 @@ def stream_events(
     """
     if last_event_id and last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 17:
         after = int(last_event_id)
-    form = JSON_LINES if "application/jsonl" in accept or "application/x-ndjson" in accept else SSE
+    form = JSON_LINES if media_type_of_answer(request) == JSON_LINES.media_type else SSE
     with services.database.read() as s:
         job = jobs.get(s, scope, resolve_job_id(s, scope, job_id))
     head = LogHead(job.last_seq, job.status)

@@ -2,19 +2,20 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy.exc import SQLAlchemyError
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from api.dependencies import Services, ServicesDep
 from api.http.openapi import operation
 from api.http.responses import JsonResponse
+from api.http.routes import Router
 from core import VERSION
 from core.store import versions
 from core.store.scope import EVERYTHING
 
-router = APIRouter(tags=["service"])
+router = Router(tags=["service"])
 
 
 @router.get("/health/live", summary="Liveness", **operation(answer=dict[str, str]))
@@ -25,7 +26,12 @@ async def get_liveness() -> Response:  # async, so that it waits for no thread
 
 _READY = operation(
     answer=dict[str, Any],
-    responses={503: {"description": "The database or the storage of files is away, full or read-only."}},
+    responses={
+        503: {
+            "description": "The database or the storage of files is away, full or read-only.",
+            "content": {"application/json": {"schema": {"type": "object"}}},
+        }
+    },
 )
 
 
@@ -58,7 +64,7 @@ def _waiting_jobs(services: Services) -> list[dict[str, Any]]:
 _METRICS = operation(responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})
 
 
-@router.get("/metrics", summary="Metrics for Prometheus", **_METRICS)
+@router.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse, **_METRICS)
 def get_prometheus_metrics(request: Request) -> Response:
     """Return jobs by status, queue depth, training steps, samples and seconds, request latencies."""
     return Response(generate_latest(request.app.state.registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,6 +1,6 @@
 """The routes that inspect a job's next training step and check its gradient."""
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from api.dependencies import ClientScope, Services, ServicesDep
@@ -14,6 +14,7 @@ from api.http.errors import (
     UnsupportedMediaType,
 )
 from api.http.openapi import operation
+from api.http.routes import Router
 from api.schemas.examples import BATCHES, JobId
 from api.schemas.inspection import GradientCheck, GradientCheckRequest, InspectionRequest, StepInspection
 from api.services.identifiers import resolve_job_id
@@ -26,7 +27,7 @@ from core.store.scope import Scope
 from core.store.specs import read_text
 from core.versions import UnknownVersion
 
-router = APIRouter(prefix="/v1", tags=["jobs"])
+router = Router(prefix="/v1", tags=["jobs"])
 
 ERRORS = (
     NoSuchJob,

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
@@ -15,6 +15,7 @@ from api.http.errors import BodyTooLarge, InvalidBody, StorageFull, UnsupportedM
 from api.http.openapi import operation
 from api.http.parameters import IdempotencyKey
 from api.http.responses import JsonResponse
+from api.http.routes import Router
 from api.schemas.examples import CONTINUATIONS, JobId
 from api.schemas.job import Job, job_json
 from api.services import warm_start
@@ -40,7 +41,7 @@ from core.store.specs import PostedSpec, read_text
 from core.store.warm_starts import continuation_of
 from core.versions import UnknownVersion
 
-router = APIRouter(prefix="/v1", tags=["jobs"])
+router = Router(prefix="/v1", tags=["jobs"])
 
 MAX_CONTINUATION_BYTES = 2**16
 """A continuation has the epochs and a few stop rules, so a larger body is a mistake."""

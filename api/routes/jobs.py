@@ -8,7 +8,7 @@ import re
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from sqlalchemy.orm import Session
 from starlette.background import BackgroundTask
 from starlette.datastructures import QueryParams
@@ -20,6 +20,7 @@ from api.http.errors import BodyTooLarge, InvalidParameter, ServiceBusy, Storage
 from api.http.openapi import operation
 from api.http.parameters import Cursor, IdempotencyKey, Limit, Text
 from api.http.responses import JsonResponse
+from api.http.routes import Router
 from api.schemas.estimate import JobEstimate, estimate_view
 from api.schemas.examples import JOBS, JobId
 from api.schemas.job import Job, JobSummary, job_json, job_summary
@@ -47,7 +48,7 @@ from core.store.errors import (
 from core.store.specs import PostedSpec
 from core.versions import UnknownVersion
 
-router = APIRouter(prefix="/v1", tags=["jobs"])
+router = Router(prefix="/v1", tags=["jobs"])
 
 
 @router.post(
@@ -117,7 +118,26 @@ async def validate_job(request: Request, services: ServicesDep, scope: ClientSco
     return JsonResponse(await thread_of(services, body)(estimate_view, estimate))
 
 
-@router.get("/jobs", summary="List jobs", **operation(BadCursor, answer=Page[JobSummary]))
+_LIST = operation(BadCursor, answer=Page[JobSummary])
+_LIST["openapi_extra"] = {
+    "parameters": [
+        {
+            "name": "metadata",
+            "in": "query",
+            "style": "deepObject",
+            "explode": True,
+            "schema": {
+                "type": "object",
+                "maxProperties": MAX_METADATA,
+                "additionalProperties": {"type": "string", "maxLength": MAX_METADATA_CHARACTERS},
+            },
+            "description": "Only jobs with this metadata: `metadata[lesson]=1`.",
+        }
+    ]
+}
+
+
+@router.get("/jobs", summary="List jobs", **_LIST)
 def list_jobs(
     request: Request,
     services: ServicesDep,
@@ -139,20 +159,17 @@ def list_jobs(
 
 
 _METADATA_PARAMETER = re.compile(r"metadata\[([^\0]{1,64})\]")
-_PARAMETERS = frozenset({"status", "name", "limit", "cursor"})
 
 
 def _metadata(query: QueryParams) -> dict[str, str]:
     """Return the metadata to select by. Raise `InvalidParameter`."""
     pairs: dict[str, str] = {}
     for name, value in query.multi_items():
-        if name in _PARAMETERS:
+        if not name.startswith("metadata["):
             continue
         match = _METADATA_PARAMETER.fullmatch(name)
         if match is None:
-            raise InvalidParameter(name, "is not known here: use status, name, limit, cursor or metadata[key]")
-        if match[1] in pairs:
-            raise InvalidParameter(name, "is given twice: leave one of them out")
+            raise InvalidParameter(name, "must be metadata[key], with a key of 1 to 64 characters and no NUL character")
         if len(value) > MAX_METADATA_CHARACTERS or "\0" in value:
             message = f"must have at most {MAX_METADATA_CHARACTERS} characters, as metadata has, and no NUL character"
             raise InvalidParameter(name, message)

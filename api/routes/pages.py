@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import FastAPI, Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Receive, Scope, Send
@@ -10,6 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 from api.http.errors import NoSuchPage
 from api.http.openapi import operation
 from api.http.responses import JsonResponse
+from api.http.routes import Router
 
 STATIC = Path(__file__).parents[1] / "static"
 
@@ -33,7 +34,7 @@ DOCS = """<!doctype html>
 </html>
 """
 
-router = APIRouter(tags=["service"])
+router = Router(tags=["service"])
 
 
 @router.get("/", summary="Dashboard", response_class=HTMLResponse, **operation())

@@ -6,7 +6,7 @@ Instances are raw records; predictions are in the target's own values.
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from starlette.responses import Response
 
 from api.dependencies import Services, scope_of
@@ -20,6 +20,7 @@ from api.http.errors import (
     UnsupportedMediaType,
 )
 from api.http.openapi import operation
+from api.http.routes import Router, media_type_of_answer
 from api.schemas.examples import INSTANCES, JobId
 from api.schemas.prediction import PredictionRequest, Predictions
 from api.services.identifiers import resolve_job_id
@@ -35,13 +36,17 @@ from core.store.predictions import serving_checkpoint
 from core.store.scope import Scope
 from core.versions import UnknownVersion
 
-router = APIRouter(prefix="/v1", tags=["jobs"])
+router = Router(prefix="/v1", tags=["jobs"])
 
 log = structlog.get_logger("api")
 
 BODIES = {
     "text/csv": {"schema": {"type": "string"}, "example": "6\n7\n"},
     "application/x-npy": {"schema": {"type": "string", "format": "binary"}},
+}
+
+CSV_ANSWER = {
+    200: {"content": {"text/csv": {"schema": {"type": "string"}, "example": "value,warnings\r\n12.0,\r\n"}}},
 }
 
 
@@ -63,6 +68,7 @@ BODIES = {
         body=PredictionRequest,
         examples=INSTANCES,
         content=BODIES,
+        responses=CSV_ANSWER,
     ),
 )
 async def predict_with_job(
@@ -73,18 +79,25 @@ async def predict_with_job(
         Which | None, Query(description="Which weights of the checkpoint to use; by default those that the job keeps.")
     ] = None,
 ) -> Response:
-    """Predict with the job's newest checkpoint. Instances are raw records: the model encodes them."""
+    """Predict with the job's newest checkpoint. Instances are raw records: the model encodes them.
+
+    `Accept: text/csv` selects CSV: a header and one line per instance, with columns such as `probabilities.yes`.
+    """
     services: Services = request.app.state.services  # as a dependency it would cost more than the network
-    scope, content = scope_of(request), PredictionBody(media_type(request), body)
+    scope, content = scope_of(request), PredictionBody(media_type(request), body, media_type_of_answer(request))
     require_parser(content.media_type)
     found, answer = await services.compute.in_thread(_predict_if_small, services, scope, job_id, weights, content)
     if answer is not None:
-        return Response(answer, media_type="application/json")
+        return Response(answer, media_type=content.answer_type)
     try:
-        return await services.compute.respond(request, predict, services.settings, found, content)
+        return await services.compute.respond(
+            request, predict, services.settings, found, content, media_type=content.answer_type
+        )
     except UNREADABLE_CHECKPOINT as error:
         other = await services.compute.in_thread(_other_weights, services, scope, found, error)
-        return await services.compute.respond(request, predict, services.settings, other, content)
+        return await services.compute.respond(
+            request, predict, services.settings, other, content, media_type=content.answer_type
+        )
 
 
 def _predict_if_small(

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from api.http.body import parse
 from api.http.errors import InvalidBody, TooMuchWork, UnsupportedMediaType
-from api.http.responses import json_bytes
 from api.http.spool import Body
 from api.schemas.prediction import PredictionRequest
 from api.services.model_cache import ModelCache
+from api.services.prediction_forms import WRITERS
 from core.blobs.storage import open_blobs
 from core.data.instances import instances_from_csv, instances_from_npy
 from core.models.checkpoint import Which
@@ -47,6 +47,8 @@ class PredictionBody(NamedTuple):
 
     media_type: str
     content: Body
+    answer_type: str = "application/json"
+    """The media type of the answer."""
 
     def instances(self) -> Records:
         """Return the parsed instances. Raise `InvalidBody` or `InvalidFile`."""
@@ -80,11 +82,11 @@ def predict_if_small(models: ModelCache, weights: Weights, body: PredictionBody)
     rows = len(instances)
     if model.flops(rows) > SMALL_FLOPS or model.answer_bytes(rows) > SMALL_ANSWER_BYTES:
         return None
-    return json_bytes({"predictions": model.predict(instances), "checkpoint": weights.checkpoint})
+    return b"".join(WRITERS[body.answer_type]([model.predict(instances)], weights.checkpoint))
 
 
 def predict(settings: Settings, weights: Weights, body: PredictionBody) -> Iterator[bytes]:
-    """Yield the answer as JSON, block by block.
+    """Yield the answer block by block, in the media type that the client accepts.
 
     Raises
     ------
@@ -98,11 +100,7 @@ def predict(settings: Settings, weights: Weights, body: PredictionBody) -> Itera
     instances, model = body.instances(), _models(settings).get(weights.sha256, weights.which)
     if model.answer_bytes(len(instances)) > settings.max_answer_bytes:
         raise TooMuchWork.answer(settings.max_answer_bytes)
-    separator = b'{"predictions":['
-    for predictions in model.predict_in_blocks(instances):
-        yield separator + json_bytes(predictions)[1:-1]
-        separator = b","
-    yield b'],"checkpoint":' + json_bytes(weights.checkpoint) + b"}"
+    yield from WRITERS[body.answer_type](model.predict_in_blocks(instances), weights.checkpoint)
 
 
 @lru_cache(maxsize=1)

@@ -3,12 +3,11 @@
 Names that a client sends are labels only; none of them becomes a path.
 """
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from email.message import Message
+from email.utils import collapse_rfc2231_value
 from typing import Any
 
 from fastapi import Request
@@ -16,16 +15,16 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 from starlette.concurrency import run_in_threadpool
 
-from api.http.body import media_type
-from api.http.errors import InvalidBody, InvalidParameter
+from api.http.body import discard, media_type
+from api.http.errors import InvalidBody, InvalidParameter, shortened
 from core.blobs.writer import BlobWriter
 
 CHUNK_BYTES = 2**18
 """Bytes per call into the thread pool, which is too slow for each 64 KiB of the network; held by each upload."""
 MAX_FIELD_BYTES = 2**16
+TYPES = ("number", "category", "text")
 FIELDS = frozenset({"name", "format", "types"})
 MAX_NAME_LENGTH = 200
-DISCARD_SECONDS = 2.0
 HEAD_BYTES = 4096  # kept to detect the format
 
 
@@ -58,7 +57,7 @@ class Upload:
             types = json.loads(text)
         except (ValueError, RecursionError):
             types = None
-        if not isinstance(types, dict) or not all(kind in {"number", "category", "text"} for kind in types.values()):
+        if not isinstance(types, dict) or not all(kind in TYPES for kind in types.values()):
             raise InvalidParameter(
                 "types", 'must be JSON such as {"zip": "category"}, with the types number, category or text'
             )
@@ -72,23 +71,15 @@ async def receive(request: Request, writer: BlobWriter) -> Upload:
     a form or a body without a type, so no type would protect an upload: `api.http.origins` does.
     """
     if media_type(request) == "multipart/form-data":
+        for name in request.query_params:
+            await discard(request)
+            raise InvalidParameter(name, "is a part of the form: send it there")
         return await _receive_form(request, writer)
     upload = Upload(fields=dict(request.query_params), content_type=media_type(request))
     async for chunk in chunks(request):
         upload.head += chunk[: HEAD_BYTES - len(upload.head)]
         await run_in_threadpool(writer.write, chunk)
     return upload
-
-
-async def discard(request: Request) -> None:
-    """Read and drop the body of a request that is refused, for a moment.
-
-    Closing a connection with unread bytes resets it, and the client can lose the response.
-    """
-    with suppress(TimeoutError):
-        async with asyncio.timeout(DISCARD_SECONDS):
-            async for _ in request.stream():
-                pass
 
 
 async def _receive_form(request: Request, writer: BlobWriter) -> Upload:
@@ -123,12 +114,26 @@ async def chunks(request: Request) -> AsyncIterator[bytes]:
 
 
 def _boundary(request: Request) -> bytes:
-    header = Message()
-    header["Content-Type"] = request.headers["content-type"]
-    boundary = header.get_param("boundary")
-    if not isinstance(boundary, str) or not boundary:
+    boundary = header_parameters(request.headers["content-type"]).get("boundary")
+    if not boundary:
         raise InvalidBody([("", "has no boundary in its Content-Type: let the client set that header")])
     return boundary.encode("latin-1", "replace")
+
+
+def header_parameters(value: str) -> dict[str, str]:
+    """Return the parameters of a header's value by their names in lower case. Raise `InvalidBody`.
+
+    An extended one, such as `filename*=utf-8''na%C3%AFve.csv` (RFC 2231, RFC 5987), wins over the plain one.
+    """
+    header = Message()
+    header["Content-Disposition"] = value
+    try:
+        # An extended parameter is a tuple of charset, language and text.
+        pairs: list[tuple[str, Any]] = header.get_params([], "content-disposition")[1:]
+        pairs.sort(key=lambda pair: isinstance(pair[1], tuple))
+        return {name.lower(): collapse_rfc2231_value(text) for name, text in pairs}
+    except (LookupError, TypeError, ValueError):  # the library's errors for parts and charsets that do not fit
+        raise InvalidBody([("", f"has a header with invalid parameters: {shortened(value)}")]) from None
 
 
 class FormReceiver:
@@ -176,10 +181,7 @@ class FormReceiver:
         name, value = self._header_name.lower(), self._header_value.decode("utf-8", "replace")
         self._header_name = self._header_value = b""
         if name == b"content-disposition":
-            header = Message()
-            header["Content-Disposition"] = value
-            pairs = header.get_params(header="content-disposition") or []
-            self._disposition = {key.lower(): text for key, text in pairs[1:]}
+            self._disposition = header_parameters(value)
         elif name == b"content-type":
             self._content_type = value.partition(";")[0].strip().lower()
 

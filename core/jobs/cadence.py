@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from core.nn.metrics import Metric
+from core.nn.tagged_union import members
 from core.nn.training.options import Epoch, Step, Training
 
 MAX_STEP_ROWS = 10_000
@@ -62,3 +64,9 @@ def _epoch_values(epoch: Epoch) -> list[tuple[str, str, float]]:
         for name, value in epoch.metrics.items()
     ]
     return [*named, ("train", "learning_rate", epoch.learning_rate)]
+
+
+def may_come(name: str) -> bool:
+    """Return whether a training may write metric rows of this name at its next epoch."""
+    plain = name.removeprefix("val_")
+    return plain in {"loss", "epoch_loss", "learning_rate", *members(Metric)} or name.startswith("layers/")

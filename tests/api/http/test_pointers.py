@@ -30,7 +30,7 @@ class Tanh:
 @dataclass(frozen=True)
 class Dense:
     units: Annotated[int, Ge(1)]
-    activation: Annotated[Relu | Tanh, Tagged()] = Tanh()
+    activation: Annotated[Relu | Tanh, Tagged("Activation")] = Tanh()
     type: Literal["dense"] = "dense"
 
 
@@ -42,7 +42,7 @@ class Flatten:
 class Net(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    layers: list[Annotated[Dense | Flatten, Tagged()]]
+    layers: list[Annotated[Dense | Flatten, Tagged("Layer")]]
     object: int = 0
 
 

@@ -76,13 +76,13 @@ def unknown_id(setup: Setup, method: str, path: str) -> Any:
 
 
 def bad_parameter(setup: Setup, method: str, path: str) -> Any:
-    """Send a parameter that is neither a number, nor a listed word, nor valid text."""
-    operation = setup.request("GET", "/openapi.json").json()["paths"][path][method.lower()]
-    query = [one["name"] for one in operation["parameters"] if one["in"] == "query"]
-    if query:
-        return setup.request(method, fill(setup, path), params={query[0]: "\0"})
-    body = {"json": LINE} | valid_body(path)
-    return setup.request(method, fill(setup, path), headers={"Idempotency-Key": "x" * 1_000}, **body)
+    """Send a parameter that no route has."""
+    return setup.request(method, f"{fill(setup, path)}?unheard-of=1")
+
+
+def unacceptable_type(setup: Setup, method: str, path: str) -> Any:
+    """Accept images only."""
+    return setup.request(method, fill(setup, path), headers={"Accept": "image/png"})
 
 
 def bad_cursor(setup: Setup, method: str, path: str) -> Any:
@@ -198,6 +198,7 @@ DEFAULT_TRIGGERS: Mapping[str, Trigger] = {
     "idempotency_key_in_progress": in_progress,
     "idempotency_key_reused": reused_key,
     "invalid_parameter": bad_parameter,
+    "not_acceptable": unacceptable_type,
     "invalid_cursor": bad_cursor,
     "invalid_body": not_json,
     "invalid_spec": bad_spec,

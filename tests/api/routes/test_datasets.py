@@ -266,10 +266,58 @@ def test_invalid_form_is_refused_and_stores_nothing(
     assert stored_files(api) == set()
 
 
-@pytest.mark.parametrize("types", ["x", "[]", '{"a": "colour"}', '{"a": 1}', "[" * 5000])
+@pytest.mark.parametrize(
+    "types", ["x", "[]", '{"a": "colour"}', '{"a": 1}', '{"a": []}', '{"a": {"b": 1}}', '{"a": null}', "[" * 5000]
+)
 def test_invalid_types_are_refused(client: TestClient, types: str) -> None:
     answer = client.post("/v1/datasets", files={"file": ("a.csv", table(7))}, data={"types": types})
     assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (422, "types")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [
+        ("name=file; filename*=utf-8''na%C3%AFve.csv", "naïve.csv"),
+        ("name=file; filename=\"naive.csv\"; filename*=UTF-8''na%C3%AFve.csv", "naïve.csv"),
+        ("filename*=utf-8'fr'na%C3%AFve.csv; filename=naive.csv; name=file", "naïve.csv"),
+        ("name*=utf-8''file; filename=plain.csv", "plain.csv"),
+        ('name=file; filename*0="long"; filename*1="name.csv"', "longname.csv"),
+        ("NAME=file; FILENAME*=iso-8859-1''%E9t%E9.csv", "été.csv"),
+    ],
+)
+def test_file_name_is_read_by_rfc_2231_and_5987(client: TestClient, parameters: str, name: str | None) -> None:
+    body = form((f"Content-Disposition: form-data; {parameters}", f"a,b\n1,{seed_of(parameters)}\n"))
+    answer = client.post("/v1/datasets", content=body, headers={"Content-Type": "multipart/form-data; boundary=B"})
+    assert (answer.status_code, answer.json()["name"]) == (201, name)
+
+
+def seed_of(text: str) -> int:
+    """Return a number that differs between texts, so that each upload is another dataset."""
+    return int.from_bytes(text.encode()) % 10**9
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        "name=file; filename*=x'y; filename*0*=z; filename*=",
+        "name=file; filename*1=b; filename*=c",
+        "name=file; filename*=utf_8\x01''a",
+        "name=file; filename*=idna''%80",
+        "name=file; filename*=undefined''abc",
+        "name*=nothing''other",
+        "name*0*; name*",
+        "",
+    ],
+)
+def test_parameters_that_cannot_be_read_are_refused(client: TestClient, parameters: str) -> None:
+    body = form((f"Content-Disposition: form-data; {parameters}", "a,b\n1,2\n"))
+    answer = client.post("/v1/datasets", content=body, headers={"Content-Type": "multipart/form-data; boundary=B"})
+    assert answer.status_code in {200, 201, 422}, answer.text  # never 500
+
+
+def test_boundary_may_be_extended(client: TestClient) -> None:
+    headers = {"Content-Type": "multipart/form-data; boundary*=utf-8''B"}
+    assert client.post("/v1/datasets", content=form(FILE), headers=headers).status_code in {200, 201}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Stored metric rows: pages, filters, and downsampled series for charts."""
 
+import csv
+import io
 import tracemalloc
 from typing import Any
 
@@ -36,7 +38,48 @@ def test_metrics_are_paged_by_seq(client: TestClient, trained: dict[str, Any]) -
 def test_metrics_are_filtered_by_name_and_split(client: TestClient, trained: dict[str, Any]) -> None:
     rows = client.get(f"/v1/jobs/{trained['id']}/metrics?name=loss&split=train").json()["items"]
     assert {(row["name"], row["split"]) for row in rows} == {("loss", "train")}
-    assert client.get(f"/v1/jobs/{trained['id']}/metrics?name=nothing").json()["items"] == []
+
+
+@pytest.mark.parametrize("query", ["name=lss", "name=val_loss", "name=lss&points=10", "name=confusion_matrix"])
+def test_unknown_metric_is_refused_with_the_names_there_are(
+    client: TestClient, trained: dict[str, Any], query: str
+) -> None:
+    answer = client.get(f"/v1/jobs/{trained['id']}/metrics?{query}")
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["parameter"] == "name"
+    assert error["message"].endswith("use one of epoch_loss, learning_rate, loss, mean_absolute_error")
+
+
+def test_metric_of_a_job_that_has_not_begun_may_still_come(api: Api, client: TestClient) -> None:
+    job = api.post()["id"]
+    for name in ("loss", "val_accuracy", "layers/0/kernel/norm"):
+        assert client.get(f"/v1/jobs/{job}/metrics?name={name}").json()["items"] == []
+    answer = client.get(f"/v1/jobs/{job}/metrics?name=lss")
+    assert (answer.status_code, answer.json()["errors"][0]["message"]) == (
+        422, "is no metric of this job: it has none yet"
+    )  # fmt: skip
+
+
+def test_unknown_split_is_refused_with_the_known_ones(client: TestClient, trained: dict[str, Any]) -> None:
+    answer = client.get(f"/v1/jobs/{trained['id']}/metrics?split=valid")
+    assert "'train' or 'validation'" in answer.json()["errors"][0]["message"]
+
+
+def test_pages_of_csv_have_the_rows_of_json(client: TestClient, trained: dict[str, Any]) -> None:
+    address, rows = f"/v1/jobs/{trained['id']}/metrics", []
+    expected = client.get(f"{address}?limit=10000").json()["items"]
+    page = f"{address}?limit=150"
+    while page:
+        answer = client.get(page, headers={"Accept": "text/csv"})
+        assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+        found = list(csv.DictReader(io.StringIO(answer.text, newline="")))
+        rows += found
+        page = answer.links["next"]["url"] if "next" in answer.links else ""
+    assert len(rows) == len(expected)
+    for row, item in zip(rows, expected, strict=True):
+        assert row.pop("nonfinite") == ""
+        assert row == {name: str(value) for name, value in item.items()}
 
 
 def test_points_downsamples_each_series(client: TestClient, trained: dict[str, Any]) -> None:

@@ -221,7 +221,7 @@ def test_unknown_job_and_unreachable_service_are_reported(page: Page) -> None:
     page.goto("/#/jobs/job_7zzzzzzzzzzzzzzzzzzzzzzzzz")
     expect(page.locator(".problem")).to_contain_text("job_7zzzzzzzzzzzzzzzzzzzzzzzzz")
     page.route("**/health/ready", lambda route: route.abort())
-    page.goto("/?again")
+    page.reload()
     expect(page.locator("#health")).to_contain_text("The service does not answer.")
 
 

@@ -1,5 +1,7 @@
 """Predictions: request formats, class names, errors, and predictions during training."""
 
+import csv
+import io
 import threading
 import time
 from collections.abc import Callable
@@ -97,6 +99,26 @@ def test_every_media_type_gives_the_same_predictions(client: TestClient, line: s
     answer = client.post(f"/v1/jobs/{line}/predictions", content=body, headers={"Content-Type": kind})
     assert answer.status_code == 200, answer.text
     assert [one["value"] for one in answer.json()["predictions"]] == pytest.approx([12, 14], abs=0.1)
+
+
+@pytest.mark.parametrize("rows", [2, 3000], ids=["in a thread", "in a process"])
+def test_csv_has_a_header_and_a_line_for_each_instance(client: TestClient, classes: str, rows: int) -> None:
+    instances = [{"size": n % 7, "colour": "red"} for n in range(rows)]
+    address, body = f"/v1/jobs/{classes}/predictions", {"instances": instances}
+    answer = client.post(address, json=body, headers={"Accept": "text/csv"})
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    read = list(csv.DictReader(io.StringIO(answer.text, newline="")))
+    expected = client.post(address, json=body).json()["predictions"]
+    assert [row["label"] for row in read] == [one["label"] for one in expected]
+    for name in ("no", "yes"):
+        column = [float(row[f"probabilities.{name}"]) for row in read]
+        assert column == [one["probabilities"][name] for one in expected]
+
+
+def test_csv_in_and_csv_out(client: TestClient, line: str) -> None:
+    headers = {"Content-Type": "text/csv", "Accept": "text/csv;q=0.9, application/json;q=0.1"}
+    answer = client.post(f"/v1/jobs/{line}/predictions", content="0\n0\n", headers=headers)
+    assert answer.text == "value,warnings\r\n0.0,\r\n0.0,\r\n"
 
 
 def test_classifier_predicts_class_names(client: TestClient, classes: str) -> None:
