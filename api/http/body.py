@@ -5,6 +5,7 @@ FastAPI's own parsing accepts NaN, converts strings to numbers and reports locat
 
 import asyncio
 import re
+from codecs import BOM_UTF8
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
@@ -15,7 +16,15 @@ from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
 
 from api.http.errors import InvalidBody, UnsupportedMediaType
-from api.http.json_values import count_values, is_numbers, structure_errors, unstorable_values
+from api.http.json_values import (
+    count_names,
+    count_sent_names,
+    count_values,
+    is_numbers,
+    repeated_names,
+    structure_errors,
+    unstorable_values,
+)
 from api.http.limits import BODY, IncomingBody
 from api.http.pointers import field_errors
 from api.http.spool import Body
@@ -81,9 +90,23 @@ async def discard(request: Request) -> None:
 
 def parse(model: type[Model], body: bytes, *, code: str = "invalid_body") -> Model:
     """Return the body as a model. Raise `InvalidBody` with the first invalid places."""
+    body = without_mark(body)
     if len(body) > SMALL_BYTES or _SUSPECT.search(body):
         return _parse_in_parts(model, body, code)
+    with suppress(ValueError):  # the model reports what is not JSON
+        _require_single_names(pydantic_core.from_json(body), body, code)
     return _validate(model, body, code)
+
+
+def without_mark(body: bytes) -> bytes:
+    """Return a JSON text without the byte-order mark of UTF-8, which some programs write before it."""
+    return body.removeprefix(BOM_UTF8)
+
+
+def _require_single_names(tree: Any, body: bytes, code: str) -> None:
+    """Raise `InvalidBody` with each name that is given twice in an object; parsers keep the last."""
+    if count_names(tree) != count_sent_names(body):
+        raise InvalidBody(repeated_names(body), code)
 
 
 def _parse_in_parts(model: type[Model], body: bytes, code: str) -> Model:
@@ -103,6 +126,7 @@ def _split(body: bytes, code: str) -> tuple[bytes, Rows]:
         tree = pydantic_core.from_json(body, allow_inf_nan=True)
     except ValueError as error:
         raise InvalidBody([("", f"is not JSON: {error}")], code) from None
+    _require_single_names(tree, body, code)
     if errors := list(islice(unstorable_values(tree), MAX_FOUND)):
         raise InvalidBody(errors, code)
     rows = _take_rows(tree)

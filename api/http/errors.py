@@ -3,7 +3,7 @@
     RequestError
     ├── InvalidBody, InvalidParameter
     ├── HostNotAllowed, CrossSiteRequest, PreflightRefused
-    ├── UnsupportedMediaType, NotAcceptable, BodyTooLarge, BodyTooSlow, TooManyBodies
+    ├── UnsupportedMediaType, UnsupportedContentEncoding, NotAcceptable, BodyTooLarge, BodyTooSlow, TooManyBodies
     ├── NoSuchPage
     ├── JobNotTrained
     ├── ServiceBusy, TooMuchWork
@@ -100,6 +100,16 @@ class UnsupportedMediaType(RequestError):
     def __init__(self, media_type: str, supported: Sequence[str]) -> None:
         received = shortened(media_type) or "no Content-Type"
         super().__init__(f"this route reads {', '.join(supported)}, but got {received}: set the Content-Type header")
+
+
+class UnsupportedContentEncoding(RequestError):
+    """The service does not read bodies of this content encoding."""
+
+    def __init__(self, coding: str, supported: Sequence[str]) -> None:
+        super().__init__(
+            f"bodies may be sent as {' or '.join(supported)}, one of them at a time, but this one is "
+            f"{shortened(coding)}: send it so, or as it is"
+        )
 
 
 class NotAcceptable(RequestError):

@@ -3,7 +3,10 @@
 A model makes an error for each unknown name and each wrong item. These checks bound how many there can be.
 """
 
+import json
 import math
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -21,6 +24,7 @@ MAX_STRUCTURE_VALUES = 200_000
 LEVELS_OF_EQUAL_COST = 4
 
 _NUL_MESSAGE = "contains the NUL character: remove it"
+_REPEATED_MESSAGE = "is given twice: leave one of them out"
 _NONFINITE_MESSAGE = "must be a finite number that a 64-bit float can represent"
 _TOO_LARGE_MESSAGE = (
     "has too many values besides the rows of its data, or too many of them nested deep: make the network smaller or "
@@ -31,6 +35,49 @@ _TOO_LARGE_MESSAGE = (
 def count_values(body: bytes) -> int:
     """Return the number of values and names in a JSON text, or more where its texts contain commas and brackets."""
     return 1 + sum(map(body.count, (b",", b":", b"[", b"{")))
+
+
+_TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"(\s*:)?', re.DOTALL)
+
+
+def count_sent_names(body: bytes) -> int:
+    """Return the number of names of all objects in a JSON text."""
+    return sum(match.end(1) > 0 for match in _TEXT.finditer(body)) if b"{" in body else 0
+
+
+def count_names(tree: Any) -> int:
+    """Return the number of names of all objects in a parsed tree."""
+    count, pending = 0, [tree]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            count += len(value)
+            pending += [item for item in value.values() if isinstance(item, dict | list)]
+        elif isinstance(value, list) and not is_numbers(value):
+            pending += [item for item in value if isinstance(item, dict | list)]
+    return count
+
+
+def repeated_names(body: bytes) -> list[tuple[str, str]]:
+    """Return pointer and message of the names that are given more than once in an object of this JSON text."""
+    repeated: dict[int, tuple[Any, list[str]]] = {}  # with each object itself, so that no other gets its id
+
+    def note(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = dict(pairs)
+        if len(value) < len(pairs):
+            names = Counter(name for name, _ in pairs)
+            repeated[id(value)] = (value, [name for name, count in names.items() if count > 1])
+        return value
+
+    tree = json.loads(body, object_pairs_hook=note)
+    errors: list[tuple[str, str]] = []
+    pending: list[tuple[tuple[str | int, ...], Any]] = [((), tree)]
+    while pending and len(errors) < MAX_ERRORS:
+        path, value = pending.pop()
+        errors += [(pointer(*path, name), _REPEATED_MESSAGE) for name in repeated.get(id(value), (None, ()))[1]]
+        if isinstance(value, dict) or (isinstance(value, list) and not is_numbers(value)):
+            pending += [((*path, step), item) for step, item in _items(value)][::-1]
+    return errors
 
 
 def structure_errors(tree: Any) -> list[tuple[str, str]]:

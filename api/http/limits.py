@@ -7,6 +7,7 @@ FastAPI's own limit answers in text/plain and bypasses the exception handlers, s
 import asyncio
 import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from anyio.to_thread import run_sync
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.http.errors import BodyTooLarge, BodyTooSlow, RequestError, TooManyBodies
+from api.http.decoding import CODINGS, Decoder, decoder_of
+from api.http.errors import BodyTooLarge, BodyTooSlow, RequestError, TooManyBodies, UnsupportedContentEncoding
 from api.http.problem_types import PROBLEM_TYPES
 from api.http.problems import problem_response
 from api.http.spool import Body
@@ -88,11 +90,11 @@ class BodyLimit:
         except RequestError as error:
             await refuse(scope, receive, send, error)
             return
-        body = scope[BODY] = IncomingBody(receive, limits, self.folder, self.spooling)
+        body = scope[BODY] = IncomingBody(receive, limits, self.folder, self.spooling, decoder_of(scope))
         try:
             await self.app(scope, body.receive, send)
         except BodyRefused as refused:
-            unread = body.more and not isinstance(refused.error, BodyTooSlow)
+            unread = body.unread and not isinstance(refused.error, BodyTooSlow)
             await refuse(scope, receive, send, refused.error, unread=unread)
         finally:
             body.close()
@@ -112,21 +114,32 @@ class IncomingBody:
     Each wait costs its seconds, each byte received earns some, and no speed earns more than `limits.seconds`.
     """
 
-    def __init__(self, source: Receive, limits: BodyLimits, folder: Path, spooling: CapacityLimiter) -> None:
+    def __init__(
+        self,
+        source: Receive,
+        limits: BodyLimits,
+        folder: Path,
+        spooling: CapacityLimiter,
+        decoder: Decoder | None = None,
+    ) -> None:
         self._source = source
         self._limits = limits
         self._spooling = spooling
         self._body = Body(folder)
+        self._decoder = decoder
+        self._pieces: Iterator[bytes] = iter(())
         self._patience = limits.seconds
         self.size = 0
         self.more = True
+        self.unread = True
+        """Whether the client has sent less than all of the body."""
 
     async def receive(self) -> Message:
         """Return the next message. Raise `BodyRefused`."""
         if not self.more:  # the body is complete: this waits for the client to disconnect
             return await self._source()
         try:
-            message = await self._next()
+            message = await (self._next_decoded(self._decoder) if self._decoder else self._next())
             received = len(message.get("body", b""))
             self._limits.check(self.size + received, self.size)
         except RequestError as error:
@@ -136,6 +149,19 @@ class IncomingBody:
         self.more = message.get("more_body", False)
         return message
 
+    async def _next_decoded(self, decoder: Decoder) -> Message:
+        """Return the next piece of a compressed body as a message. Raise `InvalidBody` as the decoder does."""
+        while (piece := next(self._pieces, None)) is None:
+            if not self.unread:
+                decoder.finish()
+                return {"type": "http.request", "body": b"", "more_body": False}
+            message = await self._next()
+            if message["type"] != "http.request":
+                return message
+            self._pieces = decoder.decode(message.get("body", b""))
+        await asyncio.sleep(0)  # other requests take turns with a body that decodes to very much
+        return {"type": "http.request", "body": piece, "more_body": True}
+
     async def _next(self) -> Message:
         began = time.monotonic()
         try:
@@ -143,6 +169,7 @@ class IncomingBody:
                 message = await self._source()
         except TimeoutError:
             raise BodyTooSlow(self._limits.seconds, MIN_BYTES_PER_SECOND) from None
+        self.unread = message.get("more_body", False)
         earned = len(message.get("body", b"")) / MIN_BYTES_PER_SECOND
         self._patience = min(self._limits.seconds, self._patience + earned - (time.monotonic() - began))
         return message
@@ -181,6 +208,8 @@ async def refuse(scope: Scope, receive: Receive, send: Send, error: RequestError
     """
     response = problem_response(scope, PROBLEM_TYPES[type(error)], str(error))
     response.headers["connection"] = "close"
+    if isinstance(error, UnsupportedContentEncoding):
+        response.headers["accept-encoding"] = ", ".join(CODINGS)  # RFC 7694
     await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
     await send({"type": "http.response.body", "body": response.body, "more_body": True})
     with contextlib.suppress(TimeoutError):

@@ -22,6 +22,7 @@ from api.http.errors import (
     StorageFull,
     TooManyBodies,
     TooMuchWork,
+    UnsupportedContentEncoding,
     UnsupportedMediaType,
 )
 from api.services.schema_inference import TooManyUploads, UnreadableFile
@@ -78,6 +79,9 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     BodyTooSlow: ProblemType(408, "body_too_slow", "The body did not arrive in time"),
     BodyTooLarge: ProblemType(413, "body_too_large", "The body is too large"),
     NotAcceptable: ProblemType(406, "not_acceptable", "No acceptable media type can be answered"),
+    UnsupportedContentEncoding: ProblemType(
+        415, "unsupported_content_encoding", "The compression of the body is not supported"
+    ),
     UnsupportedMediaType: ProblemType(415, "unsupported_media_type", "The media type of the body is not supported"),
     TooMuchWork: ProblemType(422, "too_much_work", "The request takes too much time, memory or space"),
     TooManyJobs: ProblemType(429, "too_many_jobs", "Too many jobs are queued"),

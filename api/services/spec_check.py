@@ -11,7 +11,7 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import Services
-from api.http.body import parse
+from api.http.body import parse, without_mark
 from api.http.spool import Body
 from api.services import warm_start
 from api.services.job_creation import dataset_schema, estimate_job, limits_of
@@ -83,7 +83,7 @@ async def checked_spec(request: Request, services: Services, scope: Scope, body:
 
 def check_large_spec(body: Body, limits: Limits, threads: int, schema: Schema | None) -> Any:
     """Return a `_Checked`, or the id of the dataset whose schema is needed. Raise as `checked_spec`."""
-    text = body.read()
+    text = without_mark(body.read())
     spec = parse(JobSpec, text, code="invalid_spec")
     if spec.data.dataset_id is not None and schema is None:
         return spec.data.dataset_id
@@ -94,7 +94,7 @@ def check_large_spec(body: Body, limits: Limits, threads: int, schema: Schema | 
 
 
 def _check_in_thread(services: Services, scope: Scope, body: Body) -> CheckedSpec:
-    text = body.read()
+    text = without_mark(body.read())
     spec = parse(JobSpec, text, code="invalid_spec")
     return CheckedSpec(spec, estimate_job(services, scope, spec), row_text(text))
 

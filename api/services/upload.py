@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.http.body import discard, media_type
 from api.http.errors import InvalidBody, InvalidParameter, shortened
+from api.http.json_values import repeated_names
 from core.blobs.writer import BlobWriter
 
 CHUNK_BYTES = 2**18
@@ -54,13 +55,15 @@ class Upload:
         if not text:
             return None
         try:
-            types = json.loads(text)
+            types, repeated = json.loads(text), repeated_names(text.encode())
         except (ValueError, RecursionError):
-            types = None
+            types, repeated = None, []
         if not isinstance(types, dict) or not all(kind in TYPES for kind in types.values()):
             raise InvalidParameter(
                 "types", 'must be JSON such as {"zip": "category"}, with the types number, category or text'
             )
+        if repeated:
+            raise InvalidParameter("types", f"{repeated[0][0]} {repeated[0][1]}")
         return types
 
 

@@ -153,3 +153,37 @@ def test_a_million_wrong_layers_have_one_short_error() -> None:
     (error,) = caught.value.errors
     assert error.pointer == "/architecture/layers"
     assert "1,000,000 items" in error.message
+
+
+REPEATED = [
+    (b'{"name": "a", "name": "b"}', ["/name"]),
+    (b'{"anything": {"a": 1, "b": {"c/d": 1, "c/d": 1}}}', ["/anything/b/c~1d"]),
+    (b'{"anything": [[1], {"a": 1, "\\u0061": 2, "a": 3}]}', ["/anything/1/a"]),
+    (b'{"anything": {"a": {"x": 1, "x": 2}, "a": {"y": 1}}}', ["/anything/a"]),
+    (b'{"anything": [{"a": 1, "a": 1}, {"b": 2, "b": 2}]}', ["/anything/0/a", "/anything/1/b"]),
+]
+
+
+@pytest.mark.parametrize("padding", [0, SMALL_BYTES], ids=["small", "large"])
+@pytest.mark.parametrize(("body", "pointers"), REPEATED)
+def test_name_given_twice_is_refused_with_its_pointer(body: bytes, pointers: list[str], padding: int) -> None:
+    with pytest.raises(InvalidBody) as refused:
+        parse(Line, body + b" " * padding)
+    assert [error.pointer for error in refused.value.errors] == pointers
+    assert {error.message for error in refused.value.errors} == {"is given twice: leave one of them out"}
+
+
+@pytest.mark.parametrize("padding", [0, SMALL_BYTES], ids=["small", "large"])
+@pytest.mark.parametrize(
+    "anything", ['": {"', 'a\\":\\\\', {"a": {"a": {"a": ":"}}}, [{"a": 1}, {"a": 1}], {"": "", "\\": '"'}, "é:\u2028"]
+)
+def test_colons_and_quotes_in_texts_are_no_names(anything: Any, padding: int) -> None:
+    for ascii_only in (True, False):
+        body = json.dumps({"anything": anything}, ensure_ascii=ascii_only).encode() + b" " * padding
+        assert parse(Line, body) == Line(anything=anything)
+
+
+def test_byte_order_mark_is_skipped() -> None:
+    assert parse(Line, b'\xef\xbb\xbf{"units": 3}') == Line(units=3)
+    with pytest.raises(InvalidBody, match="is not JSON"):
+        parse(Line, '{"units": 3}'.encode("utf-16"))

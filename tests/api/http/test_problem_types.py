@@ -236,6 +236,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     "cross_site_request": "api/http/test_origins.py",
     "host_not_allowed": "api/http/test_origins.py",
     "preflight_refused": "api/http/test_cors.py",
+    "unsupported_content_encoding": "api/http/test_decoding.py",
     "service_busy": "api/services/test_compute_pool.py",
     "too_much_work": "api/services/test_compute_pool.py",
 }
@@ -243,7 +244,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
 UNDOCUMENTED = {
     "unknown_path", "incomplete_body", "body_too_slow", "missing_file", "damaged_file",
     "database_away", "database_busy", "storage_away", "too_many_bodies", "cross_site_request", "host_not_allowed",
-    "preflight_refused",
+    "preflight_refused", "unsupported_content_encoding",
 }  # fmt: skip
 """Codes that belong to no operation in particular."""
 

@@ -267,7 +267,18 @@ def test_invalid_form_is_refused_and_stores_nothing(
 
 
 @pytest.mark.parametrize(
-    "types", ["x", "[]", '{"a": "colour"}', '{"a": 1}', '{"a": []}', '{"a": {"b": 1}}', '{"a": null}', "[" * 5000]
+    "types",
+    [
+        "x",
+        "[]",
+        '{"a": "colour"}',
+        '{"a": 1}',
+        '{"a": []}',
+        '{"a": {"b": 1}}',
+        '{"a": null}',
+        '{"a": "text", "a": "text"}',
+        "[" * 5000,
+    ],
 )
 def test_invalid_types_are_refused(client: TestClient, types: str) -> None:
     answer = client.post("/v1/datasets", files={"file": ("a.csv", table(7))}, data={"types": types})

@@ -291,3 +291,19 @@ def test_confusion_matrix_is_in_the_job_but_not_in_the_list(api: Api) -> None:
     listed = api.client.get("/v1/jobs").json()["items"][0]
     assert "confusion_matrix" not in listed
     assert api.trained()["confusion_matrix"] is None
+
+
+def test_spec_with_a_byte_order_mark_is_stored_without_it(client: TestClient) -> None:
+    body = b"\xef\xbb\xbf" + json.dumps(LINE).encode()
+    posted = client.post("/v1/jobs", content=body, headers={"Content-Type": "application/json"}).json()
+    assert posted["spec"] == client.get(f"/v1/jobs/{posted['id']}").json()["spec"] == LINE
+
+
+def test_layer_with_a_name_given_twice_is_refused(client: TestClient) -> None:
+    body = json.dumps(LINE).replace('"units": 1', '"units": 1, "units": 2')
+    for path in ("/v1/jobs", "/v1/jobs/validate"):
+        answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 422
+        assert answer.json()["errors"] == [
+            {"pointer": "/architecture/layers/0/units", "message": "is given twice: leave one of them out"}
+        ]
