@@ -1,7 +1,7 @@
 """Empty Postgres and Redis databases for single tests.
 
 A test whose backend is missing is skipped. It fails instead if the environment variable CHAINRULE_REQUIRE names the
-backend (`postgres,redis,torch,sklearn,chromium`).
+backend (`postgres,redis,torch,sklearn,chromium,node,openapi-python-client`).
 """
 
 import os
