@@ -14,7 +14,13 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 from annotated_types import Ge, Gt, Le, Len, Lt, MaxLen, MinLen
 
-from api.http.problem_types import HTTP_PROBLEM_TYPES, INTERNAL_ERROR, PROBLEM_TYPES, TOO_MANY_CONNECTIONS
+from api.http.problem_types import (
+    HTTP_PROBLEM_TYPES,
+    INTERNAL_ERROR,
+    INVALID_REQUEST,
+    PROBLEM_TYPES,
+    TOO_MANY_CONNECTIONS,
+)
 from core.docstrings import attribute_docstrings
 from core.jobs.errors import INVALID_SPEC_CODES, MAX_ERRORS
 from core.nn.activations import Activation
@@ -157,7 +163,13 @@ def settings_page() -> str:
 
 def errors_page() -> str:
     """Return the page of the problem codes, ordered by status and code."""
-    kinds = [*PROBLEM_TYPES.values(), *HTTP_PROBLEM_TYPES.values(), TOO_MANY_CONNECTIONS, INTERNAL_ERROR]
+    kinds = [
+        *PROBLEM_TYPES.values(),
+        *HTTP_PROBLEM_TYPES.values(),
+        TOO_MANY_CONNECTIONS,
+        INVALID_REQUEST,
+        INTERNAL_ERROR,
+    ]
     facts = {(kind.status, kind.code, kind.title) for kind in kinds}
     facts |= {(422, code, title) for code, title in INVALID_SPEC_CODES.items()}
     rows = [f"| {status} | `{code}` | {title} |" for status, code, title in sorted(facts)]

@@ -8,12 +8,14 @@ import asyncio
 import socket
 from typing import Any
 
+import h11
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from api.http.middleware import request_id_of, security_headers
-from api.http.problem_types import TOO_MANY_CONNECTIONS
+from api.http.problem_types import INVALID_REQUEST, TOO_MANY_CONNECTIONS
 from api.http.problems import problem_response
+from core.ids import new_id
 
 MAX_UNREAD_SECONDS = 15.0
 """How long a client may leave sent bytes unacknowledged or unread."""
@@ -59,6 +61,20 @@ class Connection(H11Protocol):
         """Stop the timer: the next request on this connection starts its own."""
         self._stop_timer()
         super().on_response_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no valid HTTP with a problem, and close the connection."""
+        scope = {"state": {"request_id": new_id("req")}}
+        response = problem_response(scope, INVALID_REQUEST, f"{msg} Send it as HTTP/1.1 (RFC 9112) wants it.")
+        headers = [*response.raw_headers, *security_headers(()), (b"connection", b"close")]
+        headers.append((b"x-request-id", scope["state"]["request_id"].encode()))
+        for event in (
+            h11.Response(status_code=response.status_code, headers=headers, reason=b"Bad Request"),
+            h11.Data(data=bytes(response.body)),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event))
+        self.transport.close()
 
     def _start_timer(self) -> None:
         self._timer = self.loop.call_later(self.seconds, self.transport.close)

@@ -18,7 +18,9 @@ PATTERN_MESSAGES: Mapping[str, str] = MappingProxyType(
 """What each pattern of a parameter allows, in words."""
 
 Limit = Annotated[int, Query(ge=1, le=100, description="Maximum number of items.")]
-Cursor = Annotated[str | None, Query(max_length=500, pattern=NO_NUL, description="`next_cursor` of the previous page.")]
+Cursor = Annotated[
+    str | None, Query(min_length=1, max_length=500, pattern=NO_NUL, description="`next_cursor` of the previous page.")
+]
 Text = Annotated[str | None, Query(max_length=500, pattern=NO_NUL)]
 After = Annotated[int, Query(ge=0, le=2**53, description="Only rows with a greater `seq`.")]
 IdempotencyKey = Annotated[

@@ -106,6 +106,7 @@ HTTP_PROBLEM_TYPES: Mapping[int, ProblemType] = {
 """The problem types of the statuses that Starlette itself answers with."""
 
 TOO_MANY_CONNECTIONS = ProblemType(503, "too_many_connections", "Too many connections are open")
+INVALID_REQUEST = ProblemType(400, "invalid_request", "The request is not valid HTTP")
 INTERNAL_ERROR = ProblemType(500, "internal_error", "The service failed")
 
 

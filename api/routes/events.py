@@ -31,8 +31,8 @@ STREAMS = {
     200: {
         "description": "The events, until the job has ended.",
         "content": {
-            SSE.media_type: {"schema": {"type": "string"}, "example": 'event: metric\ndata: {"seq":1,…}\nid: 1\n\n'},
-            JSON_LINES.media_type: {"schema": {"type": "string"}},
+            SSE.media_type: {"schema": {}, "example": 'event: metric\ndata: {"seq":1,…}\nid: 1\n\n'},
+            JSON_LINES.media_type: {"schema": {}},
         },
     },
     204: {"description": "The job has ended and the client has all of its events: do not reconnect."},

@@ -126,7 +126,10 @@ def test_member_trains(embedded: Api, spec_of: Callable[[Any], Spec], case: Any)
 
 def test_every_member_of_the_openapi_document_has_a_case(embedded: Api) -> None:
     schemas = embedded.client.get("/openapi.json").raise_for_status().json()["components"]["schemas"]
-    types = (schema.get("properties", {}).get("type", {}).get("const") for schema in schemas.values())
+    unions = {
+        name: schema for name, schema in schemas.items() if name != "Architecture"
+    }  # a Sequential of its own name
+    types = (schema.get("properties", {}).get("type", {}).get("const") for schema in unions.values())
     offered = sorted(filter(None, types))
     posted = {type(member_of(case)): member_of(case).type for table, _ in KINDS for case in table}
     assert offered == sorted([*posted.values(), *members(Data)]), "each member needs a row in tests/core/nn/cases"

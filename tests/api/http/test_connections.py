@@ -1,5 +1,6 @@
 """Too many connections, and clients that no longer read: other clients are served, and the connections end."""
 
+import json
 import socket
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,6 +28,7 @@ def test_connection_beyond_the_limit_gets_503_and_others_are_served(tmp_path: Pa
         with ExitStack() as stack:
             client = stack.enter_context(httpx.Client(base_url=running.url))
             assert client.get("/health/live").status_code == 200
+            require_problem_for_invalid_http(running)
             for _ in range(2):
                 stack.enter_context(connect(running))
             answer = httpx.get(f"{running.url}/v1/jobs", headers={"X-Request-Id": "mine"})
@@ -36,6 +38,23 @@ def test_connection_beyond_the_limit_gets_503_and_others_are_served(tmp_path: Pa
             assert answer.headers["x-request-id"] == answer.json()["request_id"] == "mine"
             assert client.get("/v1/jobs").status_code == 200
         running.until(lambda: httpx.get(f"{running.url}/v1/jobs").status_code == 200, "connections are accepted again")
+
+
+def require_problem_for_invalid_http(running: Processes) -> None:
+    """Fail unless lines that are no HTTP get a problem."""
+    for lines in (
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nBad Name: 1\r\n\r\n",
+        b"GET /\0 HTTP/1.1\r\n\r\n",
+    ):
+        with connect(running) as wire:
+            wire.sendall(lines)
+            head, _, body = b"".join(iter(lambda: wire.recv(65536), b"")).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 ")
+        assert b"content-type: application/problem+json" in head
+        problem = json.loads(body)
+        assert problem["code"] == "invalid_request"
+        assert f"x-request-id: {problem['request_id']}".encode() in head
 
 
 def test_listener_that_stops_reading_is_disconnected(tmp_path: Path) -> None:
