@@ -55,6 +55,8 @@ class PredictionBody(NamedTuple):
         instances = PARSERS[self.media_type](self.content.read())
         if isinstance(instances, np.ndarray) and not instances.shape:
             raise InvalidBody([("", "is a single number: send an array of rows")])
+        if not len(instances):
+            raise InvalidBody([("", "has no rows: send at least one")])
         return instances
 
 

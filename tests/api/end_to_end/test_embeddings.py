@@ -1,12 +1,11 @@
 """Contrastive and triplet losses: training of embeddings, and predictions that return embeddings."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from api.routes import inspect
-from core.models.inspection import InspectionLimits
 from tests.api.conftest import Api
 
 LAYERS = [{"type": "dense", "units": 16, "activation": "tanh"}, {"type": "dense", "units": 2}]
@@ -58,8 +57,9 @@ def test_spec_unsuitable_for_embeddings_is_refused(api: Api, change: dict[str, A
 
 
 def test_inspection_of_many_pairs_beyond_the_memory_limit_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspect, "InspectionLimits", lambda _: InspectionLimits(500_000))
     job = api.trained(**spec([0, 1] * 10, loss="triplet"))
+    limited = api.services.settings.model_copy(update={"max_memory_bytes": 500_000})
+    monkeypatch.setattr(api.client.app.state, "services", replace(api.services, settings=limited))  # type: ignore[attr-defined]
     few, many = (
         api.client.post(
             f"/v1/jobs/{job['id']}/inspect", json={"instances": _rows(rows), "targets": [0, 1] * (rows // 2)}

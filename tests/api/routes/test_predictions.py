@@ -115,6 +115,20 @@ def test_csv_has_a_header_and_a_line_for_each_instance(client: TestClient, class
         assert column == [one["probabilities"][name] for one in expected]
 
 
+@pytest.mark.parametrize("accept", ["application/json", "text/csv"])
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [("text/csv", b"pL\xc3\xb8"), ("text/csv", b"size,colour\n"), ("application/x-npy", npy(np.empty((0, 1))))],
+)
+def test_body_without_rows_is_refused(
+    client: TestClient, line: str, classes: str, kind: str, body: bytes, accept: str
+) -> None:
+    for job in (line, classes):
+        headers = {"Content-Type": kind, "Accept": accept}
+        answer = client.post(f"/v1/jobs/{job}/predictions", content=body, headers=headers)
+        assert answer.status_code == 422, answer.text
+
+
 def test_csv_in_and_csv_out(client: TestClient, line: str) -> None:
     headers = {"Content-Type": "text/csv", "Accept": "text/csv;q=0.9, application/json;q=0.1"}
     answer = client.post(f"/v1/jobs/{line}/predictions", content="0\n0\n", headers=headers)
