@@ -15,7 +15,6 @@ from api.http.errors import BodyTooLarge, InvalidBody, ServiceBusy, StorageFull,
 from api.http.limits import content_length
 from api.http.openapi import operation
 from api.http.parameters import Cursor, Limit
-from api.http.queries import MAX_QUERY_BYTES
 from api.http.responses import JsonResponse
 from api.http.routes import Router
 from api.schemas.dataset import Dataset, DatasetRows, dataset_view
@@ -25,7 +24,7 @@ from api.services.dataset_rows import RowsPage, page_json
 from api.services.identifiers import resolve_dataset_id
 from api.services.schema_inference import TooManyUploads, UnreadableFile
 from api.services.storage_limits import storage_limits
-from api.services.upload import MAX_NAME_LENGTH, receive
+from api.services.upload import MAX_NAME_LENGTH, MAX_TYPES_LENGTH, receive
 from core.blobs.writer import BlobWriter
 from core.data import readers
 from core.data.errors import InvalidFile
@@ -54,7 +53,7 @@ RAW_BODY_PARAMETERS = [
     for name, length, text in (
         ("name", MAX_NAME_LENGTH, "Name of the dataset."),
         ("format", 3, "csv, npy or npz, if it cannot be inferred."),
-        ("types", MAX_QUERY_BYTES, 'Column types that override the inferred ones, as JSON: `{"zip": "category"}`.'),
+        ("types", MAX_TYPES_LENGTH, 'Column types that override the inferred ones, as JSON: `{"zip": "category"}`.'),
     )
 ]
 

@@ -26,6 +26,7 @@ MAX_FIELD_BYTES = 2**16
 TYPES = ("number", "category", "text")
 FIELDS = frozenset({"name", "format", "types"})
 MAX_NAME_LENGTH = 200
+MAX_TYPES_LENGTH = 2**14  # as a query parameter; the whole query may have twice as many bytes
 HEAD_BYTES = 4096  # kept to detect the format
 
 
@@ -79,6 +80,9 @@ async def receive(request: Request, writer: BlobWriter) -> Upload:
             raise InvalidParameter(name, "is a part of the form: send it there")
         return await _receive_form(request, writer)
     upload = Upload(fields=dict(request.query_params), content_type=media_type(request))
+    if len(upload.fields.get("types", "")) > MAX_TYPES_LENGTH:
+        await discard(request)
+        raise InvalidParameter("types", f"must have at most {MAX_TYPES_LENGTH:,} characters: send it as part of a form")
     async for chunk in chunks(request):
         upload.head += chunk[: HEAD_BYTES - len(upload.head)]
         await run_in_threadpool(writer.write, chunk)

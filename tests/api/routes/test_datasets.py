@@ -344,6 +344,14 @@ def test_path_in_a_file_name_is_only_a_label(api: Api, client: TestClient, seed:
     assert len(stored_files(api) - before) == 1
 
 
+def test_long_types_are_refused_in_the_query_but_not_in_a_form(client: TestClient) -> None:
+    types = '{"a": "number"' + " " * 2**14 + "}"
+    answer = client.post("/v1/datasets", params={"types": types}, content=table(9), headers=CSV)
+    assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (422, "types")
+    posted = client.post("/v1/datasets", files={"file": ("a.csv", b"a,b\n1,2\n3,9\n")}, data={"types": types})
+    assert posted.status_code == 201, posted.text
+
+
 def test_unknown_format_lists_the_known_ones(client: TestClient) -> None:
     answer = client.post("/v1/datasets?format=xlsx", content=table(8), headers=CSV)
     assert "csv, npy, npz" in answer.json()["detail"]
