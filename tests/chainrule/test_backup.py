@@ -23,7 +23,7 @@ from core.store.backup import snapshot
 from core.store.database import open_database
 from core.store.doctor import blob_references
 from harness.disks import small_disk
-from harness.processes import service
+from harness.processes import processes, service
 from tests.api.conftest import Api, quiet, running
 
 CSV = {"Content-Type": "text/csv"}
@@ -90,9 +90,11 @@ def test_job_restored_from_a_backup_ends_with_the_same_weights(tmp_path: Path) -
         result = invoke("restore", str(tmp_path / f"backup{number}"), data_dir=restored / "data")
         assert result.exit_code == 0, result.output
         assert invoke("doctor", data_dir=restored / "data").exit_code == 0
-    with service(restored, lease_seconds=2) as two:
+    with processes(restored, lease_seconds=2) as two:
+        two.start_api()
         job_url = f"{two.url}/v1/jobs/{job}"
         assert httpx.get(job_url).json()["status"] in {"running", "queued"}
+        two.start_worker()
         continued = two.until(lambda: ended(job_url), "the job has ended again")
     assert continued["weights_sha256"] == undisturbed["weights_sha256"]
     assert continued["status"] == "succeeded"

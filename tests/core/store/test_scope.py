@@ -166,6 +166,7 @@ WITHOUT_SCOPE: dict[str, dict[str, list[str]]] = {
         "idempotency": ["delete_older_than"],
         "specs": ["put", "read_text"],
         "totals": ["counted", "of_all", "recount", "stored"],
+        "writable": ["check_writable"],
         "migrate": ["config", "configure", "drift", "require_head", "revision_state", "upgrade"],
     },
     "gets its rows from a caller that has checked the scope": {
@@ -178,7 +179,7 @@ WITHOUT_SCOPE: dict[str, dict[str, list[str]]] = {
     NO_QUERY: {
         "clock": ["is_far_ahead", "is_past", "microseconds", "now", "read_clock"],
         "database": ["dumps", "nonfinite_name", "open_database"],
-        "errors": ["storage_is_full"],
+        "errors": ["storage_is_full", "storage_is_read_only"],
         "guards": ["token_is_valid", "token_of"],
     },
 }
