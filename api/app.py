@@ -34,6 +34,7 @@ from api.schemas.inspection import GradientCheckRequest, InspectionRequest
 from api.schemas.prediction import PredictionRequest
 from api.services.compute_pool import ComputeLimits, ComputePool
 from api.services.lease_collector import lease_collector
+from api.services.memory_release import release_memory
 from api.services.model_cache import ModelCache
 from api.services.prometheus import StoreCollector, latency_histogram, new_registry
 from api.services.readiness import Readiness
@@ -110,7 +111,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 @contextlib.asynccontextmanager
 async def lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
-    """Open the database, the blobs and the notifier; run the event hub and the lease collector."""
+    """Open the database, the blobs and the notifier; run the event hub, the lease collector and the memory release."""
     database = open_database(settings.resolved_database_url)
     require_head(database.engine)
     versions.start(database, "api", allow_older=settings.allow_older)
@@ -126,15 +127,16 @@ async def lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     )
     collector = StoreCollector(database, lambda: hub.listeners, storage_limits(settings))
     app.state.registry.register(collector)
-    polling = asyncio.create_task(hub.run())
+    tasks = [asyncio.create_task(work) for work in (hub.run(), release_memory())]
     try:
         with lease_collector(database, notifier, settings.lease_check_seconds):
             yield
     finally:
         hub.close()
-        polling.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await polling
+        for task in tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
         await compute.close()
         app.state.registry.unregister(collector)
         notifier.close()

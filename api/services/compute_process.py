@@ -135,7 +135,7 @@ def main() -> None:
                 outcome = _outcome(content, result)
             del content
             allocator.release_freed_memory()
-            if _resident_bytes() > KEPT_BYTES:
+            if allocator.resident_bytes() > KEPT_BYTES:
                 outcome = replace(outcome, worn=True)
             _send(connection, _pickled(outcome))
 
@@ -235,11 +235,3 @@ def _receive(connection: socket.socket) -> tuple[bytearray, int]:
             raise EOFError
         rest = rest[count:]
     return content, descriptors[0] if descriptors else -1
-
-
-def _resident_bytes() -> int:
-    """Return the memory of this process; where the system does not show it, 0."""
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-    except OSError:
-        return 0

@@ -1,12 +1,18 @@
 """The API as a process: it stops cleanly with open streams, and refuses an unmigrated database with one line."""
 
+import asyncio
+import gc
 import signal
 import threading
 from pathlib import Path
 
 import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
 from sqlalchemy import text
 
+from api.server import Server
 from core.store.database import open_database
 from harness.processes import processes
 from tests.api.conftest import LINE
@@ -44,3 +50,16 @@ def test_other_migration_exits_with_a_one_line_message(tmp_path: Path) -> None:
         assert running.start("api").wait(30) == 1
         (line,) = running.output().splitlines()[1:]
     assert "chainrule migrate" in line
+
+
+def test_what_lives_as_long_as_the_process_is_exempt_from_garbage_collection(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def started(_: uvicorn.Server, sockets: object = None) -> None:
+        assert gc.get_freeze_count() == 0
+
+    monkeypatch.setattr(uvicorn.Server, "startup", started)
+    app = FastAPI()
+    try:
+        asyncio.run(Server(uvicorn.Config(app), app).startup())
+        assert gc.get_freeze_count() > 10_000
+    finally:
+        gc.unfreeze()

@@ -45,4 +45,12 @@ def test_freed_memory_is_kept_until_it_is_released() -> None:
 def test_another_c_library_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     assert not allocator.keep_freed_memory()
+    assert not allocator.return_freed_memory()
     allocator.release_freed_memory()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_resident_bytes_are_those_of_the_process() -> None:
+    before = allocator.resident_bytes()
+    block = b"x" * 2**26
+    assert allocator.resident_bytes() > before + len(block) // 2
