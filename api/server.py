@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.http.connections import Connection, refuse_connection
 from api.http.cors import with_cors
+from api.http.unread import UnreadAnswers
 from core import allocator, logging
 from core.settings import Settings
 from core.store.database import open_database
@@ -76,9 +77,10 @@ def serve(settings: Settings, sockets: Sequence[socket.socket] | None = None) ->
 
 
 def _protocol(settings: Settings) -> type[Connection]:
-    limits = {
+    limits: dict[str, object] = {
         "seconds": settings.client_seconds,
         "max_connections": settings.max_connections,
+        "unread": UnreadAnswers(settings.client_seconds, settings.max_unread_bytes),
         "excess_app": staticmethod(with_cors(refuse_connection, settings.allowed_origins)),
     }
     return type("LimitedConnection", (Connection,), limits)

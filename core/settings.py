@@ -115,9 +115,12 @@ class Settings(BaseSettings):
     max_cells: Positive = 100_000_000
     """Maximum rows × columns of a dataset."""
     client_seconds: Seconds = 30.0
-    """Seconds that a client may take for its headers, and for which its body may pause or be slower than 4 kB/s."""
+    """Seconds that a client may take for its headers, and for which its body, or its reading of an answer, may pause or
+    be slower than 4 kB/s."""
     max_connections: Positive = 4096
     """Maximum number of open connections, streams included; further ones get 503."""
+    max_unread_bytes: Annotated[int, Ge(2**20)] = 256 * 2**20
+    """Maximum bytes of answers in memory that wait for their readers; beyond that, the longest waiting are cut off."""
     schema_seconds: Seconds = 120.0
     """Maximum seconds for inferring the schema of an upload."""
     schema_memory_bytes: Annotated[int, Ge(2**28)] = 2**30

@@ -1,7 +1,7 @@
-"""Limits on connections: how long a client may take for a request head, and how many connections are open.
+"""Limits on connections: time for a request head, the rate of reading an answer, and how many connections are open.
 
-Uvicorn alone waits for a request head without limit, and the kernel waits a quarter of an hour for a client that has
-disappeared or no longer reads.
+Uvicorn alone waits for a request head and for a slow reader without limit, and the kernel waits a quarter of an hour
+for a client that has disappeared or no longer reads.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from api.http.middleware import request_id_of, security_headers
 from api.http.problem_types import INVALID_REQUEST, TOO_MANY_CONNECTIONS
 from api.http.problems import problem_response
+from api.http.unread import UnreadAnswers
 from core.ids import new_id
 
 MAX_UNREAD_SECONDS = 15.0
@@ -26,13 +27,14 @@ EXCESS_CONNECTION_SECONDS = 2.0
 class Connection(H11Protocol):
     """Uvicorn's HTTP/1.1 protocol with a time limit for each request head and a limit on open connections.
 
-    A connection is closed when `seconds` pass without a complete request head. Connections beyond `max_connections`
-    are served by `excess_app` (`refuse_connection`, with or without CORS).
+    A connection is closed when `seconds` pass without a complete request head, and by the limits of `unread`.
+    Connections beyond `max_connections` are served by `excess_app` (`refuse_connection`, with or without CORS).
     """
 
     seconds = 30.0
     max_connections = 4096
     excess_app: ASGIApp
+    unread: UnreadAnswers
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -53,9 +55,20 @@ class Connection(H11Protocol):
             self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the timer."""
+        """Stop the timers."""
         self._stop_timer()
+        self.unread.remove(self.transport)
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Pause the answer until the client has read what is sent."""
+        super().pause_writing()
+        self.unread.add(self.transport)
+
+    def resume_writing(self) -> None:
+        """Go on with the answer."""
+        self.unread.remove(self.transport)
+        super().resume_writing()
 
     def on_response_complete(self) -> None:
         """Stop the timer: the next request on this connection starts its own."""

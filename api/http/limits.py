@@ -34,7 +34,7 @@ BODY = "chainrule.body"
 
 
 class InFlight:
-    """The bytes of all bodies of a kind that are received or wait for their response, and the limit of their sum."""
+    """The bytes of all bodies of a kind, or of all large answers, in progress; and the limit of their sum."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit

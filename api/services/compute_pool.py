@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
 from api.http.errors import ServiceBusy, TooMuchWork
+from api.http.limits import InFlight
 from api.services.compute_process import ComputeProcess, Outcome, ProcessDied, Task
 from core.settings import Settings
 
@@ -75,7 +76,7 @@ class ComputePool:
         self._limits = limits
         self._folder = folder
         self._in_progress = 0
-        self._unsent_bytes = 0
+        self._unsent = InFlight(MAX_UNSENT_ANSWERS * limits.answer_bytes)
         self._slots = asyncio.Semaphore(limits.processes)
         self._threads = ThreadPoolExecutor(limits.processes, "compute")  # one waits for each process
         self._thread_limiter = CapacityLimiter(MAX_THREADS)
@@ -125,15 +126,17 @@ class ComputePool:
     ) -> Response:
         """Return the pieces of bytes that `function(*arguments)` returns as a response. Raises as `run`.
 
-        They are collected in a file and sent from there, so that a client that reads slowly keeps no process.
+        They are collected in a file and sent from there, so that a client that reads slowly keeps no process. Raise
+        `ServiceBusy` for an answer that would be larger than what it leaves free of the disk, too.
         """
-        if self._unsent_bytes > MAX_UNSENT_ANSWERS * self._limits.answer_bytes:
-            raise ServiceBusy
         task = Task(function, arguments, self._limits.answer_bytes, streamed=True)
         file, size = await self._complete(request, task)
         if size <= CHUNK_BYTES:
             with file:
                 return Response(file.read(), media_type=media_type)
+        if not self._unsent.admits(size):
+            file.close()
+            raise ServiceBusy
         headers = {"Content-Length": str(size)}
         return StreamingResponse(self._pieces(file, size), media_type=media_type, headers=headers)
 
@@ -257,13 +260,13 @@ class ComputePool:
 
     async def _pieces(self, file: IO[bytes], size: int) -> AsyncIterator[bytes]:
         """Yield the content of a result file, and close it."""
-        self._unsent_bytes += size
+        self._unsent.bytes += size
         try:
             with file:
                 while piece := file.read(CHUNK_BYTES):
                     yield piece
         finally:
-            self._unsent_bytes -= size
+            self._unsent.bytes -= size
 
 
 async def _departure(request: Request) -> None:

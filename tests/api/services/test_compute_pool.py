@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Message
 
 from api.http import problems
@@ -112,7 +112,27 @@ def test_small_and_large_responses_have_every_piece(tmp_path: Path) -> None:
                 answer = await pool.respond(Client().request, tasks.pieces, count, 1000)
                 assert answer.headers["content-length"] == str(count * 1000)
                 assert await content(answer) == b"".join(tasks.pieces(count, 1000))
-            assert pool._unsent_bytes == 0
+            assert pool._unsent.bytes == 0
+
+    run(test)
+
+
+def test_answers_that_clients_still_read_leave_room_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> None:
+        monkeypatch.setattr(compute_pool, "MAX_UNSENT_ANSWERS", 2)
+        async with pool_of(tmp_path, answer_bytes=2**20) as pool:
+            first = await pool.respond(Client().request, tasks.pieces, 4, 2**18)
+            assert isinstance(first, StreamingResponse)
+            unread = aiter(first.body_iterator)
+            await anext(unread)
+            with pytest.raises(ServiceBusy):
+                await pool.respond(Client().request, tasks.pieces, 4, 2**18)
+            for size in (2**15, 2**17):  # one of them is not counted, the other one is smaller than what it leaves
+                answer = await pool.respond(Client().request, tasks.pieces, 4, size)
+                assert len(await content(answer)) == 4 * size
+            async for _ in unread:
+                pass
+            assert len(await content(await pool.respond(Client().request, tasks.pieces, 4, 2**18))) == 2**20
 
     run(test)
 
