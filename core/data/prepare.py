@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from core.data.features import Features
 from core.data.schema import Schema
 from core.data.sources.source import Source, StoredDataset
-from core.data.split import count_validation_rows, split_rows
+from core.data.splits.split import KnownRows, LoadedRows
 from core.data.targets import SourceTarget, Target
 from core.data.targets.classes import Classes
 from core.data.targets.embeddings import Embeddings
@@ -25,10 +25,13 @@ class Signature:
     """All rows."""
 
     train_rows: int
-    """Rows for training."""
+    """Rows for training; an estimate where only the values of a column tell."""
 
     validation_rows: int
-    """Rows for validation."""
+    """Rows for validation, likewise."""
+
+    test_rows: int
+    """Rows for testing, likewise."""
 
     input_shape: tuple[int, ...]
     """The shape of one row of x."""
@@ -67,6 +70,15 @@ class Prepared:
     sample_weight_validation: NDArray[np.float32] | None
     """Weight of each validation row in the loss (validation rows,); None: all equal."""
 
+    x_test: NDArray[np.float32] | None = None
+    """(test rows, *input shape); None without a test."""
+
+    y_test: NDArray[np.float32] | NDArray[np.int64] | None = None
+    """As y; None without a test."""
+
+    sample_weight_test: NDArray[np.float32] | None = None
+    """Weight of each test row in the loss (test rows,); None: all equal."""
+
     lengths: NDArray[np.int64] | None
     """Steps of each training row (training rows,) before padding at their end; None: all of them."""
 
@@ -83,8 +95,9 @@ class Prepared:
         integers below `number` is checked before, with the signature.
         """
         names = tuple(map(str, range(number)))
-        y_validation = None if self.y_validation is None else _integer_ids(self.y_validation)
-        return replace(self, y=_integer_ids(self.y), y_validation=y_validation, target=Classes(names=names))
+        y_validation, y_test = (None if y is None else _integer_ids(y) for y in (self.y_validation, self.y_test))
+        target = Classes(names=names)
+        return replace(self, y=_integer_ids(self.y), y_validation=y_validation, y_test=y_test, target=target)
 
     def with_labels(self) -> "Prepared":
         """Return the same with integers as labels of sequences, 0 for padding."""
@@ -101,11 +114,12 @@ def signature(data: Source, schema: Schema | None) -> Signature:
     Raises `InvalidData` for everything that can be known to be wrong without reading a dataset.
     """
     found = data.signature(schema)
-    validation_rows = count_validation_rows(data.validation, found.rows, found.class_counts)
+    counts = data.split_rule.count(KnownRows(found.rows, found.class_counts, found.split_column))
     return Signature(
         rows=found.rows,
-        train_rows=found.rows - validation_rows,
-        validation_rows=validation_rows,
+        train_rows=counts.train,
+        validation_rows=counts.validation,
+        test_rows=counts.test,
         input_shape=found.input_shape,
         target=found.target,
         warnings=found.warnings,
@@ -113,14 +127,13 @@ def signature(data: Source, schema: Schema | None) -> Signature:
 
 
 def prepare(data: Source, dataset: StoredDataset | None, seed: int) -> Prepared:
-    """Return the arrays to train with; the seed decides which rows are for validation.
+    """Return the arrays to train with; the seed decides which rows are held out, where the split draws them.
 
     Raises `InvalidData` as `signature` does, and `InvalidFile` where a dataset's file does not match its schema.
     """
     loaded = data.load(dataset)
     y, weights = loaded.y, loaded.weights
-    count_validation_rows(data.validation, len(y), loaded.class_counts())
-    train, validation = split_rows(data.validation, loaded.class_ids, len(y), seed)
+    train, validation, test = data.split_rule.split(LoadedRows(len(y), loaded.class_ids, loaded.split_values), seed)
     features = loaded.fit(train)
     return Prepared(
         x=features.transform(loaded.values, train),
@@ -129,6 +142,9 @@ def prepare(data: Source, dataset: StoredDataset | None, seed: int) -> Prepared:
         y_validation=None if validation is None else y[validation],
         sample_weight=None if weights is None else weights[train],
         sample_weight_validation=None if weights is None or validation is None else weights[validation],
+        x_test=None if test is None else features.transform(loaded.values, test),
+        y_test=None if test is None else y[test],
+        sample_weight_test=None if weights is None or test is None else weights[test],
         lengths=None if loaded.lengths is None else loaded.lengths[train],
         features=features,
         target=loaded.target,

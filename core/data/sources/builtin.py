@@ -17,7 +17,9 @@ from core.data.features.arrays import ArrayFeatures
 from core.data.schema import Schema
 from core.data.sources.arrays import Arrays
 from core.data.sources.source import LoadedData, SourceSignature, StoredDataset
-from core.data.split import Validation
+from core.data.splits import chosen_split
+from core.data.splits.fraction import FractionSplit, Validation
+from core.data.splits.split import SplitRule
 from core.data.targets.classes import Classes
 from core.data.targets.numbers import Numbers
 
@@ -48,6 +50,14 @@ class Builtin:
 
     validation: Validation | None = None
     """The rows for validation."""
+
+    split: FractionSplit | None = None
+    """The rows for validation and for a test after the last epoch, instead of `validation`."""
+
+    @property
+    def split_rule(self) -> SplitRule:
+        """The split that `split` or `validation` asks for. Raises `InvalidData` where both do."""
+        return chosen_split(self.validation, self.split)
 
     @property
     def dataset_id(self) -> None:

@@ -13,6 +13,7 @@ from core.data.targets.numbers import Numbers
 FEATURES = "/data/features"
 TARGET = "/data/target"
 WEIGHT = "/data/sample_weight"
+SPLIT = "/data/split/column"
 
 
 class ColumnNames(NamedTuple):
@@ -21,6 +22,9 @@ class ColumnNames(NamedTuple):
     features: list[str] | None
     target: str | None
     weight: str | None
+    split: str | None = None
+    split_is_feature: bool = True
+    """Whether the column that the split reads is a feature too, where no features are named."""
 
 
 class SelectedColumns(NamedTuple):
@@ -31,11 +35,13 @@ class SelectedColumns(NamedTuple):
     warnings: list[str]
     weight: Column | None
     """The weight of each row in the loss; None: all equal."""
+    split: Column | None = None
+    """The column that the split reads, if it reads one."""
 
     @property
     def all(self) -> list[Column]:
         """All columns that are read."""
-        return [*self.features, self.target, *([] if self.weight is None else [self.weight])]
+        return [*self.features, self.target, *(column for column in (self.weight, self.split) if column is not None)]
 
 
 def select_columns(names: ColumnNames, schema: Schema) -> SelectedColumns:
@@ -43,7 +49,10 @@ def select_columns(names: ColumnNames, schema: Schema) -> SelectedColumns:
 
     Raises `InvalidData` for columns that do not exist, or that cannot be used.
     """
-    return _from_table(names, schema) if is_table(schema) else _from_arrays(names, schema)
+    selected = _from_table(names, schema) if is_table(schema) else _from_arrays(names, schema)
+    if names.split is None:
+        return selected
+    return selected._replace(split=_find(schema, names.split, SPLIT, "name the column that the split reads"))
 
 
 def target_of(column: Column) -> SourceTarget:
@@ -78,7 +87,8 @@ def _from_table(names: ColumnNames, schema: Schema) -> SelectedColumns:
     target = _find(schema, names.target, TARGET, "name the column to predict")
     weight = _weight(names, schema, target)
     if names.features is None:
-        return _default_features(target, weight, schema)
+        left_out = None if names.split_is_feature else names.split
+        return _default_features(target, weight, schema, left_out)
     columns: list[Column] = []
     for place, name in enumerate(names.features):
         pointer = f"{FEATURES}/{place}"
@@ -90,9 +100,10 @@ def _from_table(names: ColumnNames, schema: Schema) -> SelectedColumns:
     return SelectedColumns(columns, target, [], weight)
 
 
-def _default_features(target: Column, weight: Column | None, schema: Schema) -> SelectedColumns:
-    """Return all columns but target and weight, without those that cannot be used."""
-    others = [column for column in schema.columns if column is not target and column is not weight]
+def _default_features(target: Column, weight: Column | None, schema: Schema, left_out: str | None) -> SelectedColumns:
+    """Return all columns but target, weight and the one left out, without those that cannot be used."""
+    taken = [target, weight, schema.column(left_out or "")]
+    others = [column for column in schema.columns if not any(column is other for other in taken)]
     usable = [column for column in others if not _why_unusable(column)]
     if not usable:
         raise InvalidData(FEATURES, "there is no column to learn from besides the target: upload more columns")

@@ -20,7 +20,9 @@ from core.data.readers import is_table, load
 from core.data.schema import Column, Limits, Schema
 from core.data.sources.columns import ColumnNames, SelectedColumns, class_counts, select_columns, target_of
 from core.data.sources.source import FirstErrorOnly, LoadedData, SourceSignature, StoredDataset
-from core.data.split import Validation
+from core.data.splits import Split, chosen_split
+from core.data.splits.fraction import Validation
+from core.data.splits.split import SplitRule
 
 MAX_FEATURES = Limits().columns
 MAX_NAME_CHARACTERS = 256
@@ -56,6 +58,15 @@ class DatasetReference:
     validation: Validation | None = None
     """The rows for validation."""
 
+    split: Split | None = None
+    """The rows for validation and for a test after the last epoch, instead of `validation`: drawn at random, whole
+    groups, the latest rows, or by a column."""
+
+    @property
+    def split_rule(self) -> SplitRule:
+        """The split that `split` or `validation` asks for. Raises `InvalidData` where both do."""
+        return chosen_split(self.validation, self.split)
+
     @property
     def dataset_id(self) -> str:
         """The id of the dataset that `signature` and `load` need."""
@@ -79,6 +90,7 @@ class DatasetReference:
             target=target_of(selected.target),
             class_counts=class_counts(selected.target),
             warnings=tuple(selected.warnings),
+            split_column=selected.split,
         )
 
     def load(self, dataset: StoredDataset | None) -> LoadedData:
@@ -99,6 +111,7 @@ class DatasetReference:
             y=target.array(y),
             class_ids=target.class_ids(y) if selected.target.classes else None,
             weights=None if selected.weight is None else columns[selected.weight.name].astype(np.float32).ravel(),
+            split_values=None if selected.split is None else _values(selected.split, columns[selected.split.name]),
         )
         return loaded if is_table(dataset.schema) else _of_array(loaded, columns[selected.features[0].name])
 
@@ -106,7 +119,9 @@ class DatasetReference:
         if self.scaling == "standard" and not is_table(schema):
             message = "arrays are not scaled: leave it out, or begin the net with a layer that normalizes"
             raise InvalidData("/data/scaling", message)
-        return select_columns(ColumnNames(self.features, self.target, self.sample_weight), schema)
+        rule = self.split_rule
+        names = ColumnNames(self.features, self.target, self.sample_weight, rule.reads, rule.keeps_feature)
+        return select_columns(names, schema)
 
 
 def _no_such_dataset() -> InvalidData:
@@ -117,6 +132,11 @@ def _of_array(loaded: LoadedData, x: NDArray[Any]) -> LoadedData:
     """Return the data with one array as its inputs."""
     features = ArrayFeatures(shape=x.shape[1:] or (1,))
     return loaded._replace(values=x.reshape(len(x), *features.shape), fit=lambda _: features)
+
+
+def _values(column: Column, loaded: NDArray[Any]) -> NDArray[Any]:
+    """Return the values that a split reads `(rows,)`: categories by their names."""
+    return np.array([name for name, _ in column.classes], object)[loaded] if column.type == "category" else loaded
 
 
 def _table_shape(columns: Sequence[Column]) -> tuple[int, ...]:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from core.data.features import Features
 from core.data.padding import Padding
-from core.data.schema import Schema
-from core.data.split import Validation
+from core.data.schema import Column, Schema
+from core.data.splits.split import SplitRule
 from core.data.targets import SourceTarget
 
 
@@ -46,6 +46,8 @@ class SourceSignature(NamedTuple):
     class_counts: Sequence[int] | None
     """Rows of each class, to stratify by; None where there are no classes."""
     warnings: tuple[str, ...] = ()
+    split_column: Column | None = None
+    """The column that the split reads, if it reads one."""
 
 
 class LoadedData(NamedTuple):
@@ -64,6 +66,8 @@ class LoadedData(NamedTuple):
     """Weight of each row in the loss `(rows,)`; None: all equal."""
     lengths: NDArray[np.int64] | None = None
     """Steps of each row `(rows,)` before padding at their end; None: all of them."""
+    split_values: NDArray[Any] | None = None
+    """The values `(rows,)` of the column that the split reads, if it reads one."""
 
     def class_counts(self) -> list[int] | None:
         """Return the rows of each class; None where there are no classes."""
@@ -79,8 +83,8 @@ class Source(Protocol):
         ...
 
     @property
-    def validation(self) -> Validation | None:
-        """The part of the rows for validation."""
+    def split_rule(self) -> SplitRule:
+        """The split of the rows. Raises `InvalidData` where a spec asks for two."""
         ...
 
     @property

@@ -18,7 +18,10 @@ from core.data.sources.builtin import Builtin
 from core.data.sources.dataset import DatasetReference
 from core.data.sources.inline import Inline
 from core.data.sources.source import StoredDataset
-from core.data.split import Validation
+from core.data.splits.column import ColumnSplit
+from core.data.splits.fraction import FractionSplit, Validation
+from core.data.splits.group import GroupSplit
+from core.data.splits.time import TimeSplit
 from core.data.targets.classes import Classes
 from core.data.targets.numbers import Numbers
 from tests.core.data.readers.files import csv_schema, npy_bytes, npz_bytes
@@ -33,11 +36,16 @@ def prepared(data: Any, stored: StoredDataset | None, seed: int = 3) -> Prepared
     expected = signature(data, stored.schema if stored else None)
     found = prepare(data, stored, seed)
     validation_rows = 0 if found.x_validation is None else len(found.x_validation)
-    assert (expected.train_rows, expected.validation_rows) == (len(found.x), validation_rows)
-    assert expected.rows == expected.train_rows + expected.validation_rows
+    test_rows = 0 if found.x_test is None else len(found.x_test)
+    assert (expected.train_rows, expected.validation_rows, expected.test_rows) == (
+        len(found.x),
+        validation_rows,
+        test_rows,
+    )
+    assert expected.rows == expected.train_rows + expected.validation_rows + expected.test_rows
     assert found.x.shape[1:] == expected.input_shape == found.features.input_shape
     assert found.target == expected.target
-    for x, y in [(found.x, found.y), (found.x_validation, found.y_validation)]:
+    for x, y in [(found.x, found.y), (found.x_validation, found.y_validation), (found.x_test, found.y_test)]:
         if x is None or y is None:
             continue
         assert x.dtype == np.float32
@@ -237,3 +245,47 @@ def test_random_tables_match_signature_and_prediction(
     encoded = features_from_json(found.features.to_json()).encode(records).x
     together = np.concatenate([found.x, found.x_validation]) if found.x_validation is not None else found.x
     assert sorted(map(tuple, encoded.tolist())) == sorted(map(tuple, together.tolist()))
+
+
+SPLITS = {
+    "fraction": FractionSplit(validation=0.2, test=0.2),
+    "group": GroupSplit(column="city", validation=0.25, test=0.25),
+    "time": TimeSplit(column="day", validation=0.25, test=0.25),
+    "column": ColumnSplit(column="part", validation=["v"], test=["t"]),
+}
+SPLIT_TABLE = "age,city,day,part,pay\n" + "".join(
+    f"{20 + row},c{row % 4},{100 - row},{'ttvvnnnn'[row % 8]},{row}\n" for row in range(40)
+)
+
+
+@pytest.mark.parametrize("split", SPLITS.values(), ids=SPLITS.keys())
+def test_each_split_of_a_table_holds_rows_out(split: Any, tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    stored = StoredDataset(path=path, schema=csv_schema(path, SPLIT_TABLE))
+    found = prepared(DatasetReference(id="ds_1", target="pay", scaling="none", split=split), stored)
+    assert found.y_validation is not None
+    assert found.y_test is not None
+    rows = np.concatenate([found.y, found.y_validation, found.y_test]).ravel().tolist()
+    assert sorted(rows) == list(range(40))
+    learnt = list(found.features.schema()["properties"])
+    assert learnt == [name for name in ("age", "city", "day", "part") if split.keeps_feature or name != split.column]
+
+
+def test_column_of_a_split_that_features_name_is_learnt_from(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    stored = StoredDataset(path=path, schema=csv_schema(path, SPLIT_TABLE))
+    reference = DatasetReference(id="ds_1", target="pay", features=["city"], split=SPLITS["group"])
+    assert list(prepared(reference, stored).features.schema()["properties"]) == ["city"]
+
+
+def test_split_by_a_column_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    schema = csv_schema(tmp_path / "table.csv", SPLIT_TABLE)
+    reference = DatasetReference(id="ds_1", target="pay", split=TimeSplit(column="date", test=0.1))
+    with pytest.raises(InvalidData, match='there is no "date"') as caught:
+        signature(reference, schema)
+    assert caught.value.pointer == "/data/split/column"
+
+
+def test_rows_without_columns_are_split_too() -> None:
+    found = prepared(Inline(x=LINE.x, y=LINE.y, split=FractionSplit(validation=0.2, test=0.4)), None)
+    assert [len(part) for part in (found.x, found.x_validation, found.x_test) if part is not None] == [2, 1, 2]
