@@ -29,6 +29,7 @@ from api.routes import (
     metrics,
     pages,
     predictions,
+    split,
 )
 from api.schemas.inspection import GradientCheckRequest, InspectionRequest
 from api.schemas.prediction import PredictionRequest
@@ -98,6 +99,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         metrics,
         events,
         checkpoints,
+        split,
         predictions,
         inspect,
         datasets,

@@ -38,6 +38,9 @@ class Digits:
     y_validation: None = None
     sample_weight: None = None
     sample_weight_validation: None = None
+    x_test: None = None
+    y_test: None = None
+    sample_weight_test: None = None
     lengths: None = None
 
 

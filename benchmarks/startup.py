@@ -22,7 +22,8 @@ from core.nn.optimizers.sgd import GradientDescent
 from core.nn.step.state import start
 from core.nn.training.options import Training
 x = np.arange(1, 6, dtype=np.float32)[:, None]
-nothing = dict.fromkeys(["x_validation", "y_validation", "sample_weight", "sample_weight_validation", "lengths"])
+held_out = [f"{field}_{part}" for field in ("x", "y", "sample_weight") for part in ("validation", "test")]
+nothing = dict.fromkeys([*held_out, "sample_weight", "lengths"])
 data = SimpleNamespace(x=x, y=2 * x, **nothing)
 network, optimizer = Network(Sequential(layers=(Dense(units=1),)), (1,)), GradientDescent()
 next(Learner(network, MeanSquaredError(), optimizer, Training(), data, start(network, optimizer, 0)).train())

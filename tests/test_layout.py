@@ -35,6 +35,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "api/services/prediction.py": ("api/routes/test_predictions.py",),
     "api/services/prediction_forms.py": ("api/routes/test_predictions.py",),
     "api/services/readiness.py": ("api/routes/test_health.py",),
+    "api/services/split_rows.py": ("api/routes/test_split.py",),
     "api/services/upload.py": ("api/routes/test_datasets.py",),
     "chainrule/__main__.py": ("test_secrets.py",),
     "chainrule/child_process.py": ("chainrule/test_up.py",),

@@ -9,7 +9,7 @@ from api.schemas.values import finite_or_none, rfc3339, rfc3339_or_none
 from core.jobs.states import TERMINAL, Status, StopReason
 from core.store import tables
 
-Split: TypeAlias = Literal["train", "validation"]
+Split: TypeAlias = Literal["train", "validation", "test"]
 
 
 class Progress(BaseModel):
@@ -170,6 +170,7 @@ def _confusion_matrix(job: tables.Job) -> dict[Split, list[list[int]]] | None:
     matrices: dict[Split, Any] = {
         "train": stored.get("confusion_matrix"),
         "validation": stored.get("val_confusion_matrix"),
+        "test": stored.get("test_confusion_matrix"),
     }
     return {split: matrix for split, matrix in matrices.items() if matrix} or None
 

@@ -39,6 +39,9 @@ class Rows:
     y_validation: Any = None
     sample_weight: Any = None
     sample_weight_validation: Any = None
+    x_test: Any = None
+    y_test: Any = None
+    sample_weight_test: Any = None
     lengths: Any = None
 
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from core.data.features import Features
 from core.data.schema import Schema
-from core.data.sources.source import Source, StoredDataset
-from core.data.splits.split import KnownRows, LoadedRows
+from core.data.sources.source import LoadedData, Source, StoredDataset
+from core.data.splits.split import KnownRows, LoadedRows, Parts
 from core.data.targets import SourceTarget, Target
 from core.data.targets.classes import Classes
 from core.data.targets.embeddings import Embeddings
@@ -126,6 +126,11 @@ def signature(data: Source, schema: Schema | None) -> Signature:
     )
 
 
+def split(data: Source, dataset: StoredDataset | None, seed: int) -> Parts:
+    """Return the rows of each part, as `prepare` with this seed divides them. Raises as `prepare` does."""
+    return _split(data, data.load(dataset), seed)
+
+
 def prepare(data: Source, dataset: StoredDataset | None, seed: int) -> Prepared:
     """Return the arrays to train with; the seed decides which rows are held out, where the split draws them.
 
@@ -133,7 +138,7 @@ def prepare(data: Source, dataset: StoredDataset | None, seed: int) -> Prepared:
     """
     loaded = data.load(dataset)
     y, weights = loaded.y, loaded.weights
-    train, validation, test = data.split_rule.split(LoadedRows(len(y), loaded.class_ids, loaded.split_values), seed)
+    train, validation, test = _split(data, loaded, seed)
     features = loaded.fit(train)
     return Prepared(
         x=features.transform(loaded.values, train),
@@ -149,6 +154,10 @@ def prepare(data: Source, dataset: StoredDataset | None, seed: int) -> Prepared:
         features=features,
         target=loaded.target,
     )
+
+
+def _split(data: Source, loaded: LoadedData, seed: int) -> Parts:
+    return data.split_rule.split(LoadedRows(len(loaded.y), loaded.class_ids, loaded.split_values), seed)
 
 
 def _integer_ids(y: NDArray[Any]) -> NDArray[np.int64]:

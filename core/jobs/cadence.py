@@ -4,8 +4,9 @@ The selection is deterministic and does not depend on a clock, so an interrupted
 uninterrupted one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeAlias
 
 from core.nn.metrics import Metric
@@ -17,6 +18,8 @@ MAX_STEP_ROWS = 10_000
 MAX_EPOCHS_WITH_ROWS = 10_000
 """Epochs that write rows at most."""
 
+SPLITS: Mapping[str, str] = MappingProxyType({"val_": "validation", "test_": "test"})
+"""Splits by the beginning of their metrics' names; the training's have none."""
 
 Row: TypeAlias = tuple[int, int, str, str, float]
 """A metric row: step, epoch, split, name, value. A plain tuple, since each step of a training may write one."""
@@ -41,7 +44,8 @@ class Cadence:
         """Return how many rows a whole training writes at most, with this many metrics and without inspections."""
         steps = -(-training.steps(train_rows) // self.steps)
         epochs = -(-training.epochs // self.epochs) + 1  # the last one always writes rows
-        return steps + epochs * (2 * (1 + metrics) + 1)
+        test = 1 + metrics
+        return steps + epochs * (2 * (1 + metrics) + 1) + test
 
     def rows(self, items: Iterable[Step | Epoch]) -> list[Row]:
         """Return the rows of these steps and epochs, in order. The last epoch always writes rows."""
@@ -59,14 +63,16 @@ class Cadence:
 
 def _epoch_values(epoch: Epoch) -> list[tuple[str, str, float]]:
     """Return (split, name, value) of an epoch; its mean loss is `epoch_loss`, since `loss` is that of a step."""
-    named = [
-        ("validation" if name.startswith("val_") else "train", "epoch_loss" if name == "loss" else name, value)
-        for name, value in epoch.metrics.items()
-    ]
+    named = [(split_of(name), "epoch_loss" if name == "loss" else name, value) for name, value in epoch.metrics.items()]
     return [*named, ("train", "learning_rate", epoch.learning_rate)]
+
+
+def split_of(name: str) -> str:
+    """Return the split of a metric of an epoch, which the beginning of its name tells."""
+    return next((split for prefix, split in SPLITS.items() if name.startswith(prefix)), "train")
 
 
 def may_come(name: str) -> bool:
     """Return whether a training may write metric rows of this name at its next epoch."""
-    plain = name.removeprefix("val_")
+    plain = name.removeprefix("val_").removeprefix("test_")
     return plain in {"loss", "epoch_loss", "learning_rate", *members(Metric)} or name.startswith("layers/")

@@ -108,13 +108,13 @@ def _memory_bytes(spec: JobSpec, signature: Signature, resolved: Resolved, threa
     network, batch = resolved.network, _batch_rows(spec, signature)
     inspected = spec.training.inspect_every is not None
     step = _pass_bytes(resolved, signature, batch) + extra_step_bytes(network, batch, threads)
-    validation = min(network.prediction_batch, signature.validation_rows)
+    held_out = min(network.prediction_batch, max(signature.validation_rows, signature.test_rows))
     vectors = WEIGHT_VECTORS * network.parameters + _slots(spec, resolved)
     mixup = mixed_bytes(batch, signature.input_shape, network.output_shape) if spec.training.mixup else 0
     return (
         signature.bytes
         + step * (1 + INSPECTION_BATCHES * inspected)
-        + (_pass_bytes(resolved, signature, validation) if validation else 0)
+        + (_pass_bytes(resolved, signature, held_out) if held_out else 0)
         + 4 * vectors * (1 + inspected)
         + mixup
         + _metric_bytes(resolved, signature)
@@ -145,8 +145,8 @@ def _pass_bytes(resolved: Resolved, signature: Signature, rows: int) -> int:
 
 
 def _metric_bytes(resolved: Resolved, signature: Signature) -> int:
-    """Return the bytes of the metrics that store the scores of all rows, for the larger split."""
-    rows = max(signature.train_rows, signature.validation_rows)
+    """Return the bytes of the metrics that store the scores of all rows, for the largest split."""
+    rows = max(signature.train_rows, signature.validation_rows, signature.test_rows)
     shape = resolved.network.output_shape
     row_shape = shape if resolved.loss.classes(shape) else (*shape, 1)
     return sum(metric.stored_bytes(rows, row_shape) for metric in resolved.training.metrics or ())

@@ -127,8 +127,15 @@ class JobRun:
         self._checkpointer = Checkpointer(context.blobs, writer, self._prepared.model(), computed_with, keep)
         checkpoint = self._checkpointer.load()
         self._write_first(begin_run(job, checkpoint, computed_with))
+        self._correct_steps(job)
         self._state: State = self._prepared.initial_state(checkpoint)
         self._progress = self._begin_progress(context, job, checkpoint)
+
+    def _correct_steps(self, job: Job) -> None:
+        """Set the number of steps where it was estimated: a split by groups or times shows its rows only now."""
+        steps = self._prepared.resolved.training.steps(len(self._prepared.data.x))
+        if steps != job.steps:
+            self._writer.set_columns({"steps": steps})
 
     def _write_first(self, batch: WriteBatch) -> None:
         """Write a note before the run's first row; columns alone can wait for that row, to spare a transaction."""

@@ -87,8 +87,8 @@ class FractionSplit:
     def _held_out(self, rows: int, class_counts: Sequence[int] | None) -> tuple[int, int]:
         """Return the rows for validation and for testing."""
         if self.stratify and class_counts is not None:
-            validation, test = self._stratified_counts(class_counts)
-            return sum(validation), sum(test)
+            of_classes = self._stratified_counts(class_counts)
+            return sum(of_classes[0]), sum(of_classes[1])
         both = rounded((self.validation + self.test) * rows)
         validation = min(rounded(self.validation * rows), both)
         return validation, both - validation

@@ -60,7 +60,7 @@ class GroupSplit:
 
     def split(self, loaded: LoadedRows, seed: int) -> Parts:
         """Return the parts. Raises `InvalidData` where there are fewer groups than parts."""
-        _, group_ids, sizes = np.unique(loaded.values, return_inverse=True, return_counts=True)
+        _, group_ids, sizes = np.unique(np.asarray(loaded.values), return_inverse=True, return_counts=True)
         self._require_groups(len(sizes))
         order = np.random.Generator(np.random.PCG64(seed)).permutation(len(sizes)).tolist()
         held_out: list[NDArray[np.int64] | None] = []

@@ -52,7 +52,7 @@ class TimeSplit:
 
     def split(self, loaded: LoadedRows, seed: int) -> Parts:
         """Return the parts. Raises `InvalidData` where too many times are equal to fill each."""
-        _, ranks = np.unique(loaded.values, return_inverse=True)
+        _, ranks = np.unique(np.asarray(loaded.values), return_inverse=True)
         ranks = ranks.ravel()
         ordered = np.sort(ranks)
         counts = self._counts(loaded.rows)

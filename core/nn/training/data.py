@@ -6,7 +6,7 @@ from core.nn.arrays import Array
 
 
 class Data(Protocol):
-    """Training rows and validation rows: inputs, targets, weights and lengths."""
+    """Rows for training, validation and testing: inputs, targets, weights and lengths."""
 
     @property
     def x(self) -> Array:
@@ -25,12 +25,24 @@ class Data(Protocol):
         """Targets of the validation rows, as `y`; None without validation rows."""
 
     @property
+    def x_test(self) -> Array | None:
+        """Inputs of the test rows, as `x`; None without test rows."""
+
+    @property
+    def y_test(self) -> Any:
+        """Targets of the test rows, as `y`; None without test rows."""
+
+    @property
     def sample_weight(self) -> Array | None:
         """Weight of each training row in the loss, `(rows,)`; None: all weights are 1."""
 
     @property
     def sample_weight_validation(self) -> Array | None:
         """Weight of each validation row, as `sample_weight`."""
+
+    @property
+    def sample_weight_test(self) -> Array | None:
+        """Weight of each test row, as `sample_weight`."""
 
     @property
     def lengths(self) -> Any:

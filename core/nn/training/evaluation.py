@@ -1,6 +1,7 @@
-"""Loss and metrics of an epoch, summed batch by batch, on the training rows and on the validation rows."""
+"""Loss and metrics of an epoch, summed batch by batch, on the training rows and on rows held out."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -10,8 +11,8 @@ from core.nn.metrics import Metric
 from core.nn.metrics.base import Sums, Table, zero_sums
 from core.nn.network import Network
 from core.nn.step.context import PassContext, inference
-from core.nn.step.state import State
-from core.nn.training.data import Data
+
+T = TypeVar("T")
 
 
 class Evaluation:
@@ -66,30 +67,42 @@ class Evaluation:
         return {metric.type: metric.table(sums[metric.type]) for metric in tabled if any(sums[metric.type])}
 
 
-class Validation:
-    """The validation rows of a training, evaluated after each epoch; the results have names such as `val_loss`."""
+class HeldOut(NamedTuple):
+    """Rows that a net is not trained on: inputs (None for no rows), targets and weights."""
 
-    def __init__(self, network: Network, loss: Loss, evaluation: Evaluation, data: Data) -> None:
+    prefix: str
+    """The beginning of the names of their results, such as `val_`."""
+    x: Array | None
+    y: Any
+    sample_weight: Array | None
+
+
+class HeldOutEvaluation:
+    """Evaluates held-out rows; the results have names such as `val_loss`."""
+
+    def __init__(self, network: Network, loss: Loss, evaluation: Evaluation, rows: HeldOut) -> None:
         self._network, self._loss, self._evaluation = network, loss, evaluation
-        self._x, self._sample_weight = data.x_validation, data.sample_weight_validation
-        self._y: Any = None if self._x is None else loss.encode(data.y_validation, network.output_shape)
+        self._prefix, self._x, _, self._sample_weight = rows
+        self._y: Any = None if self._x is None else loss.encode(rows.y, network.output_shape)
 
-    def evaluate(self, state: State) -> tuple[dict[str, float], dict[str, Table]]:
-        """Return the loss (penalties included), the metrics and their tables; empty without validation rows."""
+    def evaluate(self, weights: Array, statistics: Array) -> tuple[dict[str, float], dict[str, Table]]:
+        """Return the loss (penalties included), the metrics and their tables; empty without rows."""
         if self._x is None:
             return {}, {}
-        sums = self._sums(self._x, state)
+        sums = self._sums(self._x, weights, statistics)
         values = self._evaluation.values(sums, len(self._x))
-        values["loss"] += self._network.penalty(state.weights)
-        tables = self._evaluation.tables(sums)
-        return {f"val_{name}": value for name, value in values.items()}, {f"val_{k}": v for k, v in tables.items()}
+        values["loss"] += self._network.penalty(weights)
+        return self._named(values), self._named(self._evaluation.tables(sums))
 
-    def _sums(self, x: Array, state: State) -> dict[str, Sums]:
+    def _named(self, results: Mapping[str, T]) -> dict[str, T]:
+        return {f"{self._prefix}{name}": result for name, result in results.items()}
+
+    def _sums(self, x: Array, weights: Array, statistics: Array) -> dict[str, Sums]:
         sums: dict[str, Sums] = {}
-        views = self._network.views(state.weights, state.statistics)
+        views = self._network.views(weights, statistics)
         for start in range(0, len(x), self._network.prediction_batch):
             part = slice(start, start + self._network.prediction_batch)
-            ctx = inference(state.weights.dtype)
+            ctx = inference(weights.dtype)
             ctx.sample_weight = None if self._sample_weight is None else self._sample_weight[part]
             outputs, _ = self._network.forward(x[part], views, ctx)
             loss, _ = self._loss.forward(outputs, self._y[part], ctx)

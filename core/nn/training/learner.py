@@ -14,6 +14,7 @@ import numpy as np
 from core.nn.arrays import Array
 from core.nn.insight.step_inspection import first_nonfinite, inspect_step, inspection_metrics
 from core.nn.losses import Loss
+from core.nn.metrics.base import Table
 from core.nn.network import Network
 from core.nn.optimizers.slots import FLUSH_STEPS, flush_denormals
 from core.nn.optimizers.wrappers import Optimizer
@@ -25,7 +26,7 @@ from core.nn.step.state import State
 from core.nn.step.update import WeightUpdate, apply_update, learning_rate, scheduled_rate
 from core.nn.training.batches import Batches
 from core.nn.training.data import Data
-from core.nn.training.evaluation import Evaluation, Validation
+from core.nn.training.evaluation import Evaluation, HeldOut, HeldOutEvaluation
 from core.nn.training.options import Diverged, Epoch, Step, Training
 from core.nn.training.stopping import StopReason, keep_best, restore_best
 
@@ -58,7 +59,10 @@ class Learner:
         self._update = WeightUpdate(network, optimizer, state, gradient)
         self._batches = Batches(network, loss, training, data)
         self._evaluation = Evaluation(loss, training.metrics or (), network.output_shape)
-        self._validation = Validation(network, loss, self._evaluation, data)
+        validation = HeldOut("val_", data.x_validation, data.y_validation, data.sample_weight_validation)
+        test = HeldOut("test_", data.x_test, data.y_test, data.sample_weight_test)
+        self._validation = HeldOutEvaluation(network, loss, self._evaluation, validation)
+        self._test = HeldOutEvaluation(network, loss, self._evaluation, test)
         self._names = network.names()
         self._ctx = self._new_context()
         self._statistics_before = state.statistics.copy()
@@ -90,11 +94,11 @@ class Learner:
         return Step(state.step, state.epoch + 1, loss, rate)
 
     def end_epoch(self) -> Epoch:
-        """Evaluate the epoch, keep the best weights, and apply the rules."""
+        """Evaluate the epoch, keep the best weights, and apply the rules; at the end, test the best weights."""
         state, training = self.state, self.training
         metrics, tables = self._evaluation.values(state.sums, self.rows), self._evaluation.tables(state.sums)
         state.sums = {}
-        val_metrics, val_tables = self._validation.evaluate(state)
+        val_metrics, val_tables = self._validation.evaluate(state.weights, state.statistics)
         metrics |= val_metrics
         state.epoch += 1
         metrics |= self._inspection()
@@ -105,7 +109,14 @@ class Learner:
         state.last_loss = metrics["loss"]
         if state.stop and training.early_stopping and training.early_stopping.restore_best_weights:
             restore_best(state)
-        return Epoch(state.step, state.epoch, metrics, rate, state.stop, tables | val_tables)
+        test_metrics, test_tables = self._test_best() if state.stop else ({}, {})
+        return Epoch(
+            state.step, state.epoch, metrics | test_metrics, rate, state.stop, tables | val_tables | test_tables
+        )
+
+    def _test_best(self) -> tuple[dict[str, float], dict[str, Table]]:
+        """Evaluate the test rows with the best weights, by which predictions are made unless the last are asked for."""
+        return self._test.evaluate(self.state.best_weights, self.state.best_statistics)
 
     def _apply_rules(self, metrics: Mapping[str, float]) -> StopReason | None:
         """Update each rule; return the reason of the first that stops the training."""

@@ -247,7 +247,7 @@ def test_random_tables_match_signature_and_prediction(
     assert sorted(map(tuple, encoded.tolist())) == sorted(map(tuple, together.tolist()))
 
 
-SPLITS = {
+SPLITS: dict[str, Any] = {
     "fraction": FractionSplit(validation=0.2, test=0.2),
     "group": GroupSplit(column="city", validation=0.25, test=0.25),
     "time": TimeSplit(column="day", validation=0.25, test=0.25),

@@ -35,7 +35,7 @@ from tests.core.nn.cases import sequential
 
 @dataclass(frozen=True)
 class Rows:
-    """Training and validation data."""
+    """Data for training, validation and testing."""
 
     x: Array
     y: Any
@@ -43,6 +43,9 @@ class Rows:
     y_validation: Any = None
     sample_weight: Array | None = None
     sample_weight_validation: Array | None = None
+    x_test: Array | None = None
+    y_test: Any = None
+    sample_weight_test: Array | None = None
     lengths: Any = None
 
 

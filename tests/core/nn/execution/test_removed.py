@@ -28,7 +28,7 @@ class Data:
     x = np.random.default_rng(0).standard_normal((50, 4)).astype(np.float32)
     y = (x.sum(axis=1) > 0).astype(np.int64)
     x_validation, y_validation = x[:9], y[:9]
-    sample_weight = sample_weight_validation = lengths = None
+    sample_weight = sample_weight_validation = lengths = x_test = y_test = sample_weight_test = None
 
 network = Network(Sequential(layers=(Dense(units=8, activation=Relu()), BatchNormalization(), Dense(units=2))), (4,))
 digest = hashlib.sha256()

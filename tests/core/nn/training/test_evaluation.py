@@ -17,6 +17,7 @@ from core.nn.metrics.ranking import RocAuc
 from core.nn.optimizers.adam import Adam
 from core.nn.optimizers.wrappers import SharpnessAware
 from core.nn.predictor import Predictor
+from core.nn.schedules import ConstantRate
 from core.nn.step.state import State
 from core.nn.training.options import Epoch, Training
 from tests.core.nn.cases import METRICS, sequential
@@ -141,3 +142,34 @@ def test_sums_of_an_older_state_resume() -> None:
     sums = {name: own.tolist() for name, own in first.state.sums.items()}
     older = State.restore(arrays, first.state.counters() | {"sums": sums})
     assert before + ATraining(classes(), state=older).run() == expected
+
+
+def test_test_rows_are_measured_once_with_the_best_weights() -> None:
+    rows = classes(40, validation=20)
+    data = replace(rows, x_test=rows.x_validation, y_test=rows.y_validation)
+    rules = Training(epochs=30, batch_size=8, metrics=(Accuracy(),))
+    optimizer = Adam(learning_rate=ConstantRate(learning_rate=0.5))
+    training = ATraining(data, optimizer=optimizer, training=rules)
+    epochs = [item for item in training.run() if isinstance(item, Epoch)]
+    best = min(epochs, key=lambda epoch: epoch.metrics["val_loss"])
+    assert not any(name.startswith("test_") for epoch in epochs[:-1] for name in epoch.metrics)
+    last = epochs[-1].metrics
+    assert best is not epochs[-1]
+    assert (last["test_loss"], last["test_accuracy"]) == (best.metrics["val_loss"], best.metrics["val_accuracy"])
+
+
+def test_test_rows_change_no_training() -> None:
+    rows = classes(40, validation=20)
+    trainings = [ATraining(data) for data in (rows, replace(rows, x_test=rows.x[:5], y_test=rows.y[:5]))]
+    for one in trainings:
+        one.run()
+    assert trainings[0].weights.tobytes() == trainings[1].weights.tobytes()
+
+
+def test_weights_of_test_rows_weight_the_test_loss() -> None:
+    rows, weights = classes(40), np.array([3, 1], np.float32)
+    weighted = replace(rows, x_test=rows.x[:2], y_test=rows.y[:2], sample_weight_test=weights)
+    repeated = replace(rows, x_test=rows.x[[0, 0, 0, 1]], y_test=rows.y[[0, 0, 0, 1]])
+    found = [ATraining(data).run()[-1] for data in (weighted, repeated)]
+    losses_of_tests = [item.metrics["test_loss"] for item in found if isinstance(item, Epoch)]
+    assert losses_of_tests[0] == pytest.approx(losses_of_tests[1], rel=1e-6)
