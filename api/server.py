@@ -1,6 +1,7 @@
 """The API as a process: Uvicorn that ends open streams when it stops, with time limits for slow clients."""
 
 import gc
+import os
 import resource
 import signal
 import socket
@@ -26,6 +27,10 @@ SHUTDOWN_SECONDS = 10
 """How long open requests may take when the server stops."""
 MAX_OTHER_FILES = 256
 """File descriptors of the process besides those of its connections."""
+ACCEPTED_AT_ONCE = 16
+"""New connections in one round of the event loop. asyncio's own limit is the kernel's queue."""
+QUEUED_CONNECTIONS = 2048
+"""New connections that the kernel keeps until they are accepted."""
 
 
 class Server(uvicorn.Server):
@@ -36,12 +41,15 @@ class Server(uvicorn.Server):
         self._app = app
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start; then exempt all that lives as long as the process from garbage collection.
+        """Start; queue connections; exempt all that lives as long as the process from garbage collection.
 
         Otherwise each collection visits the 160,000 objects of modules, models and routes, and no thread runs for the
         tenth of a second that it takes.
         """
         await super().startup(sockets)
+        for server in self.servers:
+            for listening in server.sockets:
+                _queue_connections(listening.fileno())
         gc.collect()
         gc.freeze()
 
@@ -69,6 +77,7 @@ def serve(settings: Settings, sockets: Sequence[socket.socket] | None = None) ->
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        backlog=ACCEPTED_AT_ONCE,
     )
     # When it has stopped, Uvicorn raises the signal again: then the process exits with status 0.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -88,6 +97,12 @@ def _protocol(settings: Settings) -> type[Connection]:
 
 def _exit(_number: int, _frame: FrameType | None) -> None:
     sys.exit(0)
+
+
+def _queue_connections(descriptor: int) -> None:
+    """Let the kernel queue more connections than asyncio accepts at once, which has one number for both."""
+    with socket.socket(fileno=os.dup(descriptor)) as listening:
+        listening.listen(QUEUED_CONNECTIONS)
 
 
 def _allow_files(count: int) -> None:

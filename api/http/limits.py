@@ -7,7 +7,7 @@ FastAPI's own limit answers in text/plain and bypasses the exception handlers, s
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from api.http.errors import BodyTooLarge, BodyTooSlow, RequestError, TooManyBodi
 from api.http.problem_types import PROBLEM_TYPES
 from api.http.problems import problem_response
 from api.http.spool import Body
+from api.http.turns import Turns
 from core.settings import Settings
 
 DRAIN_SECONDS = 2.0
@@ -75,6 +76,7 @@ class BodyLimit:
         self.uploads = uploads
         self.folder = settings.data_dir
         self.spooling = CapacityLimiter(SPOOL_THREADS)
+        self.turns = Turns()
         seconds = settings.client_seconds
         self.limits = BodyLimits(settings.max_body_bytes, InFlight(settings.max_bodies_bytes), seconds)
         self.upload_limits = BodyLimits(settings.max_upload_bytes, InFlight(settings.max_uploads_bytes), seconds)
@@ -84,6 +86,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        receive = self.turns.of(receive)
         limits = self.upload_limits if scope["path"].rstrip("/") in self.uploads else self.limits
         try:
             limits.check(content_length(scope))
@@ -184,8 +187,12 @@ class IncomingBody:
             if self._body.fits_in_memory(data):
                 self._body.append(data)
             else:
-                await run_sync(self._body.append, data, limiter=self._spooling)
+                await self.write(self._body.append, data)
         return self._body
+
+    async def write(self, function: Callable[[bytes], object], data: bytes) -> None:
+        """Call a function that writes a piece of the body to disk, in one of a few threads for this."""
+        await run_sync(function, data, limiter=self._spooling)
 
     def close(self) -> None:
         """Free the body's bytes."""

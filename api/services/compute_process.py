@@ -25,7 +25,7 @@ from api.http.errors import TooMuchWork
 from core import allocator
 
 CODE_ROOT = Path(__file__).parents[2]
-NICENESS = 5
+NICENESS = 10
 KEPT_BYTES = 320 * 2**20
 """Memory that a process may keep after a task; with more it is replaced."""
 MAX_ERROR_BYTES = 2**20

@@ -13,11 +13,11 @@ from typing import Any
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
-from starlette.concurrency import run_in_threadpool
 
 from api.http.body import discard, media_type
 from api.http.errors import InvalidBody, InvalidParameter, shortened
 from api.http.json_values import repeated_names
+from api.http.limits import BODY, IncomingBody
 from core.blobs.writer import BlobWriter
 
 CHUNK_BYTES = 2**18
@@ -83,19 +83,21 @@ async def receive(request: Request, writer: BlobWriter) -> Upload:
     if len(upload.fields.get("types", "")) > MAX_TYPES_LENGTH:
         await discard(request)
         raise InvalidParameter("types", f"must have at most {MAX_TYPES_LENGTH:,} characters: send it as part of a form")
+    incoming: IncomingBody = request.scope[BODY]
     async for chunk in chunks(request):
         upload.head += chunk[: HEAD_BYTES - len(upload.head)]
-        await run_in_threadpool(writer.write, chunk)
+        await incoming.write(writer.write, chunk)
     return upload
 
 
 async def _receive_form(request: Request, writer: BlobWriter) -> Upload:
     upload = Upload()
     form = FormReceiver(upload, writer)
+    incoming: IncomingBody = request.scope[BODY]
     try:
         parser = MultipartParser(_boundary(request), form.callbacks())
         async for chunk in chunks(request):
-            await run_in_threadpool(parser.write, chunk)
+            await incoming.write(parser.write, chunk)
     except FormParserError:
         raise InvalidBody([("", _INCOMPLETE_FORM)]) from None
     if not form.complete:

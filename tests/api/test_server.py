@@ -53,8 +53,9 @@ def test_other_migration_exits_with_a_one_line_message(tmp_path: Path) -> None:
 
 
 def test_what_lives_as_long_as_the_process_is_exempt_from_garbage_collection(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def started(_: uvicorn.Server, sockets: object = None) -> None:
+    async def started(server: uvicorn.Server, sockets: object = None) -> None:
         assert gc.get_freeze_count() == 0
+        server.servers = []
 
     monkeypatch.setattr(uvicorn.Server, "startup", started)
     app = FastAPI()

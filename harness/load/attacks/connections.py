@@ -15,12 +15,11 @@ SILENT = Must(statuses=(CLOSED, 408, 413, 429, 503), seconds=LIMIT)
 
 
 def stalled(target: Target, sent: bytes, connections: int) -> Run:
-    """Return the attack of connections that send these bytes, and nothing further."""
+    """Return the attack of connections that send these bytes, and nothing further; their seconds count from then."""
 
     def send_and_wait() -> Answer:
-        began = time.monotonic()
         connection = connect(target.port, sent, seconds=target.extent.seconds)
-        return wait_for_answer(connection, began, seconds=target.extent.seconds)
+        return wait_for_answer(connection, time.monotonic(), seconds=target.extent.seconds)
 
     calls: list[Callable[[], Answer]] = [send_and_wait] * connections
     return partial(together, calls)
