@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.data.errors import InvalidData
 from core.data.features import Features
 from core.data.schema import Schema
 from core.data.sources.source import LoadedData, Source, StoredDataset
@@ -15,6 +16,9 @@ from core.data.targets import SourceTarget, Target
 from core.data.targets.classes import Classes
 from core.data.targets.embeddings import Embeddings
 from core.data.targets.labels import Labels
+
+SAMPLE_WEIGHT = "sample_weight"
+"""The field of the weights in every source that has them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +142,8 @@ def prepare(data: Source, dataset: StoredDataset | None, seed: int) -> Prepared:
     """
     loaded = data.load(dataset)
     y, weights = loaded.y, loaded.weights
-    train, validation, test = _split(data, loaded, seed)
+    parts = train, validation, test = _split(data, loaded, seed)
+    _require_weights(weights, parts)
     features = loaded.fit(train)
     return Prepared(
         x=features.transform(loaded.values, train),
@@ -154,6 +159,21 @@ def prepare(data: Source, dataset: StoredDataset | None, seed: int) -> Prepared:
         features=features,
         target=loaded.target,
     )
+
+
+def require_weights(data: Source, seed: int) -> None:
+    """Raise `InvalidData` where all rows of a part weigh nothing; `data` needs no dataset."""
+    loaded = data.load(None)
+    _require_weights(loaded.weights, _split(data, loaded, seed))
+
+
+def _require_weights(weights: NDArray[np.float32] | None, parts: Parts) -> None:
+    for name, rows in zip(("training", "validation", "test"), parts, strict=True):
+        if weights is not None and rows is not None and not weights[rows].any():
+            message = f"is 0 for all {len(rows)} {name} rows of this split, so nothing is measured there"
+            raise InvalidData(
+                f"/data/{SAMPLE_WEIGHT}", f"{message}: give one a weight, or change the split or the seed"
+            )
 
 
 def _split(data: Source, loaded: LoadedData, seed: int) -> Parts:

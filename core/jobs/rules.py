@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from fnmatch import translate
 from typing import TypeAlias
 
+from core.data.errors import InvalidData
 from core.data.padding import Padding
-from core.data.prepare import Signature
+from core.data.prepare import SAMPLE_WEIGHT, Signature, require_weights
 from core.jobs.errors import SpecError
 from core.jobs.spec import JobSpec
 from core.json_pointer import pointer
@@ -174,6 +175,19 @@ def bucketing_without_lengths(candidate: Candidate) -> Iterator[SpecError]:
         yield place, f"the network {error.message}; or leave it out"
 
 
+def weightless_part(candidate: Candidate) -> Iterator[SpecError]:
+    """Reject weights in the spec that are all 0 in a part of the split, whose loss would be of no row.
+
+    Weights in a dataset are checked when it is read.
+    """
+    data = candidate.spec.data
+    if data.dataset_id is None and getattr(data, SAMPLE_WEIGHT, None) is not None:
+        try:
+            require_weights(data, candidate.training.seed)
+        except InvalidData as error:
+            yield error.pointer, error.message
+
+
 def batch_larger_than_the_data(candidate: Candidate) -> Iterator[str]:
     """Warn about a batch of more rows than there are."""
     rows = candidate.signature.train_rows
@@ -211,6 +225,7 @@ ERROR_RULES: tuple[ErrorRule, ...] = (
     unmatched_weight_patterns,
     mixup_of_what_cannot_be_mixed,
     bucketing_without_lengths,
+    weightless_part,
 )
 
 WARNING_RULES: tuple[WarningRule, ...] = (

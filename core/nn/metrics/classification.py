@@ -83,12 +83,15 @@ class PerClassMetric(BaseMetric):
             np.frombuffer(sums)[position::3] += np.bincount(rows, minlength=classes)
 
     def value(self, sums: Sums) -> float:
-        """Between 0 and 1; a class without a correct row has 0."""
+        """Between 0 and 1; a class without a correct row has 0.
+
+        Null where no row is of the second of two classes, and none is predicted as it.
+        """
         counts = list(zip(sums[::3], sums[1::3], sums[2::3], strict=True))
         if len(counts) == 2:
             counts = counts[1:]
         scores = [self.score(correct, predicted, true) for correct, predicted, true in counts if predicted or true]
-        return sum(scores) / len(scores) if scores else 0.0
+        return sum(scores) / len(scores) if scores else math.nan
 
     @abstractmethod
     def score(self, correct: float, predicted: float, true: float) -> float:

@@ -10,6 +10,9 @@ from core.nn.arrays import Array
 from core.nn.losses.base import Predicts
 from core.nn.metrics.base import BaseMetric, Sums
 
+MIN_NUMBERS_OF_R2 = 2
+"""Numbers below which a variance says nothing."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MeanAbsoluteErrorMetric(BaseMetric):
@@ -99,9 +102,13 @@ class RSquared(BaseMetric):
         sums[3] += true.size
 
     def value(self, sums: Sums) -> float:
-        """At most 1; 0 if all targets are equal."""
+        """At most 1; null for a single number. Of equal targets it is 1 if all are predicted exactly, else 0."""
+        if sums[3] < MIN_NUMBERS_OF_R2:
+            return math.nan
         spread = sums[2] - sums[1] * sums[1] / sums[3]
-        return 1 - sums[0] / spread if spread > 0 else 0.0
+        if spread > 0:
+            return 1 - sums[0] / spread
+        return 0.0 if sums[0] else 1.0
 
 
 RegressionMetrics: TypeAlias = (

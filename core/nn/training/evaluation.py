@@ -1,5 +1,6 @@
 """Loss and metrics of an epoch, summed batch by batch, on the training rows and on rows held out."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeVar
 
@@ -55,11 +56,13 @@ class Evaluation:
             metric.add(sums[metric.type], predicted, targets)
 
     def values(self, sums: dict[str, Sums], rows: int) -> dict[str, float]:
-        """Return the mean loss of `rows` rows and the metrics; 0 if all steps are masked."""
+        """Return the mean loss of `rows` rows and the metrics, NaN where one is not defined, as without any weight."""
         total_weight = sums["weight"][0] if "weight" in sums else rows
-        loss = {"loss": sums["loss"][0] / total_weight if total_weight else 0.0}
+        loss = {"loss": sums["loss"][0] / total_weight if total_weight else math.nan}
         sums_by_metric = {metric.type: (metric, sums[metric.type]) for metric in self._metrics}
-        return loss | {name: metric.value(own) if any(own) else 0.0 for name, (metric, own) in sums_by_metric.items()}
+        return loss | {
+            name: metric.value(own) if any(own) else math.nan for name, (metric, own) in sums_by_metric.items()
+        }
 
     def tables(self, sums: dict[str, Sums]) -> dict[str, Table]:
         """Return the tables of the metrics that have one, such as a confusion matrix."""

@@ -116,7 +116,10 @@ class Learner:
 
     def _test_best(self) -> tuple[dict[str, float], dict[str, Table]]:
         """Evaluate the test rows with the best weights, by which predictions are made unless the last are asked for."""
-        return self._test.evaluate(self.state.best_weights, self.state.best_statistics)
+        state = self.state
+        if state.best is None:
+            return self._test.evaluate(state.weights, state.statistics)
+        return self._test.evaluate(state.best_weights, state.best_statistics)
 
     def _apply_rules(self, metrics: Mapping[str, float]) -> StopReason | None:
         """Update each rule; return the reason of the first that stops the training."""

@@ -60,6 +60,14 @@ def better(name: str, value: float, than: float, by: float = 0.0) -> bool:
     return value > than + by if higher_is_better(name) else value < than - by
 
 
+def is_undefined(name: str, value: float) -> bool:
+    """Return whether a metric has no value, such as an area under a curve where all rows are of one class.
+
+    A loss that is not a number is none of these: its numbers became too large.
+    """
+    return math.isnan(value) and name not in {"loss", "val_loss"}
+
+
 def default_monitor(metrics: Mapping[str, float]) -> str:
     """Return the metric to monitor where none is named."""
     return "val_loss" if "val_loss" in metrics else "loss"
@@ -80,9 +88,16 @@ class EarlyStopping:
     """End with the weights of the best epoch instead of the last."""
 
     def update(self, epoch: EpochEnd, memory: Memory) -> StopReason | None:
-        """Stop after `patience` epochs since the best one."""
+        """Stop after `patience` epochs since the best one; epochs where the metric is undefined do not count."""
         state = epoch.state
-        waited = state.epoch - state.best.epoch if state.best else 0
+        if state.best is None:
+            return None
+        name = self.monitor or default_monitor(epoch.metrics)
+        skipped = 0 if state.best.epoch == state.epoch else memory.get("undefined", 0)
+        skipped += is_undefined(name, epoch.metrics[name])
+        if skipped or memory:
+            memory["undefined"] = skipped
+        waited = state.epoch - state.best.epoch - skipped
         return self.stop_reason if waited >= max(self.patience, 1) else None
 
     def stops_no_earlier_than(self, other: EarlyStopping) -> bool:
@@ -115,6 +130,8 @@ class ReduceLrOnPlateau:
         """Lower the rate factor after `patience` epochs without improvement; never stop."""
         monitor = self.monitor or default_monitor(epoch.metrics)
         value = epoch.metrics[monitor]
+        if is_undefined(monitor, value):
+            return None
         best, waited, cooldown = memory.get("best"), memory.get("waited", 0), max(memory.get("cooldown", 0) - 1, 0)
         if best is None or better(monitor, value, best, self.min_delta):
             best, waited = value, 0
@@ -176,9 +193,14 @@ class Convergence:
 
 
 def keep_best(state: State, metrics: Mapping[str, float], rule: EarlyStopping | None) -> None:
-    """Copy the weights if this epoch is the best so far, by the metric and the `min_delta` of early stopping."""
+    """Copy the weights if this epoch is the best so far, by the metric and the `min_delta` of early stopping.
+
+    An epoch where the metric is not a number is never the best.
+    """
     monitor = (rule and rule.monitor) or default_monitor(metrics)
     value, best = metrics[monitor], state.best
+    if math.isnan(value):
+        return
     if best is None or best.metric != monitor or better(monitor, value, best.value, rule.min_delta if rule else 0.0):
         state.best = Best(monitor, value, state.epoch, state.step)
         np.copyto(state.best_weights, state.weights)
@@ -186,6 +208,8 @@ def keep_best(state: State, metrics: Mapping[str, float], rule: EarlyStopping | 
 
 
 def restore_best(state: State) -> None:
-    """Set the weights and the statistics to those of the best epoch."""
+    """Set the weights and the statistics to those of the best epoch, if there is one."""
+    if state.best is None:
+        return
     np.copyto(state.weights, state.best_weights)
     np.copyto(state.statistics, state.best_statistics)

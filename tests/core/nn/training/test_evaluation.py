@@ -1,5 +1,6 @@
 """Loss and metrics of an epoch: unequal batches, weights, masks, multi-label outputs, and resumed sums."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -69,8 +70,8 @@ def test_rows_with_only_masked_steps_are_left_out(units: int, loss: Any, metrics
     training = ATraining(Rows(x, y, x[:2], y[:2]), network, loss=loss, training=rules)
     *_, last = training.run()
     assert isinstance(last, Epoch)
-    assert all(np.isfinite(value) for value in last.metrics.values())
-    assert {value for name, value in last.metrics.items() if name.startswith("val_")} == {0.0}
+    undefined = {name for name, value in last.metrics.items() if math.isnan(value)}
+    assert undefined == {name for name in last.metrics if name.startswith("val_")}
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3)])
@@ -173,3 +174,24 @@ def test_weights_of_test_rows_weight_the_test_loss() -> None:
     found = [ATraining(data).run()[-1] for data in (weighted, repeated)]
     losses_of_tests = [item.metrics["test_loss"] for item in found if isinstance(item, Epoch)]
     assert losses_of_tests[0] == pytest.approx(losses_of_tests[1], rel=1e-6)
+
+
+def test_held_out_rows_without_weight_have_no_loss_and_no_best() -> None:
+    data = replace(classes(20, validation=5), sample_weight_validation=np.zeros(5, np.float32))
+    training = ATraining(data, training=Training(epochs=2))
+    epochs = [item for item in training.run() if isinstance(item, Epoch)]
+    assert all(math.isnan(epoch.metrics["val_loss"]) for epoch in epochs)
+    assert training.state is not None
+    assert training.state.best is None
+
+
+def test_held_out_steps_that_are_all_masked_have_no_loss_and_no_metrics() -> None:
+    network = sequential(Embedding(input_dim=4, output_dim=5, mask_zero=True), Gru(units=6, return_sequences=True),
+                        Dense(units=4))  # fmt: skip
+    rows = padded(0)
+    data = replace(rows, x_validation=np.zeros_like(rows.x), y_validation=np.zeros_like(rows.y))
+    last = ATraining(data, network, training=Training(epochs=1, metrics=(Accuracy(),))).run()[-1]
+    assert isinstance(last, Epoch)
+    assert math.isnan(last.metrics["val_loss"])
+    assert math.isnan(last.metrics["val_accuracy"])
+    assert last.metrics["loss"] > 0

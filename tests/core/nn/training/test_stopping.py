@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -13,8 +13,16 @@ from core.nn.metrics.regression import MeanAbsoluteErrorMetric
 from core.nn.optimizers.adam import Adam
 from core.nn.optimizers.sgd import GradientDescent, StochasticGradientDescent
 from core.nn.schedules import ConstantRate, CosineDecay
+from core.nn.step.state import State
 from core.nn.training.options import Epoch, Training
-from core.nn.training.stopping import Convergence, EarlyStopping, ReduceLrOnPlateau, TargetMetric
+from core.nn.training.stopping import (
+    Convergence,
+    EarlyStopping,
+    ReduceLrOnPlateau,
+    TargetMetric,
+    keep_best,
+    restore_best,
+)
 from tests.core.nn.cases import sequential
 from tests.core.nn.trainings import FULL_BATCH, ATraining, Rows, a_line_training, classes, reloaded
 
@@ -99,17 +107,72 @@ def test_rate_is_not_lowered_while_the_loss_falls() -> None:
     assert {item.learning_rate for item in epochs} == {0.01}
 
 
-def test_any_value_is_better_than_nan() -> None:
+def test_any_value_is_better_than_an_undefined_one() -> None:
     data, one_class = classes(20, validation=4), np.zeros(4, np.int64)
     rules = Training(epochs=3, metrics=(RocAuc(),), early_stopping=EarlyStopping(monitor="val_roc_auc", patience=2))
     first = ATraining(replace(data, y_validation=one_class), training=rules)
-    assert [item.stop for item in first.run() if isinstance(item, Epoch)] == [None, None, "early_stopped"]
+    assert [item.stop for item in first.run() if isinstance(item, Epoch)] == [None, None, "epochs_completed"]
     assert first.state is not None
-    assert first.state.best is not None
-    assert math.isnan(first.state.best.value)
+    assert first.state.best is None
     first.state.stop = None
     second = ATraining(data, training=replace(rules, epochs=4), state=reloaded(first.state))
     second.run()
     assert second.state is not None
     assert second.state.best is not None
     assert second.state.best.epoch == 4
+
+
+class AnEpoch(NamedTuple):
+    state: State
+    metrics: dict[str, float]
+    scheduled_rate: float = 0.1
+
+
+def test_epochs_of_an_undefined_metric_are_not_waited_for() -> None:
+    rule, training = EarlyStopping(monitor="val_roc_auc", patience=2), ATraining(classes(4))
+    state = training.state
+    assert state is not None
+    values = [0.6, math.nan, math.nan, math.nan, 0.5, math.nan, 0.4]
+    memory: dict[str, Any] = {}
+    reasons = []
+    for number, value in enumerate(values, 1):
+        state.epoch = number
+        epoch = AnEpoch(state, {"loss": 1.0, "val_roc_auc": value})
+        keep_best(state, epoch.metrics, rule)
+        reasons.append(rule.update(epoch, memory))
+    assert state.best is not None
+    assert state.best.epoch == 1
+    assert reasons == [None] * 6 + ["early_stopped"]
+
+
+def test_rate_is_not_lowered_for_epochs_of_an_undefined_metric() -> None:
+    rule, training = ReduceLrOnPlateau(monitor="val_r2", patience=2), ATraining(classes(4))
+    state, memory = training.state, dict[str, Any]()
+    assert state is not None
+    factors = []
+    for value in (0.5, math.nan, math.nan, math.nan, 0.4, 0.4):
+        rule.update(AnEpoch(state, {"loss": 1.0, "val_r2": value}), memory)
+        factors.append(state.rate_factor)
+    assert factors == [1.0] * 5 + [pytest.approx(0.1)]
+
+
+def test_loss_that_is_no_number_is_waited_for_and_never_the_best() -> None:
+    rule, training = EarlyStopping(patience=1), ATraining(classes(4))
+    state, memory = training.state, dict[str, Any]()
+    assert state is not None
+    reasons = []
+    for number, value in enumerate((1.0, math.nan), 1):
+        state.epoch = number
+        keep_best(state, {"loss": 1.0, "val_loss": value}, rule)
+        reasons.append(rule.update(AnEpoch(state, {"loss": 1.0, "val_loss": value}), memory))
+    assert reasons == [None, "early_stopped"]
+    assert state.best is not None
+    assert state.best.value == 1.0
+
+
+def test_best_weights_that_never_were_are_not_restored() -> None:
+    state = ATraining(classes(4)).state
+    assert state is not None
+    before = state.weights.copy()
+    restore_best(state)
+    assert state.weights.tobytes() == before.tobytes()
