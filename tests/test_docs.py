@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from core.jobs.warnings import WARNINGS
 from harness.processes import ROOT
 
 MAX_README_LINES = 120
@@ -69,6 +70,15 @@ def test_every_page_is_reached_from_the_readme() -> None:
                 one for one in pages if one.suffix == ".md" and one.exists() and one not in {*reached, *waiting}
             ]
     assert {ROOT / page for page in PAGES if page.startswith("docs/")} <= reached
+
+
+def test_every_warning_has_a_line_in_the_guide() -> None:
+    sources = "".join((ROOT / name).read_text(encoding="utf-8") for name in tracked("core/*.py", "worker/*.py"))
+    codes = {*re.findall(r"WarningMessage\(\s*\"(\w+)\"", sources), *WARNINGS}
+    listed = set(
+        re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/guides/warnings.md").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    assert codes == listed
 
 
 @pytest.mark.parametrize("name", tracked("*.md", "*.py", "*.js", "*.html", "Makefile", "*.yml", "Dockerfile"))

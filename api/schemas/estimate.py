@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 from pydantic import BaseModel, Field
 
+from api.schemas.warning import JobWarning, warnings_view
 from core.jobs.estimate import Estimate
 
 
@@ -27,10 +28,11 @@ class JobEstimate(BaseModel):
     steps: int | None
     metric_rows: int = Field(description="Metric rows that the job may store.")
     checkpoint_bytes: int = Field(description="Estimated size of the checkpoints that the job keeps, in bytes.")
-    warnings: list[str]
+    warnings: list[JobWarning] = Field(description="What is probably not meant; the job has them too.")
 
 
 def estimate_view(estimate: Estimate) -> JobEstimate:
     """Return the view of an estimate."""
     fields = asdict(estimate)
-    return JobEstimate.model_validate(fields | {"memory_bytes": fields.pop("bytes")})
+    fields |= {"memory_bytes": fields.pop("bytes"), "warnings": warnings_view(estimate.warnings)}
+    return JobEstimate.model_validate(fields)

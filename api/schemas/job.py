@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import BaseModel, Field
 
 from api.schemas.values import finite_or_none, rfc3339, rfc3339_or_none
+from api.schemas.warning import JobWarning, warnings_view
 from core.jobs.states import TERMINAL, Status, StopReason
 from core.store import tables
 
@@ -92,6 +93,9 @@ class JobWithoutSpec(JobSummary):
     """A job with its transitions; `job_json` adds the spec."""
 
     transitions: list[Transition]
+    warnings: list[JobWarning] = Field(
+        description="What is probably not meant in the spec, or was noticed while the job trained."
+    )
     spec_bytes: int = Field(description="Size of the spec as posted, in bytes.")
     spec_sha256: str | None = Field(description="SHA-256 of the spec as posted, where it has more than 64 kB.")
     confusion_matrix: dict[Split, list[list[int]]] | None = Field(
@@ -202,6 +206,7 @@ def job_fields(
     view = JobWithoutSpec(
         **summary_fields(job, waits_for_version),
         transitions=changes,
+        warnings=warnings_view(job.warnings or []),
         spec_bytes=job.spec_bytes,
         spec_sha256=spec.sha256,
         confusion_matrix=_confusion_matrix(job),

@@ -156,6 +156,7 @@ def insert_job(
         spec_bytes=len(posted.text),
         checkpoint_bytes=estimate.checkpoint_bytes,
         metric_rows=estimate.metric_rows,
+        warnings=estimate.warnings,
         metadata=dict(spec.metadata),
         epochs=spec.training.epochs,
         steps=estimate.steps,

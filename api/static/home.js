@@ -61,7 +61,7 @@ function estimate({ parameters, layers, steps, flops, warnings = [] }) {
     element("p", {}, `Valid. Parameters: ${number(parameters, 8)}, steps: ${number(steps, 8)}, FLOPs per step: ${number(flops)}.`),
     element("ul", {}, ...layers.map(({ pointer, type, output_shape }) =>
       element("li", {}, element("code", {}, pointer), ` ${type} → (${output_shape.join(", ")})`))),
-    ...warnings.map((warning) => element("p", {}, warning)));
+    ...warnings.map(({ pointer, message }) => element("p", {}, `${pointer}: ${message}`)));
 }
 
 function openList(root) {

@@ -101,6 +101,8 @@ function show(part, job) {
   ].join(" · ");
   ACTIONS.forEach(({ from }, at) => { part.actions.children[at].disabled = !from.includes(status); });
   part.error.textContent = job.error?.message ?? "";
+  part.warnings.replaceChildren(...job.warnings.map(({ pointer, message }) =>
+    element("li", {}, element("code", {}, pointer), ` ${message}`)));
   part.history.replaceChildren(...job.transitions.map(({ status: entered, at, actor, message }) =>
     element("li", {}, badge(entered), " ", element("time", { datetime: at, title: actor }, clock(at)), ` ${message}`)));
   part.facts.replaceChildren(...facts(job).flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
@@ -143,7 +145,7 @@ function prediction(instance, { value, label, probabilities, warnings = [] }) {
   const text = label === undefined ? pretty(rounded(value)) : `${label} (${number(100 * probabilities[label], 3)} %)`;
   return element("li", {},
     element("code", {}, pretty(instance)), " → ", element("strong", {}, text),
-    ...warnings.map((warning) => element("small", {}, ` ${warning}`)));
+    ...warnings.map(({ message }) => element("small", {}, ` ${message}`)));
 }
 
 const rounded = (value) => (Array.isArray(value) ? value.map(rounded) : Number(number(value, 5)));

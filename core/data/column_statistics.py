@@ -16,6 +16,11 @@ from core.data.cells import FLOAT32_MAX, MISSING, fits_float32, parse_number, qu
 from core.data.errors import InvalidFile
 from core.data.schema import Column, ColumnType, Limits
 
+NEARLY = 0.05
+"""The part of a column's cells that may be no numbers in a column that is nearly numeric."""
+MAX_NOT_NUMBERS = 20
+"""Cells that are no numbers after which a short column is not counted further."""
+
 
 class Moments:
     """Count, minimum, maximum, mean and standard deviation of numbers, added in blocks."""
@@ -91,6 +96,7 @@ class ColumnStatistics:
         self._counts: Counter[str] | None = Counter()
         self._moments: Moments | None = Moments()
         self._not_a_number: tuple[int, str] | None = None  # the first row whose cell is not a number, and the cell
+        self._not_numbers: int | None = 0  # cells that are not numbers; None where too many are
         self._outside: tuple[int, str] | None = None  # the first row whose number is outside the range of float32
 
     def add(self, cells: Sequence[str]) -> None:
@@ -99,6 +105,8 @@ class ColumnStatistics:
         present = [cell for cell in stripped if cell not in MISSING]
         if self._moments is not None:
             self._add_numbers(stripped, present, self._moments)
+        if self._not_a_number is not None and self._not_numbers is not None:
+            self._count_not_numbers(present)
         if self._counts is not None:
             self._add_counts(present, self._counts)
         self._missing += len(stripped) - len(present)
@@ -118,6 +126,14 @@ class ColumnStatistics:
             values = values[inside]
         moments.add(values)
 
+    def _count_not_numbers(self, present: list[str]) -> None:
+        """Count cells that are not numbers, until they are too many for a column that is nearly numeric."""
+        seen = self._rows - self._missing + len(present)
+        if self._not_numbers is not None and parse_floats(present) is None:
+            self._not_numbers += sum(parse_number(cell) is None for cell in present)
+            if self._not_numbers > max(MAX_NOT_NUMBERS, seen * NEARLY):
+                self._not_numbers = None
+
     def _first_row(self, stripped: list[str], wrong: Callable[[float | None], bool]) -> tuple[int, str]:
         return next(
             (self._rows + row, cell)
@@ -135,6 +151,8 @@ class ColumnStatistics:
         column_type = self._requested or self._inferred_type()
         distinct = None if self._counts is None else len(self._counts)
         found = Column(name=self._name, type=column_type, rows=self._rows, missing=self._missing, distinct=distinct)
+        if column_type != "number" and self._is_nearly_numeric():
+            found = replace(found, not_numbers=self._not_numbers or 0, first_not_number=self._not_a_number)
         complete = {"number": self._number, "category": self._category, "text": self._text}
         return complete[column_type](found)
 
@@ -145,6 +163,9 @@ class ColumnStatistics:
         # Names and keys differ in nearly every row: as categories, a net cannot learn from them.
         few = self._counts is not None and len(self._counts) <= max(20, present // 2)
         return "category" if present and few else "text"
+
+    def _is_nearly_numeric(self) -> bool:
+        return self._not_a_number is not None and 0 < (self._not_numbers or 0) <= NEARLY * (self._rows - self._missing)
 
     def _number(self, found: Column) -> Column:
         wrong = self._not_a_number or self._outside

@@ -1,6 +1,7 @@
 """Preparation of a job's data: arrays to train with and, before that, their shapes without reading the data."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 
 from core.data.errors import InvalidData
 from core.data.features import Features
+from core.data.features.table import TableFeatures
+from core.data.leaks import leaking_columns
 from core.data.schema import Schema
 from core.data.sources.source import LoadedData, Source, StoredDataset
 from core.data.splits.split import KnownRows, LoadedRows, Parts
@@ -16,6 +19,7 @@ from core.data.targets import SourceTarget, Target
 from core.data.targets.classes import Classes
 from core.data.targets.embeddings import Embeddings
 from core.data.targets.labels import Labels
+from core.warnings import WarningMessage
 
 SAMPLE_WEIGHT = "sample_weight"
 """The field of the weights in every source that has them."""
@@ -43,7 +47,7 @@ class Signature:
     target: SourceTarget
     """What the net is to predict."""
 
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[WarningMessage, ...] = ()
     """Messages for the client, such as columns that were left out."""
 
     @property
@@ -85,6 +89,9 @@ class Prepared:
 
     lengths: NDArray[np.int64] | None
     """Steps of each training row (training rows,) before padding at their end; None: all of them."""
+
+    warnings: tuple[WarningMessage, ...] = ()
+    """What is probably not meant, as the rows show."""
 
     features: Features
     """Turns the instances of a prediction into rows of x."""
@@ -156,9 +163,16 @@ def prepare(data: Source, dataset: StoredDataset | None, seed: int) -> Prepared:
         y_test=None if test is None else y[test],
         sample_weight_test=None if weights is None or test is None else weights[test],
         lengths=None if loaded.lengths is None else loaded.lengths[train],
+        warnings=tuple(_leaks(loaded, features, train)),
         features=features,
         target=loaded.target,
     )
+
+
+def _leaks(loaded: LoadedData, features: Features, train: NDArray[np.int64]) -> Iterator[WarningMessage]:
+    if isinstance(features, TableFeatures):
+        names = [encoder.column for encoder in features.encoders]
+        yield from leaking_columns(loaded.values, names, loaded.y, train)
 
 
 def require_weights(data: Source, seed: int) -> None:

@@ -78,11 +78,19 @@ class Column:
     shape: tuple[int, ...] = ()
     """The shape of one row of an array; `()` for single values."""
 
+    not_numbers: int = 0
+    """Of a column that is nearly all numbers, but is read as words: the number of its cells that are not numbers."""
+
+    first_not_number: tuple[int, str] | None = None
+    """The row of the first of them, from 1, and its text."""
+
     @classmethod
     def from_json(cls, json: dict[str, Any]) -> "Column":
         """Return the column that `asdict` wrote."""
         classes = tuple((str(name), int(count)) for name, count in json["classes"])
-        return cls(**{**json, "classes": classes, "shape": tuple(json["shape"])})
+        first = json.get("first_not_number")
+        known = {"classes": classes, "shape": tuple(json["shape"]), "first_not_number": first and tuple(first)}
+        return cls(**{**json, **known})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,9 @@ from core.data.prepare import Signature
 from core.jobs.cadence import Cadence
 from core.jobs.errors import InvalidSpec
 from core.jobs.resolve import Resolved, resolve, targets_of
-from core.jobs.rules import Candidate, warnings_of
+from core.jobs.rules import Candidate
 from core.jobs.spec import JobLimits, JobSpec
+from core.jobs.warnings import warnings_of
 from core.json_pointer import pointer
 from core.nn.arrays import Shape
 from core.nn.layers.composite import Layer
@@ -19,6 +20,7 @@ from core.nn.optimizers.slots import slot_lengths
 from core.nn.plan import Plan, layer_parts
 from core.nn.step.acceleration import extra_step_bytes
 from core.nn.training.mixup import mixed_bytes
+from core.warnings import WarningMessage, bounded
 
 WEIGHT_VECTORS = 4
 """Vectors of the weights' length: weights, gradient, best weights, and scratch of optimizers and penalties."""
@@ -73,7 +75,7 @@ class Estimate:
     """Metric rows that it may store."""
     checkpoint_bytes: int
     """Size of the checkpoints that it may keep, together."""
-    warnings: list[str]
+    warnings: list[WarningMessage]
 
 
 def estimate_cost(spec: JobSpec, signature: Signature, limits: Limits, threads: int = 1) -> Estimate:
@@ -98,7 +100,7 @@ def estimate_cost(spec: JobSpec, signature: Signature, limits: Limits, threads: 
         steps=spec.training.steps(signature.train_rows),
         metric_rows=min(limits.rows, rows),
         checkpoint_bytes=_checkpoint_bytes(spec, signature, resolved),
-        warnings=[*signature.warnings, *warnings_of(candidate), *_rows_warning(spec, rows, limits.rows)],
+        warnings=bounded([*signature.warnings, *warnings_of(candidate), *_rows_warning(spec, rows, limits.rows)]),
     )
     _require_within(cost, limits, plan.layers)
     return cost
@@ -160,9 +162,10 @@ def _metric_rows(spec: JobSpec, signature: Signature, resolved: Resolved) -> int
     return cadence.max_rows(spec.training, signature.train_rows, len(resolved.training.metrics or ()))
 
 
-def _rows_warning(spec: JobSpec, rows: int, limit: int) -> Iterator[str]:
+def _rows_warning(spec: JobSpec, rows: int, limit: int) -> Iterator[WarningMessage]:
     if limit < rows < ROWS_OF_INSPECTIONS and spec.limits.rows != limit:
-        yield f"the training may write {rows:,} metric rows, and the first {limit:,} are stored: raise log_every"
+        message = f"the training may write {rows:,} metric rows, and the first {limit:,} are stored: raise log_every"
+        yield WarningMessage("rows_beyond_the_limit", "/training/log_every", message)
 
 
 def _checkpoint_bytes(spec: JobSpec, signature: Signature, resolved: Resolved) -> int:

@@ -1,4 +1,4 @@
-"""The rules that a spec must satisfy, and the warnings about a valid one: a table of small functions each.
+"""The rules that a spec must satisfy: a table of small functions.
 
 An error rule yields a JSON pointer and a message for each violation. A rule asks layers, losses, metrics and optimizers
 for their facts, and never for their class.
@@ -57,11 +57,6 @@ class Candidate:
 def errors_of(candidate: Candidate) -> list[SpecError]:
     """Return what is wrong with the spec; an empty list means that it can be trained."""
     return [error for rule in ERROR_RULES for error in rule(candidate)]
-
-
-def warnings_of(candidate: Candidate) -> list[str]:
-    """Return what may not be intended in a spec that can be trained."""
-    return [warning for rule in WARNING_RULES for warning in rule(candidate)]
 
 
 def nothing_to_train(candidate: Candidate) -> Iterator[SpecError]:
@@ -188,30 +183,7 @@ def weightless_part(candidate: Candidate) -> Iterator[SpecError]:
             yield error.pointer, error.message
 
 
-def batch_larger_than_the_data(candidate: Candidate) -> Iterator[str]:
-    """Warn about a batch of more rows than there are."""
-    rows = candidate.signature.train_rows
-    if candidate.training.batch_size > rows:
-        yield f"batch_size is larger than the {rows} training rows: each epoch is one step"
-
-
-def early_stopping_without_validation(candidate: Candidate) -> Iterator[str]:
-    """Warn about early stopping by the training loss, which keeps falling while a network overfits."""
-    if candidate.training.early_stopping and not candidate.signature.validation_rows:
-        yield "early_stopping monitors the training loss, which falls while a network overfits: add a validation split"
-
-
-def unmasked_padding(candidate: Candidate) -> Iterator[str]:
-    """Warn about padding that the first layer does not mask, so that it counts as steps."""
-    padding = candidate.padding
-    if padding and candidate.network.plan.masked_value != padding.value:
-        embedding = "" if padding.value else ", or an embedding with mask_zero"
-        layer = f"masking with mask_value {padding.value:g}{embedding}"
-        yield f"padding counts as steps here: begin the network with {layer}, so that it does not"
-
-
 ErrorRule: TypeAlias = Callable[[Candidate], Iterator[SpecError]]
-WarningRule: TypeAlias = Callable[[Candidate], Iterator[str]]
 
 ERROR_RULES: tuple[ErrorRule, ...] = (
     nothing_to_train,
@@ -226,10 +198,4 @@ ERROR_RULES: tuple[ErrorRule, ...] = (
     mixup_of_what_cannot_be_mixed,
     bucketing_without_lengths,
     weightless_part,
-)
-
-WARNING_RULES: tuple[WarningRule, ...] = (
-    batch_larger_than_the_data,
-    early_stopping_without_validation,
-    unmasked_padding,
 )

@@ -3,7 +3,7 @@
 Each function takes an open session and does not commit; callers notify the queue after their commit.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -24,6 +24,7 @@ from core.store.tables import Checkpoint, Event, IdempotencyKey, Job, Label, Spe
 from core.store.transitions import change_status, lock_job, record_transition
 from core.store.warm_starts import WarmStart, copy_checkpoint
 from core.versions import THIS, Release
+from core.warnings import WarningMessage
 
 StatusChanges = Mapping[Status, Status]
 """The status that a request moves a job to, by its present status. The same status: no change; missing: refused."""
@@ -75,6 +76,7 @@ def insert(
     spec_bytes: int | None = None,
     checkpoint_bytes: int = 0,
     metric_rows: int = 0,
+    warnings: Sequence[WarningMessage] = (),
     release: Release = THIS,
 ) -> Job:
     """Insert a job, queued and due at once. `spec` is the JSON text that the client posted.
@@ -108,6 +110,7 @@ def insert(
         "spec_bytes": len(spec.encode()) if spec_bytes is None else spec_bytes,
         "checkpoint_bytes": checkpoint_bytes + (warm_start.checkpoint.bytes if warm_start else 0),
         "metric_rows": metric_rows,
+        "warnings": list(map(list, warnings)),
         "created_at": now(),
         "due_at": now(),
         **(warm_start.columns if warm_start else {}),

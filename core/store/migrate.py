@@ -13,7 +13,7 @@ from core.store.database import READ_ONLY, open_database
 from core.store.errors import WrongRevision
 from core.store.tables import Base
 
-HEAD_REVISION = "0007"
+HEAD_REVISION = "0008"
 """The newest migration, which makes this program's tables."""
 
 MIGRATION_LOCK = {

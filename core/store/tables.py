@@ -120,6 +120,8 @@ class Job(Base):
     latest: Mapped[dict[str, Any] | None]
     """The newest value of each metric, a string where it is not finite; tables are under the key `TABLES`."""
     best: Mapped[dict[str, Any] | None]
+    warnings: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
+    """Code, pointer and message of each; None for jobs from before migration 0008."""
     weights_sha256: Mapped[str | None] = mapped_column(String(64))
     runtime: Mapped[float]
     """Microseconds of training so far, over all workers."""

@@ -14,6 +14,7 @@ from core.nn.step.state import State
 from core.nn.training.options import Epoch, Step
 from core.store.events import LogRow, MetricRow
 from core.store.tables import TABLES
+from worker.run.warnings import RunWarnings
 from worker.run.write_batch import WorkDone
 
 MICROSECONDS = 1_000_000
@@ -60,6 +61,8 @@ class Progress:
         Reads `count` stored rows, beginning with row number `first`.
     runtime
         Microseconds of training before this run.
+    warnings
+        The warnings of the job.
     max_rows
         Rows that are stored; further rows are dropped, and `full` is set.
     """
@@ -74,6 +77,7 @@ class Progress:
         recorded: int,
         read_stored: Callable[[int, int], list[MetricRow]],
         runtime: float,
+        warnings: RunWarnings,
         max_rows: int | None = None,
     ) -> None:
         self.items: list[Step | Epoch] = []
@@ -95,6 +99,7 @@ class Progress:
         self._counted_step = state.step
         self._counted_seconds = 0.0
         self._differs = False
+        self._warnings = warnings
 
     @property
     def begun(self) -> bool:
@@ -112,6 +117,7 @@ class Progress:
         If the database is away when stored rows are read, nothing is lost: call again.
         """
         items = self.items[:]
+        self._warnings.see(items)
         rows = self._cadence.rows(items)
         if self._max_rows is not None and self.emitted + len(rows) > self._max_rows:
             rows, self.full = rows[: self._max_rows - self.emitted], True
@@ -134,6 +140,7 @@ class Progress:
             "latest": {**self.latest, TABLES: self.tables} if self.tables else dict(self.latest),
             "best": asdict(best) if best else None,
             "runtime": self.seconds * MICROSECONDS,
+            **self._warnings.columns(),
         }
 
     def take_work_done(self) -> WorkDone:

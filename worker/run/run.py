@@ -23,6 +23,7 @@ from core.store import events
 from core.store.errors import Fenced
 from core.store.events import MetricRow
 from core.store.guards import token_of
+from core.store.scope import EVERYTHING
 from core.store.tables import Job
 from core.versions import UnknownVersion
 from worker.context import WorkerContext
@@ -45,6 +46,7 @@ from worker.run.outcomes import (
 from worker.run.prepared_job import PreparedJob, prepare_job
 from worker.run.progress import Progress
 from worker.run.reproducibility import begin_run
+from worker.run.warnings import RunWarnings
 from worker.run.write_batch import WriteBatch
 from worker.run.writer import Writer
 
@@ -153,8 +155,14 @@ class JobRun:
             recorded=job.recorded,
             read_stored=lambda first, count: _stored_rows(context, job.id, first, count),
             runtime=job.runtime,
+            warnings=self._warnings(context, job),
             max_rows=self._max_rows,
         )
+
+    def _warnings(self, context: WorkerContext, job: Job) -> RunWarnings:
+        found = RunWarnings(job.warnings or [], lambda: _first_loss(context, job.id))
+        found.add(self._prepared.data.warnings)
+        return found
 
     def run(self) -> Outcome:
         """Train to an end, store the outcome and return it."""
@@ -230,6 +238,13 @@ class JobRun:
             log.warning("checkpoint could not be written", error=str(error))
             stored = self._writer.write(WriteBatch(outcome=outcome))
         return stored or outcome
+
+
+def _first_loss(context: WorkerContext, job_id: str) -> float | None:
+    """Return the training loss of the job's first epoch, if it is stored."""
+    with context.database.read() as s:
+        rows = events.metrics(s, EVERYTHING, job_id, after=0, limit=1, name="epoch_loss")
+    return rows[0].value if rows else None
 
 
 def _stored_rows(context: WorkerContext, job_id: str, first: int, count: int) -> list[MetricRow]:

@@ -1,14 +1,17 @@
 """The columns of a dataset that a job uses, chosen from the schema alone."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from core.data.cells import quote, quote_names
 from core.data.errors import InvalidData
 from core.data.readers import is_table
 from core.data.schema import Column, Schema
+from core.data.sources.column_warnings import left_out, nearly_numeric, of_features
 from core.data.targets import SourceTarget
 from core.data.targets.classes import Classes
 from core.data.targets.numbers import Numbers
+from core.warnings import WarningMessage
 
 FEATURES = "/data/features"
 TARGET = "/data/target"
@@ -32,7 +35,7 @@ class SelectedColumns(NamedTuple):
 
     features: list[Column]
     target: Column
-    warnings: list[str]
+    warnings: list[WarningMessage]
     weight: Column | None
     """The weight of each row in the loss; None: all equal."""
     split: Column | None = None
@@ -87,8 +90,8 @@ def _from_table(names: ColumnNames, schema: Schema) -> SelectedColumns:
     target = _find(schema, names.target, TARGET, "name the column to predict")
     weight = _weight(names, schema, target)
     if names.features is None:
-        left_out = None if names.split_is_feature else names.split
-        return _default_features(target, weight, schema, left_out)
+        taken = [target, weight, None if names.split_is_feature else schema.column(names.split or "")]
+        return _default_features(target, weight, schema, taken)
     columns: list[Column] = []
     for place, name in enumerate(names.features):
         pointer = f"{FEATURES}/{place}"
@@ -97,22 +100,19 @@ def _from_table(names: ColumnNames, schema: Schema) -> SelectedColumns:
         if problem:
             raise InvalidData(pointer, f"column {quote(name)} {problem}: leave it out")
         columns.append(column)
-    return SelectedColumns(columns, target, [], weight)
+    return SelectedColumns(columns, target, [*nearly_numeric(columns), *of_features(columns)], weight)
 
 
-def _default_features(target: Column, weight: Column | None, schema: Schema, left_out: str | None) -> SelectedColumns:
-    """Return all columns but target, weight and the one left out, without those that cannot be used."""
-    taken = [target, weight, schema.column(left_out or "")]
+def _default_features(
+    target: Column, weight: Column | None, schema: Schema, taken: Sequence[Column | None]
+) -> SelectedColumns:
+    """Return all columns but those taken, without those that cannot be used."""
     others = [column for column in schema.columns if not any(column is other for other in taken)]
     usable = [column for column in others if not _why_unusable(column)]
     if not usable:
         raise InvalidData(FEATURES, "there is no column to learn from besides the target: upload more columns")
-    warnings = [
-        f"column {quote(column.name)} {problem}, and is left out"
-        for column in others
-        if (problem := _why_unusable(column))
-    ]
-    return SelectedColumns(usable, target, warnings, weight)
+    warnings = [left_out(column, problem) for column in others if (problem := _why_unusable(column))]
+    return SelectedColumns(usable, target, [*warnings, *nearly_numeric(others), *of_features(usable)], weight)
 
 
 def _why_unusable(column: Column) -> str:

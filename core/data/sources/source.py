@@ -18,6 +18,7 @@ from core.data.padding import Padding
 from core.data.schema import Column, Schema
 from core.data.splits.split import SplitRule
 from core.data.targets import SourceTarget
+from core.warnings import WarningMessage
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class SourceSignature(NamedTuple):
     target: SourceTarget
     class_counts: Sequence[int] | None
     """Rows of each class, to stratify by; None where there are no classes."""
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[WarningMessage, ...] = ()
     split_column: Column | None = None
     """The column that the split reads, if it reads one."""
 

@@ -44,7 +44,7 @@ def test_document_lists_exactly_the_routes_of_the_contract(embedded: Api, docume
             ("post", f"/v1/jobs/{{job_id}}/{action}")
             for action in ("cancel", "pause", "resume", "continue", "predictions", "inspect", "check_gradient")
         ),
-        *(("get", f"/v1/jobs/{{job_id}}/{part}") for part in ("spec", "metrics", "events", "checkpoints")),
+        *(("get", f"/v1/jobs/{{job_id}}/{part}") for part in ("spec", "metrics", "events", "checkpoints", "split")),
         ("post", "/v1/datasets"),
         ("get", "/v1/datasets"),
         ("get", "/v1/datasets/{dataset_id}"),

@@ -210,8 +210,21 @@ DEFAULT_TRIGGERS: Mapping[str, Trigger] = {
     "dataset_in_use": in_use,
 }
 """The trigger of each code."""
+
+
+def split_of_a_deleted_dataset(setup: Setup, method: str, path: str) -> Any:
+    """Ask for the split of a job whose dataset was deleted after its end."""
+    posted = setup.request("POST", "/v1/datasets", content=TABLE + "9,9\n", headers={"Content-Type": "text/csv"})
+    dataset = posted.json()["id"]
+    job = setup.api.post(data={"type": "dataset", "id": dataset, "target": "y"})["id"]
+    setup.request("POST", f"/v1/jobs/{job}/cancel")
+    setup.request("DELETE", f"/v1/datasets/{dataset}")
+    return setup.request(method, fill(setup, path, job_id=job))
+
+
 SPECIAL_TRIGGERS: Mapping[tuple[str, str, str], Trigger] = {
     ("DELETE", "/v1/jobs/{job_id}", "wrong_state"): queued_job,
+    ("GET", "/v1/jobs/{job_id}/split", "unknown_dataset"): split_of_a_deleted_dataset,
     ("POST", "/v1/jobs/{job_id}/continue", "wrong_state"): queued_job,
     ("POST", "/v1/jobs/{job_id}/continue", "invalid_spec"): bad_monitor,
     ("POST", "/v1/datasets", "body_too_large"): large_file,

@@ -1,14 +1,13 @@
-"""The rules that a spec must satisfy, and the warnings."""
+"""The rules that a spec must satisfy."""
 
 from typing import Any
 
 import pytest
 
-from core.jobs.rules import ERROR_RULES, WARNING_RULES
+from core.jobs.rules import ERROR_RULES
 from tests.core.jobs.specs import (
     BUCKETED,
     EMBEDDING,
-    MASKED_LSTM,
     MIXUP,
     NUMBERS,
     SEQUENCES,
@@ -176,30 +175,5 @@ def test_bucketing_of_what_cannot_be_cut_is_an_error(data: dict[str, Any], layer
     assert message in str(error)
 
 
-def test_large_batch_and_unvalidated_early_stopping_are_warned_about() -> None:
-    spec = a_spec(training={"early_stopping": {}, "batch_size": 100})
-    message = " ".join(cost_of(spec).warnings)
-    assert "batch_size" in message
-    assert "validation" in message
-
-
-PADDED: list[tuple[list[Any], Any, float, bool]] = [
-    ([EMBEDDING | {"mask_zero": True}, {"type": "lstm", "units": 2}, dense(1)], [[1, 2], [3]], 0.0, True),
-    ([EMBEDDING, {"type": "lstm", "units": 2}, dense(1)], [[1, 2], [3]], 0.0, False),
-    ([EMBEDDING | {"mask_zero": True}, {"type": "lstm", "units": 2}, dense(1)], [[1, 2], [3]], 8.0, False),
-    (MASKED_LSTM, [[[1], [2]], [[3]]], -1.0, True),
-    (MASKED_LSTM, [[[1], [2]], [[3]]], 0.0, False),
-    ([{"type": "sequential", "layers": MASKED_LSTM}], [[[1], [2]], [[3]]], -1.0, True),
-    ([{"type": "flatten"}, dense(1)], [[[1], [2]], [[3]]], 0.0, False),
-]
-
-
-@pytest.mark.parametrize(("layers", "x", "value", "masked"), PADDED)
-def test_unmasked_padding_is_warned_about(layers: list[Any], x: Any, value: float, masked: bool) -> None:
-    spec = a_spec({"type": "inline", "x": x, "y": [1, 2], "padding": {"value": value}}, layers)
-    warnings = cost_of(spec).warnings
-    assert any("begin the network with masking" in message for message in warnings) != masked
-
-
 def test_every_rule_gives_its_reason() -> None:
-    assert all(rule.__doc__ for rule in (*ERROR_RULES, *WARNING_RULES))
+    assert all(rule.__doc__ for rule in ERROR_RULES)

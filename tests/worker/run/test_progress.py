@@ -14,6 +14,7 @@ from core.nn.training.options import Epoch, Step
 from core.store.events import MetricRow
 from tests.worker.jobs import a_spec
 from worker.run.progress import MICROSECONDS, Progress, SampleCounter
+from worker.run.warnings import RunWarnings
 
 
 def a_state() -> State:
@@ -33,6 +34,7 @@ def a_progress(stored: Sequence[tuple[object, ...]] = (), emitted: int = 0) -> P
         recorded=len(stored),
         read_stored=read,
         runtime=3 * MICROSECONDS,
+        warnings=RunWarnings([], lambda: None),
     )
 
 

@@ -35,9 +35,10 @@ def selected(schema: Schema, features: Any = None, target: Any = None, sample_we
 def test_default_features_are_all_usable_columns() -> None:
     found = selected(TABLE, target="city")
     assert (found.features, found.target) == ([AGE, INCOME, ONE], CITY)
-    assert found.warnings == [
-        'column "name" is text, and is left out',
-        'column "empty" has no values, and is left out',
+    assert [(warning.code, warning.message.partition(",")[0]) for warning in found.warnings] == [
+        ("column_left_out", 'column "name" is text'),
+        ("column_left_out", 'column "empty" has no values'),
+        ("constant_column", '"one" has the same value in every row'),
     ]
 
 

@@ -1,0 +1,55 @@
+"""Warnings about the columns of a dataset that a job learns from, by their statistics alone."""
+
+from collections.abc import Iterator, Sequence
+
+from core.data.cells import quote, quote_names
+from core.data.schema import Column
+from core.warnings import WarningMessage
+
+MIN_CLASS_ROWS = 2
+"""Rows of a class below which it cannot be in two parts of a split."""
+FEATURES = "/data/features"
+
+
+def left_out(column: Column, problem: str) -> WarningMessage:
+    """Warn about a column that no encoder takes by default."""
+    remedy = "name it in features to use it, or upload it as another type" if column.type == "text" else "fill it in"
+    message = f"column {quote(column.name)} {problem}, and is left out"
+    return WarningMessage("column_left_out", FEATURES, f"{message}: {remedy}")
+
+
+def of_features(columns: Sequence[Column]) -> Iterator[WarningMessage]:
+    """Yield the warnings about the columns that are learnt from."""
+    constant = [column.name for column in columns if _is_constant(column)]
+    if constant:
+        found = f"{quote_names(constant)} has" if len(constant) == 1 else f"{quote_names(constant)} have"
+        message = f"{found} the same value in every row, which teaches nothing: leave it out, or check the file"
+        yield WarningMessage("constant_column", FEATURES, message)
+
+
+def nearly_numeric(columns: Sequence[Column]) -> Iterator[WarningMessage]:
+    """Yield a warning for each column whose cells are numbers but for a few, so that it is read as words."""
+    for column in columns:
+        if column.first_not_number is not None and column.type != "number":
+            row, cell = column.first_not_number
+            count = f"{column.not_numbers} of {column.rows - column.missing} cells are not"
+            message = f"column {quote(column.name)} has numbers, but {count}; the first is {quote(cell)} in row {row}"
+            remedy = f'correct them, or upload it with types {{"{column.name[:40]}": "category"}} if they are words'
+            yield WarningMessage("nearly_numeric", FEATURES, f"{message}: {remedy}")
+
+
+def small_classes(names_and_rows: Sequence[tuple[str, int]], pointer: str) -> Iterator[WarningMessage]:
+    """Yield a warning where classes of the target have too few rows to learn and to validate."""
+    small = [name for name, rows in names_and_rows if rows < MIN_CLASS_ROWS]
+    if small:
+        classes = f"class {quote_names(small)} has" if len(small) == 1 else f"classes {quote_names(small)} have"
+        message = f"{classes} a single row, which cannot be both learnt and validated"
+        yield WarningMessage("small_class", pointer, f"{message}: add rows, or merge it with another class")
+
+
+def _is_constant(column: Column) -> bool:
+    if column.missing or column.shape:
+        return False
+    if column.type == "number":
+        return column.min == column.max
+    return column.type == "category" and len(column.classes) == 1

@@ -1,0 +1,62 @@
+"""Warnings over HTTP: from `validate`, in the job, and those found while it trains."""
+
+from typing import Any
+
+from core.store import leases
+from tests.api.conftest import Api
+
+GROWS: dict[str, Any] = {
+    "data": {"type": "inline", "x": [[1], [2], [3], [4], [5]], "y": [2, 4, 6, 8, 10]},
+    "architecture": {"layers": [{"type": "dense", "units": 1, "use_bias": False}]},
+    "optimizer": {"type": "sgd", "learning_rate": 0.1},
+    "training": {"epochs": 3, "batch_size": 5},
+}
+
+
+def codes(answer: dict[str, Any]) -> list[str]:
+    return [warning["code"] for warning in answer["warnings"]]
+
+
+def test_validate_and_the_job_have_the_same_warnings(api: Api) -> None:
+    body = GROWS | {"training": {"epochs": 3, "batch_size": 100, "early_stopping": {}}}
+    checked = api.client.post("/v1/jobs/validate", json=body).json()
+    job = api.post(**body)
+    assert codes(checked) == ["batch_larger_than_data", "early_stopping_without_validation"]
+    assert job["warnings"] == checked["warnings"] == api.job(job["id"])["warnings"]
+    assert {warning["pointer"] for warning in job["warnings"]} == {"/training/batch_size", "/training/early_stopping"}
+
+
+def test_first_example_has_no_warning(api: Api) -> None:
+    assert api.trained()["warnings"] == []
+
+
+def test_loss_that_only_grew_is_a_warning_of_the_job(api: Api) -> None:
+    job = api.trained(**GROWS)
+    assert (job["status"], codes(job)) == ("succeeded", ["loss_grew"])
+
+
+def test_warnings_of_a_run_are_kept_once_over_a_lost_worker(api: Api) -> None:
+    data = {
+        "type": "inline",
+        "x": [[float(n)] for n in range(12)],
+        "y": ["a", "b"] * 6,
+        "validation": {"fraction": 0.09},
+    }
+    layers = {"layers": [{"type": "dense", "units": 1}]}
+    job = api.post(data=data, architecture=layers, training={"epochs": 4, "batch_size": 4, "metrics": ["roc_auc"]})
+    api.train()
+    with api.services.database.begin() as s:
+        first = api.job(job["id"])["warnings"]
+        assert [one["code"] for one in first] == ["metric_undefined"]
+        assert leases.claim(s, "other:0:0", 10) is None
+    assert api.job(job["id"])["warnings"] == first
+
+
+def test_column_that_gives_the_target_away_is_named(api: Api) -> None:
+    lines = [f"{row % 5},{(row * 7) % 11},{'yes' if row % 3 else 'no'},{int(row % 3 == 0)}" for row in range(60)]
+    table = "a,b,bought,code\n" + "\n".join(lines) + "\n"
+    uploaded = api.client.post("/v1/datasets", content=table, headers={"Content-Type": "text/csv"}).json()
+    data = {"type": "dataset", "id": uploaded["id"], "target": "bought"}
+    job = api.trained(data=data, architecture={"layers": [{"type": "dense", "units": 1}]}, training={"epochs": 1})
+    assert [one["code"] for one in job["warnings"]] == ["leaking_column"]
+    assert 'column "code" alone' in job["warnings"][0]["message"]

@@ -1,0 +1,42 @@
+"""Tests of core/data/leaks.py."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.data.leaks import MIN_ROWS, leaking_columns
+
+ROWS = np.arange(200)
+RNG = np.random.default_rng(0)
+CLASSES = RNG.integers(0, 3, 200)
+NUMBERS = RNG.standard_normal(200).astype(np.float32)
+CASES: list[tuple[str, Any, Any, bool]] = [
+    ("class as a category", np.array([2, 0, 1], np.int32)[CLASSES], CLASSES, True),
+    ("class as a number", CLASSES * 10.0, CLASSES, True),
+    ("number that separates the classes", CLASSES + 0.3 * RNG.random(200), CLASSES, True),
+    ("category beside the class", RNG.integers(0, 3, 200).astype(np.int32), CLASSES, False),
+    ("key of each row", np.arange(200, dtype=np.int32), CLASSES, False),
+    ("number that nearly separates", CLASSES + 1.2 * RNG.random(200), CLASSES, False),
+    ("target in another unit", NUMBERS * 2.54 + 3.0, NUMBERS, True),
+    ("target with noise", NUMBERS + 0.01 * RNG.standard_normal(200), NUMBERS, False),
+    ("target with missing values", np.where(ROWS % 9, NUMBERS, np.nan), NUMBERS, False),
+    ("constant", np.full(200, 3.0), NUMBERS, False),
+    ("category of a number", RNG.integers(0, 3, 200).astype(np.int32), NUMBERS, False),
+]
+
+
+@pytest.mark.parametrize(("values", "y", "leaks"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_column_that_alone_predicts_the_target_is_named(values: Any, y: Any, leaks: bool) -> None:
+    values = values.astype(np.float64) if values.dtype.kind == "f" else values
+    columns = {"a": values, "b": RNG.standard_normal(200)}
+    found = list(leaking_columns(columns, ["a", "b"], y, ROWS))
+    assert [warning.code for warning in found] == ["leaking_column"] * leaks
+    assert all('column "a" alone' in warning.message for warning in found)
+
+
+def test_single_column_and_few_rows_are_no_leak() -> None:
+    columns = {"a": NUMBERS.astype(np.float64), "b": RNG.standard_normal(200)}
+    assert not list(leaking_columns(columns, ["a"], NUMBERS, ROWS))
+    assert not list(leaking_columns(columns, ["a", "b"], NUMBERS, ROWS[: MIN_ROWS - 1]))
+    assert list(leaking_columns(columns, ["a", "b"], NUMBERS, ROWS[:MIN_ROWS]))

@@ -1,0 +1,67 @@
+"""Tests of worker/run/warnings.py."""
+
+import math
+from typing import Any
+
+from core.nn.training.options import Epoch
+from core.warnings import WarningMessage
+from worker.run.warnings import RunWarnings
+
+
+def an_epoch(number: int, loss: float, stop: str | None = None, **metrics: float) -> Epoch:
+    return Epoch(10 * number, number, {"loss": loss, **metrics}, 0.1, stop)
+
+
+def codes(warnings: RunWarnings) -> list[str]:
+    return [code for code, _, _ in warnings.columns().get("warnings", [])]
+
+
+def never() -> float:
+    raise AssertionError("the first loss is known")
+
+
+def test_metric_that_is_undefined_is_told_once() -> None:
+    warnings = RunWarnings([], never)
+    for number in (1, 2, 3):
+        warnings.see([an_epoch(number, 1.0, val_roc_auc=math.nan, val_accuracy=0.5)])
+    assert codes(warnings) == ["metric_undefined"]
+    assert "val_roc_auc is not defined" in warnings.columns()["warnings"][0][2]
+
+
+def test_loss_that_is_no_number_is_no_undefined_metric() -> None:
+    warnings = RunWarnings([], never)
+    warnings.see([an_epoch(1, 1.0, val_loss=math.nan)])
+    assert warnings.columns() == {}
+
+
+def test_loss_that_grew_is_told_at_the_end() -> None:
+    warnings = RunWarnings([], never)
+    warnings.see([an_epoch(1, 27.0), an_epoch(2, 900.0)])
+    assert warnings.columns() == {}
+    warnings.see([an_epoch(3, 482138.0, "epochs_completed")])
+    assert codes(warnings) == ["loss_grew"]
+    assert "grew from 27 to 482138" in warnings.columns()["warnings"][0][2]
+
+
+def test_first_loss_of_a_resumed_run_is_read() -> None:
+    warnings = RunWarnings([], lambda: 1.0)
+    warnings.see([an_epoch(8, 3.0), an_epoch(9, 4.0, "epochs_completed")])
+    assert codes(warnings) == ["loss_grew"]
+    without = RunWarnings([], lambda: None)
+    without.see([an_epoch(9, 4.0, "epochs_completed")])
+    assert without.columns() == {}
+
+
+def test_loss_that_fell_or_trembled_is_fine() -> None:
+    warnings = RunWarnings([], never)
+    warnings.see([an_epoch(1, 1.0), an_epoch(2, 1.9, "epochs_completed")])
+    assert warnings.columns() == {}
+
+
+def test_stored_warnings_stay_and_are_not_repeated() -> None:
+    stored: list[Any] = [["metric_undefined", "/training/metrics", "as before"], ["small_class", "/data/y", "…"]]
+    warnings = RunWarnings(stored, never)
+    warnings.see([an_epoch(5, 1.0, val_r2=math.nan)])
+    assert warnings.columns() == {}
+    warnings.add([WarningMessage("leaking_column", "/data/features", "…")])
+    assert codes(warnings) == ["metric_undefined", "small_class", "leaking_column"]
