@@ -18,8 +18,10 @@ SOURCES = sorted(
 
 TESTED_IN: dict[str, tuple[str, ...]] = {
     "api/dependencies.py": ("api/conftest.py", "api/routes/test_jobs.py"),
+    "api/http/body.py": ("api/http/test_limits.py", "api/routes/test_jobs.py"),
     "api/http/errors.py": ("api/http/test_problem_types.py",),
     "api/http/parameters.py": ("api/routes/test_jobs.py",),
+    "api/http/patterns.py": ("api/http/test_pointers.py",),
     "api/http/responses.py": ("api/routes/test_jobs.py", "api/routes/test_metrics.py"),
     "api/schemas/": ("api/routes/test_jobs.py", "api/end_to_end/test_openapi_contract.py"),
     "api/schemas/dataset.py": ("api/routes/test_datasets.py",),

@@ -1,6 +1,6 @@
 """The OpenAPI document: parameters, bodies and responses of each route, with runnable examples.
 
-`api.http.body` validates bodies, not FastAPI, so their schemas are added to the components here and referenced.
+`api.http.parsing` validates bodies, not FastAPI, so their schemas are added to the components here and referenced.
 """
 
 import json

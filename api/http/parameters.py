@@ -1,21 +1,10 @@
 """Query parameters and headers that several routes share. Each has a bound."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Annotated
 
 from fastapi import Header, Query
 
-NO_NUL = r"^[^\x00]*$"  # Postgres refuses the NUL character in text
-VISIBLE_ASCII = r"^[\x21-\x7e]{1,255}$"
-
-PATTERN_MESSAGES: Mapping[str, str] = MappingProxyType(
-    {
-        NO_NUL: "contains the NUL character: remove it",
-        VISIBLE_ASCII: "must be 1 to 255 letters, digits and signs of ASCII, without spaces, such as order-42",
-    }
-)
-"""What each pattern of a parameter allows, in words."""
+from api.http.patterns import NO_NUL, VISIBLE_ASCII
 
 Limit = Annotated[int, Query(ge=1, le=100, description="Maximum number of items.")]
 Cursor = Annotated[

@@ -11,7 +11,7 @@ import pydantic_core
 from pydantic import ValidationError
 
 from api.http.errors import shortened
-from api.http.parameters import PATTERN_MESSAGES
+from api.http.patterns import PATTERN_MESSAGES
 from core.json_pointer import pointer
 
 Location = Sequence[str | int]

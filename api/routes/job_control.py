@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from api.dependencies import ClientScope, Services, ServicesDep
-from api.http.body import JsonBody, parse
+from api.http.body import JsonBody
 from api.http.errors import BodyTooLarge, InvalidBody, StorageFull, UnsupportedMediaType
 from api.http.openapi import operation
 from api.http.parameters import IdempotencyKey
+from api.http.parsing import parse
 from api.http.responses import JsonResponse
 from api.http.routes import Router
 from api.schemas.examples import CONTINUATIONS, JobId

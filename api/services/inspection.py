@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from api.http.body import parse
+from api.http.parsing import parse
 from api.http.responses import json_bytes
 from api.http.spool import Body
 from api.schemas.inspection import (

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from api.http.body import parse
 from api.http.errors import InvalidBody, TooMuchWork, UnsupportedMediaType
+from api.http.parsing import parse
 from api.http.spool import Body
 from api.schemas.prediction import PredictionRequest
 from api.services.model_cache import ModelCache

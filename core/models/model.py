@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
@@ -23,9 +24,6 @@ from core.nn.losses import Loss
 from core.nn.network import Network
 from core.nn.predictor import Predictor
 
-_ARCHITECTURE: TypeAdapter[Sequential] = TypeAdapter(Sequential)
-_LOSS: TypeAdapter[Loss] = TypeAdapter(Loss)
-
 BLOCK_NUMBERS = 2**18
 """Numbers of the inputs or outputs of a block of records; a batch of the network may have more."""
 WARNINGS_BYTES = 16
@@ -35,7 +33,7 @@ WARNINGS_BYTES = 16
 class _Description(BaseModel):
     """The JSON of `describe`. An unknown field is an error: another version may mean something by it."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)  # a tenth of a second, which not every process needs
 
     architecture: Sequential
     loss: Loss
@@ -43,11 +41,16 @@ class _Description(BaseModel):
     target: dict[str, Any]
 
 
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
 def describe(architecture: Sequential, loss: Loss, features: Features, target: Target) -> dict[str, Any]:
     """Return what a prediction needs besides the weights, as JSON."""
     return {
-        "architecture": _ARCHITECTURE.dump_python(architecture, mode="json"),
-        "loss": _LOSS.dump_python(loss, mode="json"),
+        "architecture": _adapter(Sequential).dump_python(architecture, mode="json"),
+        "loss": _adapter(Loss).dump_python(loss, mode="json"),
         "features": features.to_json(),
         "target": target.to_json(),
     }

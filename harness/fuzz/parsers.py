@@ -18,8 +18,8 @@ import numpy as np
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from api.http.body import parse
 from api.http.errors import InvalidBody
+from api.http.parsing import parse
 from api.schemas.examples import CSV, JOBS
 from api.schemas.prediction import PredictionRequest
 from core import logging

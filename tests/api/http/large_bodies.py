@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from api.http.body import parse
 from api.http.errors import InvalidBody
+from api.http.parsing import parse
 from api.schemas.inspection import InspectionRequest
 from api.schemas.prediction import PredictionRequest
 from core.data.errors import InvalidData

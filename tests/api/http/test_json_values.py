@@ -3,8 +3,16 @@
 from typing import Any
 
 import pytest
+from hypothesis import given, strategies
 
-from api.http.json_values import count_values, structure_errors, unstorable_values
+from api.http.json_values import (
+    count_names,
+    count_values,
+    is_storable,
+    levels,
+    structure_errors,
+    unstorable_values,
+)
 
 
 def nested(depth: int, value: Any) -> Any:
@@ -53,3 +61,30 @@ def test_values_and_names_are_counted() -> None:
 def test_unstorable_values_are_found_in_order() -> None:
     tree = {"a": [1.0, float("inf"), "x\0"], "b\0": 10**400, "c": [[float("nan")]]}
     assert [place for place, _ in unstorable_values(tree)] == ["/a/1", "/a/2", "", "/b\0", "/c/0/0"]
+
+
+VALUES = strategies.recursive(
+    strategies.sampled_from([None, True, 7, 10**400, 1.5, float("nan"), float("-inf"), "a", "a\0", ""]),
+    lambda inner: (
+        strategies.lists(inner, max_size=4)
+        | strategies.dictionaries(strategies.sampled_from(["a", "b", "c\0"]), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+def names_of(tree: Any) -> int:
+    inner = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    return sum(map(names_of, inner)) + (len(tree) if isinstance(tree, dict) else 0)
+
+
+@given(VALUES)
+def test_fast_check_agrees_with_the_search_for_places(tree: Any) -> None:
+    assert is_storable(tree) == (not list(unstorable_values(tree)))
+    assert count_names(tree) == names_of(tree)
+    assert sum(map(len, levels(tree))) == values_of(tree)
+
+
+def values_of(tree: Any) -> int:
+    inner = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    return 1 + sum(map(values_of, inner))

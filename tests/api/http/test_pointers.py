@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core._pydantic_core import list_all_errors
 
 from api.app import create_app
-from api.http.parameters import PATTERN_MESSAGES
+from api.http.patterns import PATTERN_MESSAGES
 from api.http.pointers import field_errors, locate, message
 from core.nn.tagged_union import Tagged
 from core.settings import Settings

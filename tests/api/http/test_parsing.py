@@ -9,8 +9,8 @@ import pytest
 from annotated_types import Ge, Len
 from pydantic import BaseModel, ConfigDict
 
-from api.http.body import SMALL_BYTES, parse
 from api.http.errors import InvalidBody
+from api.http.parsing import SMALL_BYTES, parse
 from api.schemas.prediction import PredictionRequest
 from core.data.sources.inline import Inline
 from core.jobs.examples import DOUBLING
