@@ -9,14 +9,21 @@ from numpy.typing import NDArray
 
 from core.data.cells import quote
 from core.data.errors import InvalidFile
+from core.data.readers.contents import content_of
 from core.data.readers.csv import Csv
 from core.data.readers.npy import Npy
 from core.data.readers.npz import Npz
 from core.data.readers.reader import FileReader
 from core.data.schema import Schema
+from core.spelling import closest
 
 READERS: Mapping[str, type[FileReader]] = MappingProxyType({kind.format: kind for kind in (Csv, Npy, Npz)})
 """Readers by the word for their format."""
+
+HOW_TO_NAME_A_FORMAT = (
+    "Name the format by ?format=csv (in a form: by the field format) or by the Content-Type: "
+    + ", ".join(f"{word} ({kind.content_types[0]})" for word, kind in READERS.items())
+)
 
 _BY_CONTENT_TYPE = {word: kind for kind in READERS.values() for word in kind.content_types}
 _BY_SUFFIX = {suffix: kind for kind in READERS.values() for suffix in kind.suffixes}
@@ -29,7 +36,10 @@ def reader_of_upload(requested: str | None, file_name: str | None, content_type:
     where nothing decides.
     """
     if requested is not None and requested not in READERS:
-        raise InvalidFile(f"there is no format {quote(requested)}: use one of {', '.join(READERS)}")
+        meant = closest(requested, READERS)
+        remedy = f"did you mean {meant}?" if meant else f"use one of {', '.join(READERS)}"
+        raise InvalidFile(f"there is no format {quote(requested)}: {remedy}")
+    content = content_of(head)
     kind = (
         READERS.get(requested or "")
         or next((kind for kind in READERS.values() if kind.magic and head.startswith(kind.magic)), None)
@@ -37,10 +47,10 @@ def reader_of_upload(requested: str | None, file_name: str | None, content_type:
         or _BY_SUFFIX.get(Path(file_name or "").suffix.lower())
     )
     if kind is None:
-        raise InvalidFile(
-            f"the format of the file is unknown: set format to one of {', '.join(READERS)}, "
-            "or send its Content-Type, such as text/csv"
-        )
+        seen = f"; it looks like {content.looks_like}: {content.remedy}" if content else ""
+        raise InvalidFile(f"the format of the file is unknown{seen}. {HOW_TO_NAME_A_FORMAT}")
+    if content is not None and head and not content.may_be_table:
+        raise InvalidFile(f"the file looks like {content.looks_like}: {content.remedy}")
     return kind()
 
 
