@@ -21,6 +21,7 @@ from api.http.problem_types import (
     PROBLEM_TYPES,
     TOO_MANY_CONNECTIONS,
 )
+from core.data.encoders import EncoderOptions
 from core.docstrings import attribute_docstrings
 from core.jobs.errors import INVALID_SPEC_CODES, MAX_ERRORS
 from core.nn.activations import Activation
@@ -119,6 +120,15 @@ KINDS: tuple[Kind, ...] = (
         Metric,
         MappingProxyType({"add": "Compares", "value": "Value"}),
         "Measures of an epoch's outputs. They do not affect the gradient.",
+    ),
+    Kind(
+        "encoders",
+        "Encoders",
+        "encoder",
+        EncoderOptions,
+        MappingProxyType({"shape_for": "Shape", "fit": "Fitted"}),
+        "How the values of a dataset's column become numbers. Encoders are fitted on the training rows and stored with "
+        "the weights, so that predictions take values as they stood in the dataset.",
     ),
 )
 

@@ -42,6 +42,7 @@ log = structlog.get_logger("api")
 
 BODIES = {
     "text/csv": {"schema": {"type": "string"}, "example": "6\n7\n"},
+    "text/plain": {"schema": {"type": "string"}},
     "application/x-npy": {"schema": {"type": "string", "format": "binary"}},
 }
 

@@ -17,7 +17,7 @@ from api.schemas.prediction import PredictionRequest
 from api.services.model_cache import ModelCache
 from api.services.prediction_forms import WRITERS
 from core.blobs.storage import open_blobs
-from core.data.instances import instances_from_csv, instances_from_npy
+from core.data.instances import instance_from_text, instances_from_csv, instances_from_npy
 from core.models.checkpoint import Which
 from core.settings import Settings
 
@@ -39,6 +39,7 @@ PARSERS: Mapping[str, Callable[[bytes], Records]] = {
     "application/json": _instances_from_json,
     "text/csv": instances_from_csv,
     "application/x-npy": instances_from_npy,
+    "text/plain": instance_from_text,
 }
 
 

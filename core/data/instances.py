@@ -1,4 +1,4 @@
-"""Instances of a prediction that are not JSON: CSV and .npy bodies, as `encode` of the features takes them.
+"""Instances of a prediction that are not JSON: CSV, .npy and text bodies, as `encode` of the features takes them.
 
 The same limits apply as to uploads.
 """
@@ -34,6 +34,14 @@ def instances_from_csv(body: bytes, limits: Limits | None = None) -> list[Any]:
 def _number_or_text(cell: str) -> float | str:
     number = parse_number(cell.strip())
     return cell if number is None else number
+
+
+def instance_from_text(body: bytes) -> list[Any]:
+    """Return one record: a list of the text. Raises `InvalidFile`."""
+    try:
+        return [[body.decode()]]
+    except UnicodeDecodeError as error:
+        raise InvalidFile(f"the text is not in UTF-8 ({error.reason}, byte {error.start}): encode it so") from None
 
 
 def instances_from_npy(body: bytes, limits: Limits | None = None) -> NDArray[Any]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-ColumnType = Literal["number", "category", "text"]
+ColumnType = Literal["number", "category", "text", "image", "audio"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class Column:
     """Its name in the file; its index where the file has no names."""
 
     type: ColumnType
-    """`number`, `category` (few different texts) or `text`."""
+    """`number`, `category` (few different texts), `text`, or of an archive's files `image` or `audio`."""
 
     rows: int
     """The number of values; of an array: of entries along its first axis."""

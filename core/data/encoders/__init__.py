@@ -1,28 +1,37 @@
-"""Encoders, one per file: each turns one column of a table into numbers of the net's input."""
+"""Encoders, one per file: each turns one column of a dataset into numbers of the net's input."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
 
-from core.data.encoders.encoder import ColumnEncoder
-from core.data.encoders.one_hot import OneHot
-from core.data.encoders.standard import Standardize
+from core.data.encoders.characters import Characters, CharactersOptions
+from core.data.encoders.encoder import ColumnEncoder, ColumnEncoderOptions
+from core.data.encoders.one_hot import OneHot, OneHotOptions
+from core.data.encoders.standard import Standardize, StandardOptions
+from core.data.encoders.subwords import Subwords, SubwordsOptions
+from core.data.encoders.words import Words, WordsOptions
 from core.data.schema import Column, ColumnType
-from core.nn.tagged_union import members
+from core.nn.tagged_union import Tagged, members
 
-Encoder = Standardize | OneHot
+EncoderOptions = Annotated[
+    StandardOptions | OneHotOptions | CharactersOptions | WordsOptions | SubwordsOptions,
+    Tagged("Encoder"),
+]
+"""What a spec says of an encoder."""
+
+Encoder = Standardize | OneHot | Characters | Words | Subwords
 
 ENCODERS: Mapping[str, type[Encoder]] = MappingProxyType(members(Encoder))
-"""Encoders by their `type` in JSON."""
+"""Encoders by their `type` in stored JSON."""
 
-DEFAULT_ENCODERS: Mapping[ColumnType, type[ColumnEncoder]] = MappingProxyType(
-    {"number": Standardize, "category": OneHot}
+DEFAULT_ENCODERS: Mapping[ColumnType, ColumnEncoderOptions] = MappingProxyType(
+    {"number": StandardOptions(), "category": OneHotOptions(), "text": WordsOptions()}
 )
 """The encoder of a column by the column's type."""
 
 
-def default_encoder(column: Column) -> type[ColumnEncoder]:
-    """Return the encoder class of a column of numbers or categories."""
+def default_encoder(column: Column) -> ColumnEncoderOptions:
+    """Return the options of the encoder of a column for which a spec names none."""
     return DEFAULT_ENCODERS[column.type]
 
 

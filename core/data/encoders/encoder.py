@@ -1,8 +1,9 @@
 """The interface of an encoder: it turns one column of a table into numbers of the net's input.
 
-An encoder is fitted on the training rows, stored beside the weights, and applied to records in predictions. Its shape
-follows from the schema alone, so that a spec can be checked before any row is read. A new encoder is one file of this
-folder, one member of `Encoder` in `core.data.encoders`, and one row of `tests/core/data/encoders/cases.py`.
+A spec asks for an encoder by its options. The encoder is fitted on the training rows, stored beside the weights, and
+applied to records in predictions. Its shape follows from options and schema alone, so that a spec can be checked before
+any row is read. A new encoder is one file of this folder, one member each of `EncoderOptions` and `Encoder` in
+`core.data.encoders`, and one row of `tests/core/data/encoders/cases.py`.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.schema import Column
+from core.data.schema import Column, ColumnType
 
 Transform = Callable[[NDArray[Any], NDArray[np.float32]], None]
 """Encodes several columns at once: `transform(values, x)` reads `values` (rows, columns), writes `x` (rows, width).
@@ -26,6 +27,35 @@ Parsed = tuple[Any, str | None]
 
 class WrongValue(Exception):
     """The value of a record does not fit its column; the message gives what is required."""
+
+
+class ColumnEncoderOptions(Protocol):
+    """What a spec says of an encoder. Members are frozen dataclasses whose fields are the JSON that a client sends."""
+
+    takes: ClassVar[tuple[ColumnType, ...]]
+    """The types of columns that can be encoded so. Categories come as their names where texts are taken too."""
+
+    alone: ClassVar[bool]
+    """Whether the column must be the only feature: its values are no numbers to be put beside others."""
+
+    @property
+    def type(self) -> str:
+        """The word for the encoder in a spec."""
+        ...
+
+    def shape_for(self, column: Column) -> tuple[int, ...]:
+        """Return the shape of one encoded value of a column, from its schema.
+
+        With one axis, columns are concatenated in x; an encoder with more axes must be the only one.
+        """
+        ...
+
+    def fit(self, column: Column, values: NDArray[Any], *, scaled: bool) -> "ColumnEncoder":
+        """Return the encoder fitted to a column's values in the training rows, `(rows,)` of its `dtype`.
+
+        `scaled` is whether numbers are brought to a common scale; encoders of other columns ignore it.
+        """
+        ...
 
 
 class ColumnEncoder(Protocol):
@@ -44,25 +74,9 @@ class ColumnEncoder(Protocol):
         """The name of the column."""
         ...
 
-    @classmethod
-    def shape_for(cls, column: Column) -> tuple[int, ...]:
-        """Return the shape of one encoded value of a column, from its schema.
-
-        With one axis, columns are concatenated in x; an encoder with more axes must be the only one.
-        """
-        ...
-
-    @classmethod
-    def fit(cls, column: Column, values: NDArray[Any], *, scaled: bool) -> Self:
-        """Return the encoder fitted to a column's values in the training rows, `(rows,)` of `dtype`.
-
-        `scaled` is whether numbers are brought to a common scale; encoders of other columns ignore it.
-        """
-        ...
-
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of one encoded value, equal to `shape_for` of the column."""
+        """The shape of one encoded value, equal to `shape_for` of options and column."""
         ...
 
     def parse(self, value: Any) -> Parsed:

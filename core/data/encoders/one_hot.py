@@ -10,10 +10,36 @@ from numpy.typing import NDArray
 
 from core.data.cells import category_texts, is_missing, quote
 from core.data.encoders.encoder import Parsed, Transform, WrongValue, separately, with_tuples
-from core.data.schema import Column
+from core.data.schema import Column, ColumnType
 
 MISSING_CODE = -1
 UNKNOWN_CODE = -2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneHotOptions:
+    """Categories: a number for each category, 1 for that of the row and 0 for all others.
+
+    A category without a training row is encoded as zeros; where the dataset has missing values, one more number marks
+    them with 1.
+    """
+
+    type: Literal["one_hot"] = "one_hot"
+    """`one_hot`."""
+
+    takes: ClassVar[tuple[ColumnType, ...]] = ("category",)
+    alone: ClassVar[bool] = False
+
+    def shape_for(self, column: Column) -> tuple[int, ...]:
+        """Return the number of categories, one more where values of the column are missing."""
+        return (len(column.classes) + (column.missing > 0),)
+
+    def fit(self, column: Column, values: NDArray[np.int32], *, scaled: bool) -> "OneHot":
+        """Return the encoder for codes `(rows,)`, −1 for missing values."""
+        seen = set(values.tolist())
+        names = tuple(name for name, _ in column.classes)
+        unseen = tuple(name for code, name in enumerate(names) if code not in seen)
+        return OneHot(column=column.name, categories=names, unseen=unseen, marked=column.missing > 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,19 +62,6 @@ class OneHot:
     """Whether one more column is 1 for missing values and 0 for others."""
 
     dtype: ClassVar[np.dtype[Any]] = np.dtype(np.int32)
-
-    @classmethod
-    def shape_for(cls, column: Column) -> tuple[int, ...]:
-        """Return the number of categories, one more where values of the column are missing."""
-        return (len(column.classes) + (column.missing > 0),)
-
-    @classmethod
-    def fit(cls, column: Column, values: NDArray[np.int32], *, scaled: bool) -> Self:
-        """Return the encoder for codes `(rows,)`, −1 for missing values."""
-        seen = set(values.tolist())
-        names = tuple(name for name, _ in column.classes)
-        unseen = tuple(name for code, name in enumerate(names) if code not in seen)
-        return cls(column=column.name, categories=names, unseen=unseen, marked=column.missing > 0)
 
     @property
     def shape(self) -> tuple[int, ...]:

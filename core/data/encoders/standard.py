@@ -9,7 +9,34 @@ from numpy.typing import NDArray
 
 from core.data.cells import FLOAT32_MAX, fits_float32, is_missing, parse_number, quote
 from core.data.encoders.encoder import Parsed, Transform, WrongValue, with_tuples
-from core.data.schema import Column
+from core.data.schema import Column, ColumnType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandardOptions:
+    """Numbers: (x − μ) / σ with mean μ and standard deviation σ of the training rows.
+
+    A missing value is encoded as the mean, 0; where the dataset has missing values, a second number marks them with 1.
+    With the data's `scaling` of `none`, numbers stay as they are.
+    """
+
+    type: Literal["standard"] = "standard"
+    """`standard`."""
+
+    takes: ClassVar[tuple[ColumnType, ...]] = ("number",)
+    alone: ClassVar[bool] = False
+
+    def shape_for(self, column: Column) -> tuple[int, ...]:
+        """Return `(1,)`, or `(2,)` where values of the column are missing."""
+        return (1 + (column.missing > 0),)
+
+    def fit(self, column: Column, values: NDArray[np.float64], *, scaled: bool) -> "Standardize":
+        """Return the encoder for values `(rows,)` with NaN for missing ones; unscaled, it only imputes."""
+        mean, std = _mean_and_std(values)
+        marked = column.missing > 0
+        if not scaled:
+            return Standardize(column=column.name, mean=0.0, std=1.0, imputed=mean, marked=marked)
+        return Standardize(column=column.name, mean=mean, std=std, imputed=mean, marked=marked)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,20 +62,6 @@ class Standardize:
     """Whether a second column is 1 for missing values and 0 for others."""
 
     dtype: ClassVar[np.dtype[Any]] = np.dtype(np.float64)
-
-    @classmethod
-    def shape_for(cls, column: Column) -> tuple[int, ...]:
-        """Return `(1,)`, or `(2,)` where values of the column are missing."""
-        return (1 + (column.missing > 0),)
-
-    @classmethod
-    def fit(cls, column: Column, values: NDArray[np.float64], *, scaled: bool) -> Self:
-        """Return the encoder for values `(rows,)` with NaN for missing ones; unscaled, it only imputes."""
-        mean, std = _mean_and_std(values)
-        marked = column.missing > 0
-        if not scaled:
-            return cls(column=column.name, mean=0.0, std=1.0, imputed=mean, marked=marked)
-        return cls(column=column.name, mean=mean, std=std, imputed=mean, marked=marked)
 
     @property
     def shape(self) -> tuple[int, ...]:

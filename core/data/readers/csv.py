@@ -228,9 +228,20 @@ class _CategoryParser:
             raise InvalidFile(f"{found}, which is not one of its categories at the upload") from None
 
 
-PARSERS: dict[ColumnType, type[_NumberParser] | type[_CategoryParser]] = {
+class _TextParser:
+    dtype = object
+
+    def __init__(self, column: Column) -> None:
+        pass
+
+    def parse(self, cells: list[str]) -> list[str | None]:
+        return [None if cell in MISSING else cell for cell in cells]
+
+
+PARSERS: dict[ColumnType, type[_NumberParser] | type[_CategoryParser] | type[_TextParser]] = {
     "number": _NumberParser,
     "category": _CategoryParser,
+    "text": _TextParser,
 }
 
 

@@ -50,8 +50,8 @@ class FileReader(Protocol):
     def load(self, path: Path, schema: Schema, columns: Sequence[Column]) -> dict[str, NDArray[Any]]:
         """Return columns by name, each an array of all rows.
 
-        Numbers are float32 or float64 with NaN for missing values, categories int32 codes with −1. Raises `InvalidFile`
-        where the file does not match its schema.
+        Numbers are float32 or float64 with NaN for missing values, categories int32 codes with −1, texts an object
+        array of `str` with None. Raises `InvalidFile` where the file does not match its schema.
         """
         ...
 

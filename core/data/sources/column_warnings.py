@@ -13,7 +13,8 @@ FEATURES = "/data/features"
 
 def left_out(column: Column, problem: str) -> WarningMessage:
     """Warn about a column that no encoder takes by default."""
-    remedy = "name it in features to use it, or upload it as another type" if column.type == "text" else "fill it in"
+    empty = column.missing == column.rows
+    remedy = "fill it in" if empty else "name it in features to use it, or upload it as another type"
     message = f"column {quote(column.name)} {problem}, and is left out"
     return WarningMessage("column_left_out", FEATURES, f"{message}: {remedy}")
 

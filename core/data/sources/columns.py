@@ -1,9 +1,14 @@
 """The columns of a dataset that a job uses, chosen from the schema alone."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, Any, NamedTuple, TypeAlias
+
+from annotated_types import MaxLen
 
 from core.data.cells import quote, quote_names
+from core.data.encoders import EncoderOptions, default_encoder
+from core.data.encoders.encoder import ColumnEncoderOptions
 from core.data.errors import InvalidData
 from core.data.readers import is_table
 from core.data.schema import Column, Schema
@@ -19,10 +24,43 @@ WEIGHT = "/data/sample_weight"
 SPLIT = "/data/split/column"
 
 
+MAX_NAME_CHARACTERS = 256
+
+ColumnName: TypeAlias = Annotated[str, MaxLen(MAX_NAME_CHARACTERS)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodedColumn:
+    """A column with its encoder."""
+
+    column: ColumnName
+    """The column's name."""
+
+    encoder: EncoderOptions | None = None
+    """How its values become numbers, by default by the type of the column."""
+
+
+@dataclass(frozen=True)
+class NameOrObject:
+    """A mark of a text or a dataclass in a spec: an error is about the form that was sent."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> dict[str, Any]:
+        """Return the core schema of the union, decided by whether the value is a text."""
+        choices = {"name": handler.generate_schema(ColumnName), "object": handler.generate_schema(EncodedColumn)}
+        return {
+            "type": "tagged-union",
+            "discriminator": lambda value: "name" if isinstance(value, str) else "object",
+            "choices": choices,
+        }
+
+
+Feature: TypeAlias = Annotated[ColumnName | EncodedColumn, NameOrObject()]
+
+
 class ColumnNames(NamedTuple):
     """The columns that a spec names."""
 
-    features: list[str] | None
+    features: Sequence[str | EncodedColumn] | None
     target: str | None
     weight: str | None
     split: str | None = None
@@ -40,6 +78,8 @@ class SelectedColumns(NamedTuple):
     """The weight of each row in the loss; None: all equal."""
     split: Column | None = None
     """The column that the split reads, if it reads one."""
+    encoders: Sequence[ColumnEncoderOptions] = ()
+    """Of a table: how each feature is encoded."""
 
     @property
     def all(self) -> list[Column]:
@@ -93,14 +133,34 @@ def _from_table(names: ColumnNames, schema: Schema) -> SelectedColumns:
         taken = [target, weight, None if names.split_is_feature else schema.column(names.split or "")]
         return _default_features(target, weight, schema, taken)
     columns: list[Column] = []
-    for place, name in enumerate(names.features):
+    encoders: list[ColumnEncoderOptions] = []
+    for place, feature in enumerate(names.features):
         pointer = f"{FEATURES}/{place}"
-        column = _find(schema, name, pointer, "name a column to learn from")
-        problem = _why_unusable(column) or _why_taken(column, target, weight, columns)
+        encoded = EncodedColumn(column=feature) if isinstance(feature, str) else feature
+        of_name = pointer if isinstance(feature, str) else f"{pointer}/column"
+        column = _find(schema, encoded.column, of_name, "name a column to learn from")
+        problem = _why_empty(column) or _why_taken(column, target, weight, columns)
         if problem:
-            raise InvalidData(pointer, f"column {quote(name)} {problem}: leave it out")
+            raise InvalidData(of_name, f"column {quote(column.name)} {problem}: leave it out")
         columns.append(column)
-    return SelectedColumns(columns, target, [*nearly_numeric(columns), *of_features(columns)], weight)
+        encoders.append(_encoder(column, encoded.encoder, f"{pointer}/encoder", len(names.features)))
+    warnings = [*nearly_numeric(columns), *of_features(columns)]
+    return SelectedColumns(columns, target, warnings, weight, encoders=encoders)
+
+
+def _encoder(
+    column: Column, requested: ColumnEncoderOptions | None, pointer: str, features: int
+) -> ColumnEncoderOptions:
+    """Return the encoder of a column. Raises `InvalidData` where it does not take the column's values."""
+    encoder = requested or default_encoder(column)
+    if column.type not in encoder.takes:
+        fitting = f"use {default_encoder(column).type}, or set the column's type when you upload the dataset"
+        message = f"{encoder.type} does not encode column {quote(column.name)}, which is of type {column.type}"
+        raise InvalidData(pointer, f"{message}: {fitting}")
+    if encoder.alone and features > 1:
+        message = f"{encoder.type} of column {quote(column.name)} cannot be put beside {features - 1} other columns"
+        raise InvalidData(FEATURES, f"{message}: name it alone")
+    return encoder
 
 
 def _default_features(
@@ -108,18 +168,24 @@ def _default_features(
 ) -> SelectedColumns:
     """Return all columns but those taken, without those that cannot be used."""
     others = [column for column in schema.columns if not any(column is other for other in taken)]
-    usable = [column for column in others if not _why_unusable(column)]
+    usable = [column for column in others if not _why_left_out(column)]
+    if not usable:
+        usable = [column for column in others if not _why_empty(column)][:1]
     if not usable:
         raise InvalidData(FEATURES, "there is no column to learn from besides the target: upload more columns")
-    warnings = [left_out(column, problem) for column in others if (problem := _why_unusable(column))]
-    return SelectedColumns(usable, target, [*warnings, *nearly_numeric(others), *of_features(usable)], weight)
+    warnings = [left_out(column, _why_left_out(column)) for column in others if column not in usable]
+    warnings += [*nearly_numeric(others), *of_features(usable)]
+    return SelectedColumns(usable, target, warnings, weight, encoders=list(map(default_encoder, usable)))
 
 
-def _why_unusable(column: Column) -> str:
+def _why_empty(column: Column) -> str:
     """Return why a net cannot learn from a column of a table; empty where it can."""
-    if column.missing == column.rows:
-        return "has no values"
-    return "is text" if column.type == "text" else ""
+    return "has no values" if column.missing == column.rows else ""
+
+
+def _why_left_out(column: Column) -> str:
+    """Return why a column of a table is no feature unless it is named; empty where it is one."""
+    return _why_empty(column) or (f"is {column.type}" if default_encoder(column).alone else "")
 
 
 def _why_taken(column: Column, target: Column, weight: Column | None, features: list[Column]) -> str:
@@ -158,6 +224,8 @@ def _from_arrays(names: ColumnNames, schema: Schema) -> SelectedColumns:
     chosen = names.features or ["x"]
     if len(chosen) != 1:
         raise InvalidData(FEATURES, "must name one array: a net has one input")
+    if isinstance(chosen[0], EncodedColumn):
+        raise InvalidData(FEATURES, "has an encoder, and arrays are learnt from as they are: give the array's name")
     features = _find(schema, chosen[0], FEATURES, "name the array to learn from")
     target = _find(schema, names.target or "y", TARGET, "name the array to predict")
     if features.type != "number" or features.missing:

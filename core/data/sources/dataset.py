@@ -3,23 +3,31 @@
 A signature follows from the schema; the file is read once, when the job trains.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from annotated_types import Len, MaxLen
 from numpy.typing import NDArray
 
-from core.data.encoders import default_encoder
+from core.data.encoders.encoder import ColumnEncoderOptions
 from core.data.errors import InvalidData
 from core.data.features.arrays import ArrayFeatures
 from core.data.features.table import TableFeatures
 from core.data.readers import is_table, load
 from core.data.schema import Column, Limits, Schema
 from core.data.sources.column_warnings import small_classes
-from core.data.sources.columns import ColumnNames, SelectedColumns, class_counts, select_columns, target_of
+from core.data.sources.columns import (
+    ColumnName,
+    ColumnNames,
+    Feature,
+    SelectedColumns,
+    class_counts,
+    select_columns,
+    target_of,
+)
 from core.data.sources.source import FirstErrorOnly, LoadedData, SourceSignature, StoredDataset
 from core.data.splits import Split, chosen_split
 from core.data.splits.fraction import Validation
@@ -27,9 +35,6 @@ from core.data.splits.split import SplitRule
 from core.warnings import WarningMessage
 
 MAX_FEATURES = Limits().columns
-MAX_NAME_CHARACTERS = 256
-
-ColumnName: TypeAlias = Annotated[str, MaxLen(MAX_NAME_CHARACTERS)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +47,9 @@ class DatasetReference:
     id: Annotated[str, MaxLen(64)]
     """The dataset's id, `ds_…`."""
 
-    features: Annotated[list[ColumnName], FirstErrorOnly(), Len(1, MAX_FEATURES)] | None = None
-    """The columns to learn from, by default all but the target and texts; of an npz file the one array, by default
-    `x`."""
+    features: Annotated[list[Feature], FirstErrorOnly(), Len(1, MAX_FEATURES)] | None = None
+    """The columns to learn from, each by its name or with its encoder as `{"column": "review", "encoder": {"type":
+    "words"}}`; by default all but the target and texts. Of an npz file the one array, by default `x`."""
 
     target: ColumnName | None = None
     """The column to predict; of an npz file by default `y`."""
@@ -88,7 +93,7 @@ class DatasetReference:
         selected = self._select(schema)
         return SourceSignature(
             rows=selected.features[0].rows,
-            input_shape=_table_shape(selected.features) if is_table(schema) else selected.features[0].shape or (1,),
+            input_shape=_table_shape(selected) if is_table(schema) else selected.features[0].shape or (1,),
             target=target_of(selected.target),
             class_counts=class_counts(selected.target),
             warnings=(*selected.warnings, *_class_warnings(selected.target)),
@@ -105,10 +110,11 @@ class DatasetReference:
         selected = self._select(dataset.schema)
         target = target_of(selected.target)
         columns = load(dataset.path, dataset.schema, [column.name for column in selected.all])
+        inputs = _inputs(selected, columns)
         y = columns[selected.target.name]
         loaded = LoadedData(
-            values=columns,
-            fit=partial(_fit_table, selected.features, columns, self.scaling != "none"),
+            values=inputs,
+            fit=partial(_fit_table, selected, inputs, self.scaling != "none"),
             target=target,
             y=target.array(y),
             class_ids=target.class_ids(y) if selected.target.classes else None,
@@ -146,17 +152,34 @@ def _values(column: Column, loaded: NDArray[Any]) -> NDArray[Any]:
     return np.array([name for name, _ in column.classes], object)[loaded] if column.type == "category" else loaded
 
 
-def _table_shape(columns: Sequence[Column]) -> tuple[int, ...]:
+def _encoded(selected: SelectedColumns) -> Iterator[tuple[Column, ColumnEncoderOptions]]:
+    return zip(selected.features, selected.encoders, strict=True)
+
+
+def _table_shape(selected: SelectedColumns) -> tuple[int, ...]:
     """Return the shape of one row of x, as `TableFeatures.input_shape` will be."""
-    shapes = [default_encoder(column).shape_for(column) for column in columns]
+    shapes = [encoder.shape_for(column) for column, encoder in _encoded(selected)]
     return shapes[0] if len(shapes) == 1 else (sum(width for width, *_ in shapes),)
 
 
+def _inputs(selected: SelectedColumns, loaded: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return the columns with categories as texts where their encoder takes texts."""
+    as_texts = [c for c, encoder in zip(selected.features, selected.encoders, strict=False) if "text" in encoder.takes]
+    return loaded | {column.name: _texts(column, loaded[column.name]) for column in as_texts}
+
+
+def _texts(column: Column, loaded: NDArray[Any]) -> NDArray[Any]:
+    """Return texts `(rows,)`, None for missing ones: categories by their names."""
+    if column.type != "category":
+        return loaded
+    return np.array([*(name for name, _ in column.classes), None], object)[loaded]  # −1, missing, is the last
+
+
 def _fit_table(
-    columns: Sequence[Column], values: Mapping[str, NDArray[Any]], scaled: bool, train: NDArray[np.int64]
+    selected: SelectedColumns, values: Mapping[str, NDArray[Any]], scaled: bool, train: NDArray[np.int64]
 ) -> TableFeatures:
     return TableFeatures(
         encoders=tuple(
-            default_encoder(column).fit(column, values[column.name][train], scaled=scaled) for column in columns
+            encoder.fit(column, values[column.name][train], scaled=scaled) for column, encoder in _encoded(selected)
         )
     )

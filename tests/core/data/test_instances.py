@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from core.data.errors import InvalidFile
 from core.data.features.arrays import ArrayFeatures
-from core.data.instances import instances_from_csv, instances_from_npy
+from core.data.instances import instance_from_text, instances_from_csv, instances_from_npy
 from core.data.schema import Limits
 from tests.core.data.readers.files import npy_bytes
 
@@ -38,6 +38,12 @@ def test_npy_other_than_numbers_is_refused(body: bytes) -> None:
         instances_from_npy(body)
 
 
+def test_text_gives_one_record() -> None:
+    assert instance_from_text("été, 6\n".encode()) == [["été, 6\n"]]
+    with pytest.raises(InvalidFile, match="not in UTF-8"):
+        instance_from_text("été".encode("latin-1"))
+
+
 def test_bodies_above_the_limits_are_refused() -> None:
     with pytest.raises(InvalidFile, match="more than 3 cells"):
         instances_from_csv(b"1,2\n3,4\n", Limits(cells=3))
@@ -47,8 +53,8 @@ def test_bodies_above_the_limits_are_refused() -> None:
 
 @given(st.binary(max_size=100))
 def test_any_body_is_instances_or_invalid_file(body: bytes) -> None:
-    for parse in (instances_from_csv, instances_from_npy):
+    for parse in (instances_from_csv, instances_from_npy, instance_from_text):
         count = 0
         with suppress(InvalidFile):
             count = len(parse(body))
-        assert count <= len(body)  # an instance takes at least a byte
+        assert count <= max(1, len(body))  # an instance takes at least a byte, a text may be empty

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from core.data.encoders import EncoderOptions
 from core.docstrings import attribute_docstrings
 from core.nn.activations import Activation, Relu
 from core.nn.constraints import Constraint
@@ -20,6 +21,7 @@ from core.nn.optimizers.wrappers import Optimizer
 from core.nn.regularizers import Regularizer
 from core.nn.schedules import ConstantRate, Schedule
 from core.nn.tagged_union import MAX_INVALID_PARTS, Tagged, bounded_validation, members
+from tests.core.data.encoders import cases as encoder_cases
 from tests.core.nn import cases
 
 TABLES: list[tuple[Any, list[Any]]] = [
@@ -32,6 +34,7 @@ TABLES: list[tuple[Any, list[Any]]] = [
     (Regularizer, [case[0] for case in cases.REGULARIZERS]),
     (Constraint, [case[0] for case in cases.CONSTRAINTS]),
     (Metric, [case[0] for case in cases.METRICS]),
+    (EncoderOptions, [case.options for case in encoder_cases.CASES.values()]),
 ]
 ALL = [(kind, member) for kind, table in TABLES for member in table]
 

@@ -5,15 +5,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.encoders.encoder import ColumnEncoder
-from core.data.encoders.one_hot import OneHot
-from core.data.encoders.standard import Standardize
+from core.data.encoders.characters import Characters, CharactersOptions
+from core.data.encoders.encoder import ColumnEncoder, ColumnEncoderOptions
+from core.data.encoders.one_hot import OneHot, OneHotOptions
+from core.data.encoders.standard import Standardize, StandardOptions
+from core.data.encoders.subwords import Subwords, SubwordsOptions
+from core.data.encoders.words import Words, WordsOptions
 from core.data.schema import Column
 
 
 class Case(NamedTuple):
-    """One encoder: its column, its values, and their encoding."""
+    """One encoder: its options, its column, its values, and their encoding."""
 
+    options: ColumnEncoderOptions
     encoder: ColumnEncoder
     column: Column
     raw: list[Any]
@@ -34,11 +38,18 @@ def one_hot(**changes: Any) -> OneHot:
     return OneHot(**{"column": "city", "categories": ("3", "Oslo", "True"), "unseen": (), "marked": False, **changes})
 
 
+def subwords(**changes: Any) -> Subwords:
+    return SubwordsOptions(vocabulary=12, length=3).fit(REVIEW, WORDS_SEEN, scaled=True)
+
+
+REVIEW = Column(name="review", type="text", rows=4)
+WORDS_SEEN = np.array(["ab ab", "ab"], object)
 AGE = Column(name="age", type="number", rows=6)
 CITY = Column(name="city", type="category", rows=6, classes=(("3", 1), ("Oslo", 2), ("True", 1)))
 
 CASES: dict[str, Case] = {
     "standardize": Case(
+        StandardOptions(),
         standardize(),
         AGE,
         [6, "-2", 2.0, None, " NA ", 1e38],
@@ -47,6 +58,7 @@ CASES: dict[str, Case] = {
         ["old", True, [1], {"a": 1}, 10**400, "inf"],
     ),
     "standardize, marked": Case(
+        StandardOptions(),
         standardize(marked=True),
         Column(name="age", type="number", rows=6, missing=1),
         [6, None, "?"],
@@ -55,6 +67,7 @@ CASES: dict[str, Case] = {
         ["old", True, [1], {"a": 1}],
     ),
     "one_hot": Case(
+        OneHotOptions(),
         one_hot(),
         CITY,
         ["Oslo", 3, 3.0, True, None],
@@ -63,11 +76,39 @@ CASES: dict[str, Case] = {
         [[1], {"a": 1}],
     ),
     "one_hot, marked": Case(
+        OneHotOptions(),
         one_hot(marked=True, unseen=("3",)),
         Column(name="city", type="category", rows=6, missing=1, classes=CITY.classes),
         [" Oslo ", "3", ""],
         np.array([1, 0, -1], np.int32),
         [[0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]],
         [["Oslo"]],
+    ),
+    "characters": Case(
+        CharactersOptions(length=3, vocabulary=4),
+        Characters(column="review", length=3, lower=False, vocabulary=("a", "B")),
+        REVIEW,
+        ["aB", "Babe", "z b", None],
+        np.array(["aB", "Babe", "z b", None], object),
+        [[2, 3, 0], [3, 2, 1], [1, 1, 1], [0, 0, 0]],
+        [1, True, ["a"], {"a": 1}],
+    ),
+    "words": Case(
+        WordsOptions(length=3, vocabulary=4),
+        Words(column="review", length=3, lower=True, vocabulary=("good", "!")),
+        REVIEW,
+        ["Good!", "not  good", "! a good good", ""],
+        np.array(["Good!", "not  good", "! a good good", None], object),
+        [[2, 3, 0], [1, 2, 0], [3, 1, 2], [0, 0, 0]],
+        [1, True, ["a"], {"a": 1}],
+    ),
+    "subwords": Case(
+        SubwordsOptions(length=3, vocabulary=12),
+        subwords(),
+        REVIEW,
+        ["ab", "ab ab ab ab", None],
+        np.array(["ab", "ab ab ab ab", None], object),
+        [[3, 0, 0], [3, 3, 3], [0, 0, 0]],
+        [1, True, ["a"], {"a": 1}],
     ),
 }

@@ -6,8 +6,9 @@ import jsonschema_rs
 import numpy as np
 import pytest
 
-from core.data.encoders import DEFAULT_ENCODERS, ENCODERS, default_encoder, encoder_from_json
+from core.data.encoders import DEFAULT_ENCODERS, ENCODERS, EncoderOptions, default_encoder, encoder_from_json
 from core.data.encoders.encoder import WrongValue, separately
+from core.nn.tagged_union import members
 from tests.core.data.encoders.cases import CASES, Case
 
 EACH = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
@@ -15,7 +16,9 @@ EACH = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 
 def test_every_encoder_has_a_case() -> None:
     assert {case.encoder.type for case in CASES.values()} == set(ENCODERS)
-    assert set(DEFAULT_ENCODERS.values()) <= set(ENCODERS.values())
+    assert {type(case.options) for case in CASES.values()} == set(members(EncoderOptions).values())
+    assert all(column_type in options.takes for column_type, options in DEFAULT_ENCODERS.items())
+    assert default_encoder(CASES["one_hot"].column).type == "one_hot"
 
 
 @EACH
@@ -25,15 +28,16 @@ def test_json_round_trip_gives_an_equal_encoder(case: Case) -> None:
 
 @EACH
 def test_shape_is_known_from_the_schema(case: Case) -> None:
-    assert case.encoder.shape == type(case.encoder).shape_for(case.column) == np.shape(case.encoded)[1:]
+    assert case.encoder.shape == case.options.shape_for(case.column) == np.shape(case.encoded)[1:]
 
 
 @EACH
 @pytest.mark.parametrize("scaled", [True, False])
 def test_fit_gives_the_shape_of_the_schema(case: Case, scaled: bool) -> None:
-    kind = default_encoder(case.column)
-    encoder = kind.fit(case.column, case.loaded, scaled=scaled)
-    assert (encoder.column, encoder.shape) == (case.column.name, kind.shape_for(case.column))
+    encoder = case.options.fit(case.column, case.loaded, scaled=scaled)
+    assert type(encoder) is type(case.encoder)
+    assert (encoder.column, encoder.shape) == (case.column.name, case.options.shape_for(case.column))
+    assert case.column.type in case.options.takes
 
 
 @EACH

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.data.encoders.encoder import WrongValue
-from core.data.encoders.one_hot import MISSING_CODE, UNKNOWN_CODE, OneHot
+from core.data.encoders.one_hot import MISSING_CODE, UNKNOWN_CODE, OneHot, OneHotOptions
 from core.data.schema import Column
 from tests.core.data.encoders.cases import one_hot
 
@@ -14,7 +14,7 @@ CITY = Column(name="city", type="category", rows=4, missing=1, classes=(("Bergen
 
 
 def test_fit_has_all_categories_and_names_those_without_rows() -> None:
-    found = OneHot.fit(CITY, np.array([1, 1, -1], np.int32), scaled=True)
+    found = OneHotOptions().fit(CITY, np.array([1, 1, -1], np.int32), scaled=True)
     assert found == OneHot(column="city", categories=("Bergen", "Oslo"), unseen=("Bergen",), marked=True)
 
 

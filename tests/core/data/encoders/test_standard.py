@@ -6,23 +6,23 @@ import numpy as np
 import pytest
 
 from core.data.encoders.encoder import WrongValue
-from core.data.encoders.standard import Standardize
+from core.data.encoders.standard import Standardize, StandardOptions
 from tests.core.data.encoders.cases import AGE, standardize
 
 
 def test_fit_scaled_has_mean_and_std_of_the_values() -> None:
-    found = Standardize.fit(AGE, np.array([1.0, 3.0, np.nan]), scaled=True)
+    found = StandardOptions().fit(AGE, np.array([1.0, 3.0, np.nan]), scaled=True)
     assert found == Standardize(column="age", mean=2.0, std=1.0, imputed=2.0, marked=False)
 
 
 def test_fit_unscaled_only_imputes() -> None:
-    found = Standardize.fit(AGE, np.array([1.0, 3.0, np.nan]), scaled=False)
+    found = StandardOptions().fit(AGE, np.array([1.0, 3.0, np.nan]), scaled=False)
     assert found == Standardize(column="age", mean=0.0, std=1.0, imputed=2.0, marked=False)
 
 
 @pytest.mark.parametrize("values", [[0.1] * 7, [1e38] * 3, [np.nan], [5.0], [0.0, 0.0]])
 def test_fit_constant_column_has_std_one(values: list[float]) -> None:
-    assert Standardize.fit(AGE, np.array(values), scaled=True).std == 1.0
+    assert StandardOptions().fit(AGE, np.array(values), scaled=True).std == 1.0
 
 
 @pytest.mark.parametrize(

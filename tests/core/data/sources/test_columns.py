@@ -1,12 +1,16 @@
 """Tests of core/data/sources/columns.py."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from core.data.encoders.characters import CharactersOptions
+from core.data.encoders.one_hot import OneHotOptions
+from core.data.encoders.words import WordsOptions
 from core.data.errors import InvalidData
 from core.data.schema import Column, Schema
-from core.data.sources.columns import ColumnNames, SelectedColumns, select_columns, target_of
+from core.data.sources.columns import ColumnNames, EncodedColumn, SelectedColumns, select_columns, target_of
 from core.data.targets.classes import Classes
 from core.data.targets.numbers import Numbers
 
@@ -26,6 +30,10 @@ LABELS = Column(name="y", type="category", rows=9, classes=(("a", 4), ("b", 5)))
 MORE = Column(name="more", type="number", rows=8, min=0.0, max=1.0, shape=(3,))
 HOLES = Column(name="holes", type="number", rows=9, missing=1, min=0.0, max=1.0)
 ARRAYS = Schema(format="npz", rows=9, columns=(IMAGES, LABELS, MORE, HOLES))
+
+
+def encoded(column: str, encoder: Any = None) -> EncodedColumn:
+    return EncodedColumn(column=column, encoder=encoder)
 
 
 def selected(schema: Schema, features: Any = None, target: Any = None, sample_weight: Any = None) -> SelectedColumns:
@@ -51,6 +59,22 @@ def test_features_keep_their_order() -> None:
     assert selected(TABLE, target="city", features=["income", "age"]).features == [INCOME, AGE]
 
 
+def test_text_is_a_feature_where_it_is_named_or_nothing_else_is_there() -> None:
+    assert selected(TABLE, target="city", features=["name"]).features == [NAME]
+    only_text = Schema(format="csv", rows=9, columns=(CITY, NAME, EMPTY, replace(NAME, name="notes")))
+    found = selected(only_text, target="city")
+    assert (found.features, [encoder.type for encoder in found.encoders]) == ([NAME], ["words"])
+    assert [warning.message for warning in found.warnings] == [
+        'column "empty" has no values, and is left out: fill it in',
+        'column "notes" is text, and is left out: name it in features to use it, or upload it as another type',
+    ]
+
+
+def test_encoders_are_those_named_or_by_the_type_of_the_column() -> None:
+    found = selected(TABLE, target="income", features=["age", encoded("city"), encoded("one", OneHotOptions())])
+    assert [encoder.type for encoder in found.encoders] == ["standard", "one_hot", "one_hot"]
+
+
 def test_default_arrays_are_x_and_y() -> None:
     assert selected(ARRAYS)[:2] == ([IMAGES], LABELS)
     assert selected(ARRAYS, features=["x"], target="x")[:2] == ([IMAGES], IMAGES)
@@ -62,9 +86,24 @@ WRONG: list[tuple[Schema, dict[str, Any], str, str]] = [
     (TABLE, {"target": "city", "features": ["age", "pay"]}, "/data/features/1", 'there is no "pay"'),
     (TABLE, {"target": "city", "features": ["city"]}, "/data/features/0", "is the target"),
     (TABLE, {"target": "city", "features": ["age", "age"]}, "/data/features/1", "is named twice"),
-    (TABLE, {"target": "city", "features": ["name"]}, "/data/features/0", "is text"),
+    (TABLE, {"target": "city", "features": ["age", "name"]}, "/data/features", 'words of column "name" cannot be put'),
+    (
+        TABLE,
+        {"target": "city", "features": ["age", encoded("name", CharactersOptions())]},
+        "/data/features",
+        'characters of column "name" cannot be put beside 1 other columns: name it alone',
+    ),
+    (
+        TABLE,
+        {"target": "city", "features": [encoded("age", WordsOptions())]},
+        "/data/features/0/encoder",
+        'words does not encode column "age", which is of type number: use standard',
+    ),
+    (TABLE, {"target": "city", "features": [encoded("pay")]}, "/data/features/0/column", 'there is no "pay"'),
+    (TABLE, {"target": "city", "features": [encoded("city")]}, "/data/features/0/column", "is the target"),
+    (ARRAYS, {"features": [encoded("x")]}, "/data/features", "has an encoder, and arrays are learnt from as they are"),
     (TABLE, {"target": "city", "features": ["empty"]}, "/data/features/0", "has no values"),
-    (Schema(format="csv", rows=9, columns=(CITY, NAME)), {"target": "city"}, "/data/features", "no column to learn"),
+    (Schema(format="csv", rows=9, columns=(CITY, EMPTY)), {"target": "city"}, "/data/features", "no column to learn"),
     (TABLE, {"target": "city", "sample_weight": "pay"}, "/data/sample_weight", 'there is no "pay"'),
     (TABLE, {"target": "income", "sample_weight": "income"}, "/data/sample_weight", "is the target"),
     (TABLE, {"target": "city", "sample_weight": "age"}, "/data/sample_weight", "one number for each row"),
