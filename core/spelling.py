@@ -8,7 +8,7 @@ CLOSENESS = 0.75
 """Least similarity of two names, from 0 to 1: twice their common letters by the letters of both."""
 MAX_COMPARED_CHARACTERS = 100
 """Longer names are close to none: the comparison takes time with the square of the length."""
-MAX_LISTED_NAMES = 8
+MAX_LISTED_NAMES = 12
 """Names that a message lists at most."""
 
 

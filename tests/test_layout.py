@@ -23,6 +23,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "api/http/parameters.py": ("api/routes/test_jobs.py",),
     "api/http/patterns.py": ("api/http/test_pointers.py",),
     "api/http/responses.py": ("api/routes/test_jobs.py", "api/routes/test_metrics.py"),
+    "api/http/suggestions.py": ("api/http/test_faults.py",),
     "api/schemas/": ("api/routes/test_jobs.py", "api/end_to_end/test_openapi_contract.py"),
     "api/schemas/dataset.py": ("api/routes/test_datasets.py",),
     "api/schemas/examples.py": ("api/http/test_openapi.py",),

@@ -103,7 +103,7 @@ def _validate(model: type[Model], body: bytes, code: str) -> Model:
         with bounded_validation():
             return model.model_validate_json(body, strict=True)
     except ValidationError as error:
-        errors = field_errors(error, body)
+        errors = field_errors(error, body, model)
     raise InvalidBody(errors, code)
 
 

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pydantic_core
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from api.http.errors import shortened
+from api.http.faults import Fault, one_per_mistake
+from api.http.json_schema import document
 from api.http.patterns import PATTERN_MESSAGES
 from core.json_pointer import pointer
 
@@ -20,22 +22,34 @@ _ABSENT = object()
 _TAGGED_FORMS = frozenset({"object", "name", "number"})  # the forms of core.nn.tagged_union.Tagged
 
 
-def field_errors(error: ValidationError, body: bytes) -> list[tuple[str, str]]:
-    """Return (pointer, message) of each error in this body, without duplicates, in the order found."""
+def field_errors(error: ValidationError, body: bytes, model: type[BaseModel] | None = None) -> list[tuple[str, str]]:
+    """Return (pointer, message) of each mistake in this body, in the order found.
+
+    With the model of the body, messages suggest what to write instead.
+    """
     try:
         sent = pydantic_core.from_json(body, allow_inf_nan=True)
     except ValueError:
         sent = _ABSENT
     found = error.errors(include_url=False, include_input=False)
-    return list(dict.fromkeys((_pointer(one, sent), message(one)) for one in found))
+    faults = [_fault(one, sent) for one in found]
+    if model is not None and sent is not _ABSENT:
+        faults = one_per_mistake(faults, document(model), sent)
+    return list(dict.fromkeys((pointer(*fault.path), fault.message) for fault in faults))
 
 
-def _pointer(error: Mapping[str, Any], sent: Any) -> str:
-    return locate(error["loc"], sent, missing=error["type"] == "missing")
+def _fault(error: Mapping[str, Any], sent: Any) -> Fault:
+    path = locate_path(error["loc"], sent, missing=error["type"] == "missing")
+    return Fault(path, error["type"], error.get("ctx", {}), message(error))
 
 
 def locate(location: Location, body: Any, *, missing: bool = False) -> str:
-    """Return the JSON pointer of a pydantic location, without the union tags, which are not part of the body.
+    """Return the JSON pointer of a pydantic location, as `locate_path` finds it."""
+    return pointer(*locate_path(location, body, missing=missing))
+
+
+def locate_path(location: Location, body: Any, *, missing: bool = False) -> tuple[str | int, ...]:
+    """Return the path of a pydantic location, without the union tags, which are not part of the body.
 
     With `missing`, the last step names a field that is not in the body.
     """
@@ -50,7 +64,7 @@ def locate(location: Location, body: Any, *, missing: bool = False) -> str:
         if child is not _ABSENT:
             steps.append(step)
             value, tagged = child, False
-    return pointer(*steps, *absent)
+    return (*steps, *absent)
 
 
 def _is_tag(value: Any, step: str | int, tagged: bool) -> bool:
