@@ -15,6 +15,7 @@ from api.http.errors import FieldError, ServiceBusy, StorageFull, body_error, pa
 from api.http.methods import allowed_methods
 from api.http.pointers import message
 from api.http.problem_types import HTTP_PROBLEM_TYPES, INTERNAL_ERROR, PROBLEM_TYPES, ProblemType, problem_type_of
+from api.http.suggestions import expected_names, unknown_name
 from core.blobs.errors import DISK_FULL_ERRNOS, BlobStoreUnavailable
 from core.data.errors import InvalidData, InvalidInstance
 from core.jobs.errors import INVALID_SPEC_CODES, MAX_ERRORS, InvalidSpec
@@ -154,7 +155,7 @@ def _state(error: Exception | None) -> str | None:
 
 def _field_errors(error: Exception) -> list[FieldError]:
     if isinstance(error, RequestValidationError):
-        return [parameter_error(_parameter(one["loc"]), message(one)) for one in error.errors()]
+        return [parameter_error(_parameter(one["loc"]), _parameter_message(one)) for one in error.errors()]
     if isinstance(error, InvalidSpec):
         return [body_error(pointer, text) for pointer, text in error.errors]
     if isinstance(error, InvalidData | InvalidInstance):
@@ -165,3 +166,10 @@ def _field_errors(error: Exception) -> list[FieldError]:
 def _parameter(location: Sequence[int | str]) -> str:
     """Return the parameter of a location such as `("query", "status", 0)`."""
     return str(location[1] if len(location) > 1 else location[-1])
+
+
+def _parameter_message(error: Mapping[str, Any]) -> str:
+    names, value = expected_names(error.get("ctx", {})), error.get("input")
+    if error["type"] in ("enum", "literal_error") and names and isinstance(value, str):
+        return unknown_name(value, names)
+    return message(error)

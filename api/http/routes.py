@@ -17,6 +17,8 @@ from starlette.responses import Response
 from api.http.accept import negotiate
 from api.http.body import discard
 from api.http.errors import InvalidParameter, RequestError
+from api.http.parameters import OTHER_NAMES
+from core.spelling import did_you_mean, plain
 
 MEDIA_TYPE = "media_type"
 """Key of the negotiated media type in the state of a request."""
@@ -67,7 +69,7 @@ class QueryParameters:
         seen: set[str] = set()
         for name, _ in QueryParams(query).multi_items():
             if name not in self.names and not self._is_entry(name):
-                raise InvalidParameter(name, self._unknown())
+                raise InvalidParameter(name, self._unknown(name))
             if name in seen and name not in self.lists:
                 raise InvalidParameter(name, "is given twice: leave one of them out")
             seen.add(name)
@@ -76,9 +78,13 @@ class QueryParameters:
         """Return whether a name is an entry of an object, such as `metadata[lesson]`."""
         return name.endswith("]") and name.partition("[")[0] in self.objects
 
-    def _unknown(self) -> str:
+    def _unknown(self, name: str) -> str:
         known = [*sorted(self.names), *(f"{name}[key]" for name in sorted(self.objects))]
-        return f"is not known here: use {', '.join(known)}" if known else "is not known here: this route has none"
+        if not known:
+            return "is not known here: this route has none"
+        other = OTHER_NAMES.get(plain(name))
+        meant = f"did you mean {other}? " if other in known else did_you_mean(name, known)
+        return f"is not known here: {meant}use {', '.join(known)}"
 
 
 def _is_list(annotation: Any) -> bool:

@@ -22,6 +22,7 @@ from api.services.identifiers import resolve_job_id
 from api.streaming.downsample import Downsampler
 from core.jobs.cadence import may_come
 from core.jobs.states import TERMINAL
+from core.spelling import did_you_mean
 from core.store import events, jobs, tables
 from core.store.errors import NoSuchJob
 from core.store.events import EventRow
@@ -73,7 +74,11 @@ def _require_known(s: Session, scope: Scope, job: tables.Job, name: str) -> None
         return
     written = {found for found, _ in events.metric_counts(s, scope, job.id, after=0, until=job.last_seq)}
     if name not in written:
-        names = f"use one of {', '.join(sorted(written))}" if written else "it has none yet"
+        names = (
+            f"{did_you_mean(name, sorted(written))}use one of {', '.join(sorted(written))}"
+            if written
+            else "it has none yet"
+        )
         raise InvalidParameter("name", f"is no metric of this job: {names}")
 
 

@@ -125,11 +125,13 @@ TYPES = _table(
     dataset: file upload csv
     inline: array arrays json
     fraction: random holdout
+    validation: valid val dev eval evaluation holdout
+    train: training trn fit
     succeeded: done finished completed complete success ok
     failed: error errored
     cancelled: canceled stopped aborted
     queued: pending waiting
-    running: active started training
+    running: active started
     """
 )
 """Types and words, by what others call them."""

@@ -5,7 +5,7 @@ for their facts, and never for their class.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 from typing import TypeAlias
@@ -14,6 +14,7 @@ from core.data.errors import InvalidData
 from core.data.padding import Padding
 from core.data.prepare import SAMPLE_WEIGHT, Signature, require_weights
 from core.jobs.errors import SpecError
+from core.jobs.other_names import TYPES
 from core.jobs.spec import JobSpec
 from core.json_pointer import pointer
 from core.nn.losses import Loss
@@ -23,12 +24,14 @@ from core.nn.optimizers.wrappers import MAX_PATTERNS
 from core.nn.plan import ShapeMismatch
 from core.nn.training.bucketing import cut_networks
 from core.nn.training.options import Training
+from core.spelling import closest, plain
 
 MAX_TABLE_CLASSES = 100
 """Classes of a metric that is stored as a table, such as the confusion matrix."""
 MAX_LISTED_WEIGHTS = 20
 """Names of weights in a message."""
 
+NO_VALIDATION_ROWS = 'there are no rows for validation: set /data/validation, such as {"fraction": 0.2}'
 RULES_WITH_MONITOR = ("early_stopping", "reduce_lr_on_plateau", "target")
 
 
@@ -117,8 +120,19 @@ def unmeasured_monitors(candidate: Candidate) -> Iterator[SpecError]:
     for field in RULES_WITH_MONITOR:
         rule = getattr(candidate.training, field)
         if rule and rule.monitor is not None and rule.monitor not in names:
-            message = f"{rule.monitor!r:.80} is not measured here: choose one of {', '.join(names)}"
+            meant = _close_measure(rule.monitor, names)
+            remedy = f"did you mean {meant}?" if meant else f"choose one of {', '.join(names)}"
+            if rule.monitor.startswith("val_") and not candidate.signature.validation_rows:
+                remedy = f"{NO_VALIDATION_ROWS}, or choose one of {', '.join(names)}"
+            message = f"{rule.monitor!r:.80} is not measured here: {remedy}"
             yield f"/training/{field}/monitor", message
+
+
+def _close_measure(monitor: str, names: Sequence[str]) -> str | None:
+    """Return the measure that is meant by another library's name for it, or by a close spelling."""
+    prefix = "val_" if monitor.startswith("val_") else ""
+    others = [prefix + known for known in TYPES.get(plain(monitor.removeprefix(prefix)), ())]
+    return next((name for name in others if name in names), None) or closest(monitor, names)
 
 
 def partial_batches(candidate: Candidate) -> Iterator[SpecError]:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from core.spelling import MAX_COMPARED_CHARACTERS, choices, closest, plain
+from core.spelling import MAX_COMPARED_CHARACTERS, choices, closest, did_you_mean, plain
 
-NAMES = ("dense", "relu", "conv2d", "batch_normalization", "learning_rate", "CHAINRULE_DATABASE_URL")
+NAMES = ("dense", "relu", "conv2d", "batch_normalization", "learning_rate", "CHAINRULE_DATABASE_URL", "größe")
 
 CLOSE = [
     ("dence", "dense"),
@@ -15,6 +15,7 @@ CLOSE = [
     ("batch_normalisation", "batch_normalization"),
     ("learning-rate", "learning_rate"),
     ("CHAINRULE_DATABSE_URL", "CHAINRULE_DATABASE_URL"),
+    ("Größe", "größe"),
     ("xyz", None),
     ("", None),
     ("???", None),
@@ -37,3 +38,8 @@ def test_choices_lists_a_few_names_of_many() -> None:
         choices([f"n{i}" for i in range(50)], "/docs")
         == f"{', '.join(f'n{i}' for i in range(12))}, … (/docs lists all 50)"
     )
+
+
+def test_did_you_mean_is_empty_where_nothing_is_close() -> None:
+    assert did_you_mean("dence", NAMES) == "did you mean dense? "
+    assert did_you_mean("xyz", NAMES) == ""

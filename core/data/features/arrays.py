@@ -60,7 +60,7 @@ class ArrayFeatures:
             try:
                 row = array_from_lists([instance])
             except NotNumbers as error:
-                raise self._wrong(index, error.path[1:], error.message) from None
+                raise self._wrong(index, error.path[1:], error.message.partition(": ")[0]) from None
             if not self._has_shape(row):
                 found = f"has the shape {row.shape[1:]}" if row.ndim > 1 else "is a single number"
                 raise self._wrong(index, (), found)

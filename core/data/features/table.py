@@ -8,11 +8,13 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from core.data.cells import quote
 from core.data.encoders import encoder_from_json
 from core.data.encoders.encoder import ColumnEncoder, Transform, WrongValue
 from core.data.errors import InvalidInstance
 from core.data.features.features import Encoded, Instances
 from core.json_pointer import pointer
+from core.spelling import closest
 
 BLOCK_ROWS = 8192
 """Rows that are encoded at a time, so that the arrays between columns and x stay small."""
@@ -99,7 +101,11 @@ class TableFeatures:
             try:
                 return [record[encoder.column] for encoder in self.encoders]
             except KeyError as error:
-                message = "is not there: give every column the net was trained on (null where its value is missing)"
+                sent = closest(error.args[0], record)
+                seen = f", but {quote(sent)} is: rename it" if sent else ""
+                message = (
+                    f"is not there{seen}: give every column the net was trained on (null where its value is missing)"
+                )
                 raise InvalidInstance(index, pointer("instances", index, error.args[0]), message) from None
         if isinstance(record, list) and len(record) == len(self.encoders):
             return record

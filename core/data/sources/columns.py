@@ -16,6 +16,7 @@ from core.data.sources.column_warnings import left_out, nearly_numeric, of_featu
 from core.data.targets import SourceTarget
 from core.data.targets.classes import Classes
 from core.data.targets.numbers import Numbers
+from core.spelling import closest
 from core.warnings import WarningMessage
 
 FEATURES = "/data/features"
@@ -237,11 +238,16 @@ def _from_arrays(names: ColumnNames, schema: Schema) -> SelectedColumns:
     return SelectedColumns([features], target, [], _weight(names, schema, target))
 
 
+def _meant(name: str, schema: Schema) -> str:
+    meant = closest(name, (column.name for column in schema.columns))
+    return f"did you mean {quote(meant)}? Or " if meant else ""
+
+
 def _find(schema: Schema, name: str | None, pointer: str, instruction: str) -> Column:
     columns = f"the dataset has {quote_names([column.name for column in schema.columns])}"
     if name is None:
         raise InvalidData(pointer, f"is required: {instruction}; {columns}")
     column = schema.column(name)
     if column is None:
-        raise InvalidData(pointer, f"there is no {quote(name)}: {instruction}; {columns}")
+        raise InvalidData(pointer, f"there is no {quote(name)}: {_meant(name, schema)}{instruction}; {columns}")
     return column

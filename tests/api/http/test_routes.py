@@ -40,8 +40,12 @@ def test_misspelt_parameters_change_nothing(embedded: Api) -> None:
 @pytest.mark.parametrize(
     ("query", "parameter", "message"),
     [
-        ("status=done", "status", "choose one of 'queued', 'running'"),
-        ("status=queued&status=done", "status", "choose one of"),
+        ("status=done", "status", "unknown 'done': did you mean succeeded?"),
+        ("status=queued&status=Runing", "status", "did you mean running?"),
+        ("status=qqq", "status", "choose one of queued, running"),
+        ("page_size=3", "page_size", "did you mean limit?"),
+        ("cursr=3", "cursr", "did you mean cursor?"),
+        ("state=failed", "state", "did you mean status?"),
         ("limit=1&limit=2", "limit", "is given twice"),
         ("limit=few", "limit", "must be an integer"),
         ("metadata[a]=1&metadata[a]=2", "metadata[a]", "is given twice"),

@@ -61,9 +61,9 @@ def test_metric_of_a_job_that_has_not_begun_may_still_come(api: Api, client: Tes
     )  # fmt: skip
 
 
-def test_unknown_split_is_refused_with_the_known_ones(client: TestClient, trained: dict[str, Any]) -> None:
+def test_unknown_split_is_refused_with_the_one_that_is_meant(client: TestClient, trained: dict[str, Any]) -> None:
     answer = client.get(f"/v1/jobs/{trained['id']}/metrics?split=valid")
-    assert "'train', 'validation' or 'test'" in answer.json()["errors"][0]["message"]
+    assert "did you mean validation?" in answer.json()["errors"][0]["message"]
 
 
 def test_pages_of_csv_have_the_rows_of_json(client: TestClient, trained: dict[str, Any]) -> None:

@@ -180,7 +180,8 @@ def test_invalid_instances_are_refused_with_pointer(
 @pytest.mark.parametrize(
     ("kind", "body", "status"),
     [
-        ("text/plain", b"6", 415),
+        ("application/xml", b"<x>6</x>", 415),
+        ("text/plain", b"6", 422),
         ("application/x-npy", b"not npy", 422),
         ("application/x-npy", npy(np.array(6.0)), 422),
         ("application/x-npy", npy(np.array(["a"])), 422),

@@ -15,7 +15,7 @@ KNOWN_FIELDS = {name for d in DEFINITIONS for name in d.get("properties", {})} |
 
 
 def test_types_exist() -> None:
-    assert {known for names in TYPES.values() for known in names} <= KNOWN_TYPES | set(Status)
+    assert {known for names in TYPES.values() for known in names} <= KNOWN_TYPES | set(Status) | {"train", "validation"}
 
 
 def test_fields_exist() -> None:

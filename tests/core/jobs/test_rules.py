@@ -50,8 +50,10 @@ INVALID: list[tuple[dict[str, Any], str, str]] = [
     (
         {"training": {"early_stopping": {"monitor": "val_loss"}}},
         "/training/early_stopping/monitor",
-        "choose one of loss",
+        'set /data/validation, such as {"fraction": 0.2}, or choose one of loss',
     ),
+    ({"training": {"early_stopping": {"monitor": "mae"}}}, "/training/early_stopping/monitor", "did you mean mean_abs"),
+    ({"training": {"target": {"monitor": "los", "value": 0}}}, "/training/target/monitor", "did you mean loss?"),
     (
         {"training": {"target": {"monitor": "f1", "value": 1}}},
         "/training/target/monitor",

@@ -83,6 +83,8 @@ def test_default_arrays_are_x_and_y() -> None:
 WRONG: list[tuple[Schema, dict[str, Any], str, str]] = [
     (TABLE, {}, "/data/target", 'name the column to predict; the dataset has "age", "income"'),
     (TABLE, {"target": "pay"}, "/data/target", 'there is no "pay"'),
+    (TABLE, {"target": "City"}, "/data/target", 'there is no "City": did you mean "city"?'),
+    (TABLE, {"target": "city", "features": ["agee"]}, "/data/features/0", 'did you mean "age"?'),
     (TABLE, {"target": "city", "features": ["age", "pay"]}, "/data/features/1", 'there is no "pay"'),
     (TABLE, {"target": "city", "features": ["city"]}, "/data/features/0", "is the target"),
     (TABLE, {"target": "city", "features": ["age", "age"]}, "/data/features/1", "is named twice"),
