@@ -18,6 +18,8 @@ from core.data.schema import Column, ColumnType, Limits
 
 NEARLY = 0.05
 """The part of a column's cells that may be no numbers in a column that is nearly numeric."""
+MIN_NUMBERS = 5
+"""Cells from which a column with a single one that is no number is nearly numeric."""
 MAX_NOT_NUMBERS = 20
 """Cells that are no numbers after which a short column is not counted further."""
 
@@ -151,7 +153,7 @@ class ColumnStatistics:
         column_type = self._requested or self._inferred_type()
         distinct = None if self._counts is None else len(self._counts)
         found = Column(name=self._name, type=column_type, rows=self._rows, missing=self._missing, distinct=distinct)
-        if column_type != "number" and self._is_nearly_numeric():
+        if column_type != "number" and self._requested is None and self._is_nearly_numeric():
             found = replace(found, not_numbers=self._not_numbers or 0, first_not_number=self._not_a_number)
         complete = {"number": self._number, "category": self._category, "text": self._text}
         return complete[column_type](found)
@@ -165,7 +167,9 @@ class ColumnStatistics:
         return "category" if present and few else "text"
 
     def _is_nearly_numeric(self) -> bool:
-        return self._not_a_number is not None and 0 < (self._not_numbers or 0) <= NEARLY * (self._rows - self._missing)
+        present = self._rows - self._missing
+        most = max(NEARLY * present, 1 if present >= MIN_NUMBERS else 0)
+        return self._not_a_number is not None and 0 < (self._not_numbers or 0) <= most
 
     def _number(self, found: Column) -> Column:
         wrong = self._not_a_number or self._outside

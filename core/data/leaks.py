@@ -11,6 +11,8 @@ from core.warnings import WarningMessage
 
 MIN_ROWS = 20
 """Rows below which a column gives the target away by chance."""
+PART_OF_CHANCE = 0.25
+"""The part of the groups expected by chance that a column may have at most to give classes away."""
 MAX_ROWS = 10_000
 """Rows that are looked at."""
 SAME_LINE = 1 - 1e-9
@@ -18,19 +20,25 @@ SAME_LINE = 1 - 1e-9
 
 
 def leaking_columns(
-    columns: Mapping[str, NDArray[Any]], names: Sequence[str], y: NDArray[Any], rows: NDArray[np.int64]
+    columns: Mapping[str, NDArray[Any]],
+    names: Sequence[str],
+    y: NDArray[Any],
+    rows: NDArray[np.int64],
+    class_ids: NDArray[np.int64] | None = None,
 ) -> Iterator[WarningMessage]:
     """Yield a warning for each of the columns `names` that gives the target `y` away in these rows.
 
     `columns` are loaded columns `(all rows,)`: float64 numbers, or codes of categories as integers. `y` are class ids
-    as integers, or numbers. With a single column there is nothing else to learn from, and it is no leak.
+    as integers, or numbers; of integers that may be class ids, `class_ids` are the ids.
+    With a single column there is nothing else to learn from, and it is no leak.
     """
     chosen = rows[:MAX_ROWS]
     targets = y[chosen].reshape(len(chosen), -1)
     if len(names) < 2 or len(chosen) < MIN_ROWS or targets.shape[1] != 1:
         return
+    forms = [targets[:, 0]] if class_ids is None else [targets[:, 0], class_ids[chosen]]
     for name in names:
-        if _gives_away(columns[name][chosen], targets[:, 0]):
+        if any(_gives_away(columns[name][chosen], form) for form in forms):
             message = f"column {quote(name)} alone gives the target away in the first {len(chosen)} training rows"
             remedy = "leave it out unless it is known when you predict"
             yield WarningMessage("leaking_column", "/data/features", f"{message}: {remedy}")
@@ -56,10 +64,16 @@ def _intervals(values: NDArray[Any], targets: NDArray[Any]) -> NDArray[Any]:
 
 
 def _one_class_each(groups: NDArray[Any], targets: NDArray[Any]) -> bool:
-    """Return whether each group has rows of one class, with no more groups than twice the classes."""
+    """Return whether each group has rows of one class, with far fewer groups than by chance.
+
+    At most twice the classes, and a part of the runs of one class that rows in random order have: n · (1 − Σ p²) + 1
+    for n rows and classes of the parts p. So a rare class that happens to be the largest number is no leak.
+    """
     names, ids = np.unique(groups, return_inverse=True)
-    classes = np.unique(targets)
-    if not len(classes) <= len(names) <= 2 * len(classes):
+    classes, counts = np.unique(targets, return_counts=True)
+    rows = len(targets)
+    by_chance = rows - float(np.square(counts.astype(np.float64)).sum()) / rows + 1
+    if not len(classes) <= len(names) <= min(2 * len(classes), PART_OF_CHANCE * by_chance):
         return False
     low, high = np.full(len(names), np.iinfo(np.int64).max), np.full(len(names), -1)
     np.minimum.at(low, ids.ravel(), targets)

@@ -1,7 +1,7 @@
 """Preparation of a job's data: arrays to train with and, before that, their shapes without reading the data."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,6 +46,9 @@ class Signature:
 
     target: SourceTarget
     """What the net is to predict."""
+
+    class_counts: Sequence[int] | None = None
+    """Rows of each class, or of each integer that may be one; None where there are none."""
 
     warnings: tuple[WarningMessage, ...] = ()
     """Messages for the client, such as columns that were left out."""
@@ -133,6 +136,7 @@ def signature(data: Source, schema: Schema | None) -> Signature:
         test_rows=counts.test,
         input_shape=found.input_shape,
         target=found.target,
+        class_counts=found.class_counts,
         warnings=found.warnings,
     )
 
@@ -172,7 +176,7 @@ def prepare(data: Source, dataset: StoredDataset | None, seed: int) -> Prepared:
 def _leaks(loaded: LoadedData, features: Features, train: NDArray[np.int64]) -> Iterator[WarningMessage]:
     if isinstance(features, TableFeatures):
         names = [encoder.column for encoder in features.encoders]
-        yield from leaking_columns(loaded.values, names, loaded.y, train)
+        yield from leaking_columns(loaded.values, names, loaded.y, train, loaded.class_ids)
 
 
 def require_weights(data: Source, seed: int) -> None:

@@ -11,6 +11,8 @@ from dataclasses import fields
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+from core.data.cells import quote_names
+from core.data.targets.classes import Classes
 from core.data.targets.numbers import Numbers
 from core.jobs.errors import SpecError
 from core.jobs.rules import Candidate
@@ -18,6 +20,8 @@ from core.json_pointer import pointer
 from core.nn.plan import Plan, layer_parts
 from core.warnings import WarningMessage
 
+MIN_CLASS_ROWS = 2
+"""Rows of a class below which it cannot be in two parts of a split."""
 LARGE_TARGET = 100.0
 SMALL_TARGET = 1e-3
 """Bounds of targets that a default learning rate suits: the largest magnitude of them."""
@@ -84,7 +88,7 @@ def statistics_of_one_row(candidate: Candidate) -> Iterator[SpecError]:
     if min(last or batch, batch) > 1:
         return
     for place, plan in _layers(candidate):
-        if plan.statistics and len(plan.output_shape) == 1:
+        if plan.statistics and plan.trainable and len(plan.output_shape) == 1:
             which = "every batch has" if batch == 1 or rows == 1 else f"the last batch of {rows} rows has"
             message = f"{which} a single row, whose variance is 0, so that this layer gives the same for any input"
             yield place, f"{message}: choose another batch_size, or layer_normalization"
@@ -99,18 +103,15 @@ def softmax_of_one_unit(candidate: Candidate) -> Iterator[SpecError]:
 
 def targets_out_of_reach(candidate: Candidate) -> Iterator[SpecError]:
     """Warn about a last activation that cannot give some of the targets."""
-    target, plan = candidate.signature.target, candidate.network.plan
-    bounds = OUTPUT_RANGES.get(plan.parts[-1].output_activation) if plan.parts else None
+    target, (place, _, plan) = candidate.signature.target, _last_layer(candidate)
+    bounds = OUTPUT_RANGES.get(plan.output_activation)
     if bounds is None or not isinstance(target, Numbers) or candidate.loss.predicts != "numbers":
         return
     low, high = bounds
     if target.min < low or target.max > high:
-        place = pointer("architecture", "layers", len(plan.parts) - 1, "activation")
         reach = f"gives {low:g} and more" if high == math.inf else f"gives numbers from {low:g} to {high:g}"
-        message = (
-            f"{plan.parts[-1].output_activation} {reach}, and targets go from {target.min:.6g} to {target.max:.6g}"
-        )
-        yield place, f"{message}: leave the last activation out, or scale the targets"
+        message = f"{plan.output_activation} {reach}, and targets go from {target.min:.6g} to {target.max:.6g}"
+        yield f"{place}/activation", f"{message}: leave the last activation out, or scale the targets"
 
 
 def targets_of_another_scale(candidate: Candidate) -> Iterator[SpecError]:
@@ -133,13 +134,40 @@ def _has_default_rate(optimizer: Any) -> bool:
     return default is not None and optimizer.learning_rate == default
 
 
+def small_classes(candidate: Candidate) -> Iterator[SpecError]:
+    """Warn about classes of a single row; integers are classes where the loss says so."""
+    counts, target = candidate.signature.class_counts, candidate.signature.target
+    if counts is None or candidate.loss.predicts != "classes":
+        return
+    small = [class_id for class_id, count in enumerate(counts) if count < MIN_CLASS_ROWS]
+    if small:
+        place = "/data/target" if candidate.spec.data.dataset_id else "/data/y"
+        known = target.names if isinstance(target, Classes) and len(target.names) == len(counts) else ()
+        names = f" ({quote_names([known[class_id] for class_id in small])})" if known else ""
+        have = "class has" if len(small) == 1 else "classes have"
+        message = f"{len(small)} {have} a single row{names}, which cannot be both learnt and validated"
+        yield place, f"{message}: add rows, or merge it with another class"
+
+
 def dropout_at_the_end(candidate: Candidate) -> Iterator[SpecError]:
     """Warn about a last layer that only changes numbers at random during training, such as dropout."""
-    layers = candidate.spec.architecture.layers
-    last = layers[-1]
-    if len(layers) > 1 and hasattr(last, "rate") and not candidate.network.plan.parts[-1].learns:
-        place = pointer("architecture", "layers", len(layers) - 1)
+    place, last, plan = _last_layer(candidate)
+    if hasattr(last, "rate") and not plan.learns:
         yield place, f"{last.type} is the last layer, so that outputs themselves are changed at random: put it earlier"
+
+
+def _last_layer(candidate: Candidate) -> tuple[str, Any, Plan]:
+    """Return the layer that gives the outputs, with its pointer and plan: the last of the innermost sequence."""
+    place, layer, plan = "/architecture", candidate.spec.architecture, candidate.network.plan
+    while layers := getattr(layer, "layers", ()):
+        place, layer, plan = f"{place}/layers/{len(layers) - 1}", layers[-1], plan.parts[-1]
+    return place, layer, plan
+
+
+def rate_pointer(optimizer: Any, path: str = "/optimizer") -> str:
+    """Return the pointer of the learning rate: of a wrapper, that of the optimizer inside."""
+    inner = getattr(optimizer, "optimizer", None)
+    return rate_pointer(inner, f"{path}/optimizer") if inner else f"{path}/learning_rate"
 
 
 def _layers(candidate: Candidate) -> Iterator[tuple[str, Plan]]:
@@ -165,6 +193,7 @@ WARNINGS: Mapping[str, WarningRule] = MappingProxyType(
         "softmax_of_one_unit": softmax_of_one_unit,
         "targets_out_of_reach": targets_out_of_reach,
         "targets_of_another_scale": targets_of_another_scale,
+        "small_class": small_classes,
         "dropout_at_the_end": dropout_at_the_end,
     }
 )

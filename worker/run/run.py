@@ -15,6 +15,7 @@ from structlog.contextvars import bound_contextvars
 from core.allocator import release_freed_memory
 from core.jobs.estimate import CHECKPOINTS_KEPT
 from core.jobs.states import Request, StopReason
+from core.jobs.warnings import rate_pointer
 from core.nn.step.state import State
 from core.nn.step.step import ShardProcessKilled
 from core.nn.training.learner import Learner
@@ -160,7 +161,8 @@ class JobRun:
         )
 
     def _warnings(self, context: WorkerContext, job: Job) -> RunWarnings:
-        found = RunWarnings(job.warnings or [], lambda: _first_loss(context, job.id))
+        place = rate_pointer(self._prepared.spec.optimizer)
+        found = RunWarnings(job.warnings or [], lambda: _first_loss(context, job.id), place)
         found.add(self._prepared.data.warnings)
         return found
 

@@ -21,9 +21,17 @@ class RunWarnings:
         The warnings in the job's row.
     read_first_loss
         Reads the loss of the first epoch from the stored rows; called once at most, for a run that resumes.
+    rate_pointer
+        Where the spec has the learning rate.
     """
 
-    def __init__(self, stored: Iterable[Sequence[Any]], read_first_loss: Callable[[], float | None]) -> None:
+    def __init__(
+        self,
+        stored: Iterable[Sequence[Any]],
+        read_first_loss: Callable[[], float | None],
+        rate_pointer: str = "/optimizer/learning_rate",
+    ) -> None:
+        self._rate_pointer = rate_pointer
         self._found = [WarningMessage(*warning) for warning in stored]
         self._read_first_loss = read_first_loss
         self._first_loss: float | None = None
@@ -56,11 +64,9 @@ class RunWarnings:
             return
         first = self._first_loss if self._first_loss is not None else self._read_first_loss()
         if first is not None and loss > GROWTH * first > 0 and math.isfinite(loss):
-            message = (
-                f"the training loss grew from {first:.6g} to {loss:.6g}, so this net is worse than an untrained one"
-            )
+            message = f"the training loss grew from {first:.6g} in the first epoch to {loss:.6g} in the last one"
             remedy = "choose a smaller learning rate, clip_by_norm, or inputs and targets on a smaller scale"
-            self.add([WarningMessage("loss_grew", "/optimizer/learning_rate", f"{message}: {remedy}")])
+            self.add([WarningMessage("loss_grew", self._rate_pointer, f"{message}: {remedy}")])
 
 
 def _undefined(epoch: Epoch) -> Iterable[WarningMessage]:

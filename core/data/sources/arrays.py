@@ -1,17 +1,13 @@
 """Arrays that a source makes from the spec alone."""
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.data.features import Features
-from core.data.sources.column_warnings import small_classes
 from core.data.sources.source import LoadedData, SourceSignature, count_classes
 from core.data.targets import SourceTarget
-from core.data.targets.classes import Classes
-from core.warnings import WarningMessage
 
 
 class Arrays(NamedTuple):
@@ -27,11 +23,7 @@ class Arrays(NamedTuple):
         """Return the number of rows and their shapes."""
         ids = self.target.class_ids(self.y)
         counts = None if ids is None else count_classes(ids)
-        return SourceSignature(len(self.x), self.x.shape[1:], self.target, counts, tuple(self._warnings(counts)))
-
-    def _warnings(self, counts: list[int] | None) -> Iterator[WarningMessage]:
-        if counts is not None and isinstance(self.target, Classes) and len(counts) == len(self.target.names):
-            yield from small_classes(list(zip(self.target.names, counts, strict=True)), "/data/y")
+        return SourceSignature(len(self.x), self.x.shape[1:], self.target, counts)
 
     def load(self, features: Features, lengths: NDArray[np.int64] | None = None) -> LoadedData:
         """Return the rows, with features that are not fitted to them."""

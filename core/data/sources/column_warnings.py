@@ -6,8 +6,6 @@ from core.data.cells import quote, quote_names
 from core.data.schema import Column
 from core.warnings import WarningMessage
 
-MIN_CLASS_ROWS = 2
-"""Rows of a class below which it cannot be in two parts of a split."""
 FEATURES = "/data/features"
 
 
@@ -28,7 +26,7 @@ def of_features(columns: Sequence[Column]) -> Iterator[WarningMessage]:
         yield WarningMessage("constant_column", FEATURES, message)
 
 
-def nearly_numeric(columns: Sequence[Column]) -> Iterator[WarningMessage]:
+def nearly_numeric(columns: Sequence[Column], pointer: str = FEATURES) -> Iterator[WarningMessage]:
     """Yield a warning for each column whose cells are numbers but for a few, so that it is read as words."""
     for column in columns:
         if column.first_not_number is not None and column.type != "number":
@@ -36,16 +34,7 @@ def nearly_numeric(columns: Sequence[Column]) -> Iterator[WarningMessage]:
             count = f"{column.not_numbers} of {column.rows - column.missing} cells are not"
             message = f"column {quote(column.name)} has numbers, but {count}; the first is {quote(cell)} in row {row}"
             remedy = f'correct them, or upload it with types {{"{column.name[:40]}": "category"}} if they are words'
-            yield WarningMessage("nearly_numeric", FEATURES, f"{message}: {remedy}")
-
-
-def small_classes(names_and_rows: Sequence[tuple[str, int]], pointer: str) -> Iterator[WarningMessage]:
-    """Yield a warning where classes of the target have too few rows to learn and to validate."""
-    small = [name for name, rows in names_and_rows if rows < MIN_CLASS_ROWS]
-    if small:
-        classes = f"class {quote_names(small)} has" if len(small) == 1 else f"classes {quote_names(small)} have"
-        message = f"{classes} a single row, which cannot be both learnt and validated"
-        yield WarningMessage("small_class", pointer, f"{message}: add rows, or merge it with another class")
+            yield WarningMessage("nearly_numeric", pointer, f"{message}: {remedy}")
 
 
 def _is_constant(column: Column) -> bool:

@@ -94,6 +94,7 @@ def select_columns(names: ColumnNames, schema: Schema) -> SelectedColumns:
     Raises `InvalidData` for columns that do not exist, or that cannot be used.
     """
     selected = _from_table(names, schema) if is_table(schema) else _from_arrays(names, schema)
+    selected = selected._replace(warnings=[*nearly_numeric([selected.target], TARGET), *selected.warnings])
     if names.split is None:
         return selected
     return selected._replace(split=_find(schema, names.split, SPLIT, "name the column that the split reads"))
@@ -102,7 +103,9 @@ def select_columns(names: ColumnNames, schema: Schema) -> SelectedColumns:
 def target_of(column: Column) -> SourceTarget:
     """Return a column as a target. Raises `InvalidData` for text, missing values and a single class."""
     if column.type == "text":
-        message = "is text, which cannot be predicted: name a column of numbers or categories"
+        message = (
+            f"is text, which cannot be predicted{_first_not_number(column)}: name a column of numbers or categories"
+        )
         raise InvalidData(TARGET, f"column {quote(column.name)} {message}")
     if column.missing:
         message = f"has {column.missing} missing values: fill them in, or remove their rows"
@@ -120,6 +123,14 @@ def target_of(column: Column) -> SourceTarget:
         max=column.max,
         distinct=column.distinct,
     )
+
+
+def _first_not_number(column: Column) -> str:
+    """Return where a column that is nearly all numbers has its first other cell; empty for other columns."""
+    if column.first_not_number is None:
+        return ""
+    row, cell = column.first_not_number
+    return f"; it has numbers but for {column.not_numbers} cells, the first of them {quote(cell)} in row {row}"
 
 
 def class_counts(column: Column) -> list[int] | None:

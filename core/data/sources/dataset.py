@@ -18,7 +18,6 @@ from core.data.features.arrays import ArrayFeatures
 from core.data.features.table import TableFeatures
 from core.data.readers import is_table, load
 from core.data.schema import Column, Limits, Schema
-from core.data.sources.column_warnings import small_classes
 from core.data.sources.columns import (
     ColumnName,
     ColumnNames,
@@ -32,7 +31,6 @@ from core.data.sources.source import FirstErrorOnly, LoadedData, SourceSignature
 from core.data.splits import Split, chosen_split
 from core.data.splits.fraction import Validation
 from core.data.splits.split import SplitRule
-from core.warnings import WarningMessage
 
 MAX_FEATURES = Limits().columns
 
@@ -96,7 +94,7 @@ class DatasetReference:
             input_shape=_table_shape(selected) if is_table(schema) else selected.features[0].shape or (1,),
             target=target_of(selected.target),
             class_counts=class_counts(selected.target),
-            warnings=(*selected.warnings, *_class_warnings(selected.target)),
+            warnings=tuple(selected.warnings),
             split_column=selected.split,
         )
 
@@ -130,11 +128,6 @@ class DatasetReference:
         rule = self.split_rule
         names = ColumnNames(self.features, self.target, self.sample_weight, rule.reads, rule.keeps_feature)
         return select_columns(names, schema)
-
-
-def _class_warnings(target: Column) -> Iterator[WarningMessage]:
-    if target.type == "category":
-        yield from small_classes(target.classes, "/data/target")
 
 
 def _no_such_dataset() -> InvalidData:

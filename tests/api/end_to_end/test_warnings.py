@@ -60,3 +60,24 @@ def test_column_that_gives_the_target_away_is_named(api: Api) -> None:
     job = api.trained(data=data, architecture={"layers": [{"type": "dense", "units": 1}]}, training={"epochs": 1})
     assert [one["code"] for one in job["warnings"]] == ["leaking_column"]
     assert 'column "code" alone' in job["warnings"][0]["message"]
+
+
+def test_many_columns_that_are_left_out_hide_no_other_warning(api: Api) -> None:
+    texts = [f"note {number}" for number in range(30)]
+    header = ",".join(["size", *texts, "price"])
+    lines = [",".join([str(row % 5), *(f"{name} {row}" for name in texts), str(row % 3)]) for row in range(60)]
+    lines[17] = ",".join(["2", *(f"{name} {17}" for name in texts), "on request"])
+    table = "\n".join([header, *lines, ""])
+    uploaded = api.client.post("/v1/datasets", content=table, headers={"Content-Type": "text/csv"}).json()
+    body = {
+        "data": {"type": "dataset", "id": uploaded["id"], "target": "price"},
+        "architecture": {"layers": [{"type": "dense", "units": 4}]},
+        "training": {"epochs": 1},
+    }
+    found = api.trained(**body)["warnings"]
+    assert found == api.client.post("/v1/jobs/validate", json=body).json()["warnings"]
+    assert len(found) == 20
+    by_code = {one["code"]: one for one in found}
+    assert set(by_code) >= {"nearly_numeric", "small_class", "column_left_out"}
+    assert by_code["nearly_numeric"]["pointer"] == by_code["small_class"]["pointer"] == "/data/target"
+    assert '"on request" in row 18' in by_code["nearly_numeric"]["message"]

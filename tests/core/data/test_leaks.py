@@ -18,6 +18,9 @@ CASES: list[tuple[str, Any, Any, bool]] = [
     ("category beside the class", RNG.integers(0, 3, 200).astype(np.int32), CLASSES, False),
     ("key of each row", np.arange(200, dtype=np.int32), CLASSES, False),
     ("number that nearly separates", CLASSES + 1.2 * RNG.random(200), CLASSES, False),
+    ("rare class that is the largest number", np.arange(200.0), (ROWS == 199).astype(np.int64), False),
+    ("rare category", (ROWS == 199).astype(np.int32), (ROWS == 199).astype(np.int64), False),
+    ("number beside many classes", RNG.standard_normal(200), RNG.integers(0, 150, 200), False),
     ("target in another unit", NUMBERS * 2.54 + 3.0, NUMBERS, True),
     ("target with noise", NUMBERS + 0.01 * RNG.standard_normal(200), NUMBERS, False),
     ("target with missing values", np.where(ROWS % 9, NUMBERS, np.nan), NUMBERS, False),
@@ -33,6 +36,15 @@ def test_column_that_alone_predicts_the_target_is_named(values: Any, y: Any, lea
     found = list(leaking_columns(columns, ["a", "b"], y, ROWS))
     assert [warning.code for warning in found] == ["leaking_column"] * leaks
     assert all('column "a" alone' in warning.message for warning in found)
+
+
+def test_integers_that_may_be_classes_are_given_away_as_classes() -> None:
+    columns = {"a": CLASSES + 0.3 * RNG.random(200), "b": RNG.standard_normal(200)}
+    y = CLASSES.astype(np.float32)
+    assert not list(leaking_columns(columns, ["a", "b"], y, ROWS))
+    assert len(list(leaking_columns(columns, ["a", "b"], y, ROWS, CLASSES))) == 1
+    keys = {"a": np.cbrt(ROWS), "b": columns["b"]}
+    assert not list(leaking_columns(keys, ["a", "b"], ROWS.astype(np.float32), ROWS, ROWS))
 
 
 def test_single_column_and_few_rows_are_no_leak() -> None:

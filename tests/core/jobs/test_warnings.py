@@ -46,14 +46,31 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         {"data": {**FEW, "y": [-1, 0, 1, 2, 3]}, "layers": [dense(4), dense(1, activation="relu")]},
         "/architecture/layers/1/activation",
     ),
+    (
+        "targets_out_of_reach",
+        {"layers": [dense(4), {"type": "sequential", "layers": [dense(4), dense(1, activation="tanh")]}]},
+        "/architecture/layers/1/layers/1/activation",
+    ),
+    ("small_class", {"data": {**FEW, "y": ["a", "a", "b", "a", "a"]}, "layers": [dense(2)]}, "/data/y"),
+    ("small_class", {"data": {**FEW, "y": [0, 0, 2, 1, 1]}, "layers": [dense(3)], "loss": "cross_entropy"}, "/data/y"),
     ("targets_of_another_scale", {"data": LARGE}, "/data"),
     ("targets_of_another_scale", {"data": SMALL}, "/data"),
     ("dropout_at_the_end", {"layers": [dense(1), {"type": "dropout", "rate": 0.5}]}, "/architecture/layers/1"),
+    (
+        "dropout_at_the_end",
+        {"layers": [{"type": "sequential", "layers": [dense(1), {"type": "spatial_dropout", "rate": 0.5}]}]},
+        "/architecture/layers/0/layers/1",
+    ),
 ]
 FINE: list[dict[str, Any]] = [
     {"training": {"batch_size": 2}},
     {"data": FEW, "layers": NORMALIZED, "training": {"batch_size": 3}},
     {"data": FEW, "layers": NORMALIZED, "training": {"batch_size": 5}},
+    {
+        "data": FEW,
+        "layers": [dense(3), {"type": "batch_normalization", "trainable": False}, dense(1)],
+        "training": {"batch_size": 1},
+    },
     {"data": TWO_CLASSES, "layers": [dense(2)], "training": {"batch_size": 4}},
     {
         "data": {**FEW, "y": [0, 0.5, 1, 0.2, 0.1]},

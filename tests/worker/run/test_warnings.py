@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from core.nn.training.options import Epoch
-from core.warnings import WarningMessage
+from core.warnings import MAX_WARNINGS, WarningMessage
 from worker.run.warnings import RunWarnings
 
 
@@ -40,7 +40,16 @@ def test_loss_that_grew_is_told_at_the_end() -> None:
     assert warnings.columns() == {}
     warnings.see([an_epoch(3, 482138.0, "epochs_completed")])
     assert codes(warnings) == ["loss_grew"]
-    assert "grew from 27 to 482138" in warnings.columns()["warnings"][0][2]
+    assert "grew from 27 in the first epoch to 482138" in warnings.columns()["warnings"][0][2]
+
+
+def test_loss_that_grew_is_told_however_many_warnings_there_are() -> None:
+    stored = [["column_left_out", f"/data/features/{number}", "…"] for number in range(MAX_WARNINGS)]
+    warnings = RunWarnings(stored, never, "/optimizer/optimizer/learning_rate")
+    warnings.see([an_epoch(1, 1.0), an_epoch(2, 5.0, "epochs_completed")])
+    found = warnings.columns()["warnings"]
+    assert len(found) == MAX_WARNINGS
+    assert found[-1][:2] == ["loss_grew", "/optimizer/optimizer/learning_rate"]
 
 
 def test_first_loss_of_a_resumed_run_is_read() -> None:

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from core.data.errors import InvalidData
 from core.data.sources.dataset import DatasetReference
 from core.warnings import WarningMessage
 from tests.core.data.readers.files import csv_schema
@@ -40,10 +43,24 @@ def test_column_that_is_constant_or_missing_is_not_constant(tmp_path: Path) -> N
     assert "constant_column" not in warnings_of(tmp_path, ["5", ""] * (ROWS // 2))
 
 
-def test_class_of_one_row_is_named(tmp_path: Path) -> None:
-    found = warnings_of(tmp_path, [str(row) for row in range(ROWS)], ["a"] * (ROWS - 1) + ["b"])["small_class"]
-    assert found.pointer == "/data/target"
-    assert 'class "b" has a single row' in found.message
+def test_single_wrong_cell_of_a_small_table_is_named(tmp_path: Path) -> None:
+    schema = csv_schema(tmp_path / "table.csv", "a,target\n1,1\n2,2\n3,1\n4,2\nfive,1\n6,2\n")
+    (found,) = DatasetReference(id="ds_1", target="target").signature(schema).warnings
+    assert (found.code, 'the first is "five" in row 5' in found.message) == ("nearly_numeric", True)
+
+
+def test_target_that_is_nearly_numeric_is_named_at_its_place(tmp_path: Path) -> None:
+    target = [str(row % 9) for row in range(ROWS)]
+    target[7] = "n.n."
+    found = warnings_of(tmp_path, [str(row) for row in range(ROWS)], target)["nearly_numeric"]
+    assert (found.pointer, 'the first is "n.n." in row 8' in found.message) == ("/data/target", True)
+
+
+def test_target_of_texts_that_is_nearly_numeric_names_its_first_wrong_cell(tmp_path: Path) -> None:
+    target = [f"{row}.5" for row in range(ROWS)]
+    target[7] = "unknown"
+    with pytest.raises(InvalidData, match='1 cells, the first of them "unknown" in row 8'):
+        warnings_of(tmp_path, [str(row) for row in range(ROWS)], target)
 
 
 def test_text_column_that_is_left_out_is_named(tmp_path: Path) -> None:
