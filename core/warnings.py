@@ -19,7 +19,7 @@ class WarningMessage(NamedTuple):
     code: str
     """A stable word for its kind."""
     pointer: str
-    """JSON pointer to the place in the spec or the request."""
+    """JSON pointer to the place in the spec, or in the instance of a prediction."""
     message: str
     """What is probably not meant, and what to do."""
 

@@ -3,7 +3,7 @@
 A prediction takes no longer in a process, but sending it there takes longer than a small network.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from api.services.prediction_forms import WRITERS
 from core.blobs.storage import open_blobs
 from core.data.instances import instance_from_text, instances_from_csv, instances_from_npy
 from core.models.checkpoint import Which
+from core.models.model import Model
 from core.settings import Settings
 
 SMALL_BODY_BYTES = 2**14
@@ -31,16 +32,25 @@ PROCESS_CACHE_BYTES = 128 * 2**20
 Records = list[Any] | NDArray[Any]
 
 
-def _instances_from_json(body: bytes) -> Records:
+def _instances_from_json(body: bytes, _columns: Sequence[str]) -> Records:
     return parse(PredictionRequest, body).instances
 
 
-PARSERS: Mapping[str, Callable[[bytes], Records]] = {
+def _instances_from_npy(body: bytes, _columns: Sequence[str]) -> Records:
+    return instances_from_npy(body)
+
+
+def _instance_from_text(body: bytes, _columns: Sequence[str]) -> Records:
+    return instance_from_text(body)
+
+
+PARSERS: Mapping[str, Callable[[bytes, Sequence[str]], Records]] = {
     "application/json": _instances_from_json,
     "text/csv": instances_from_csv,
-    "application/x-npy": instances_from_npy,
-    "text/plain": instance_from_text,
+    "application/x-npy": _instances_from_npy,
+    "text/plain": _instance_from_text,
 }
+"""Parsers by the media type of the body; each gets the model's columns."""
 
 
 class PredictionBody(NamedTuple):
@@ -51,9 +61,9 @@ class PredictionBody(NamedTuple):
     answer_type: str = "application/json"
     """The media type of the answer."""
 
-    def instances(self) -> Records:
-        """Return the parsed instances. Raise `InvalidBody` or `InvalidFile`."""
-        instances = PARSERS[self.media_type](self.content.read())
+    def instances(self, columns: Sequence[str]) -> Records:
+        """Return the parsed instances for a model with these columns. Raise `InvalidBody` or `InvalidFile`."""
+        instances = PARSERS[self.media_type](self.content.read(), columns)
         if isinstance(instances, np.ndarray) and not instances.shape:
             raise InvalidBody([("", "is a single number: send an array of rows")])
         if not len(instances):
@@ -70,6 +80,10 @@ class Weights(NamedTuple):
     which: Which
     checkpoint: dict[str, Any]
 
+    def checkpoint_of(self, model: Model) -> dict[str, Any]:
+        """Return what the answer says of the weights: of the best ones, the step and epoch in which they were best."""
+        return {**self.checkpoint, "weights": self.which, "step": model.step, "epoch": model.epoch}
+
 
 def require_parser(media_type: str) -> None:
     """Raise `UnsupportedMediaType` for a body that cannot be parsed."""
@@ -81,11 +95,12 @@ def predict_if_small(models: ModelCache, weights: Weights, body: PredictionBody)
     """Return the answer if parsing, computing and writing it takes little time; else None. Raise as `predict`."""
     if body.content.size > SMALL_BODY_BYTES or weights.bytes > SMALL_CHECKPOINT_BYTES:
         return None
-    instances, model = body.instances(), models.get(weights.sha256, weights.which)
+    model = models.get(weights.sha256, weights.which)
+    instances = body.instances(model.features.columns)
     rows = len(instances)
     if model.flops(rows) > SMALL_FLOPS or model.answer_bytes(rows) > SMALL_ANSWER_BYTES:
         return None
-    return b"".join(WRITERS[body.answer_type]([model.predict(instances)], weights.checkpoint))
+    return b"".join(WRITERS[body.answer_type]([model.predict(instances)], weights.checkpoint_of(model)))
 
 
 def predict(settings: Settings, weights: Weights, body: PredictionBody) -> Iterator[bytes]:
@@ -100,10 +115,11 @@ def predict(settings: Settings, weights: Weights, body: PredictionBody) -> Itera
     NoSuchBlob, DamagedBlob, DamagedCheckpoint
         Where the checkpoint cannot be read.
     """
-    instances, model = body.instances(), _models(settings).get(weights.sha256, weights.which)
+    model = _models(settings).get(weights.sha256, weights.which)
+    instances = body.instances(model.features.columns)
     if model.answer_bytes(len(instances)) > settings.max_answer_bytes:
         raise TooMuchWork.answer(settings.max_answer_bytes)
-    yield from WRITERS[body.answer_type](model.predict_in_blocks(instances), weights.checkpoint)
+    yield from WRITERS[body.answer_type](model.predict_in_blocks(instances), weights.checkpoint_of(model))
 
 
 @lru_cache(maxsize=1)

@@ -46,7 +46,7 @@ def leaking_columns(
 
 def _gives_away(values: NDArray[Any], targets: NDArray[Any]) -> bool:
     of_numbers, of_classes = values.dtype.kind == "f", targets.dtype.kind == "i"
-    if values.ndim != 1 or (of_numbers and np.isnan(values).any()):
+    if values.ndim != 1 or values.dtype.kind not in "fi" or (of_numbers and np.isnan(values).any()):
         return False
     if of_classes:
         return _one_class_each(_intervals(values, targets) if of_numbers else values, targets)

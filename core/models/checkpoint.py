@@ -64,6 +64,11 @@ class CheckpointData:
         prefix = "best_" if which == "best" and self.counters["best"] else ""
         return self.arrays[f"{prefix}weights"], self.arrays[f"{prefix}statistics"]
 
+    def position(self, which: Which) -> dict[str, int]:
+        """Return `step` and `epoch` at which these weights were as they are; of the best ones, when they were best."""
+        counters = (self.counters["best"] if which == "best" else None) or self.counters
+        return {"step": counters["step"], "epoch": counters["epoch"]}
+
     def state(self) -> State:
         """Return the training's state, with its own copy of the arrays.
 

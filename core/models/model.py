@@ -66,6 +66,10 @@ class Model:
     target: Target
     nbytes: int
     """Size of weights and statistics in bytes."""
+    step: int = 0
+    """The training step after which the weights were as they are."""
+    epoch: int = 0
+    """Its epoch."""
 
     @staticmethod
     def of(checkpoint: CheckpointData, which: Which = "best") -> Model:
@@ -117,7 +121,10 @@ class Model:
         except NoSuchEmbedding as error:
             raise InvalidInstance(0, "/instances", str(error)) from None
         answers = self.target.answer(outputs)
-        return [answer | {"warnings": warned} for answer, warned in zip(answers, warnings, strict=True)]
+        return [
+            answer | {"warnings": [one._asdict() for one in warned]}
+            for answer, warned in zip(answers, warnings, strict=True)
+        ]
 
 
 def _model(checkpoint: CheckpointData, which: Which) -> Model:
@@ -135,6 +142,7 @@ def _model(checkpoint: CheckpointData, which: Which) -> Model:
         features=features,
         target=target,
         nbytes=weights.nbytes + statistics.nbytes,
+        **checkpoint.position(which),
     )
 
 

@@ -55,7 +55,8 @@ def csv(data: bytes) -> None:
     """Parse a CSV file, as a dataset and as records to predict."""
     _read_dataset("data.csv", data)
     with contextlib.suppress(InvalidFile):
-        instances_from_csv(data, LIMITS)
+        instances_from_csv(data, (), LIMITS)
+        instances_from_csv(data, ("a", "b"), LIMITS)
 
 
 def npy(data: bytes) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.data.cells import FLOAT32_MAX, fits_float32, is_missing, parse_number, quote
-from core.data.encoders.encoder import Parsed, Transform, WrongValue, with_tuples
+from core.data.encoders.encoder import Parsed, Transform, WrongValue
 from core.data.schema import Column, ColumnType
+from core.data.seen import Seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +34,14 @@ class StandardOptions:
     def fit(self, column: Column, values: NDArray[np.float64], *, scaled: bool) -> "Standardize":
         """Return the encoder for values `(rows,)` with NaN for missing ones; unscaled, it only imputes."""
         mean, std = _mean_and_std(values)
-        marked = column.missing > 0
-        if not scaled:
-            return Standardize(column=column.name, mean=0.0, std=1.0, imputed=mean, marked=marked)
-        return Standardize(column=column.name, mean=mean, std=std, imputed=mean, marked=marked)
+        return Standardize(
+            column=column.name,
+            mean=mean if scaled else 0.0,
+            std=std if scaled else 1.0,
+            imputed=mean,
+            marked=column.missing > 0,
+            seen=Seen.of(values),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +65,9 @@ class Standardize:
 
     marked: bool
     """Whether a second column is 1 for missing values and 0 for others."""
+
+    seen: Seen | None = None
+    """The range of the training rows; None for encoders from before version 0.2.0."""
 
     dtype: ClassVar[np.dtype[Any]] = np.dtype(np.float64)
 
@@ -112,7 +120,8 @@ class Standardize:
     @classmethod
     def from_json(cls, json: dict[str, Any]) -> Self:
         """Return the encoder that `to_json` wrote."""
-        return cls(**with_tuples(json))
+        seen = json.get("seen")
+        return cls(**{**json, "seen": seen and Seen(**seen)})
 
 
 def _mean_and_std(values: NDArray[np.float64]) -> tuple[float, float]:

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from core.warnings import WarningMessage
+
 Instances = Sequence[Any] | NDArray[Any]
 """What a client sends to be predicted: records as JSON, or an array whose first axis counts them."""
 
@@ -18,7 +20,7 @@ class Encoded(NamedTuple):
     """Instances as the net takes them: x float32 (rows, *shape), and for each row its warnings."""
 
     x: NDArray[np.float32]
-    warnings: list[list[str]]
+    warnings: list[list[WarningMessage]]
 
 
 class InputFeatures(Protocol):
@@ -27,6 +29,11 @@ class InputFeatures(Protocol):
     @property
     def input_shape(self) -> tuple[int, ...]:
         """The shape of one row of x."""
+        ...
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of a record's columns; none for arrays."""
         ...
 
     def encode(self, instances: Instances) -> Encoded:

@@ -31,6 +31,11 @@ class SequenceFeatures:
         """The shape of one row of x."""
         return self.shape
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """None: an instance is an array."""
+        return ()
+
     def encode(self, instances: Instances) -> Encoded:
         """Return the instances as rows of x. Raises `InvalidInstance` at the first that is wrong."""
         rows = instances.tolist() if isinstance(instances, np.ndarray) else instances

@@ -8,13 +8,14 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.cells import quote
+from core.data.cells import quote, quote_names
 from core.data.encoders import encoder_from_json
 from core.data.encoders.encoder import ColumnEncoder, Transform, WrongValue
 from core.data.errors import InvalidInstance
 from core.data.features.features import Encoded, Instances
 from core.json_pointer import pointer
 from core.spelling import closest
+from core.warnings import WarningMessage, bounded
 
 BLOCK_ROWS = 8192
 """Rows that are encoded at a time, so that the arrays between columns and x stay small."""
@@ -39,6 +40,15 @@ class TableFeatures:
     def input_shape(self) -> tuple[int, ...]:
         """The shape of one row of x: that of a single encoder, or the sum of widths."""
         return self.encoders[0].shape if len(self.encoders) == 1 else (self._starts[-1],)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns that are learnt from."""
+        return tuple(encoder.column for encoder in self.encoders)
+
+    @cached_property
+    def _column_names(self) -> frozenset[str]:
+        return frozenset(self.columns)
 
     @cached_property
     def _starts(self) -> list[int]:
@@ -73,15 +83,15 @@ class TableFeatures:
     def encode(self, instances: Instances) -> Encoded:
         """Return the instances as rows of x. Raises `InvalidInstance` at the first that is wrong."""
         records = instances.tolist() if isinstance(instances, np.ndarray) else instances
-        warnings: list[list[str]] = [[] for _ in records]
+        warnings: list[list[WarningMessage]] = [[] for _ in records]
         parsed = [self._parse(index, record, warnings[index]) for index, record in enumerate(records)]
         x = np.zeros((len(records), *self.input_shape), np.float32)
         columns = list(zip(*parsed, strict=True))
         for group in self._groups if parsed else []:
             group.transform(np.array([columns[place] for place in group.places], group.dtype).T, x)
-        return Encoded(x, warnings)
+        return Encoded(x, list(map(bounded, warnings)))
 
-    def _parse(self, index: int, record: Any, warnings: list[str]) -> list[Any]:
+    def _parse(self, index: int, record: Any, warnings: list[WarningMessage]) -> list[Any]:
         """Return the parsed value of each column; warnings are appended."""
         parsed: list[Any] = []
         for encoder, value in zip(self.encoders, self._values(index, record), strict=True):
@@ -90,10 +100,24 @@ class TableFeatures:
             except WrongValue as error:
                 key = encoder.column if isinstance(record, dict) else len(parsed)
                 raise InvalidInstance(index, pointer("instances", index, key), str(error)) from None
+            seen = getattr(encoder, "seen", None)
+            far = None if seen is None else seen.far_outside(found)
+            if warning or far:
+                place = pointer(encoder.column if isinstance(record, dict) else len(parsed))
+                warnings.append(
+                    WarningMessage("far_outside", place, f"{encoder.column}: {far}")
+                    if far
+                    else WarningMessage("doubtful_value", place, warning or "")
+                )
             parsed.append(found)
-            if warning:
-                warnings.append(warning)
+        if isinstance(record, dict) and len(record) > len(self.encoders):
+            warnings.append(self._unknown_fields(record))
         return parsed
+
+    def _unknown_fields(self, record: dict[str, Any]) -> WarningMessage:
+        unknown = [name for name in record if name not in self._column_names]
+        fields = f"{quote_names(unknown)} {'is' if len(unknown) == 1 else 'are'} no column of this model"
+        return WarningMessage("unknown_field", "", f"{fields}: not used")
 
     def _values(self, index: int, record: Any) -> list[Any]:
         """Return the values of a record in the order of the encoders."""

@@ -1,11 +1,14 @@
 """Arrays that a source makes from the spec alone."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.data.features import Features
+from core.data.features.arrays import ArrayFeatures
 from core.data.sources.source import LoadedData, SourceSignature, count_classes
 from core.data.targets import SourceTarget
 
@@ -25,7 +28,13 @@ class Arrays(NamedTuple):
         counts = None if ids is None else count_classes(ids)
         return SourceSignature(len(self.x), self.x.shape[1:], self.target, counts)
 
-    def load(self, features: Features, lengths: NDArray[np.int64] | None = None) -> LoadedData:
-        """Return the rows, with features that are not fitted to them."""
+    def load(self) -> LoadedData:
+        """Return the rows."""
+        return self.load_with(partial(ArrayFeatures.fit, self.x))
+
+    def load_with(
+        self, fit: Callable[[NDArray[np.int64]], Features], lengths: NDArray[np.int64] | None = None
+    ) -> LoadedData:
+        """Return the rows, with the features that `fit` makes of the training rows."""
         y, ids = self.target.array(self.y), self.target.class_ids(self.y)
-        return LoadedData(self.x, lambda _: features, self.target, y, ids, self.weights, lengths)
+        return LoadedData(self.x, fit, self.target, y, ids, self.weights, lengths)

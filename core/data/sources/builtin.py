@@ -13,7 +13,6 @@ from annotated_types import Ge, Le
 from numpy.typing import NDArray
 
 from core.data.errors import InvalidData
-from core.data.features.arrays import ArrayFeatures
 from core.data.schema import Schema
 from core.data.sources.arrays import Arrays
 from core.data.sources.source import LoadedData, SourceSignature, StoredDataset
@@ -73,8 +72,7 @@ class Builtin:
 
     def load(self, dataset: StoredDataset | None) -> LoadedData:
         """Return all rows. Raises `InvalidData` as `arrays` does."""
-        arrays = self.arrays()
-        return arrays.load(ArrayFeatures(shape=arrays.x.shape[1:]))
+        return self.arrays().load()
 
     def arrays(self) -> Arrays:
         """Return the rows as arrays: x (rows, 1) or (rows, 2), and y as numbers or classes.

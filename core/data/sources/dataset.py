@@ -136,8 +136,8 @@ def _no_such_dataset() -> InvalidData:
 
 def _of_array(loaded: LoadedData, x: NDArray[Any]) -> LoadedData:
     """Return the data with one array as its inputs."""
-    features = ArrayFeatures(shape=x.shape[1:] or (1,))
-    return loaded._replace(values=x.reshape(len(x), *features.shape), fit=lambda _: features)
+    values = x.reshape(len(x), *(x.shape[1:] or (1,)))
+    return loaded._replace(values=values, fit=partial(ArrayFeatures.fit, values))
 
 
 def _values(column: Column, loaded: NDArray[Any]) -> NDArray[Any]:

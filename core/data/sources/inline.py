@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from core.data.cells import FLOAT32_MAX, quote
 from core.data.errors import InvalidData
-from core.data.features.arrays import ArrayFeatures
 from core.data.features.sequences import SequenceFeatures
 from core.data.nested_lists import NotNumbers, Ragged, array_from_lists
 from core.data.padding import Padding, pad_sequences, require_no_padding_value, sequences_from_lists
@@ -73,10 +72,10 @@ class Inline:
         arrays = self.arrays()
         shape = arrays.x.shape[1:]
         if self.padding is None:
-            return arrays.load(ArrayFeatures(shape=shape))
+            return arrays.load()
         lengths = np.fromiter(map(len, self.x), np.int64, len(self.x)) if self.padding.side == "post" else None
         features = SequenceFeatures(shape=shape, value=self.padding.value, side=self.padding.side)
-        return arrays.load(features, lengths)
+        return arrays.load_with(lambda _: features, lengths)
 
     def arrays(self) -> Arrays:
         """Return the rows as arrays: x (rows, *shape), y as numbers or classes, and the weights of the rows.

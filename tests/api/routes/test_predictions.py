@@ -47,7 +47,7 @@ def test_y_2x_predicts_12_for_6(client: TestClient, line: str) -> None:
     first, second = answer.json()["predictions"]
     assert first["value"] == pytest.approx(12, abs=0.05)
     assert second == {"value": 0.0, "warnings": []}
-    assert answer.json()["checkpoint"]["step"] == 100
+    assert answer.json()["checkpoint"]["step"] == client.get(f"/v1/jobs/{line}").json()["best"]["step"]
 
 
 def test_sequence_network_predicts_each_step(api: Api) -> None:
@@ -353,3 +353,52 @@ def test_recurrent_network_predicts_nested_sequences(api: Api, client: TestClien
     assert sum(correct) >= 18
     flat = client.post(f"/v1/jobs/{job.json()['id']}/predictions", json={"instances": [[1, 2, 3]]})
     assert flat.status_code == 422
+
+
+def test_predictions_name_the_step_and_epoch_of_the_weights_that_answer(api: Api) -> None:
+    growing = {"optimizer": {"type": "sgd", "learning_rate": 0.1}, "training": {"epochs": 4, "batch_size": 5}}
+    job = api.trained(**growing)
+    address = f"/v1/jobs/{job['id']}/predictions"
+    body = {"instances": [[1]]}
+    best, last = (api.client.post(address, params={"weights": each}, json=body).json() for each in ("best", "last"))
+    assert (job["best"]["epoch"], job["best"]["step"]) == (1, 1)
+    assert [best["checkpoint"][name] for name in ("weights", "epoch", "step")] == ["best", 1, 1]
+    assert [last["checkpoint"][name] for name in ("weights", "epoch", "step")] == ["last", 4, 4]
+    assert best["predictions"] != last["predictions"]
+
+
+CODES = "code,size,sweet\n" + "".join(
+    f"{('01', '1', '02')[n % 3]},{n % 7},{('yes', 'no')[n % 3 == 0]}\n" for n in range(60)
+)
+
+
+def test_headerless_csv_is_read_by_the_columns_of_the_model(api: Api) -> None:
+    types = {"types": '{"code": "category"}'}
+    dataset = api.client.post("/v1/datasets", files={"file": ("codes.csv", CODES)}, data=types).json()["id"]
+    job = api.trained(
+        data={"type": "dataset", "id": dataset, "target": "sweet"},
+        architecture={"layers": [{"type": "dense", "units": 2}]},
+        training={"epochs": 3},
+    )
+
+    def predicted(kind: str, body: bytes) -> Any:
+        address = f"/v1/jobs/{job['id']}/predictions"
+        return api.client.post(address, content=body, headers={"Content-Type": kind}).raise_for_status().json()
+
+    expected = predicted("application/json", b'{"instances": [{"code": "02", "size": 3}, {"code": "1", "size": 4}]}')
+    for body in (b"02,3\n1,4\n", b"code,size\n02,3\n1,4\n", b"size,code\n3,02\n4,1\n", b"02;3\n1;4\n"):
+        assert predicted("text/csv", body) == expected
+    assert all(one["warnings"] == [] for one in expected["predictions"])
+
+
+def test_values_far_outside_and_unknown_fields_are_warned_about(client: TestClient, line: str, classes: str) -> None:
+    answer = client.post(f"/v1/jobs/{line}/predictions", json={"instances": [[6], [5000]]}).json()["predictions"]
+    assert answer[0]["warnings"] == []
+    (far,) = answer[1]["warnings"]
+    assert (far["code"], far["pointer"]) == ("far_outside", "/0")
+    records = [{"size": 900, "colour": "red", "weight": 3}]
+    (one,) = client.post(f"/v1/jobs/{classes}/predictions", json={"instances": records}).json()["predictions"]
+    assert [(each["code"], each["pointer"]) for each in one["warnings"]] == [
+        ("far_outside", "/size"),
+        ("unknown_field", ""),
+    ]

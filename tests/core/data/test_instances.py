@@ -13,17 +13,54 @@ from core.data.instances import instance_from_text, instances_from_csv, instance
 from core.data.schema import Limits
 from tests.core.data.readers.files import npy_bytes
 
-
-def test_csv_with_header_gives_objects() -> None:
-    assert instances_from_csv(b"age,city\n20,Oslo\n,Bergen\n") == [
-        {"age": "20", "city": "Oslo"},
-        {"age": "", "city": "Bergen"},
-    ]
+COLUMNS = ("age", "city")
 
 
-def test_csv_without_header_gives_lists() -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"age,city\n20,Oslo\n,Bergen\n",
+        b"age;city\r\n20;Oslo\r\n;Bergen\r\n",
+        b"\xef\xbb\xbf age,city \n\n20,Oslo\n,Bergen",
+        b'"age"\t"city"\n20\tOslo\n\tBergen\n',
+    ],
+)
+def test_csv_with_a_header_gives_objects(body: bytes) -> None:
+    assert instances_from_csv(body, COLUMNS) == [{"age": "20", "city": "Oslo"}, {"age": "", "city": "Bergen"}]
+
+
+def test_header_may_have_columns_that_the_model_does_not_know() -> None:
+    assert instances_from_csv(b"pay,city,age\n9,Oslo,20\n", COLUMNS) == [{"pay": "9", "city": "Oslo", "age": "20"}]
+
+
+def test_header_that_lacks_a_column_is_a_header() -> None:
+    assert instances_from_csv(b"city\nOslo\n", COLUMNS) == [{"city": "Oslo"}]
+
+
+@pytest.mark.parametrize("first", ["01", "1", "2020", "town", "true", ""])
+def test_first_row_that_names_no_column_is_a_row_of_texts(first: str) -> None:
+    assert instances_from_csv(f"{first},02\n1,2\n".encode(), COLUMNS) == [[first, "02"], ["1", "2"]]
+
+
+def test_csv_of_a_model_without_columns_gives_numbers() -> None:
     assert instances_from_csv(b"6\n7\n") == [[6.0], [7.0]]
-    assert instances_from_csv(b"1.5;Oslo\n") == [[1.5, "Oslo"]]
+    assert instances_from_csv(b"1.5;-2e3\n") == [[1.5, -2000.0]]
+    assert instances_from_csv(b"six\n7\n") == [["six"], [7.0]]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"1,2\n3\n", "line 2 has 1 cells and the first has 2"),
+        (b'1,"2\n', "line 1: unexpected end of data"),
+        (b"\xff,2\n", "byte 1 is not UTF-8"),
+        (b"a\0,2\n", "NUL byte"),
+        (b"age,city,age\n1,2,3\n", "names a column twice"),
+    ],
+)
+def test_csv_that_cannot_be_read_is_refused_with_its_place(body: bytes, message: str) -> None:
+    with pytest.raises(InvalidFile, match=message):
+        instances_from_csv(body, COLUMNS)
 
 
 def test_npy_gives_the_array() -> None:
@@ -46,7 +83,7 @@ def test_text_gives_one_record() -> None:
 
 def test_bodies_above_the_limits_are_refused() -> None:
     with pytest.raises(InvalidFile, match="more than 3 cells"):
-        instances_from_csv(b"1,2\n3,4\n", Limits(cells=3))
+        instances_from_csv(b"1,2\n3,4\n", (), Limits(cells=3))
     with pytest.raises(InvalidFile, match="more than 3"):
         instances_from_npy(npy_bytes(np.zeros(4)), Limits(cells=3))
 

@@ -14,6 +14,7 @@ from core.data.features.arrays import ArrayFeatures
 from core.data.prepare import Prepared, prepare, signature
 from core.data.readers import READERS, rows
 from core.data.schema import Limits
+from core.data.seen import Seen
 from core.data.sources.builtin import Builtin
 from core.data.sources.dataset import DatasetReference
 from core.data.sources.inline import Inline
@@ -65,7 +66,7 @@ def test_inline_rows_are_prepared_unchanged() -> None:
     found = prepared(LINE, None)
     assert (found.x.tolist(), found.y.tolist()) == (LINE.x, LINE.y)
     assert found.x_validation is None
-    assert found.features == ArrayFeatures(shape=(1,))
+    assert found.features == ArrayFeatures(shape=(1,), seen=(Seen(min=1, max=5, mean=3, std=2**0.5),))
 
 
 def test_weights_are_split_with_their_rows(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_best_is_last_before_the_first_epoch_ends() -> None:
 
 
 def test_model_predicts_numbers_for_numeric_targets() -> None:
-    prepared = prepare(Inline(x=[[1], [2]], y=[[2], [4]]), None, 0)
+    prepared = prepare(Inline(x=[[1], [6]], y=[[2], [12]]), None, 0)
     architecture = sequential(Dense(units=1, use_bias=False))
     state = start(Network(architecture, (1,)), Adam(), 0)
     state.weights[:] = 2

@@ -7,17 +7,20 @@ import pytest
 
 from core.data.encoders.encoder import WrongValue
 from core.data.encoders.standard import Standardize, StandardOptions
+from core.data.seen import Seen
 from tests.core.data.encoders.cases import AGE, standardize
+
+ONE_TO_THREE = Seen(min=1, max=3, mean=2, std=1)
 
 
 def test_fit_scaled_has_mean_and_std_of_the_values() -> None:
     found = StandardOptions().fit(AGE, np.array([1.0, 3.0, np.nan]), scaled=True)
-    assert found == Standardize(column="age", mean=2.0, std=1.0, imputed=2.0, marked=False)
+    assert found == Standardize(column="age", mean=2.0, std=1.0, imputed=2.0, marked=False, seen=ONE_TO_THREE)
 
 
 def test_fit_unscaled_only_imputes() -> None:
     found = StandardOptions().fit(AGE, np.array([1.0, 3.0, np.nan]), scaled=False)
-    assert found == Standardize(column="age", mean=0.0, std=1.0, imputed=2.0, marked=False)
+    assert found == Standardize(column="age", mean=0.0, std=1.0, imputed=2.0, marked=False, seen=ONE_TO_THREE)
 
 
 @pytest.mark.parametrize("values", [[0.1] * 7, [1e38] * 3, [np.nan], [5.0], [0.0, 0.0]])

@@ -1,5 +1,6 @@
 """Tests of core/data/features/table.py."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ from core.data.encoders.one_hot import OneHot
 from core.data.encoders.standard import Standardize
 from core.data.errors import InvalidInstance
 from core.data.features.table import TableFeatures
+from core.data.seen import Seen
+from core.warnings import MAX_WARNINGS
 
 TABLE = TableFeatures(
     encoders=(
@@ -19,7 +22,7 @@ TABLE = TableFeatures(
 )
 
 RECORDS: list[tuple[Any, list[float], list[str]]] = [
-    ({"age": 40, "city/a": "Oslo", "n": 1, "more": 0}, [1, 0, 0, 1, 0, 1], []),
+    ({"age": 40, "city/a": "Oslo", "n": 1, "more": 0}, [1, 0, 0, 1, 0, 1], ['"more" is no column of this model']),
     ({"age": "20", "city/a": "Oslo", "n": " 2 "}, [-1, 0, 0, 1, 0, 2], []),
     ({"age": None, "city/a": "", "n": 1}, [0, 1, 0, 0, 1, 1], []),
     ([40, "Oslo", 1], [1, 0, 0, 1, 0, 1], []),
@@ -32,11 +35,11 @@ def test_encode_a_record(record: Any, x: list[float], warnings: list[str]) -> No
     found = TABLE.encode([record])
     assert found.x.tolist() == [x]
     assert found.x.dtype == np.float32
-    assert all(text in warning for text, warning in zip(warnings, found.warnings[0], strict=True))
+    assert all(text in warning.message for text, warning in zip(warnings, found.warnings[0], strict=True))
 
 
 def test_encode_keeps_warnings_with_their_record() -> None:
-    assert list(map(len, TABLE.encode([record for record, _, _ in RECORDS]).warnings)) == [0, 0, 0, 0, 2]
+    assert list(map(len, TABLE.encode([record for record, _, _ in RECORDS]).warnings)) == [1, 0, 0, 0, 2]
 
 
 def test_encode_an_array_takes_columns_in_order() -> None:
@@ -75,3 +78,23 @@ def test_encode_wrong_record_names_its_place(record: Any, pointer: str, message:
     with pytest.raises(InvalidInstance, match=message) as caught:
         TABLE.encode([RECORDS[0][0], record])
     assert (caught.value.index, caught.value.pointer) == (1, f"/instances/1{pointer}")
+
+
+def test_values_far_from_the_training_rows_are_warned_about_at_their_place() -> None:
+    seen = Seen(min=0, max=10, mean=5, std=2)
+    table = TableFeatures(encoders=(Standardize(column="a/b", mean=5, std=2, imputed=5, marked=False, seen=seen),))
+    records = [{"a/b": 11}, {"a/b": "1000"}, [-50.0], {"a/b": None}]
+    found = table.encode(records).warnings
+    assert [[(one.code, one.pointer) for one in warnings] for warnings in found] == [
+        [],
+        [("far_outside", "/a~1b")],
+        [("far_outside", "/0")],
+        [("doubtful_value", "/a~1b")],
+    ]
+    assert found[1][0].message == "a/b: 1000 is far from the training rows, which go from 0 to 10"
+
+
+def test_warnings_of_one_record_are_bounded() -> None:
+    encoder = OneHot(column="c", categories=("a",), unseen=(), marked=False)
+    table = TableFeatures(encoders=tuple(replace(encoder, column=f"c{number}") for number in range(50)))
+    assert len(table.encode([["b"] * 50]).warnings[0]) == MAX_WARNINGS
