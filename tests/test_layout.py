@@ -48,6 +48,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "core/blobs/": ("core/blobs/test_folder.py", "core/blobs/test_bucket.py"),
     "core/data/encoders/encoder.py": ("core/data/encoders/test_encoders.py",),
     "core/data/errors.py": ("api/http/test_problem_types.py",),
+    "core/data/readers/archives/": ("core/data/readers/archives/test_archive.py",),
     "core/data/readers/numpy_array.py": ("core/data/readers/test_npy.py", "core/data/readers/test_npz.py"),
     "core/data/readers/reader.py": ("core/data/readers/test_readers.py",),
     "core/data/sources/": ("core/data/sources/test_sources.py",),

@@ -42,6 +42,7 @@ BODIES = {
     "text/csv": {"schema": {"type": "string"}, "example": CSV},
     "application/x-npy": {"schema": BINARY},
     "application/zip": {"schema": BINARY},
+    "application/x-tar": {"schema": BINARY},
 }
 RAW_BODY_PARAMETERS = [
     {
@@ -52,7 +53,7 @@ RAW_BODY_PARAMETERS = [
     }
     for name, length, text in (
         ("name", MAX_NAME_LENGTH, "Name of the dataset."),
-        ("format", 3, "csv, npy or npz, if it cannot be inferred."),
+        ("format", 8, f"{', '.join(readers.READERS)}, if it cannot be inferred."),
         ("types", MAX_TYPES_LENGTH, 'Column types that override the inferred ones, as JSON: `{"zip": "category"}`.'),
     )
 ]
@@ -77,7 +78,9 @@ _POST["responses"][200] = {
 
 @router.post("/datasets", status_code=201, summary="Upload a dataset", **_POST)
 async def upload_dataset(request: Request, services: ServicesDep, scope: ClientScope) -> Response:
-    """Upload CSV, npy or npz, as the part `file` of a form or as the raw body.
+    """Upload CSV, npy, npz, or a zip or tar archive of pictures or texts.
+
+    It is the part `file` of a form or the raw body.
 
     The same bytes with the same format and types give the same dataset.
     """

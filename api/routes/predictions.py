@@ -25,7 +25,7 @@ from api.schemas.examples import INSTANCES, JobId
 from api.schemas.prediction import PredictionRequest, Predictions
 from api.services.identifiers import resolve_job_id
 from api.services.model_cache import UNREADABLE_CHECKPOINT
-from api.services.prediction import PredictionBody, Weights, predict, predict_if_small, require_parser
+from api.services.prediction import FILE_TYPES, PredictionBody, Weights, predict, predict_if_small, require_parser
 from core.data.errors import InvalidFile, InvalidInstance
 from core.ids import is_id
 from core.jobs.states import Keep
@@ -43,6 +43,7 @@ log = structlog.get_logger("api")
 BODIES = {
     "text/csv": {"schema": {"type": "string"}, "example": "6\n7\n"},
     "text/plain": {"schema": {"type": "string"}},
+    **{media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in FILE_TYPES},
     "application/x-npy": {"schema": {"type": "string", "format": "binary"}},
 }
 

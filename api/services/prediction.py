@@ -17,7 +17,7 @@ from api.schemas.prediction import PredictionRequest
 from api.services.model_cache import ModelCache
 from api.services.prediction_forms import WRITERS
 from core.blobs.storage import open_blobs
-from core.data.instances import instance_from_text, instances_from_csv, instances_from_npy
+from core.data.instances import instance_from_file, instance_from_text, instances_from_csv, instances_from_npy
 from core.models.checkpoint import Which
 from core.models.model import Model
 from core.settings import Settings
@@ -44,11 +44,20 @@ def _instance_from_text(body: bytes, _columns: Sequence[str]) -> Records:
     return instance_from_text(body)
 
 
+def _instance_from_file(body: bytes, _columns: Sequence[str]) -> Records:
+    return instance_from_file(body)
+
+
+PICTURE_TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", "image/tiff")
+FILE_TYPES = PICTURE_TYPES
+"""Media types of a body that is one file."""
+
 PARSERS: Mapping[str, Callable[[bytes, Sequence[str]], Records]] = {
     "application/json": _instances_from_json,
     "text/csv": instances_from_csv,
     "application/x-npy": _instances_from_npy,
     "text/plain": _instance_from_text,
+    **dict.fromkeys(FILE_TYPES, _instance_from_file),
 }
 """Parsers by the media type of the body; each gets the model's columns."""
 
@@ -98,6 +107,8 @@ def predict_if_small(models: ModelCache, weights: Weights, body: PredictionBody)
     model = models.get(weights.sha256, weights.which)
     instances = body.instances(model.features.columns)
     rows = len(instances)
+    if model.features.reads_files:  # a picture of few bytes can have millions of pixels
+        return None
     if model.flops(rows) > SMALL_FLOPS or model.answer_bytes(rows) > SMALL_ANSWER_BYTES:
         return None
     return b"".join(WRITERS[body.answer_type]([model.predict(instances)], weights.checkpoint_of(model)))

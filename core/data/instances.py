@@ -1,4 +1,4 @@
-"""Instances of a prediction that are not JSON: CSV, .npy and text bodies, as `encode` of the features takes them.
+"""Instances of a prediction that are not JSON: CSV, .npy, text and file bodies, as `encode` of the features takes them.
 
 The same limits apply as to uploads.
 """
@@ -99,6 +99,11 @@ def instance_from_text(body: bytes) -> list[Any]:
         return [[body.decode()]]
     except UnicodeDecodeError as error:
         raise InvalidFile(f"the text is not in UTF-8 ({error.reason}, byte {error.start}): encode it so") from None
+
+
+def instance_from_file(body: bytes) -> list[Any]:
+    """Return one record: a list of the file's content."""
+    return [[body]]
 
 
 def instances_from_npy(body: bytes, limits: Limits | None = None) -> NDArray[Any]:

@@ -34,6 +34,15 @@ class Limits:
     category_length: int = 128
     """Characters of one category."""
 
+    files: int = 200_000
+    """Files of an archive."""
+
+    file_bytes: int = 2**28
+    """Bytes of one file of an archive, unpacked."""
+
+    files_bytes: int = 2**33
+    """Bytes of all files of an archive, unpacked."""
+
     whole_numbers: int = 64
     """Different values up to which a column of integers keeps their counts, as a target of class ids needs them."""
 
@@ -76,7 +85,8 @@ class Column:
     """The categories with their counts; also of integers, where few are different."""
 
     shape: tuple[int, ...] = ()
-    """The shape of one row of an array; `()` for single values."""
+    """The shape of one row of an array; `()` for single values. Of pictures (height, width, channels): the medians, and
+    1 channel where all are grey."""
 
     not_numbers: int = 0
     """Of a column that is nearly all numbers, but is read as words: the number of its cells that are not numbers."""

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from core.data.encoders.characters import Characters, CharactersOptions
 from core.data.encoders.encoder import ColumnEncoder, ColumnEncoderOptions
+from core.data.encoders.image import Image, ImageOptions
 from core.data.encoders.one_hot import OneHot, OneHotOptions
 from core.data.encoders.standard import Standardize, StandardOptions
 from core.data.encoders.subwords import Subwords, SubwordsOptions
@@ -14,18 +15,18 @@ from core.data.schema import Column, ColumnType
 from core.nn.tagged_union import Tagged, members
 
 EncoderOptions = Annotated[
-    StandardOptions | OneHotOptions | CharactersOptions | WordsOptions | SubwordsOptions,
+    StandardOptions | OneHotOptions | CharactersOptions | WordsOptions | SubwordsOptions | ImageOptions,
     Tagged("Encoder"),
 ]
 """What a spec says of an encoder."""
 
-Encoder = Standardize | OneHot | Characters | Words | Subwords
+Encoder = Standardize | OneHot | Characters | Words | Subwords | Image
 
 ENCODERS: Mapping[str, type[Encoder]] = MappingProxyType(members(Encoder))
 """Encoders by their `type` in stored JSON."""
 
 DEFAULT_ENCODERS: Mapping[ColumnType, ColumnEncoderOptions] = MappingProxyType(
-    {"number": StandardOptions(), "category": OneHotOptions(), "text": WordsOptions()}
+    {"number": StandardOptions(), "category": OneHotOptions(), "text": WordsOptions(), "image": ImageOptions()}
 )
 """The encoder of a column by the column's type."""
 

@@ -77,6 +77,7 @@ class Characters:
     """The characters with the ids 2, 3, …."""
 
     dtype: ClassVar[np.dtype[Any]] = np.dtype(object)
+    reads_files: ClassVar[bool] = False
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -61,6 +61,9 @@ class ColumnEncoderOptions(Protocol):
 class ColumnEncoder(Protocol):
     """Encodes one column. Members are frozen dataclasses whose fields are their stored JSON."""
 
+    reads_files: ClassVar[bool]
+    """Whether values are files, which take bytes in a prediction, and time to decode."""
+
     dtype: ClassVar[np.dtype[Any]]
     """Type of a loaded column's values, and of parsed values: float64 with NaN, or int32 codes, for example."""
 

@@ -62,6 +62,7 @@ class OneHot:
     """Whether one more column is 1 for missing values and 0 for others."""
 
     dtype: ClassVar[np.dtype[Any]] = np.dtype(np.int32)
+    reads_files: ClassVar[bool] = False
 
     @property
     def shape(self) -> tuple[int, ...]:

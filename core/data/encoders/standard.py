@@ -70,6 +70,7 @@ class Standardize:
     """The range of the training rows; None for encoders from before version 0.2.0."""
 
     dtype: ClassVar[np.dtype[Any]] = np.dtype(np.float64)
+    reads_files: ClassVar[bool] = False
 
     @property
     def shape(self) -> tuple[int, ...]:

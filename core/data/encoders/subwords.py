@@ -98,6 +98,7 @@ class Subwords:
     """SentencePiece's model, in base64."""
 
     dtype: ClassVar[np.dtype[Any]] = np.dtype(object)
+    reads_files: ClassVar[bool] = False
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -79,6 +79,7 @@ class Words:
     """The words with the ids 2, 3, …."""
 
     dtype: ClassVar[np.dtype[Any]] = np.dtype(object)
+    reads_files: ClassVar[bool] = False
 
     @property
     def shape(self) -> tuple[int, ...]:

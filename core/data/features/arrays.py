@@ -48,6 +48,11 @@ class ArrayFeatures:
         """None: an instance is an array."""
         return ()
 
+    @property
+    def reads_files(self) -> bool:
+        """False: instances are numbers."""
+        return False
+
     def encode(self, instances: Instances) -> Encoded:
         """Return the instances as rows of x. Raises `InvalidInstance` at the first that is wrong."""
         if not len(instances):

@@ -36,6 +36,11 @@ class InputFeatures(Protocol):
         """The names of a record's columns; none for arrays."""
         ...
 
+    @property
+    def reads_files(self) -> bool:
+        """Whether instances have files to decode."""
+        ...
+
     def encode(self, instances: Instances) -> Encoded:
         """Return the instances as rows of x. Raises `InvalidInstance` at the first that is wrong."""
         ...

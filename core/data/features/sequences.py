@@ -36,6 +36,11 @@ class SequenceFeatures:
         """None: an instance is an array."""
         return ()
 
+    @property
+    def reads_files(self) -> bool:
+        """False: instances are numbers."""
+        return False
+
     def encode(self, instances: Instances) -> Encoded:
         """Return the instances as rows of x. Raises `InvalidInstance` at the first that is wrong."""
         rows = instances.tolist() if isinstance(instances, np.ndarray) else instances

@@ -50,6 +50,11 @@ class TableFeatures:
     def _column_names(self) -> frozenset[str]:
         return frozenset(self.columns)
 
+    @property
+    def reads_files(self) -> bool:
+        """Whether records have files to decode."""
+        return any(encoder.reads_files for encoder in self.encoders)
+
     @cached_property
     def _starts(self) -> list[int]:
         return [0, *np.cumsum([encoder.shape[0] for encoder in self.encoders]).tolist()]
@@ -96,6 +101,8 @@ class TableFeatures:
         parsed: list[Any] = []
         for encoder, value in zip(self.encoders, self._values(index, record), strict=True):
             try:
+                if isinstance(value, bytes) and not encoder.reads_files:
+                    raise WrongValue("is a file: this network was trained on columns that have none")
                 found, warning = encoder.parse(value)
             except WrongValue as error:
                 key = encoder.column if isinstance(record, dict) else len(parsed)

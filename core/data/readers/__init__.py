@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from core.data.cells import quote
 from core.data.errors import InvalidFile
+from core.data.readers.archives.archive import ArchiveReader, Tar, Zip
 from core.data.readers.contents import content_of
 from core.data.readers.csv import Csv
 from core.data.readers.npy import Npy
@@ -17,7 +18,7 @@ from core.data.readers.reader import FileReader
 from core.data.schema import Schema
 from core.spelling import closest
 
-READERS: Mapping[str, type[FileReader]] = MappingProxyType({kind.format: kind for kind in (Csv, Npy, Npz)})
+READERS: Mapping[str, type[FileReader]] = MappingProxyType({kind.format: kind for kind in (Csv, Npy, Npz, Zip, Tar)})
 """Readers by the word for their format."""
 
 HOW_TO_NAME_A_FORMAT = (
@@ -40,16 +41,17 @@ def reader_of_upload(requested: str | None, file_name: str | None, content_type:
         remedy = f"did you mean {meant}?" if meant else f"use one of {', '.join(READERS)}"
         raise InvalidFile(f"there is no format {quote(requested)}: {remedy}")
     content = content_of(head)
+    recognized = next((kind for kind in READERS.values() if kind.recognizes(head)), None)
     kind = (
         READERS.get(requested or "")
-        or next((kind for kind in READERS.values() if kind.magic and head.startswith(kind.magic)), None)
+        or recognized
         or _BY_CONTENT_TYPE.get((content_type or "").partition(";")[0].strip().lower())
         or _BY_SUFFIX.get(Path(file_name or "").suffix.lower())
     )
     if kind is None:
         seen = f"; it looks like {content.looks_like}: {content.remedy}" if content else ""
         raise InvalidFile(f"the format of the file is unknown{seen}. {HOW_TO_NAME_A_FORMAT}")
-    if content is not None and head and not content.may_be_table:
+    if content is not None and head and not content.may_be_table and recognized is None:
         raise InvalidFile(f"the file looks like {content.looks_like}: {content.remedy}")
     return kind()
 
@@ -62,6 +64,11 @@ def reader_of(schema: Schema) -> FileReader:
 def is_table(schema: Schema) -> bool:
     """Return whether the rows of a dataset are records of single values, or else entries of arrays."""
     return READERS[schema.format].is_table
+
+
+def is_archive(schema: Schema) -> bool:
+    """Return whether the rows of a dataset are files, of which a column `label` says the class."""
+    return issubclass(READERS[schema.format], ArchiveReader)
 
 
 def load(path: Path, schema: Schema, names: Sequence[str]) -> dict[str, NDArray[Any]]:

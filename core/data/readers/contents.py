@@ -21,6 +21,7 @@ _AS_CSV = "save it as CSV"
 _UNPACK = "unpack it, and send the file inside"
 _READ_TABLE = "read it with pandas, and write it with to_csv"
 _TO_NUMBERS = "send its values as CSV or as a NumPy array"
+_INTO_ARCHIVE = "put such files into a zip archive, in a folder for each class"
 _NO_PICKLE = "pickles can run code and are not read: write it with to_csv or np.save"
 _ORIGINAL = "send the data itself; check the address or path that it came from"
 
@@ -43,23 +44,21 @@ SIGNATURES: tuple[tuple[int, bytes, Content], ...] = (
     (0, b"\x28\xb5\x2f\xfd", Content("zstd", _UNPACK)),
     (0, b"7z\xbc\xaf\x27\x1c", Content("a 7-Zip archive", _UNPACK)),
     (0, b"Rar!", Content("a RAR archive", _UNPACK)),
-    (257, b"ustar", Content("a tar archive", _UNPACK)),
     (0, b"PK\x05\x06", Content("an empty ZIP archive", "put the data into it")),
-    (0, b"PK\x03\x04", Content("a ZIP archive", _UNPACK, may_be_table=True)),
     (0, b"\x80\x02", Content("a Python pickle", _NO_PICKLE)),
     (0, b"\x80\x03", Content("a Python pickle", _NO_PICKLE)),
     (0, b"\x80\x04", Content("a Python pickle", _NO_PICKLE)),
     (0, b"\x80\x05", Content("a Python pickle", _NO_PICKLE)),
-    (0, b"\x89PNG\r\n\x1a\n", Content("a PNG image", _TO_NUMBERS)),
-    (0, b"\xff\xd8\xff", Content("a JPEG image", _TO_NUMBERS)),
-    (0, b"GIF8", Content("a GIF image", _TO_NUMBERS)),
-    (0, b"II*\x00", Content("a TIFF image", _TO_NUMBERS)),
-    (0, b"MM\x00*", Content("a TIFF image", _TO_NUMBERS)),
-    (8, b"WEBP", Content("a WebP image", _TO_NUMBERS)),
-    (8, b"WAVE", Content("WAV sound", _TO_NUMBERS)),
-    (0, b"fLaC", Content("FLAC sound", _TO_NUMBERS)),
-    (0, b"ID3", Content("MP3 sound", _TO_NUMBERS)),
-    (0, b"OggS", Content("Ogg sound", _TO_NUMBERS)),
+    (0, b"\x89PNG\r\n\x1a\n", Content("a PNG image", _INTO_ARCHIVE)),
+    (0, b"\xff\xd8\xff", Content("a JPEG image", _INTO_ARCHIVE)),
+    (0, b"GIF8", Content("a GIF image", _INTO_ARCHIVE)),
+    (0, b"II*\x00", Content("a TIFF image", _INTO_ARCHIVE)),
+    (0, b"MM\x00*", Content("a TIFF image", _INTO_ARCHIVE)),
+    (8, b"WEBP", Content("a WebP image", _INTO_ARCHIVE)),
+    (8, b"WAVE", Content("WAV sound", _INTO_ARCHIVE)),
+    (0, b"fLaC", Content("FLAC sound", _INTO_ARCHIVE)),
+    (0, b"ID3", Content("MP3 sound", _INTO_ARCHIVE)),
+    (0, b"OggS", Content("Ogg sound", _INTO_ARCHIVE)),
     (4, b"ftyp", Content("an MP4 video", _TO_NUMBERS)),
     (0, b"%PDF-", Content("a PDF document", "copy its table into a CSV file")),
     (0, b"\x7fELF", Content("a program", _ORIGINAL)),

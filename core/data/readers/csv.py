@@ -81,8 +81,12 @@ class Csv:
     format: ClassVar[str] = "csv"
     content_types: ClassVar[tuple[str, ...]] = ("text/csv", "application/csv", "text/tab-separated-values")
     suffixes: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".tab")
-    magic: ClassVar[bytes] = b""
     is_table: ClassVar[bool] = True
+
+    @classmethod
+    def recognizes(cls, head: bytes) -> bool:
+        """Return False: any text may be CSV."""
+        return False
 
     @classmethod
     def of(cls, schema: Schema) -> Self:
@@ -291,10 +295,11 @@ def _column_names(header: list[str]) -> list[str]:
 
 
 def _to_record(row: list[str], columns: Sequence[Column]) -> dict[str, Any]:
-    return {column.name: _to_json(cell.strip(), column) for cell, column in zip(row, columns, strict=False)}
+    return {column.name: to_json(cell.strip(), column) for cell, column in zip(row, columns, strict=False)}
 
 
-def _to_json(cell: str, column: Column) -> Any:
+def to_json(cell: str, column: Column) -> Any:
+    """Return a cell as JSON: a number, a text, or None where it is missing."""
     if cell in MISSING:
         return None
     return parse_number(cell) if column.type == "number" else cell

@@ -35,8 +35,12 @@ class Npy(NumpyReader):
     format: ClassVar[str] = "npy"
     content_types: ClassVar[tuple[str, ...]] = ("application/x-npy",)
     suffixes: ClassVar[tuple[str, ...]] = (".npy",)
-    magic: ClassVar[bytes] = MAGIC
     is_table: ClassVar[bool] = True
+
+    @classmethod
+    def recognizes(cls, head: bytes) -> bool:
+        """Return whether these are the first bytes of a NumPy array."""
+        return head.startswith(MAGIC)
 
     def infer_schema(self, path: Path, types: Mapping[str, ColumnType], limits: Limits) -> Schema:
         """Return the schema of a file, in one pass. Raises `InvalidFile` at the first place that is wrong."""

@@ -49,6 +49,8 @@ DAMAGE_ERRORS = (
     NotImplementedError,
     RuntimeError,
 )
+MEMBER = b"PK\x03\x04"
+NAME_LENGTH, NAME_START = slice(26, 28), 30
 END_RECORD = b"PK\x05\x06"
 END_RECORD_BYTES = 22
 MAX_COMMENT_BYTES = 65_535
@@ -63,8 +65,13 @@ class Npz(NumpyReader):
     format: ClassVar[str] = "npz"
     content_types: ClassVar[tuple[str, ...]] = ("application/x-npz",)
     suffixes: ClassVar[tuple[str, ...]] = (".npz",)
-    magic: ClassVar[bytes] = b"PK\x03\x04"
     is_table: ClassVar[bool] = False
+
+    @classmethod
+    def recognizes(cls, head: bytes) -> bool:
+        """Return whether these are the first bytes of a zip file whose first member is an array."""
+        name_bytes = int.from_bytes(head[NAME_LENGTH], "little")
+        return head.startswith(MEMBER) and head[NAME_START : NAME_START + name_bytes].endswith(b".npy")
 
     def infer_schema(self, path: Path, types: Mapping[str, ColumnType], limits: Limits) -> Schema:
         """Return the schema of an archive, in one pass over each array. Raises `InvalidFile`."""

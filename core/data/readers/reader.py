@@ -25,11 +25,13 @@ class FileReader(Protocol):
     suffixes: ClassVar[tuple[str, ...]]
     """Suffixes of file names, in lower case, with their dot."""
 
-    magic: ClassVar[bytes]
-    """The first bytes of every file of the format; empty where there are none."""
-
     is_table: ClassVar[bool]
     """Whether rows are records of single values, which are encoded, or entries of arrays."""
+
+    @classmethod
+    def recognizes(cls, head: bytes) -> bool:
+        """Return whether the first bytes of a file show that it is of the format; False where they cannot."""
+        ...
 
     @classmethod
     def of(cls, schema: Schema) -> Self:

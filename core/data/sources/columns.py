@@ -10,7 +10,7 @@ from core.data.cells import quote, quote_names
 from core.data.encoders import EncoderOptions, default_encoder
 from core.data.encoders.encoder import ColumnEncoderOptions
 from core.data.errors import InvalidData
-from core.data.readers import is_table
+from core.data.readers import is_archive, is_table
 from core.data.schema import Column, Schema
 from core.data.sources.column_warnings import left_out, nearly_numeric, of_features
 from core.data.targets import SourceTarget
@@ -102,10 +102,9 @@ def select_columns(names: ColumnNames, schema: Schema) -> SelectedColumns:
 
 def target_of(column: Column) -> SourceTarget:
     """Return a column as a target. Raises `InvalidData` for text, missing values and a single class."""
-    if column.type == "text":
-        message = (
-            f"is text, which cannot be predicted{_first_not_number(column)}: name a column of numbers or categories"
-        )
+    if column.type not in ("number", "category"):
+        kind = f"is {column.type}, which cannot be predicted{_first_not_number(column)}"
+        message = f"{kind}: name a column of numbers or categories"
         raise InvalidData(TARGET, f"column {quote(column.name)} {message}")
     if column.missing:
         message = f"has {column.missing} missing values: fill them in, or remove their rows"
@@ -139,7 +138,8 @@ def class_counts(column: Column) -> list[int] | None:
 
 
 def _from_table(names: ColumnNames, schema: Schema) -> SelectedColumns:
-    target = _find(schema, names.target, TARGET, "name the column to predict")
+    named = names.target or ("label" if is_archive(schema) and schema.column("label") else None)
+    target = _find(schema, named, TARGET, "name the column to predict")
     weight = _weight(names, schema, target)
     if names.features is None:
         taken = [target, weight, None if names.split_is_feature else schema.column(names.split or "")]
@@ -179,6 +179,9 @@ def _default_features(
     target: Column, weight: Column | None, schema: Schema, taken: Sequence[Column | None]
 ) -> SelectedColumns:
     """Return all columns but those taken, without those that cannot be used."""
+    if is_archive(schema):
+        files = schema.columns[0]
+        return SelectedColumns([files], target, [], weight, encoders=[default_encoder(files)])
     others = [column for column in schema.columns if not any(column is other for other in taken)]
     usable = [column for column in others if not _why_left_out(column)]
     if not usable:

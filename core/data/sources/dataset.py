@@ -47,10 +47,11 @@ class DatasetReference:
 
     features: Annotated[list[Feature], FirstErrorOnly(), Len(1, MAX_FEATURES)] | None = None
     """The columns to learn from, each by its name or with its encoder as `{"column": "review", "encoder": {"type":
-    "words"}}`; by default all but the target and texts. Of an npz file the one array, by default `x`."""
+    "words"}}`; by default all but the target and texts, and of an archive its files. Of an npz file the one array, by
+    default `x`."""
 
     target: ColumnName | None = None
-    """The column to predict; of an npz file by default `y`."""
+    """The column to predict; of an npz file by default `y`, of an archive of files `label`."""
 
     sample_weight: ColumnName | None = None
     """The column with the weight of each row in the loss, numbers that are 0 or above; left out: all equal. It is not

@@ -25,6 +25,7 @@ from core.data.splits.group import GroupSplit
 from core.data.splits.time import TimeSplit
 from core.data.targets.classes import Classes
 from core.data.targets.numbers import Numbers
+from tests.core.data.files.media import grey, tarred, zipped
 from tests.core.data.readers.files import csv_schema, npy_bytes, npz_bytes
 
 LINE = Inline(x=[[1], [2], [3], [4], [5]], y=[[2], [4], [6], [8], [10]])
@@ -167,6 +168,8 @@ FILES = {
     "csv": b"x,y\n" + b"".join(f"{n / 3},{n % 3}\n".encode() for n in range(30)),
     "npy": npy_bytes(np.stack([np.arange(30) / 3, np.arange(30) % 3], axis=1)),
     "npz": npz_bytes(x=np.arange(30) / 3, y=np.arange(30) % 3),
+    "zip": zipped({f"{n % 3}/{n}.png": grey(n) for n in range(30)}),
+    "tar": tarred({f"{n % 3}/{n}.png": grey(n) for n in range(30)}),
 }
 
 

@@ -1,5 +1,6 @@
 """A fitted encoder of each type, with values of a column as JSON and as a reader loads them."""
 
+from base64 import b64encode
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,11 +8,14 @@ from numpy.typing import NDArray
 
 from core.data.encoders.characters import Characters, CharactersOptions
 from core.data.encoders.encoder import ColumnEncoder, ColumnEncoderOptions
+from core.data.encoders.image import Image, ImageOptions
 from core.data.encoders.one_hot import OneHot, OneHotOptions
 from core.data.encoders.standard import Standardize, StandardOptions
 from core.data.encoders.subwords import Subwords, SubwordsOptions
 from core.data.encoders.words import Words, WordsOptions
+from core.data.files.values import HeldFile, column_of
 from core.data.schema import Column
+from tests.core.data.files.media import grey
 
 
 class Case(NamedTuple):
@@ -24,7 +28,7 @@ class Case(NamedTuple):
     """Values of records, one for each row."""
     loaded: NDArray[Any]
     """The same as a reader loads them (rows,)."""
-    encoded: list[list[float]]
+    encoded: list[Any]
     """The same as rows of x (rows, *shape)."""
     refused: list[Any]
     """Values of records that `parse` refuses."""
@@ -44,6 +48,18 @@ def subwords(**changes: Any) -> Subwords:
 
 REVIEW = Column(name="review", type="text", rows=4)
 WORDS_SEEN = np.array(["ab ab", "ab"], object)
+
+
+def image(**changes: Any) -> Image:
+    fields = {"column": "file", "size": (1, 2), "color": "grey", "resize": "stretch", "background": 255}
+    return Image(**{**fields, "mean": (0.0,), "std": (255.0,), **changes})
+
+
+def in_base64(content: bytes) -> str:
+    return b64encode(content).decode()
+
+
+PICTURES = Column(name="file", type="image", rows=3, shape=(1, 2, 1))
 AGE = Column(name="age", type="number", rows=6)
 CITY = Column(name="city", type="category", rows=6, classes=(("3", 1), ("Oslo", 2), ("True", 1)))
 
@@ -110,5 +126,23 @@ CASES: dict[str, Case] = {
         np.array(["ab", "ab ab ab ab", None], object),
         [[3, 0, 0], [3, 3, 3], [0, 0, 0]],
         [1, True, ["a"], {"a": 1}],
+    ),
+    "image": Case(
+        ImageOptions(),
+        image(),
+        PICTURES,
+        [in_base64(grey(255, 1, 2)), {"b64": in_base64(grey(51, 1, 1))}],
+        column_of([HeldFile("a.png", grey(255, 1, 2)), HeldFile("b.png", grey(51, 1, 1))]),
+        [[[[1], [1]]], [[[0.2], [0.2]]]],
+        [1, True, None, ["a"], {"a": 1}, "not a picture", in_base64(b"not a picture")],
+    ),
+    "image, in colour": Case(
+        ImageOptions(size=(1, 1), color="rgb", normalize="signed"),
+        image(size=(1, 1), color="rgb", mean=(127.5,) * 3, std=(127.5,) * 3),
+        PICTURES,
+        [in_base64(grey(255)), in_base64(grey(0))],
+        column_of([HeldFile("a.png", grey(255)), HeldFile("b.png", grey(0))]),
+        [[[[1, 1, 1]]], [[[-1, -1, -1]]]],
+        [[], "AAAA"],
     ),
 }

@@ -56,7 +56,15 @@ def test_transform_of_parsed_values_equals_loaded_values(case: Case) -> None:
     np.testing.assert_array_equal(x, expected)
 
 
-@EACH
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.options.alone])
+def test_combine_of_an_encoder_alone_is_its_transform(name: str) -> None:
+    case = CASES[name]
+    x = np.zeros(np.shape(case.encoded), np.float32)
+    type(case.encoder).combine([case.encoder], [0])(case.loaded[:, None], x)
+    np.testing.assert_array_equal(x, np.array(case.encoded, np.float32))
+
+
+@pytest.mark.parametrize("case", [case for case in CASES.values() if not case.options.alone])
 def test_combine_writes_the_same_bits_as_separate_transforms(case: Case) -> None:
     width = case.encoder.shape[0]
     encoders, starts = [case.encoder, case.encoder], [1, 2 + width]

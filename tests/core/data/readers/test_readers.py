@@ -10,12 +10,16 @@ from core.data.readers import READERS, is_table, load, reader_of, reader_of_uplo
 from core.data.readers.csv import Csv
 from core.data.readers.reader import FileReader
 from core.data.schema import Limits, Schema
+from tests.core.data.files.media import grey, tarred, zipped
 from tests.core.data.readers.files import npy_bytes, npz_bytes
 
+PICTURES = {"table.csv": b"f,0,1\na.png,3.5,x\nb.png,1.5,y\n", "a.png": grey(1), "b.png": grey(2)}
 FILES = {
     "csv": b"0;1\n3.5;x\n1.5;y\n",
     "npy": npy_bytes([[3.5, 0], [1.5, 1]]),
     "npz": npz_bytes(**{"0": np.array([3.5, 1.5]), "1": np.array(["x", "y"])}),
+    "zip": zipped(PICTURES),
+    "tar": tarred(PICTURES),
 }
 """A file of each format."""
 
@@ -53,7 +57,7 @@ def test_options_make_an_equal_reader(word: str) -> None:
 
 def test_is_table_unless_arrays() -> None:
     tables = {word: is_table(Schema(format=word, rows=1, columns=())) for word in READERS}
-    assert tables == {"csv": True, "npy": True, "npz": False}
+    assert tables == {"csv": True, "npy": True, "npz": False, "zip": True, "tar": True}
 
 
 def test_reader_of_a_schema_has_its_layout(tmp_path: Path) -> None:
@@ -67,6 +71,10 @@ UPLOADS = [
     ((None, "a.csv", "text/csv", FILES["npy"]), "npy"),
     ((None, None, None, FILES["npz"]), "npz"),
     ((None, "a.npy", "text/csv; charset=utf-8", b"a,b"), "csv"),
+    ((None, "a.zip", None, FILES["zip"]), "zip"),
+    ((None, "a.zip", "application/zip", FILES["npz"]), "npz"),
+    ((None, None, None, FILES["tar"]), "tar"),
+    ((None, "a.csv", "text/csv", tarred(PICTURES, "w:gz")), "tar"),
     ((None, "../../A.TSV", "application/octet-stream", b"a\tb"), "csv"),
 ]
 
@@ -77,7 +85,7 @@ def test_reader_of_upload(upload: tuple[str | None, str | None, str | None, byte
 
 
 def test_reader_of_upload_of_an_unknown_format_is_refused() -> None:
-    with pytest.raises(InvalidFile, match='there is no format "parquet": use one of csv, npy, npz'):
+    with pytest.raises(InvalidFile, match='there is no format "parquet": use one of csv, npy, npz, zip, tar'):
         reader_of_upload("parquet", None, None, b"")
     with pytest.raises(InvalidFile, match=r"\?format=csv"):
         reader_of_upload(None, "a.bin", None, b"a,b")

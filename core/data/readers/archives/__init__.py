@@ -1,0 +1,1 @@
+"""Readers of archives: zip and tar files of pictures, recordings or texts."""
