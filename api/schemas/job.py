@@ -89,6 +89,19 @@ class JobSummary(BaseModel):
     ended_at: str | None
 
 
+class ConfusionMatrices(BaseModel):
+    """Counts of rows by true and predicted class."""
+
+    classes: list[str] = Field(
+        description="The class of each row and of each column, in the order of a prediction's probabilities."
+    )
+    rows: Literal["true"] = Field(description="A row of a matrix has the instances of one true class.")
+    columns: Literal["predicted"] = Field(description="A column of a matrix has the instances predicted as one class.")
+    train: list[list[int]] | None = Field(description="Of the training rows, while the weights changed.")
+    validation: list[list[int]] | None = Field(description="Of the rows held out.")
+    test: list[list[int]] | None = Field(description="Of the test rows, measured once at the end.")
+
+
 class JobWithoutSpec(JobSummary):
     """A job with its transitions; `job_json` adds the spec."""
 
@@ -98,9 +111,8 @@ class JobWithoutSpec(JobSummary):
     )
     spec_bytes: int = Field(description="Size of the spec as posted, in bytes.")
     spec_sha256: str | None = Field(description="SHA-256 of the spec as posted, where it has more than 64 kB.")
-    confusion_matrix: dict[Split, list[list[int]]] | None = Field(
-        description="Confusion matrix of the last epoch, if the job computes that metric: rows are the true classes, "
-        "columns the predicted classes, in the order of a prediction's probabilities."
+    confusion_matrix: ConfusionMatrices | None = Field(
+        description="Confusion matrix of the last epoch, if the job computes that metric."
     )
 
 
@@ -169,14 +181,16 @@ def job_summary(job: tables.Job, waits_for_version: str | None = None) -> JobSum
     return JobSummary(**summary_fields(job, waits_for_version))
 
 
-def _confusion_matrix(job: tables.Job) -> dict[Split, list[list[int]]] | None:
+def _confusion_matrix(job: tables.Job) -> ConfusionMatrices | None:
     stored = (job.latest or {}).get(tables.TABLES, {})
-    matrices: dict[Split, Any] = {
-        "train": stored.get("confusion_matrix"),
-        "validation": stored.get("val_confusion_matrix"),
-        "test": stored.get("test_confusion_matrix"),
-    }
-    return {split: matrix for split, matrix in matrices.items() if matrix} or None
+    train, validation, test = (stored.get(f"{prefix}confusion_matrix") for prefix in ("", "val_", "test_"))
+    matrix = train or validation or test
+    if not matrix:
+        return None
+    classes = stored.get(tables.CLASSES) or [str(number) for number in range(len(matrix))]
+    return ConfusionMatrices(
+        classes=classes, rows="true", columns="predicted", train=train, validation=validation, test=test
+    )
 
 
 SPEC_FIELD = ',"spec":'

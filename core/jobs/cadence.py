@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
 
-from core.nn.metrics import Metric
-from core.nn.tagged_union import members
+from core.nn.metrics import VALUE_NAMES
 from core.nn.training.options import Epoch, Step, Training
 
 MAX_STEP_ROWS = 10_000
@@ -75,4 +74,4 @@ def split_of(name: str) -> str:
 def may_come(name: str) -> bool:
     """Return whether a training may write metric rows of this name at its next epoch."""
     plain = name.removeprefix("val_").removeprefix("test_")
-    return plain in {"loss", "epoch_loss", "learning_rate", *members(Metric)} or name.startswith("layers/")
+    return plain in {"loss", "epoch_loss", "learning_rate", *VALUE_NAMES.values()} or name.startswith("layers/")

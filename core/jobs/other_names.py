@@ -111,7 +111,7 @@ TYPES = _table(
     f_beta: f1 f1score fscore fbetascore f1macro
     precision: precisionscore
     recall: recallscore sensitivity
-    confusion_matrix: confusion
+    confusion_matrix: confusion errorrate
     iou: jaccard jaccardscore meaniou
     top_k_categorical_accuracy: topk topkaccuracy top5
     expected_calibration_error: ece calibrationerror

@@ -18,7 +18,7 @@ from core.jobs.other_names import TYPES
 from core.jobs.spec import JobSpec
 from core.json_pointer import pointer
 from core.nn.losses import Loss
-from core.nn.metrics import Metric
+from core.nn.metrics import VALUE_NAMES, Metric, value_name
 from core.nn.network import Network
 from core.nn.optimizers.wrappers import MAX_PATTERNS
 from core.nn.plan import ShapeMismatch
@@ -114,12 +114,12 @@ def tables_of_too_many_classes(candidate: Candidate) -> Iterator[SpecError]:
 
 def unmeasured_monitors(candidate: Candidate) -> Iterator[SpecError]:
     """Reject a rule whose monitor is not measured."""
-    names = ["loss", *(metric.type for metric in candidate.metrics)]
+    names = ["loss", *(VALUE_NAMES[metric.type] for metric in candidate.metrics)]
     if candidate.signature.validation_rows:
         names += [f"val_{name}" for name in names]
     for field in RULES_WITH_MONITOR:
         rule = getattr(candidate.training, field)
-        if rule and rule.monitor is not None and rule.monitor not in names:
+        if rule and rule.monitor is not None and value_name(rule.monitor) not in names:
             meant = _close_measure(rule.monitor, names)
             remedy = f"did you mean {meant}?" if meant else f"choose one of {', '.join(names)}"
             if rule.monitor.startswith("val_") and not candidate.signature.validation_rows:

@@ -21,6 +21,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from core.jobs.states import Keep, Request, Status, StopReason
 
 TABLES = "tables"
+CLASSES = "classes"
 """Key of `Job.latest` under which metrics stand that are not single numbers, such as confusion matrices."""
 
 
@@ -118,7 +119,8 @@ class Job(Base):
     step: Mapped[int]
     steps: Mapped[int | None]
     latest: Mapped[dict[str, Any] | None]
-    """The newest value of each metric, a string where it is not finite; tables are under the key `TABLES`."""
+    """The newest value of each metric, a string where it is not finite; tables are under the key
+    `TABLES`, with the names of their classes under `CLASSES`."""
     best: Mapped[dict[str, Any] | None]
     warnings: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
     """Code, pointer and message of each; None for jobs from before migration 0008."""

@@ -11,6 +11,7 @@ from core.blobs.errors import DamagedBlob, NoSuchBlob
 from core.data.prepare import Prepared, prepare, signature
 from core.data.schema import Schema
 from core.data.sources.source import StoredDataset
+from core.data.targets.classes import Classes
 from core.jobs.cadence import Cadence
 from core.jobs.resolve import Resolved, resolve
 from core.jobs.spec import JobSpec, parse_stored
@@ -43,6 +44,12 @@ class PreparedJob:
     def sample_counter(self) -> SampleCounter:
         """Counts the samples of training steps."""
         return SampleCounter(len(self.data.x), self.resolved.training.batch_size)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes that the net tells apart; none for other targets."""
+        target = self.data.target
+        return target.names if isinstance(target, Classes) else ()
 
     def initial_state(self, checkpoint: LoadedCheckpoint | None) -> State:
         """Return the state to start with: that of the checkpoint, or a new one, possibly with another job's weights.

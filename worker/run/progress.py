@@ -3,7 +3,7 @@
 After an interruption the first rows are already stored: they are compared with the stored ones and not stored again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from time import monotonic
 from typing import Any
@@ -13,12 +13,14 @@ from core.nn.metrics.base import Table
 from core.nn.step.state import State
 from core.nn.training.options import Epoch, Step
 from core.store.events import LogRow, MetricRow
-from core.store.tables import TABLES
+from core.store.tables import CLASSES, TABLES
 from worker.run.warnings import RunWarnings
 from worker.run.write_batch import WorkDone
 
 MICROSECONDS = 1_000_000
 """Microseconds in a second."""
+MAX_NAME_LENGTH = 256
+"""Characters of a class name in the job's row; the checkpoint has all of it."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class Progress:
         Microseconds of training before this run.
     warnings
         The warnings of the job.
+    class_names
+        The names of the classes that tables count, in the order of their rows and columns.
     max_rows
         Rows that are stored; further rows are dropped, and `full` is set.
     """
@@ -78,6 +82,7 @@ class Progress:
         read_stored: Callable[[int, int], list[MetricRow]],
         runtime: float,
         warnings: RunWarnings,
+        class_names: Sequence[str] = (),
         max_rows: int | None = None,
     ) -> None:
         self.items: list[Step | Epoch] = []
@@ -93,6 +98,7 @@ class Progress:
         self._read_stored = read_stored
         self.latest: dict[str, float] = {}
         self.tables: dict[str, Table] = {}
+        self._class_names = [name[:MAX_NAME_LENGTH] for name in class_names]
         self._last: Step | Epoch | None = None
         self._runtime_before = runtime
         self._began_at = monotonic()
@@ -137,11 +143,16 @@ class Progress:
         return {
             "epoch": self._last.epoch,
             "step": self._last.step,
-            "latest": {**self.latest, TABLES: self.tables} if self.tables else dict(self.latest),
+            "latest": self._latest(),
             "best": asdict(best) if best else None,
             "runtime": self.seconds * MICROSECONDS,
             **self._warnings.columns(),
         }
+
+    def _latest(self) -> dict[str, Any]:
+        if not self.tables:
+            return dict(self.latest)
+        return {**self.latest, TABLES: {**self.tables, CLASSES: self._class_names}}
 
     def take_work_done(self) -> WorkDone:
         """Return the training done since the last call."""

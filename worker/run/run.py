@@ -157,6 +157,7 @@ class JobRun:
             read_stored=lambda first, count: _stored_rows(context, job.id, first, count),
             runtime=job.runtime,
             warnings=self._warnings(context, job),
+            class_names=self._prepared.class_names,
             max_rows=self._max_rows,
         )
 

@@ -15,7 +15,7 @@ from core.nn.metrics.probabilistic import ProbabilisticMetrics
 from core.nn.metrics.ranking import RankingMetrics
 from core.nn.metrics.regression import MeanAbsoluteErrorMetric, RegressionMetrics
 from core.nn.metrics.sequences import EditDistance
-from core.nn.tagged_union import Tagged
+from core.nn.tagged_union import Tagged, members
 
 Metric: TypeAlias = Annotated[
     ClassificationMetrics | ProbabilisticMetrics | RankingMetrics | RegressionMetrics | EditDistance, Tagged("Metric")
@@ -30,3 +30,14 @@ DEFAULT_METRICS: Mapping[Predicts, tuple[Metric, ...]] = MappingProxyType(
     }
 )
 """The metrics of a spec that names none."""
+
+VALUE_NAMES: Mapping[str, str] = MappingProxyType(
+    {name: metric.value_name or name for name, metric in members(Metric).items()}
+)
+"""The name of each metric's value by the type of the metric."""
+
+
+def value_name(monitor: str) -> str:
+    """Return the name of the value that a rule monitors by this name, or by the type of a metric, on either split."""
+    name = monitor.removeprefix("val_")
+    return monitor.removesuffix(name) + VALUE_NAMES.get(name, name)

@@ -26,6 +26,8 @@ class BaseMetric:
     higher_is_better: ClassVar[bool] = False
     num_sums: ClassVar[int] = 2
     """The number of sums at the start; 0 if the first batch decides it."""
+    value_name: ClassVar[str | None] = None
+    """The name of the value; None: the type."""
     tabulates: ClassVar[bool] = False
     """Whether the metric has a table of counts besides its value."""
 

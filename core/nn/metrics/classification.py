@@ -161,12 +161,13 @@ class IntersectionOverUnion(PerClassMetric):
 class ConfusionMatrix(BaseMetric):
     """The number of rows for each pair of true and predicted class: a table, stored with the last epoch's metrics.
 
-    Its value is the error rate, the fraction of rows off the diagonal.
+    Its value is called `error_rate`: the fraction of rows off the diagonal.
     """
 
     type: Literal["confusion_matrix"] = "confusion_matrix"
     predicts: ClassVar[Predicts] = "classes"
     num_sums: ClassVar[int] = 0
+    value_name: ClassVar[str | None] = "error_rate"
     tabulates: ClassVar[bool] = True
 
     def add(self, sums: Sums, outputs: Array, targets: Array) -> None:

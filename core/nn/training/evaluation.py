@@ -8,7 +8,7 @@ import numpy as np
 
 from core.nn.arrays import Array, Shape
 from core.nn.losses import Loss
-from core.nn.metrics import Metric
+from core.nn.metrics import VALUE_NAMES, Metric
 from core.nn.metrics.base import Sums, Table, zero_sums
 from core.nn.network import Network
 from core.nn.step.context import PassContext, inference
@@ -61,7 +61,8 @@ class Evaluation:
         loss = {"loss": sums["loss"][0] / total_weight if total_weight else math.nan}
         sums_by_metric = {metric.type: (metric, sums[metric.type]) for metric in self._metrics}
         return loss | {
-            name: metric.value(own) if any(own) else math.nan for name, (metric, own) in sums_by_metric.items()
+            VALUE_NAMES[name]: metric.value(own) if any(own) else math.nan
+            for name, (metric, own) in sums_by_metric.items()
         }
 
     def tables(self, sums: dict[str, Sums]) -> dict[str, Table]:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias
 import numpy as np
 from annotated_types import Ge, Gt, Lt
 
-from core.nn.metrics import Metric
+from core.nn.metrics import Metric, value_name
 from core.nn.step.state import Best, State
 from core.nn.tagged_union import members
 
@@ -68,9 +68,9 @@ def is_undefined(name: str, value: float) -> bool:
     return math.isnan(value) and name not in {"loss", "val_loss"}
 
 
-def default_monitor(metrics: Mapping[str, float]) -> str:
-    """Return the metric to monitor where none is named."""
-    return "val_loss" if "val_loss" in metrics else "loss"
+def monitored(monitor: str | None, metrics: Mapping[str, float]) -> str:
+    """Return the name of the value that a rule monitors; without a name, of the loss."""
+    return ("val_loss" if "val_loss" in metrics else "loss") if monitor is None else value_name(monitor)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,7 +92,7 @@ class EarlyStopping:
         state = epoch.state
         if state.best is None:
             return None
-        name = self.monitor or default_monitor(epoch.metrics)
+        name = monitored(self.monitor, epoch.metrics)
         skipped = 0 if state.best.epoch == state.epoch else memory.get("undefined", 0)
         skipped += is_undefined(name, epoch.metrics[name])
         if skipped or memory:
@@ -128,7 +128,7 @@ class ReduceLrOnPlateau:
 
     def update(self, epoch: EpochEnd, memory: Memory) -> StopReason | None:
         """Lower the rate factor after `patience` epochs without improvement; never stop."""
-        monitor = self.monitor or default_monitor(epoch.metrics)
+        monitor = monitored(self.monitor, epoch.metrics)
         value = epoch.metrics[monitor]
         if is_undefined(monitor, value):
             return None
@@ -160,7 +160,7 @@ class TargetMetric:
 
     def update(self, epoch: EpochEnd, memory: Memory) -> StopReason | None:
         """Stop at the value or a better one."""
-        found = epoch.metrics[self.monitor]
+        found = epoch.metrics[value_name(self.monitor)]
         return self.stop_reason if found == self.value or better(self.monitor, found, self.value) else None
 
     def stops_no_earlier_than(self, other: TargetMetric) -> bool:
@@ -197,11 +197,15 @@ def keep_best(state: State, metrics: Mapping[str, float], rule: EarlyStopping | 
 
     An epoch where the metric is not a number is never the best.
     """
-    monitor = (rule and rule.monitor) or default_monitor(metrics)
+    monitor = monitored(rule.monitor if rule else None, metrics)
     value, best = metrics[monitor], state.best
     if math.isnan(value):
         return
-    if best is None or best.metric != monitor or better(monitor, value, best.value, rule.min_delta if rule else 0.0):
+    if (
+        best is None
+        or value_name(best.metric) != monitor
+        or better(monitor, value, best.value, rule.min_delta if rule else 0.0)
+    ):
         state.best = Best(monitor, value, state.epoch, state.step)
         np.copyto(state.best_weights, state.weights)
         np.copyto(state.best_statistics, state.statistics)

@@ -286,11 +286,40 @@ def test_confusion_matrix_is_in_the_job_but_not_in_the_list(api: Api) -> None:
     assert [sum(row) for row in tables["validation"]] == [1, 1, 3]
     right = sum(tables["train"][place][place] for place in range(3))
     assert shown["latest"]["accuracy"] == pytest.approx(right / 15)
-    assert shown["latest"]["confusion_matrix"] == pytest.approx(1 - right / 15)
+    assert shown["latest"]["error_rate"] == pytest.approx(1 - right / 15)
+    assert "confusion_matrix" not in shown["latest"]
+    assert (tables["classes"], tables["rows"], tables["columns"]) == (["cat", "dog", "owl"], "true", "predicted")
+    assert tables["test"] is None
     assert "tables" not in shown["latest"]
     listed = api.client.get("/v1/jobs").json()["items"][0]
     assert "confusion_matrix" not in listed
     assert api.trained()["confusion_matrix"] is None
+
+
+@pytest.mark.parametrize("monitor", ["val_error_rate", "val_confusion_matrix"])
+@pytest.mark.parametrize(("y", "classes"), [(["1", "01"], ["01", "1"]), ([0, 1], ["0", "1"])], ids=["texts", "numbers"])
+def test_confusion_matrix_names_classes_and_its_value_can_be_monitored(
+    api: Api, monitor: str, y: list[str | int], classes: list[str]
+) -> None:
+    job = api.trained(
+        data={"type": "inline", "x": [[0.0], [1.0]] * 4, "y": y * 4, "validation": {"fraction": 0.5, "stratify": True}},
+        architecture={"layers": [{"type": "dense", "units": 1}]},
+        loss="binary_cross_entropy",
+        training={
+            "epochs": 3,
+            "seed": 1,
+            "metrics": ["confusion_matrix"],
+            "early_stopping": {"monitor": monitor, "patience": 3},
+        },
+    )
+    shown = api.job(job["id"])
+    assert shown["confusion_matrix"]["classes"] == classes
+    assert shown["best"]["metric"] == "val_error_rate"
+    table = shown["confusion_matrix"]["validation"]
+    assert shown["latest"]["val_error_rate"] == pytest.approx((table[0][1] + table[1][0]) / 4)
+    names = {row["name"] for row in api.client.get(f"/v1/jobs/{job['id']}/metrics").json()["items"]}
+    assert "error_rate" in names
+    assert not any("confusion" in name for name in names)
 
 
 def test_spec_with_a_byte_order_mark_is_stored_without_it(client: TestClient) -> None:

@@ -76,7 +76,11 @@ def test_table_of_an_epoch_is_kept_until_the_next_epoch() -> None:
     progress.items += [Epoch(1, 1, {"loss": 9.0}, 0.1, None, {"confusion_matrix": [[1, 0], [2, 3]]}), a_step(2, 4.0)]
     progress.collect()
     latest = progress.columns()["latest"]
-    assert latest == {"loss": 4.0, "learning_rate": 0.1, "tables": {"confusion_matrix": [[1, 0], [2, 3]]}}
+    assert latest == {
+        "loss": 4.0,
+        "learning_rate": 0.1,
+        "tables": {"confusion_matrix": [[1, 0], [2, 3]], "classes": []},
+    }
 
 
 def test_work_done_is_counted_once() -> None:
