@@ -37,6 +37,10 @@ REPEATED = frozenset({"discriminator"})
 """Keywords that repeat what the choices of a union say."""
 
 
+RENAMED = {"error_rate": "confusion_matrix", "val_error_rate": "val_confusion_matrix"}
+"""Values of metrics that have another name in this version: the numbers are the same, so no arithmetic has changed."""
+
+
 class Runs(NamedTuple):
     """The digest of each run, in the order of the specs, and of each definition of the vocabulary, by name."""
 
@@ -77,7 +81,7 @@ def run_digest(text: str) -> str | None:
     learner = Learner(network, resolved.loss, spec.optimizer, resolved.training, data, state)
     try:
         for item in learner.train():
-            digest.update(repr(item.loss if isinstance(item, Step) else sorted(item.metrics.items())).encode())
+            digest.update(repr(item.loss if isinstance(item, Step) else _as_before(item.metrics)).encode())
     except Diverged as fact:
         digest.update(str(fact).encode())
     for name, vector in sorted(state.arrays().items()):
@@ -85,6 +89,11 @@ def run_digest(text: str) -> str | None:
     outputs = Predictor(network, state.weights, state.statistics).predict(data.x, resolved.loss.link)
     digest.update(np.ascontiguousarray(outputs).tobytes())
     return digest.hexdigest()[:16]
+
+
+def _as_before(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Return metrics in order, by the names that the version before gave them."""
+    return sorted((RENAMED.get(name, name), value) for name, value in metrics.items())
 
 
 def vocabulary() -> dict[str, str]:
