@@ -78,7 +78,7 @@ _POST["responses"][200] = {
 
 @router.post("/datasets", status_code=201, summary="Upload a dataset", **_POST)
 async def upload_dataset(request: Request, services: ServicesDep, scope: ClientScope) -> Response:
-    """Upload CSV, npy, npz, or a zip or tar archive of pictures or texts.
+    """Upload CSV, npy, npz, or a zip or tar archive of pictures, recordings or texts.
 
     It is the part `file` of a form or the raw body.
 

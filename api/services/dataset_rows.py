@@ -13,6 +13,8 @@ from core.data.schema import Schema
 
 MAX_PAGE_CELLS = 100_000
 """Values of a page, unless a single row has more."""
+FILES = ("image", "audio")
+"""Types of columns of which a page has the names."""
 LIGHT_CELLS = 100_000
 """Values of a dataset that is read at once; a larger one is read by a process of the compute pool."""
 LIGHT_BYTES = 2**20
@@ -51,4 +53,4 @@ def page_json(page: RowsPage) -> Iterator[bytes]:
 
 def row_values(schema: Schema) -> int:
     """Return the number of values of one row."""
-    return sum(prod(column.shape) for column in schema.columns)
+    return sum(1 if column.type in FILES else prod(column.shape) for column in schema.columns)

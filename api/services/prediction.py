@@ -49,7 +49,11 @@ def _instance_from_file(body: bytes, _columns: Sequence[str]) -> Records:
 
 
 PICTURE_TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", "image/tiff")
-FILE_TYPES = PICTURE_TYPES
+RECORDING_TYPES = (
+    "audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave", "audio/flac", "audio/x-flac", "audio/ogg",
+    "audio/mpeg", "audio/mp3",
+)  # fmt: skip
+FILE_TYPES = (*PICTURE_TYPES, *RECORDING_TYPES)
 """Media types of a body that is one file."""
 
 PARSERS: Mapping[str, Callable[[bytes, Sequence[str]], Records]] = {

@@ -64,7 +64,7 @@ class Column:
     """The number of missing values."""
 
     min: float | None = None
-    """The smallest number."""
+    """The smallest number; of recordings the seconds of the shortest, and so with the next three."""
 
     max: float | None = None
     """The largest number."""

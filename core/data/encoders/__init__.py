@@ -7,26 +7,43 @@ from typing import Annotated, Any
 from core.data.encoders.characters import Characters, CharactersOptions
 from core.data.encoders.encoder import ColumnEncoder, ColumnEncoderOptions
 from core.data.encoders.image import Image, ImageOptions
+from core.data.encoders.log_mel import LogMel, LogMelOptions
+from core.data.encoders.mfcc import Mfcc, MfccOptions
 from core.data.encoders.one_hot import OneHot, OneHotOptions
 from core.data.encoders.standard import Standardize, StandardOptions
 from core.data.encoders.subwords import Subwords, SubwordsOptions
+from core.data.encoders.waveform import Waveform, WaveformOptions
 from core.data.encoders.words import Words, WordsOptions
 from core.data.schema import Column, ColumnType
 from core.nn.tagged_union import Tagged, members
 
 EncoderOptions = Annotated[
-    StandardOptions | OneHotOptions | CharactersOptions | WordsOptions | SubwordsOptions | ImageOptions,
+    StandardOptions
+    | OneHotOptions
+    | CharactersOptions
+    | WordsOptions
+    | SubwordsOptions
+    | ImageOptions
+    | WaveformOptions
+    | LogMelOptions
+    | MfccOptions,
     Tagged("Encoder"),
 ]
 """What a spec says of an encoder."""
 
-Encoder = Standardize | OneHot | Characters | Words | Subwords | Image
+Encoder = Standardize | OneHot | Characters | Words | Subwords | Image | Waveform | LogMel | Mfcc
 
 ENCODERS: Mapping[str, type[Encoder]] = MappingProxyType(members(Encoder))
 """Encoders by their `type` in stored JSON."""
 
 DEFAULT_ENCODERS: Mapping[ColumnType, ColumnEncoderOptions] = MappingProxyType(
-    {"number": StandardOptions(), "category": OneHotOptions(), "text": WordsOptions(), "image": ImageOptions()}
+    {
+        "number": StandardOptions(),
+        "category": OneHotOptions(),
+        "text": WordsOptions(),
+        "image": ImageOptions(),
+        "audio": LogMelOptions(),
+    }
 )
 """The encoder of a column by the column's type."""
 

@@ -65,7 +65,7 @@ def test_text_for_a_net_of_numbers_is_refused(api: Api) -> None:
 @pytest.mark.parametrize(
     ("feature", "pointer", "message"),
     [
-        ({"column": "review", "encoder": {"type": "word"}}, "/encoder", "choose one of"),
+        ({"column": "review", "encoder": {"type": "word"}}, "/encoder", "did you mean words?"),
         ({"column": "review", "encoder": "standard"}, "/encoder", "is of type text: use words"),
         ({"column": "review", "encoder": {"type": "words", "length": 0}}, "/encoder/length", "at least 1"),
         ({"column": "review", "encoder": {"type": "words", "size": 3}}, "/encoder/size", "not a known field"),

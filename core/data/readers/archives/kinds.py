@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.data.cells import quote
+from core.data.column_statistics import Moments
 from core.data.errors import InvalidFile
 from core.data.files.pictures import NotAPicture, measure_picture
+from core.data.files.recordings import NotARecording, measure_recording
 from core.data.files.values import FileValue, Pixels, column_of
 from core.data.schema import Column, ColumnType
 
@@ -22,6 +24,7 @@ SUFFIXES: Mapping[ColumnType, tuple[str, ...]] = MappingProxyType(
         "image": (
             ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff",
         ),
+        "audio": (".wav", ".wave", ".flac", ".ogg", ".oga", ".mp3"),
         "text": (".txt", ".text"),
     }
 )  # fmt: skip
@@ -88,6 +91,30 @@ def _median(values: NDArray[Any], counts: NDArray[Any]) -> int:
     return int(values[order][middle])
 
 
+class RecordingFiles:
+    """Lengths of recordings."""
+
+    def __init__(self) -> None:
+        self._seconds = Moments()
+
+    def add(self, value: FileValue) -> None:
+        """Decode one recording. Raises `InvalidFile`, naming it."""
+        try:
+            self._seconds.add(np.array([measure_recording(value.read())]))
+        except NotARecording as error:
+            raise InvalidFile(f"{quote(value.name)} {error}") from None
+
+    def column(self, rows: int) -> Column:
+        """Return the column, with the seconds of the recordings."""
+        seconds = {**self._seconds.fields(), "integers": False}
+        return Column(name=FILE, type="audio", rows=rows, **seconds)
+
+    @staticmethod
+    def load(values: list[Any]) -> NDArray[Any]:
+        """Return the files, to be decoded one by one."""
+        return column_of(values)
+
+
 class TextFiles:
     """Texts in UTF-8, one for each file."""
 
@@ -118,7 +145,7 @@ def text_of(value: FileValue) -> str:
         raise InvalidFile(f"{message}: save it in UTF-8") from None
 
 
-FILE_KINDS: Mapping[ColumnType, type[PictureFiles] | type[TextFiles]] = MappingProxyType(
-    {"image": PictureFiles, "text": TextFiles}
+FILE_KINDS: Mapping[ColumnType, type[PictureFiles] | type[RecordingFiles] | type[TextFiles]] = MappingProxyType(
+    {"image": PictureFiles, "audio": RecordingFiles, "text": TextFiles}
 )
 """Kinds of files by the type of their column."""

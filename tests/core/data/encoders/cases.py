@@ -9,13 +9,16 @@ from numpy.typing import NDArray
 from core.data.encoders.characters import Characters, CharactersOptions
 from core.data.encoders.encoder import ColumnEncoder, ColumnEncoderOptions
 from core.data.encoders.image import Image, ImageOptions
+from core.data.encoders.log_mel import LogMelOptions
+from core.data.encoders.mfcc import MfccOptions
 from core.data.encoders.one_hot import OneHot, OneHotOptions
 from core.data.encoders.standard import Standardize, StandardOptions
 from core.data.encoders.subwords import Subwords, SubwordsOptions
+from core.data.encoders.waveform import Waveform, WaveformOptions
 from core.data.encoders.words import Words, WordsOptions
 from core.data.files.values import HeldFile, column_of
 from core.data.schema import Column
-from tests.core.data.files.media import grey
+from tests.core.data.files.media import grey, recording, tone
 
 
 class Case(NamedTuple):
@@ -60,6 +63,19 @@ def in_base64(content: bytes) -> str:
 
 
 PICTURES = Column(name="file", type="image", rows=3, shape=(1, 2, 1))
+RECORDINGS = Column(name="file", type="audio", rows=2, max=0.1)
+SOUND = [recording(tone(hertz, seconds), subtype="FLOAT") for hertz, seconds in ((440, 0.1), (1000, 0.05))]
+SOUND_FILES = column_of([HeldFile(f"{i}.wav", content) for i, content in enumerate(SOUND)])
+
+
+def of_sound(options: Any) -> Case:
+    encoder = options.fit(RECORDINGS, SOUND_FILES, scaled=True)
+    x = np.zeros((2, *encoder.shape), np.float32)
+    encoder.transform(SOUND_FILES, x)
+    raw = list(map(in_base64, SOUND))
+    return Case(options, encoder, RECORDINGS, raw, SOUND_FILES, x.tolist(), [1, None, {"a": 1}, "no", "AAAA"])
+
+
 AGE = Column(name="age", type="number", rows=6)
 CITY = Column(name="city", type="category", rows=6, classes=(("3", 1), ("Oslo", 2), ("True", 1)))
 
@@ -145,4 +161,20 @@ CASES: dict[str, Case] = {
         [[[[1, 1, 1]]], [[[-1, -1, -1]]]],
         [[], "AAAA"],
     ),
+    "waveform": Case(
+        WaveformOptions(rate=1000, seconds=0.004, normalize="peak"),
+        Waveform(column="file", rate=1000, samples=4, align="start", peak=True),
+        RECORDINGS,
+        [in_base64(recording([0.25, -0.5], 1000, subtype="FLOAT")), in_base64(recording([0.0] * 9, 1000))],
+        column_of(
+            [
+                HeldFile("a.wav", recording([0.25, -0.5], 1000, subtype="FLOAT")),
+                HeldFile("b.wav", recording([0.0] * 9, 1000)),
+            ]
+        ),
+        [[[0.5], [-1], [0], [0]], [[0], [0], [0], [0]]],
+        [1, None, {"a": 1}, "no recording", "AAAA"],
+    ),
+    "log_mel": of_sound(LogMelOptions(rate=8000, bands=10)),
+    "mfcc": of_sound(MfccOptions(rate=8000, bands=10, coefficients=4, normalize="recording")),
 }

@@ -1,4 +1,4 @@
-"""Pictures as files, and archives of files."""
+"""Pictures and recordings as files, and archives of files."""
 
 import io
 import tarfile
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import soundfile
 from PIL import Image
 
 
@@ -41,3 +42,15 @@ def tarred(files: Mapping[str, bytes], mode: Any = "w") -> bytes:
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
     return file.getvalue()
+
+
+def recording(samples: Any, rate: int = 8000, form: str = "WAV", subtype: str | None = None) -> bytes:
+    """Return a file with a recording, from an array (samples,) or (samples, channels)."""
+    file = io.BytesIO()
+    soundfile.write(file, np.asarray(samples, np.float32), rate, format=form, subtype=subtype)
+    return file.getvalue()
+
+
+def tone(hertz: float, seconds: float = 0.5, rate: int = 8000) -> Any:
+    """Return the samples of a tone."""
+    return 0.5 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)

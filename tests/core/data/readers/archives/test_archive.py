@@ -14,7 +14,7 @@ import pytest
 from core.data.errors import InvalidFile
 from core.data.readers import READERS, load, reader_of_upload, rows
 from core.data.schema import Limits, Schema
-from tests.core.data.files.media import grey, picture, tarred, zipped
+from tests.core.data.files.media import grey, picture, recording, tarred, tone, zipped
 
 FOLDERS = {"pets/cat/1.png": grey(10), "pets/dog/1.png": grey(20), "pets/cat/2.png": grey(30, 4, 5)}
 
@@ -90,6 +90,10 @@ ARCHIVES: dict[str, tuple[dict[str, bytes], Expected]] = {
     "table of names without suffix, beside its files": (
         {"d/t.tsv": b"f\tc\na\tx\nb\ty\n", "d/a.png": grey(1), "d/b.png": grey(2)},
         ((2, 3, 1), [{"file": "d/a.png", "c": "x"}, {"file": "d/b.png", "c": "y"}]),
+    ),
+    "recordings": (
+        {"up/a.wav": recording(tone(440)), "down/b.flac": recording(tone(440), form="FLAC"), "notes.txt": b"x"},
+        ((), [{"file": "up/a.wav", "label": "up"}, {"file": "down/b.flac", "label": "down"}]),
     ),
     "texts": (
         {"good/1.txt": "\ufeffété".encode(), "bad/1.txt": b"no"},
@@ -250,7 +254,13 @@ BAD: dict[str, tuple[bytes, str]] = {
     "cut off tar": (tarred({"a.png": NOISE})[:1500], "damaged or cut off|cut off"),
     "cut off tar.gz": (tarred({"a.png": NOISE}, "w:gz")[:-2000], "damaged or cut off|cut off"),
     "damaged member": (broken(zipped({"a.png": NOISE})), "a.png is damaged"),
-    "two kinds": (
+    "pictures and recordings": (
+        zipped({"a/1.png": grey(1), "a/2.wav": recording(tone(440))}),
+        r'several kinds, "a/1.png" \(image\), "a/2.wav" \(audio\)',
+    ),
+    "recording without samples": (zipped({"a/1.wav": recording([])}), '"a/1.wav" has no samples'),
+    "mislabelled recording": (zipped({"a/1.mp3": b"hello"}), '"a/1.mp3" is no recording'),
+    "two tables": (
         zipped({"a.png": grey(1), "t.csv": b"f,c\na.png,1\n", "u.csv": b"f,c\na.png,1\n"}),
         'several tables, "t.csv", "u.csv"',
     ),
