@@ -8,6 +8,7 @@ import pytest
 
 from harness.processes import ROOT
 from tests.api.conftest import Api
+from tests.core.data.files.media import recording, tone
 
 
 def script(name: str, api: Api, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
@@ -39,3 +40,18 @@ def test_pictures(embedded: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     assert job["latest"]["test_accuracy"] > 0.9
     answer = example.call(f"/jobs/{job['id']}/predictions", files["digits/3/3.png"], "image/png")
     assert answer["predictions"][0]["label"] == "3"
+
+
+def test_speech(embedded: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    example = script("speech", embedded, monkeypatch)
+
+    def tone_of(word: str, _voice: str, pitch: int, _rng: Any) -> bytes:
+        """Stand in for espeak-ng: a tone for each word."""
+        return recording(tone(300 * (1 + example.WORDS.index(word)) + pitch, 0.3))
+
+    monkeypatch.setattr(example, "said", tone_of)
+    job = example.train(example.archive_of(example.VOICES[:8], (0, 5)), epochs=20)
+    assert job["status"] == "succeeded"
+    assert job["latest"]["test_accuracy"] > 0.9
+    answer = example.call(f"/jobs/{job['id']}/predictions", tone_of("left", "", 2, None), "audio/wav")
+    assert answer["predictions"][0]["label"] == "left"
