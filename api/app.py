@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
@@ -18,6 +19,7 @@ from api.http.middleware import RequestMiddleware, UnexpectedErrors
 from api.http.openapi import document
 from api.http.origins import OriginCheck
 from api.http.queries import QueryLimit
+from api.http.tus import TusProtocol
 from api.routes import (
     checkpoints,
     datasets,
@@ -30,6 +32,7 @@ from api.routes import (
     pages,
     predictions,
     split,
+    uploads,
 )
 from api.schemas.inspection import GradientCheckRequest, InspectionRequest
 from api.schemas.prediction import PredictionRequest
@@ -39,6 +42,7 @@ from api.services.memory_release import release_memory
 from api.services.model_cache import ModelCache
 from api.services.prometheus import StoreCollector, latency_histogram, new_registry
 from api.services.readiness import Readiness
+from api.services.resumable_upload import open_partial_uploads, remove_expired
 from api.services.schema_inference import SchemaInference
 from api.services.storage_limits import correct_totals, storage_limits
 from api.streaming.event_reader import StoreEventReader
@@ -54,7 +58,7 @@ from core.store import versions
 from core.store.database import open_database
 from core.store.migrate import require_head
 
-UPLOADS = frozenset({"/v1/datasets"})
+UPLOADS = re.compile(r"/v1/(datasets|uploads/[^/]+)")
 
 DESCRIPTION = """Training as a service: post data, a network and an optimizer; follow the training; predict.
 
@@ -87,6 +91,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             *([Middleware(Cors, origins=settings.allowed_origins)] if settings.allowed_origins else []),
             Middleware(UnexpectedErrors),
             Middleware(OriginCheck, hosts=settings.allowed_host_names, origins=settings.allowed_origins),
+            Middleware(TusProtocol, max_bytes=settings.max_upload_bytes),
             Middleware(QueryLimit),
             Middleware(BodyLimit, settings=settings, uploads=UPLOADS),
             Middleware(HeadAsGet),
@@ -103,6 +108,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         predictions,
         inspect,
         datasets,
+        uploads,
         health,
         pages,
     ):
@@ -113,7 +119,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 @contextlib.asynccontextmanager
 async def lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
-    """Open the database, the blobs and the notifier; run the event hub, the lease collector and the memory release."""
+    """Open the database, the blobs and the notifier; run the event hub and what cleans up."""
     database = open_database(settings.resolved_database_url)
     require_head(database.engine)
     versions.start(database, "api", allow_older=settings.allow_older)
@@ -124,12 +130,22 @@ async def lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     compute = ComputePool(ComputeLimits.of(settings), settings.data_dir)
     readiness = Readiness(database, blobs, notifier)
+    partial_uploads = open_partial_uploads(settings)
     app.state.services = Services(
-        settings, database, blobs, notifier, hub, ModelCache(blobs.read), schema_inference, compute, readiness
+        settings,
+        database,
+        blobs,
+        notifier,
+        hub,
+        ModelCache(blobs.read),
+        schema_inference,
+        compute,
+        readiness,
+        partial_uploads,
     )
     collector = StoreCollector(database, lambda: hub.listeners, storage_limits(settings))
     app.state.registry.register(collector)
-    tasks = [asyncio.create_task(work) for work in (hub.run(), release_memory())]
+    tasks = [asyncio.create_task(work) for work in (hub.run(), release_memory(), remove_expired(partial_uploads))]
     try:
         with lease_collector(database, notifier, settings.lease_check_seconds):
             yield

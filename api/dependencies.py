@@ -11,6 +11,7 @@ from api.services.readiness import Readiness
 from api.services.schema_inference import SchemaInference
 from api.streaming.hub import Hub
 from core.blobs.blobs import Blobs
+from core.blobs.partial import PartialUploads
 from core.queue.notifier import Notifier
 from core.settings import Settings
 from core.store.database import Database
@@ -30,6 +31,7 @@ class Services:
     schema_inference: SchemaInference
     compute: ComputePool
     readiness: Readiness
+    partial_uploads: PartialUploads
 
 
 async def _services(request: Request) -> Services:

@@ -106,6 +106,12 @@ class Settings(BaseSettings):
     """Maximum bytes of all JSON bodies in progress; one that would be larger than what is left free gets 503."""
     max_uploads_bytes: Positive = 4 * 2**30
     """Maximum bytes of all dataset files in progress; one that would be larger than what is left free gets 503."""
+    max_partial_uploads: Positive = 1000
+    """Maximum number of uploads that arrive in parts and are not finished; further ones get 507."""
+    max_partial_upload_bytes: Positive = 4 * 2**30
+    """Maximum declared size of these uploads together; further ones get 507."""
+    partial_upload_seconds: Seconds = 86_400.0
+    """Seconds without a new part after which an upload that arrives in parts is deleted."""
     max_parameters: Positive = 50_000_000
     """Maximum number of parameters of a network."""
     max_memory_bytes: Positive = 4 * 2**30

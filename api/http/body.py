@@ -41,6 +41,9 @@ async def discard(request: Request) -> None:
 
     Closing a connection with unread bytes resets it, and the client can lose the response.
     """
+    incoming: IncomingBody = request.scope[BODY]
+    if not incoming.more:
+        return
     with suppress(TimeoutError):
         async with asyncio.timeout(DISCARD_SECONDS):
             async for _ in request.stream():

@@ -13,9 +13,26 @@ from api.http.errors import CrossSiteRequest, PreflightRefused
 from api.http.problem_types import PROBLEM_TYPES
 from api.http.problems import problem_response
 
-METHODS = ("GET", "POST", "DELETE")
-REQUEST_HEADERS = ("Content-Type", "Idempotency-Key", "Last-Event-ID", "X-Request-Id")
-RESPONSE_HEADERS = ("Location", "Retry-After", "X-Request-Id")
+METHODS = ("GET", "POST", "PATCH", "DELETE")
+REQUEST_HEADERS = (
+    "Content-Type",
+    "Idempotency-Key",
+    "Last-Event-ID",
+    "Tus-Resumable",
+    "Upload-Length",
+    "Upload-Metadata",
+    "Upload-Offset",
+    "X-Request-Id",
+)
+RESPONSE_HEADERS = (
+    "Location",
+    "Retry-After",
+    "Tus-Resumable",
+    "Upload-Expires",
+    "Upload-Length",
+    "Upload-Offset",
+    "X-Request-Id",
+)
 
 
 class Cors(CORSMiddleware):

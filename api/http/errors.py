@@ -3,6 +3,7 @@
     RequestError
     ├── InvalidBody, InvalidParameter
     ├── HostNotAllowed, CrossSiteRequest, PreflightRefused
+    ├── UnsupportedTusVersion
     ├── UnsupportedMediaType, UnsupportedContentEncoding, NotAcceptable, BodyTooLarge, BodyTooSlow, TooManyBodies
     ├── NoSuchPage
     ├── JobNotTrained
@@ -117,6 +118,16 @@ class NotAcceptable(RequestError):
 
     def __init__(self, accept: str, offered: Sequence[str]) -> None:
         super().__init__(f"this route answers in {', '.join(offered)}, but Accept is {shortened(accept)}: name one")
+
+
+class UnsupportedTusVersion(RequestError):
+    """The client speaks another version of the protocol of resumable uploads."""
+
+    def __init__(self, version: str, supported: str) -> None:
+        super().__init__(
+            f"the header Tus-Resumable has the version {shortened(version)}, and this service has {supported}: "
+            f"send Tus-Resumable: {supported}"
+        )
 
 
 class BodyTooLarge(RequestError):

@@ -6,6 +6,7 @@ FastAPI's own limit answers in text/plain and bypasses the exception handlers, s
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -68,10 +69,10 @@ class BodyLimits:
 class BodyLimit:
     """ASGI middleware that limits the size of each body, the sum of all, and the time spent waiting for each.
 
-    Paths in `uploads` (without a trailing slash) have limits of their own.
+    Paths that match `uploads` (without a trailing slash) have limits of their own.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings, uploads: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, uploads: re.Pattern[str]) -> None:
         self.app = app
         self.uploads = uploads
         self.folder = settings.data_dir
@@ -87,7 +88,7 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         receive = self.turns.of(receive)
-        limits = self.upload_limits if scope["path"].rstrip("/") in self.uploads else self.limits
+        limits = self.upload_limits if self.uploads.fullmatch(scope["path"].rstrip("/")) else self.limits
         try:
             limits.check(content_length(scope))
         except RequestError as error:

@@ -24,9 +24,20 @@ from api.http.errors import (
     TooMuchWork,
     UnsupportedContentEncoding,
     UnsupportedMediaType,
+    UnsupportedTusVersion,
 )
 from api.services.schema_inference import TooManyUploads, UnreadableFile
-from core.blobs.errors import BlobStoreUnavailable, DamagedBlob, NoSuchBlob
+from core.blobs.errors import (
+    BlobStoreUnavailable,
+    DamagedBlob,
+    NoSuchBlob,
+    NoSuchUpload,
+    PartialUploadsFull,
+    UploadBusy,
+    UploadIncomplete,
+    UploadTooLong,
+    WrongOffset,
+)
 from core.data.errors import InvalidData, InvalidFile, InvalidInstance
 from core.jobs.errors import InvalidSpec
 from core.store.errors import (
@@ -70,11 +81,14 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     HostNotAllowed: ProblemType(421, "host_not_allowed", "The service does not answer for this host"),
     NoSuchJob: ProblemType(404, "unknown_job", "No such job"),
     NoSuchDataset: ProblemType(404, "unknown_dataset", "No such dataset"),
+    NoSuchUpload: ProblemType(404, "unknown_upload", "No such upload"),
     NoSuchPage: ProblemType(404, "unknown_path", "No such page"),
     WrongState: ProblemType(409, "wrong_state", "The job's state does not allow it"),
     JobNotTrained: ProblemType(409, "job_not_trained", "The job has no weights yet"),
     UnknownVersion: ProblemType(409, "unknown_version", "Another version wrote the job's spec or checkpoint"),
     DatasetInUse: ProblemType(409, "dataset_in_use", "A job needs the dataset"),
+    WrongOffset: ProblemType(409, "wrong_offset", "The part begins at another byte than the upload has reached"),
+    UploadIncomplete: ProblemType(409, "upload_incomplete", "Bytes of the upload are missing"),
     KeyInProgress: ProblemType(409, "idempotency_key_in_progress", "The first request is still in progress"),
     BodyTooSlow: ProblemType(408, "body_too_slow", "The body did not arrive in time"),
     BodyTooLarge: ProblemType(413, "body_too_large", "The body is too large"),
@@ -83,6 +97,9 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
         415, "unsupported_content_encoding", "The compression of the body is not supported"
     ),
     UnsupportedMediaType: ProblemType(415, "unsupported_media_type", "The media type of the body is not supported"),
+    UploadTooLong: ProblemType(422, "upload_too_long", "The part exceeds the length of the upload"),
+    UnsupportedTusVersion: ProblemType(412, "unsupported_tus_version", "The version of the protocol is not supported"),
+    UploadBusy: ProblemType(423, "upload_busy", "Another request writes to the upload"),
     TooMuchWork: ProblemType(422, "too_much_work", "The request takes too much time, memory or space"),
     TooManyJobs: ProblemType(429, "too_many_jobs", "Too many jobs are queued"),
     QueueTooLarge: ProblemType(429, "queue_too_large", "The specs of waiting jobs are too large together"),
@@ -96,6 +113,7 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     BlobStoreUnavailable: ProblemType(503, "storage_away", "The stored files cannot be reached"),
     ServiceBusy: ProblemType(503, "service_busy", "Too many heavy requests are in progress"),
     StorageFull: ProblemType(507, "storage_full", "The disk is full"),
+    PartialUploadsFull: ProblemType(507, "partial_uploads_full", "Too many uploads are unfinished"),
     LimitReached: ProblemType(507, "storage_limit_reached", "A limit of what the service stores is reached"),
 }
 

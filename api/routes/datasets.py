@@ -22,9 +22,11 @@ from api.schemas.examples import CSV, DATASET_FORM, DatasetId
 from api.schemas.page import Page
 from api.services.dataset_rows import RowsPage, page_json
 from api.services.identifiers import resolve_dataset_id
+from api.services.resumable_upload import assemble, finish
 from api.services.schema_inference import TooManyUploads, UnreadableFile
 from api.services.storage_limits import storage_limits
-from api.services.upload import MAX_NAME_LENGTH, MAX_TYPES_LENGTH, receive
+from api.services.upload import MAX_NAME_LENGTH, MAX_TYPES_LENGTH, Upload, receive
+from core.blobs.errors import NoSuchUpload, UploadIncomplete
 from core.blobs.writer import BlobWriter
 from core.data import readers
 from core.data.errors import InvalidFile
@@ -54,12 +56,15 @@ RAW_BODY_PARAMETERS = [
     for name, length, text in (
         ("name", MAX_NAME_LENGTH, "Name of the dataset."),
         ("format", 8, f"{', '.join(readers.READERS)}, if it cannot be inferred."),
+        ("upload", 30, "Id of a resumable upload whose bytes are the file; the body is empty then."),
         ("types", MAX_TYPES_LENGTH, 'Column types that override the inferred ones, as JSON: `{"zip": "category"}`.'),
     )
 ]
 
 _POST = operation(
     InvalidBody,
+    NoSuchUpload,
+    UploadIncomplete,
     InvalidFile,
     UnreadableFile,
     BodyTooLarge,
@@ -70,6 +75,7 @@ _POST = operation(
     content=BODIES,
 )
 _POST["openapi_extra"]["parameters"] = RAW_BODY_PARAMETERS
+_POST["openapi_extra"]["requestBody"]["required"] = False
 _POST["responses"][200] = {
     "model": Dataset,
     "description": "A dataset with the same bytes, format and types exists; it is returned.",
@@ -80,7 +86,7 @@ _POST["responses"][200] = {
 async def upload_dataset(request: Request, services: ServicesDep, scope: ClientScope) -> Response:
     """Upload CSV, npy, npz, or a zip or tar archive of pictures, recordings or texts.
 
-    It is the part `file` of a form or the raw body.
+    It is the part `file` of a form, the raw body, or, with `?upload=`, what was sent to `/v1/uploads` in parts.
 
     The same bytes with the same format and types give the same dataset.
     """
@@ -90,14 +96,30 @@ async def upload_dataset(request: Request, services: ServicesDep, scope: ClientS
         await discard(request)
         raise
     with services.blobs.writer() as writer:
-        upload = await receive(request, writer)
+        upload = await _receive(request, services, scope, writer)
         await run_in_threadpool(writer.flush)
         name, limits = upload.name, Limits(cells=services.settings.max_cells)
         reader = readers.reader_of_upload(
             upload.fields.get("format"), upload.file_name, upload.content_type, upload.head
         )
         schema = await services.schema_inference.infer(writer.path, reader, upload.types, limits)
-        return await run_in_threadpool(_store, services, scope, writer, name, schema)
+        response = await run_in_threadpool(_store, services, scope, writer, name, schema)
+        if upload_id := upload.fields.get("upload"):
+            await run_in_threadpool(finish, services.partial_uploads, scope, upload_id, writer.sha256)
+        return response
+
+
+async def _receive(request: Request, services: Services, scope: Scope, writer: BlobWriter) -> Upload:
+    """Write the file of the body, or of the resumable upload that the query names, into the writer."""
+    if not (upload_id := request.query_params.get("upload")):
+        return await receive(request, writer)
+    async for piece in request.stream():
+        if piece:
+            await discard(request)
+            raise InvalidBody([("", "must be empty beside the parameter upload: leave one of the two out")])
+    upload = await run_in_threadpool(assemble, services.partial_uploads, services.blobs, scope, upload_id, writer)
+    upload.fields |= dict(request.query_params)
+    return upload
 
 
 def _require_room(services: Services, scope: Scope, size: int) -> None:

@@ -67,6 +67,14 @@ JobId = Annotated[
     ),
 ]
 
+UploadId = Annotated[
+    str,
+    Path(
+        description="Id of an upload, or `latest` for the newest.",
+        openapi_examples={"newest": {"summary": "the newest upload", "value": LATEST}},
+    ),
+]
+
 DatasetId = Annotated[
     str,
     Path(

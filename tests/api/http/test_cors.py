@@ -101,7 +101,7 @@ def test_preflight_of_an_allowed_origin_succeeds(shared: Api, header: str, host:
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == APP
     assert header in answer.headers["access-control-allow-headers"]
-    assert {"GET", "POST", "DELETE"} == set(answer.headers["access-control-allow-methods"].split(", "))
+    assert {"GET", "POST", "PATCH", "DELETE"} == set(answer.headers["access-control-allow-methods"].split(", "))
 
 
 @pytest.mark.parametrize("origin", [OTHER, "null", "http://app.example.org"])

@@ -14,11 +14,12 @@ PATHS = sorted(contract.document()["paths"].items())
 def trained(embedded: Api) -> Api:
     embedded.trained()
     embedded.client.post("/v1/datasets", content="a,b\n1,2\n3,4\n", headers={"Content-Type": "text/csv"})
+    embedded.client.post("/v1/uploads", headers={"Upload-Length": "5"})
     return embedded
 
 
 def latest(path: str) -> str:
-    return path.replace("{job_id}", "latest").replace("{dataset_id}", "latest")
+    return path.replace("{job_id}", "latest").replace("{dataset_id}", "latest").replace("{upload_id}", "latest")
 
 
 @pytest.mark.parametrize(("path", "methods"), PATHS)

@@ -46,6 +46,8 @@ def test_document_lists_exactly_the_routes_of_the_contract(embedded: Api, docume
         ),
         *(("get", f"/v1/jobs/{{job_id}}/{part}") for part in ("spec", "metrics", "events", "checkpoints", "split")),
         ("post", "/v1/datasets"),
+        ("post", "/v1/uploads"),
+        *((method, "/v1/uploads/{upload_id}") for method in ("get", "patch", "delete")),
         ("get", "/v1/datasets"),
         ("get", "/v1/datasets/{dataset_id}"),
         ("get", "/v1/datasets/{dataset_id}/rows"),
@@ -103,14 +105,14 @@ def bodies(operation: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             yield kind, example
 
 
-def send(api: Api, method: str, path: str, kind: str | None, body: Any) -> Any:
+def send(api: Api, method: str, path: str, kind: str | None, body: Any, headers: dict[str, str]) -> Any:
     if kind is None:
-        return api.client.request(method, path)
+        return api.client.request(method, path, headers=headers)
     if kind in FORMS:
         fields = {name: value for name, value in body.items() if name != "file"}
         return api.client.request(method, path, files={"file": ("example.csv", body["file"])}, data=fields)
     if isinstance(body, str):
-        return api.client.request(method, path, content=body, headers={"Content-Type": kind})
+        return api.client.request(method, path, content=body, headers=headers | {"Content-Type": kind})
     return api.client.request(method, path, json=body)
 
 
@@ -124,7 +126,12 @@ def test_every_example_runs_unchanged(embedded: Api, document: dict[str, Any]) -
             for parameter in operation.get("parameters", []):
                 if parameter["in"] == "path":
                     filled = filled.replace(f"{{{parameter['name']}}}", quote(example_of(parameter)))
-            answer = send(api, method, filled, kind, body)
+            headers = {
+                parameter["name"]: str(example_of(parameter))
+                for parameter in operation.get("parameters", [])
+                if parameter["in"] == "header" and parameter["required"]
+            }
+            answer = send(api, method, filled, kind, body, headers)
             assert answer.status_code < 300, f"{method} {filled} {kind}: {answer.text}"
             assert str(answer.status_code) in operation["responses"], f"{method} {filled}: {answer.status_code}"
 
@@ -141,6 +148,8 @@ def prepare(api: Api, method: str, path: str, document: dict[str, Any]) -> None:
             api.train()
         elif wanted == "paused":
             api.client.post("/v1/jobs/latest/pause")
+    if "{upload_id}" in path:
+        api.client.post("/v1/uploads", headers={"Upload-Length": "1000"})
     if "{dataset_id}" in path:
         content = document["paths"]["/v1/datasets"]["post"]["requestBody"]["content"]
         api.client.post("/v1/datasets", content=example_of(content["text/csv"]), headers={"Content-Type": "text/csv"})

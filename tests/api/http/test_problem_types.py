@@ -29,6 +29,7 @@ class Setup:
     ended: str
     queued: str
     used_dataset: str
+    upload: str
 
     def request(self, method: str, path: str, **content: Any) -> Any:
         """Send a request."""
@@ -47,12 +48,13 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
         ended = api.trained()["id"]
         used_dataset = api.client.post("/v1/datasets", content=TABLE, headers={"Content-Type": "text/csv"}).json()["id"]
         queued = api.post(data={"type": "dataset", "id": used_dataset, "target": "y"})["id"]
-        yield Setup(api, ended, queued, used_dataset)
+        upload = api.client.post("/v1/uploads", headers={"Upload-Length": "5"}).json()["id"]
+        yield Setup(api, ended, queued, used_dataset, upload)
 
 
 def fill(setup: Setup, path: str, **ids: str) -> str:
     """Return the path with ids: by default those of the ended job and of the dataset in use."""
-    return path.format(**({"job_id": setup.ended, "dataset_id": setup.used_dataset} | ids))
+    return path.format(**({"job_id": setup.ended, "dataset_id": setup.used_dataset, "upload_id": setup.upload} | ids))
 
 
 BODIES = {
@@ -222,11 +224,18 @@ def split_of_a_deleted_dataset(setup: Setup, method: str, path: str) -> Any:
     return setup.request(method, fill(setup, path, job_id=job))
 
 
+def part_of_another_type(setup: Setup, method: str, path: str) -> Any:
+    """Send a part of an upload as a form would."""
+    headers = {"Upload-Offset": "0", "Content-Type": "text/csv"}
+    return setup.request(method, fill(setup, path), content=b"x", headers=headers)
+
+
 SPECIAL_TRIGGERS: Mapping[tuple[str, str, str], Trigger] = {
     ("DELETE", "/v1/jobs/{job_id}", "wrong_state"): queued_job,
     ("GET", "/v1/jobs/{job_id}/split", "unknown_dataset"): split_of_a_deleted_dataset,
     ("POST", "/v1/jobs/{job_id}/continue", "wrong_state"): queued_job,
     ("POST", "/v1/jobs/{job_id}/continue", "invalid_spec"): bad_monitor,
+    ("PATCH", "/v1/uploads/{upload_id}", "unsupported_media_type"): part_of_another_type,
     ("POST", "/v1/datasets", "body_too_large"): large_file,
     ("POST", "/v1/datasets", "invalid_body"): form_without_file,
 }
@@ -252,8 +261,15 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     "unsupported_content_encoding": "api/http/test_decoding.py",
     "service_busy": "api/services/test_compute_pool.py",
     "too_much_work": "api/services/test_compute_pool.py",
+    "unknown_upload": "api/routes/test_uploads.py",
+    "wrong_offset": "api/routes/test_uploads.py",
+    "upload_busy": "api/routes/test_uploads.py",
+    "upload_too_long": "api/routes/test_uploads.py",
+    "upload_incomplete": "api/routes/test_uploads.py",
+    "partial_uploads_full": "api/routes/test_uploads.py",
+    "unsupported_tus_version": "api/routes/test_uploads.py",
 }
-"""Codes that need a disk, many clients, a slow client or another database, and the files that test them."""
+"""Codes that need a disk, an upload, many clients, a slow client or another database, and the files that test them."""
 UNDOCUMENTED = {
     "unknown_path", "incomplete_body", "body_too_slow", "missing_file", "damaged_file",
     "database_away", "database_busy", "storage_away", "too_many_bodies", "cross_site_request", "host_not_allowed",

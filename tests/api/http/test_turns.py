@@ -1,6 +1,7 @@
 """Large bodies take turns in the event loop, small ones never wait."""
 
 import asyncio
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from starlette.types import Message, Receive, Scope, Send
 from api.http.limits import BODY, BodyLimit
 from api.http.turns import AT_ONCE, FREE_BYTES, Turns
 from core.settings import Settings
+
+NO_UPLOADS = re.compile(r"(?!)")
 
 
 def test_a_few_take_their_turn_in_each_round_of_the_loop() -> None:
@@ -77,7 +80,7 @@ def test_body_waits_for_turns_beyond_its_free_bytes(
         raise AssertionError
 
     monkeypatch.setattr(Turns, "take", take)
-    limit = BodyLimit(app, Settings(data_dir=tmp_path), frozenset())
+    limit = BodyLimit(app, Settings(data_dir=tmp_path), NO_UPLOADS)
     asyncio.run(limit({"type": "http", "path": "/v1/jobs", "headers": []}, pieces(sizes), send))
     assert len(taken) == waits
 
@@ -95,7 +98,7 @@ def test_rest_of_a_refused_body_waits_for_turns_too(tmp_path: Path, monkeypatch:
         pass
 
     monkeypatch.setattr(Turns, "take", take)
-    limit = BodyLimit(app, Settings(data_dir=tmp_path), frozenset())
+    limit = BodyLimit(app, Settings(data_dir=tmp_path), NO_UPLOADS)
     headers = [(b"content-length", b"1000000000")]
     scope = {"type": "http", "path": "/v1/jobs", "headers": headers, "state": {"request_id": "req_1"}}
     asyncio.run(limit(scope, pieces([FREE_BYTES + 1] * 5), send))
