@@ -86,6 +86,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "core/store/predictions.py": ("api/routes/test_predictions.py",),
     "core/store/tables.py": ("test_migrations.py",),
     "core/store/transitions.py": ("core/store/test_jobs.py", "core/store/test_protocol.py"),
+    "core/data/readers/cell_table.py": ("core/data/readers/test_csv.py", "core/data/readers/test_parquet.py"),
     "core/store/warm_starts.py": ("api/services/test_warm_start.py", "api/end_to_end/test_continuation.py"),
     "core/store/writable.py": ("api/routes/test_health.py",),
     "worker/acks.py": ("worker/test_process.py",),

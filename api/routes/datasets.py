@@ -18,14 +18,14 @@ from api.http.parameters import Cursor, Limit
 from api.http.responses import JsonResponse
 from api.http.routes import Router
 from api.schemas.dataset import Dataset, DatasetRows, dataset_view
-from api.schemas.examples import CSV, DATASET_FORM, DatasetId
+from api.schemas.examples import CSV, DATASET_FORM, RECORDS, DatasetId
 from api.schemas.page import Page
 from api.services.dataset_rows import RowsPage, page_json
 from api.services.identifiers import resolve_dataset_id
 from api.services.resumable_upload import assemble, finish
 from api.services.schema_inference import TooManyUploads, UnreadableFile
 from api.services.storage_limits import storage_limits
-from api.services.upload import MAX_NAME_LENGTH, MAX_TYPES_LENGTH, Upload, receive
+from api.services.upload import MAX_NAME_LENGTH, MAX_OPTION_LENGTH, MAX_TYPES_LENGTH, Upload, receive
 from core.blobs.errors import NoSuchUpload, UploadIncomplete
 from core.blobs.writer import BlobWriter
 from core.data import readers
@@ -42,6 +42,9 @@ BINARY = {"type": "string", "format": "binary"}
 BODIES = {
     "multipart/form-data": DATASET_FORM,
     "text/csv": {"schema": {"type": "string"}, "example": CSV},
+    "application/json": {"schema": {"type": "array", "items": {"type": "object"}}, "example": RECORDS},
+    "application/vnd.apache.parquet": {"schema": BINARY},
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": {"schema": BINARY},
     "application/x-npy": {"schema": BINARY},
     "application/zip": {"schema": BINARY},
     "application/x-tar": {"schema": BINARY},
@@ -57,6 +60,7 @@ RAW_BODY_PARAMETERS = [
         ("name", MAX_NAME_LENGTH, "Name of the dataset."),
         ("format", 8, f"{', '.join(readers.READERS)}, if it cannot be inferred."),
         ("upload", 30, "Id of a resumable upload whose bytes are the file; the body is empty then."),
+        *((name, MAX_OPTION_LENGTH, description) for name, description in readers.OPTIONS.items()),
         ("types", MAX_TYPES_LENGTH, 'Column types that override the inferred ones, as JSON: `{"zip": "category"}`.'),
     )
 ]
@@ -84,7 +88,9 @@ _POST["responses"][200] = {
 
 @router.post("/datasets", status_code=201, summary="Upload a dataset", **_POST)
 async def upload_dataset(request: Request, services: ServicesDep, scope: ClientScope) -> Response:
-    """Upload CSV, npy, npz, or a zip or tar archive of pictures, recordings or texts.
+    """Upload a table (CSV, JSON records, Parquet, Excel, OpenDocument), npy, npz, or a zip or tar archive.
+
+    An archive has pictures, recordings or texts.
 
     It is the part `file` of a form, the raw body, or, with `?upload=`, what was sent to `/v1/uploads` in parts.
 
@@ -98,12 +104,13 @@ async def upload_dataset(request: Request, services: ServicesDep, scope: ClientS
     with services.blobs.writer() as writer:
         upload = await _receive(request, services, scope, writer)
         await run_in_threadpool(writer.flush)
-        name, limits = upload.name, Limits(cells=services.settings.max_cells)
+        name, options = upload.name, upload.options
+        limits = Limits(cells=services.settings.max_cells)
         reader = readers.reader_of_upload(
-            upload.fields.get("format"), upload.file_name, upload.content_type, upload.head
+            upload.fields.get("format"), upload.file_name, upload.content_type, upload.head, options
         )
         schema = await services.schema_inference.infer(writer.path, reader, upload.types, limits)
-        response = await run_in_threadpool(_store, services, scope, writer, name, schema)
+        response = await run_in_threadpool(_store, services, scope, writer, name, options, schema)
         if upload_id := upload.fields.get("upload"):
             await run_in_threadpool(finish, services.partial_uploads, scope, upload_id, writer.sha256)
         return response
@@ -128,7 +135,9 @@ def _require_room(services: Services, scope: Scope, size: int) -> None:
         totals.require_room(s, scope, storage_limits(services.settings), Amounts(datasets=1, dataset_bytes=size))
 
 
-def _store(services: Services, scope: Scope, writer: BlobWriter, name: str | None, schema: Schema) -> Response:
+def _store(
+    services: Services, scope: Scope, writer: BlobWriter, name: str | None, options: dict[str, str], schema: Schema
+) -> Response:
     """Commit the file and insert the row of a valid upload."""
     size, sha256 = writer.bytes, writer.commit()
     with services.database.begin() as s:
@@ -138,7 +147,7 @@ def _store(services: Services, scope: Scope, writer: BlobWriter, name: str | Non
             name=name,
             format=schema.format,
             sha256=sha256,
-            fingerprint=schema.fingerprint(sha256),
+            fingerprint=schema.fingerprint(sha256, options),
             bytes=size,
             rows=schema.rows,
             columns=schema.to_json(),

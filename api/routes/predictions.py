@@ -42,7 +42,7 @@ log = structlog.get_logger("api")
 
 BODIES = {
     "text/csv": {"schema": {"type": "string"}, "example": "6\n7\n"},
-    "text/plain": {"schema": {"type": "string"}},
+    "text/plain": {"schema": {"type": "string", "format": "binary"}},
     **{media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in FILE_TYPES},
     "application/x-npy": {"schema": {"type": "string", "format": "binary"}},
 }

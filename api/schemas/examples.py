@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import Path
 
+from core.data.readers import OPTIONS, READERS
 from core.jobs.examples import DOUBLING
 
 LATEST = "latest"
@@ -41,14 +42,21 @@ BATCHES = {"two": {"summary": "Two points of y = 2x", "value": {"instances": [[1
 
 CSV = "hours,coffee,passed\n1,yes,no\n2,no,no\n3,yes,yes\n4,no,yes\n5,yes,yes\n"
 
+RECORDS = [{"hours": 1, "passed": "no"}, {"hours": 5, "passed": "yes"}]
+
 DATASET_FORM = {
     "schema": {
         "type": "object",
         "required": ["file"],
         "properties": {
-            "file": {"type": "string", "format": "binary", "description": "CSV, npy or npz."},
+            "file": {
+                "type": "string",
+                "format": "binary",
+                "description": "A table (CSV, JSON records, Parquet, Excel, OpenDocument), npy, npz, zip or tar.",
+            },
             "name": {"type": "string", "description": "Name of the dataset; by default the file's name."},
-            "format": {"type": "string", "enum": ["csv", "npy", "npz"], "description": "If it cannot be inferred."},
+            "format": {"type": "string", "enum": [*READERS], "description": "If it cannot be inferred."},
+            **{name: {"type": "string", "description": description} for name, description in OPTIONS.items()},
             "types": {
                 "type": "string",
                 "description": 'Column types that override the inferred ones, as JSON: `{"zip": "category"}`. '

@@ -19,12 +19,14 @@ from api.http.errors import InvalidBody, InvalidParameter, shortened
 from api.http.json_values import repeated_names
 from api.http.limits import BODY, IncomingBody
 from core.blobs.writer import BlobWriter
+from core.data.readers import OPTIONS
 
 CHUNK_BYTES = 2**18
 """Bytes per call into the thread pool, which is too slow for each 64 KiB of the network; held by each upload."""
 MAX_FIELD_BYTES = 2**16
 TYPES = ("number", "category", "text")
-FIELDS = frozenset({"name", "format", "types"})
+FIELDS = frozenset({"name", "format", "types", *OPTIONS})
+MAX_OPTION_LENGTH = 64
 MAX_NAME_LENGTH = 200
 MAX_TYPES_LENGTH = 2**14  # as a query parameter; the whole query may have twice as many bytes
 HEAD_BYTES = 4096  # kept to detect the format
@@ -48,6 +50,15 @@ class Upload:
                 "name", f"must be printable and have at most {MAX_NAME_LENGTH} characters: shorten it"
             )
         return given or None
+
+    @property
+    def options(self) -> dict[str, str]:
+        """The options of the reader. Raises `InvalidParameter`."""
+        found = {name: text for name in OPTIONS if (text := self.fields.get(name))}
+        for name, text in found.items():
+            if len(text) > MAX_OPTION_LENGTH:
+                raise InvalidParameter(name, f"must have at most {MAX_OPTION_LENGTH} characters")
+        return found
 
     @property
     def types(self) -> dict[str, Any] | None:

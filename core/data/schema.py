@@ -7,6 +7,7 @@ is read before a job trains.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 ColumnType = Literal["number", "category", "text", "image", "audio"]
@@ -123,9 +124,13 @@ class Schema:
         """Return the column of that name, if there is one."""
         return next((column for column in self.columns if column.name == name), None)
 
-    def fingerprint(self, sha256: str) -> str:
-        """Return the sha256 that identifies a dataset: of its bytes' sha256, its format and its columns' types."""
+    def fingerprint(self, sha256: str, options: Mapping[str, str] = MappingProxyType({})) -> str:
+        """Return the sha256 that identifies a dataset.
+
+        It is that of its bytes' sha256, its format, its columns' types, and the reader's options that a client set.
+        """
         read_as = [sha256, self.format, *(column.type for column in self.columns)]
+        read_as += [f"{name}={options[name]}" for name in sorted(options)]
         return hashlib.sha256(" ".join(read_as).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:

@@ -12,13 +12,18 @@ from core.data.errors import InvalidFile
 from core.data.readers.archives.archive import ArchiveReader, Tar, Zip
 from core.data.readers.contents import content_of
 from core.data.readers.csv import Csv
+from core.data.readers.json_records import JsonRecords
 from core.data.readers.npy import Npy
 from core.data.readers.npz import Npz
+from core.data.readers.parquet import Parquet
 from core.data.readers.reader import FileReader
+from core.data.readers.workbook import Workbook
 from core.data.schema import Schema
 from core.spelling import closest
 
-READERS: Mapping[str, type[FileReader]] = MappingProxyType({kind.format: kind for kind in (Csv, Npy, Npz, Zip, Tar)})
+READERS: Mapping[str, type[FileReader]] = MappingProxyType(
+    {kind.format: kind for kind in (Csv, JsonRecords, Parquet, Workbook, Npy, Npz, Zip, Tar)}
+)
 """Readers by the word for their format."""
 
 HOW_TO_NAME_A_FORMAT = (
@@ -26,24 +31,42 @@ HOW_TO_NAME_A_FORMAT = (
     + ", ".join(f"{word} ({kind.content_types[0]})" for word, kind in READERS.items())
 )
 
+OPTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "delimiter": "Between the cells of CSV: a comma, a semicolon, a tab or a bar; by default inferred.",
+        "header": "Whether the first row of CSV names the columns: yes or no; by default inferred.",
+        "sheet": "The sheet of a workbook; by default the first that has cells.",
+    }
+)
+"""Options of readers that a client may set with an upload."""
+HEADER_WORDS: Mapping[str, bool] = MappingProxyType({"yes": True, "true": True, "no": False, "false": False})
+
 _BY_CONTENT_TYPE = {word: kind for kind in READERS.values() for word in kind.content_types}
 _BY_SUFFIX = {suffix: kind for kind in READERS.values() for suffix in kind.suffixes}
 
 
-def reader_of_upload(requested: str | None, file_name: str | None, content_type: str | None, head: bytes) -> FileReader:
+def reader_of_upload(
+    requested: str | None,
+    file_name: str | None,
+    content_type: str | None,
+    head: bytes,
+    options: Mapping[str, str] = MappingProxyType({}),
+) -> FileReader:
     """Return the reader of the format that a client requests, or that follows from the file.
 
-    The file's first bytes decide, then its content type, then its name. Raises `InvalidFile` for an unknown word, and
-    where nothing decides.
+    The file's first bytes decide, then its content type, then its name. `options` are those of `OPTIONS` that the
+    client sets. Raises `InvalidFile` for an unknown word or option, and where nothing decides.
     """
-    if requested is not None and requested not in READERS:
+    named = None if requested is None else READERS.get(requested) or _BY_SUFFIX.get(f".{requested.lower()}")
+    if requested is not None and named is None:
         meant = closest(requested, READERS)
         remedy = f"did you mean {meant}?" if meant else f"use one of {', '.join(READERS)}"
         raise InvalidFile(f"there is no format {quote(requested)}: {remedy}")
     content = content_of(head)
-    recognized = next((kind for kind in READERS.values() if kind.recognizes(head)), None)
+    # Archives come first: a compressed file that is none is a table.
+    recognized = next((kind for kind in reversed(list(READERS.values())) if kind.recognizes(head)), None)
     kind = (
-        READERS.get(requested or "")
+        named
         or recognized
         or _BY_CONTENT_TYPE.get((content_type or "").partition(";")[0].strip().lower())
         or _BY_SUFFIX.get(Path(file_name or "").suffix.lower())
@@ -53,7 +76,17 @@ def reader_of_upload(requested: str | None, file_name: str | None, content_type:
         raise InvalidFile(f"the format of the file is unknown{seen}. {HOW_TO_NAME_A_FORMAT}")
     if content is not None and head and not content.may_be_table and recognized is None:
         raise InvalidFile(f"the file looks like {content.looks_like}: {content.remedy}")
-    return kind()
+    return _with_options(kind, options)
+
+
+def _with_options(kind: type[FileReader], options: Mapping[str, str]) -> FileReader:
+    known = kind().options()
+    for name, text in options.items():
+        if name not in known:
+            raise InvalidFile(f"{name} is no option of the format {kind.format}: leave it out")
+        if name == "header" and text not in HEADER_WORDS:
+            raise InvalidFile("header must be yes or no")
+    return kind(**{name: HEADER_WORDS[text] if name == "header" else text for name, text in options.items()})
 
 
 def reader_of(schema: Schema) -> FileReader:

@@ -28,7 +28,6 @@ _ORIGINAL = "send the data itself; check the address or path that it came from"
 SIGNATURES: tuple[tuple[int, bytes, Content], ...] = (
     (0, b"PK\x03\x04\x14\x00\x06\x00", Content("an Excel workbook or another Office document", _AS_CSV)),
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Content("an old Excel workbook or another Office document", _AS_CSV)),
-    (0, b"PAR1", Content("Parquet", _READ_TABLE)),
     (0, b"ARROW1", Content("an Arrow or Feather file", _READ_TABLE)),
     (0, b"FEA1", Content("a Feather file", _READ_TABLE)),
     (0, b"ORC", Content("ORC", _READ_TABLE)),
@@ -38,10 +37,8 @@ SIGNATURES: tuple[tuple[int, bytes, Content], ...] = (
     (0, b"MATLAB 5.0", Content("a MATLAB file", _TO_NUMBERS)),
     (0, b"CDF\x01", Content("NetCDF", _TO_NUMBERS)),
     (0, b"CDF\x02", Content("NetCDF", _TO_NUMBERS)),
-    (0, b"\x1f\x8b", Content("gzip", _UNPACK)),
     (0, b"BZh", Content("bzip2", _UNPACK)),
     (0, b"\xfd7zXZ\x00", Content("xz", _UNPACK)),
-    (0, b"\x28\xb5\x2f\xfd", Content("zstd", _UNPACK)),
     (0, b"7z\xbc\xaf\x27\x1c", Content("a 7-Zip archive", _UNPACK)),
     (0, b"Rar!", Content("a RAR archive", _UNPACK)),
     (0, b"PK\x05\x06", Content("an empty ZIP archive", "put the data into it")),

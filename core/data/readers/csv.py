@@ -1,4 +1,4 @@
-"""Reader of CSV files, read as a stream.
+"""Reader of CSV files, plain or compressed by gzip or zstd, read as a stream.
 
 Encoding is UTF-8, with or without a byte order mark; four delimiters; quotes as in RFC 4180; line ends LF or CRLF.
 
@@ -8,27 +8,34 @@ write for tables without names.
 """
 
 import csv
+import gzip
+import sys
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
-from core.data.cells import MISSING, parse_number, quote, quote_names
-from core.data.column_statistics import ColumnStatistics, parse_floats
 from core.data.errors import InvalidFile
+from core.data.readers.cell_table import CHUNK_CELLS, column_names, is_header, load_columns, summarize, to_record
 from core.data.schema import Column, ColumnType, Limits, Schema
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 DELIMITERS = ",;\t|"
-CHUNK_CELLS = 65_536
 CHUNK_BYTES = 4 * 2**20
 SAMPLE_BYTES = 65_536
 SAMPLE_ROWS = 50
-MAX_NAME_LENGTH = 256
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+GZIP = b"\x1f\x8b"
+ZSTD = b"\x28\xb5\x2f\xfd"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -85,8 +92,8 @@ class Csv:
 
     @classmethod
     def recognizes(cls, head: bytes) -> bool:
-        """Return False: any text may be CSV."""
-        return False
+        """Return whether a file is compressed, as no other format of one file is; any text may be CSV."""
+        return head.startswith((GZIP, ZSTD))
 
     @classmethod
     def of(cls, schema: Schema) -> Self:
@@ -99,7 +106,7 @@ class Csv:
 
     def infer_schema(self, path: Path, types: Mapping[str, ColumnType], limits: Limits) -> Schema:
         """Return the schema of a file, in one pass. Raises `InvalidFile` at the first place that is wrong."""
-        with path.open("rb") as file:
+        with opened(path) as file:
             return self.infer_options(file, limits).summarize(file, types, limits)
 
     def infer_options(self, file: BinaryIO, limits: Limits) -> Self:
@@ -138,7 +145,7 @@ class Csv:
         first = next(records)
         if len(first) > limits.columns:
             raise InvalidFile(f"the table has {len(first)} columns, more than {limits.columns}: remove some")
-        names = _column_names(first) if self.header else [str(i) for i in range(len(first))]
+        names = column_names(first) if self.header else [str(i) for i in range(len(first))]
         yield [names]
         chunk: list[list[str]] = []
         chunk_start = 0
@@ -157,96 +164,35 @@ class Csv:
 
     def summarize(self, file: BinaryIO, types: Mapping[str, ColumnType], limits: Limits) -> Schema:
         """Return the schema of a file whose options are set, by one pass from its start."""
-        chunks = self.chunks(file, limits)
-        names = next(chunks)[0]
-        for name in types:
-            if name not in names:
-                raise InvalidFile(f"types names a column {quote(name)}, and the file has {quote_names(names)}")
-        categories = min(limits.categories, max(2, limits.all_categories // len(names)))
-        statistics = [ColumnStatistics(name, types.get(name), limits, categories) for name in names]
-        rows = 0
-        for chunk in chunks:
-            rows += len(chunk)
-            for of_column, cells in zip(statistics, zip(*chunk, strict=True), strict=True):
-                of_column.add(cells)
-        if not rows:
-            raise InvalidFile("the file has a header and no rows: add at least one row of values")
-        columns = tuple(of_column.column() for of_column in statistics)
+        rows, columns = summarize(self.chunks(file, limits), types, limits)
         layout = {"delimiter": self.delimiter or ",", "header": bool(self.header)}
         return Schema(format=self.format, rows=rows, columns=columns, layout=layout)
 
     def load(self, path: Path, schema: Schema, columns: Sequence[Column]) -> dict[str, NDArray[Any]]:
         """Return columns by name: float64 with NaN for missing values, categories as int32 codes with −1."""
-        places = [schema.columns.index(column) for column in columns]
-        parsers = [PARSERS[column.type](column) for column in columns]
-        arrays = [np.empty(schema.rows, parser.dtype) for parser in parsers]
-        start = 0
-        with path.open("rb") as file:
+        with opened(path) as file:
             chunks = self.chunks(file, Limits(cells=schema.rows * len(schema.columns), columns=len(schema.columns)))
-            if next(chunks)[0] != [column.name for column in schema.columns]:
-                raise InvalidFile("the file has other columns than when it was uploaded")
-            for chunk in chunks:
-                end = start + len(chunk)
-                for array, parser, place in zip(arrays, parsers, places, strict=True):
-                    array[start:end] = parser.parse([row[place].strip() for row in chunk])
-                start = end
-        if start != schema.rows:
-            raise InvalidFile("the file has fewer rows than when it was uploaded")
-        return {column.name: array for column, array in zip(columns, arrays, strict=True)}
+            return load_columns(chunks, schema, columns)
 
     def rows(self, path: Path, schema: Schema, offset: int, limit: int) -> list[dict[str, Any]]:
         """Return a page of rows, each an object by column; numbers as numbers, missing values as None."""
-        with path.open("rb") as file:
+        with opened(path) as file:
             first = offset + bool(self.header)
             page = islice(self.records(file, Limits()), first, first + limit)
-            return [_to_record(row, schema.columns) for row in page]
+            return [to_record(row, schema.columns) for row in page]
 
 
-class _NumberParser:
-    dtype = np.float64
-
-    def __init__(self, column: Column) -> None:
-        self._name = column.name
-
-    def parse(self, cells: list[str]) -> NDArray[np.float64]:
-        # `parse_floats` refuses NaN, and stored numbers are finite: infinity marks missing values until they are NaN.
-        values = parse_floats(["inf" if cell in MISSING else cell for cell in cells])
-        if values is None:
-            raise InvalidFile(f"column {quote(self._name)} has cells that are not numbers, as it had not at the upload")
-        values[np.isinf(values)] = np.nan
-        return values
-
-
-class _CategoryParser:
-    dtype = np.int32
-
-    def __init__(self, column: Column) -> None:
-        self._name = column.name
-        self._codes = dict.fromkeys(MISSING, -1) | {name: code for code, (name, _) in enumerate(column.classes)}
-
-    def parse(self, cells: list[str]) -> NDArray[np.int32]:
-        try:
-            return np.fromiter(map(self._codes.__getitem__, cells), dtype=np.int32, count=len(cells))
-        except KeyError as error:
-            found = f"column {quote(self._name)} has {quote(str(error.args[0]))}"
-            raise InvalidFile(f"{found}, which is not one of its categories at the upload") from None
-
-
-class _TextParser:
-    dtype = object
-
-    def __init__(self, column: Column) -> None:
-        pass
-
-    def parse(self, cells: list[str]) -> list[str | None]:
-        return [None if cell in MISSING else cell for cell in cells]
-
-
-PARSERS: dict[ColumnType, type[_NumberParser] | type[_CategoryParser] | type[_TextParser]] = {
-    "number": _NumberParser,
-    "category": _CategoryParser,
-    "text": _TextParser,
-}
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a file, decompressing it on the way if it is compressed by gzip or zstd. Raises `InvalidFile` if damaged."""
+    with path.open("rb") as file:
+        head = file.read(len(ZSTD))
+    opener: Any = gzip.open if head.startswith(GZIP) else zstd.open if head == ZSTD else open
+    try:
+        with opener(path, "rb") as unpacked:
+            yield unpacked
+    except (gzip.BadGzipFile, zlib.error, zstd.ZstdError, EOFError) as error:
+        raise InvalidFile(f"the compressed file is damaged or cut short ({error}): compress it again") from None
 
 
 def infer_delimiter(head: bytes) -> str:
@@ -268,41 +214,6 @@ def _column_counts(sample: str, delimiter: str) -> tuple[int, int]:
         return 0, 0
     equal = lengths[0] if len(set(lengths)) == 1 else 0
     return equal if equal > 1 else 0, max(lengths, default=0)
-
-
-def is_header(first: list[str]) -> bool:
-    """Return whether the first row of a table is its header."""
-    cells = [cell.strip() for cell in first]
-    values = [value for cell in cells if (value := parse_number(cell)) is not None]
-    if len(values) + sum(cell in MISSING for cell in cells) == len(cells):
-        return False
-    return not values or (len(values) > 1 and values in (list(range(len(values))), list(range(1, len(values) + 1))))
-
-
-def _column_names(header: list[str]) -> list[str]:
-    """Return the names in a header. Raises `InvalidFile` for a name that is empty, repeated or too long."""
-    names = [cell.strip() for cell in header]
-    if "" in names:
-        raise InvalidFile(f"column {names.index('') + 1} has no name: write one into the first row, or remove it")
-    seen: dict[str, int] = {}
-    for place, name in enumerate(names, 1):
-        if len(name) > MAX_NAME_LENGTH:
-            raise InvalidFile(f"the name of column {place} is longer than {MAX_NAME_LENGTH} characters: shorten it")
-        if name in seen:
-            raise InvalidFile(f"columns {seen[name]} and {place} are both named {quote(name)}: rename one of them")
-        seen[name] = place
-    return names
-
-
-def _to_record(row: list[str], columns: Sequence[Column]) -> dict[str, Any]:
-    return {column.name: to_json(cell.strip(), column) for cell, column in zip(row, columns, strict=False)}
-
-
-def to_json(cell: str, column: Column) -> Any:
-    """Return a cell as JSON: a number, a text, or None where it is missing."""
-    if cell in MISSING:
-        return None
-    return parse_number(cell) if column.type == "number" else cell
 
 
 ERROR_MESSAGES = {

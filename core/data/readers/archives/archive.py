@@ -20,8 +20,8 @@ from core.data.readers.archives.kinds import FILE, FILE_KINDS, FileKind
 from core.data.readers.archives.rows import LABEL, PART, Rows, rows_of
 from core.data.readers.archives.tar_members import is_tar, tar_members
 from core.data.readers.archives.zip_members import zip_members
+from core.data.readers.cell_table import PARSERS, to_json
 from core.data.readers.contents import content_of
-from core.data.readers.csv import PARSERS, to_json
 from core.data.readers.npz import Npz
 from core.data.schema import Column, ColumnType, Limits, Schema
 

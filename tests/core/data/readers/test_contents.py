@@ -1,6 +1,5 @@
 """What the first bytes of a file look like, and the refusal of an upload that says so."""
 
-import gzip
 import io
 import pickle
 import zipfile
@@ -23,13 +22,7 @@ def archive(*names: str) -> bytes:
 
 
 FILES = [
-    (archive("[Content_Types].xml", "xl/workbook.xml"), "an Excel workbook"),
-    (archive("xl/workbook.xml"), "an Excel workbook"),
-    (bytes.fromhex("d0cf11e0a1b11ae1") + bytes(500), "an old Excel workbook"),
-    (gzip.compress(b"a,b\n1,2\n", mtime=0), "gzip"),
-    (b"\x28\xb5\x2f\xfd\x00\x01", "zstd"),
     (b"BZh91AY&SY\x01\x00", "bzip2"),
-    (b"PAR1\x15\x04\x15\x00", "Parquet"),
     (b"ARROW1\x00\x00", "an Arrow or Feather file"),
     (b"SQLite format 3\x00", "an SQLite database"),
     (b"\x89HDF\r\n\x1a\n\x00", "HDF5"),
@@ -44,7 +37,6 @@ FILES = [
     (b'<?xml version="1.0"?><rows/>', "XML"),
     (b"\xef\xbb\xbf<html>", "a web page"),
     (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "a Git LFS pointer"),
-    (archive("mimetypeapplication/vnd.oasis.opendocument.spreadsheet"), "an OpenDocument spreadsheet"),
     (archive("archive/data.pkl"), "a PyTorch file"),
 ]
 
@@ -56,9 +48,9 @@ def test_upload_is_refused_with_what_it_looks_like(head: bytes, looks_like: str,
         reader_of_upload(None, None, content_type, head)
 
 
-@pytest.mark.parametrize("head", [b'[{"a": 1}]', b'{"a": [1]}', b"a,b\n1,2\n", b"PAR1", b"\x01\x02", b""])
+@pytest.mark.parametrize("head", [b"[1, 2]", b"a,b\n1,2\n", b"\x01\x02", b""])
 def test_unknown_format_says_how_to_name_it(head: bytes) -> None:
-    with pytest.raises(InvalidFile, match=r"\?format=csv.*Content-Type: csv \(text/csv\), npy \(application/x-npy\)"):
+    with pytest.raises(InvalidFile, match=r"\?format=csv.*Content-Type: csv \(text/csv\), json \(application/json\)"):
         reader_of_upload(None, None, None, head)
 
 
@@ -73,8 +65,8 @@ def test_readable_formats_look_like_no_other(head: bytes) -> None:
 
 
 def test_format_that_is_nearly_right_is_named() -> None:
-    with pytest.raises(InvalidFile, match=r'there is no format "CSV": did you mean csv\?'):
-        reader_of_upload("CSV", None, None, b"")
+    with pytest.raises(InvalidFile, match=r'there is no format "parqet": did you mean parquet\?'):
+        reader_of_upload("parqet", None, None, b"")
 
 
 def test_earlier_signature_is_never_the_beginning_of_a_later_one() -> None:

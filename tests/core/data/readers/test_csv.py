@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.data.errors import InvalidFile
-from core.data.readers.csv import Csv, infer_delimiter, is_header
+from core.data.readers.cell_table import is_header
+from core.data.readers.csv import Csv, infer_delimiter
 from core.data.schema import Limits, Schema
 from tests.core.data.readers.files import csv_schema
 

@@ -1,21 +1,25 @@
 """Tests of core/data/readers: every reader keeps the interface, and the reader of an upload is found."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from core.data.errors import InvalidFile
-from core.data.readers import READERS, is_table, load, reader_of, reader_of_upload, rows
+from core.data.readers import OPTIONS, READERS, is_table, load, reader_of, reader_of_upload, rows
 from core.data.readers.csv import Csv
 from core.data.readers.reader import FileReader
 from core.data.schema import Limits, Schema
 from tests.core.data.files.media import grey, tarred, zipped
-from tests.core.data.readers.files import npy_bytes, npz_bytes
+from tests.core.data.readers.files import npy_bytes, npz_bytes, ods_bytes, parquet_bytes, xlsx_bytes
 
 PICTURES = {"table.csv": b"f,0,1\na.png,3.5,x\nb.png,1.5,y\n", "a.png": grey(1), "b.png": grey(2)}
 FILES = {
     "csv": b"0;1\n3.5;x\n1.5;y\n",
+    "json": b'[{"0": 3.5, "1": "x"}, {"0": 1.5, "1": "y"}]',
+    "parquet": parquet_bytes("SELECT * FROM (VALUES (3.5, 'x'), (1.5, 'y')) AS t(\"0\", \"1\")"),
+    "excel": xlsx_bytes(("one", [["0", "1"], [3.5, "x"], [1.5, "y"]])),
     "npy": npy_bytes([[3.5, 0], [1.5, 1]]),
     "npz": npz_bytes(**{"0": np.array([3.5, 1.5]), "1": np.array(["x", "y"])}),
     "zip": zipped(PICTURES),
@@ -57,7 +61,7 @@ def test_options_make_an_equal_reader(word: str) -> None:
 
 def test_is_table_unless_arrays() -> None:
     tables = {word: is_table(Schema(format=word, rows=1, columns=())) for word in READERS}
-    assert tables == {"csv": True, "npy": True, "npz": False, "zip": True, "tar": True}
+    assert tables == {word: word != "npz" for word in READERS}
 
 
 def test_reader_of_a_schema_has_its_layout(tmp_path: Path) -> None:
@@ -68,6 +72,8 @@ def test_reader_of_a_schema_has_its_layout(tmp_path: Path) -> None:
 
 UPLOADS = [
     (("npz", "a.csv", "text/csv", b""), "npz"),
+    (("xlsx", "a.csv", "text/csv", b""), "excel"),
+    (("TSV", None, None, b""), "csv"),
     ((None, "a.csv", "text/csv", FILES["npy"]), "npy"),
     ((None, None, None, FILES["npz"]), "npz"),
     ((None, "a.npy", "text/csv; charset=utf-8", b"a,b"), "csv"),
@@ -75,6 +81,12 @@ UPLOADS = [
     ((None, "a.zip", "application/zip", FILES["npz"]), "npz"),
     ((None, None, None, FILES["tar"]), "tar"),
     ((None, "a.csv", "text/csv", tarred(PICTURES, "w:gz")), "tar"),
+    ((None, "a.csv", "text/csv", FILES["parquet"]), "parquet"),
+    ((None, None, None, FILES["excel"]), "excel"),
+    ((None, None, None, ods_bytes([["a"], [1]])), "excel"),
+    ((None, None, None, FILES["json"]), "json"),
+    ((None, None, None, b'{"a": 1}\n{"a": 2}\n'), "json"),
+    ((None, None, "application/gzip", gzip.compress(b"a,b\n1,2\n", mtime=0)), "csv"),
     ((None, "../../A.TSV", "application/octet-stream", b"a\tb"), "csv"),
 ]
 
@@ -85,7 +97,21 @@ def test_reader_of_upload(upload: tuple[str | None, str | None, str | None, byte
 
 
 def test_reader_of_upload_of_an_unknown_format_is_refused() -> None:
-    with pytest.raises(InvalidFile, match='there is no format "parquet": use one of csv, npy, npz, zip, tar'):
-        reader_of_upload("parquet", None, None, b"")
+    with pytest.raises(
+        InvalidFile, match='there is no format "feather": use one of csv, json, parquet, excel, npy, npz, zip, tar'
+    ):
+        reader_of_upload("feather", None, None, b"")
     with pytest.raises(InvalidFile, match=r"\?format=csv"):
         reader_of_upload(None, "a.bin", None, b"a,b")
+
+
+def test_options_of_a_client_are_those_of_the_format() -> None:
+    assert reader_of_upload("csv", None, None, b"", {"delimiter": ";", "header": "no"}) == Csv(
+        delimiter=";", header=False
+    )
+    assert reader_of_upload("excel", None, None, b"", {"sheet": "two"}).options() == {"sheet": "two"}
+    with pytest.raises(InvalidFile, match="sheet is no option of the format csv: leave it out"):
+        reader_of_upload("csv", None, None, b"", {"sheet": "two"})
+    with pytest.raises(InvalidFile, match="header must be yes or no"):
+        reader_of_upload("csv", None, None, b"", {"header": "maybe"})
+    assert {name for kind in READERS.values() for name in kind().options()} == set(OPTIONS)
