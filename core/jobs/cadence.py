@@ -39,11 +39,14 @@ class Cadence:
             -(-training.epochs // MAX_EPOCHS_WITH_ROWS),
         )
 
-    def max_rows(self, training: Training, train_rows: int, metrics: int) -> int:
-        """Return how many rows a whole training writes at most, with this many metrics and without inspections."""
+    def max_rows(self, training: Training, train_rows: int, metrics: int, *, tested: bool = False) -> int:
+        """Return how many rows a whole training writes at most, with this many metrics and without inspections.
+
+        `tested` is whether test rows are measured at its end.
+        """
         steps = -(-training.steps(train_rows) // self.steps)
         epochs = -(-training.epochs // self.epochs) + 1  # the last one always writes rows
-        test = 1 + metrics
+        test = tested * (1 + metrics)
         return steps + epochs * (2 * (1 + metrics) + 1) + test
 
     def rows(self, items: Iterable[Step | Epoch]) -> list[Row]:

@@ -159,7 +159,8 @@ def _metric_rows(spec: JobSpec, signature: Signature, resolved: Resolved) -> int
     if spec.training.inspect_every is not None:
         return ROWS_OF_INSPECTIONS
     cadence = Cadence.of(spec.training, signature.train_rows)
-    return cadence.max_rows(spec.training, signature.train_rows, len(resolved.training.metrics or ()))
+    metrics = len(resolved.training.metrics or ())
+    return cadence.max_rows(spec.training, signature.train_rows, metrics, tested=signature.test_rows > 0)
 
 
 def _rows_warning(spec: JobSpec, rows: int, limit: int) -> Iterator[WarningMessage]:

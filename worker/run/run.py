@@ -130,15 +130,18 @@ class JobRun:
         self._checkpointer = Checkpointer(context.blobs, writer, self._prepared.model(), computed_with, keep)
         checkpoint = self._checkpointer.load()
         self._write_first(begin_run(job, checkpoint, computed_with))
-        self._correct_steps(job)
         self._state: State = self._prepared.initial_state(checkpoint)
+        self._correct_progress(job)
         self._progress = self._begin_progress(context, job, checkpoint)
 
-    def _correct_steps(self, job: Job) -> None:
-        """Set the number of steps where it was estimated: a split by groups or times shows its rows only now."""
+    def _correct_progress(self, job: Job) -> None:
+        """Set step and epoch to those that a run begins with, and correct the number of steps.
+
+        A lost worker got further than its checkpoint; a split by groups or times shows its rows only now.
+        """
         steps = self._prepared.resolved.training.steps(len(self._prepared.data.x))
-        if steps != job.steps:
-            self._writer.set_columns({"steps": steps})
+        true = {"steps": steps, "step": self._state.step, "epoch": self._state.epoch}
+        self._writer.set_columns({name: value for name, value in true.items() if getattr(job, name) != value})
 
     def _write_first(self, batch: WriteBatch) -> None:
         """Write a note before the run's first row; columns alone can wait for that row, to spare a transaction."""

@@ -22,13 +22,16 @@ PROGRAMS = Path(__file__).parent / "clients"
 TOOLS = Path(sys.prefix) / "clients"
 PYTHON_TOOL = "openapi-python-client==0.29.1"
 NODE_TOOLS = ("openapi-typescript@7.13.0", "openapi-fetch@0.17.0", "typescript@5.9.3")
-CONFIG = {
-    # Its own formatter is not needed, and it knows no media types but JSON, forms and octets.
-    "post_hooks": [],
-    "content_type_overrides": dict.fromkeys(
-        ["text/csv", "application/x-npy", "application/zip"], "application/octet-stream"
-    ),
-}
+
+
+def config(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the generator's settings: it knows no media types but JSON, forms and octets; others are octets to it."""
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    contents = [operation.get("requestBody", {}).get("content", {}) for operation in operations]
+    contents += [answer.get("content", {}) for operation in operations for answer in operation["responses"].values()]
+    others = {kind for content in contents for kind in content} - {"application/json", "multipart/form-data"}
+    others = {kind for kind in others if not kind.endswith("+json") and kind != "text/event-stream"}
+    return {"post_hooks": [], "content_type_overrides": dict.fromkeys(sorted(others), "application/octet-stream")}
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +75,7 @@ def installed(name: str, requirement: str, *command: str) -> Path:
 def test_python_client_trains_and_predicts(service: str, document: dict[str, Any], tmp_path: Path) -> None:
     uv = str(Path(sys.prefix) / "bin" / "uv")
     tool = installed("python", "openapi-python-client", uv, "pip", "install", "--target", ".", PYTHON_TOOL)
-    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    (tmp_path / "config.json").write_text(json.dumps(config(document)))
     (tmp_path / "openapi.json").write_text(json.dumps(document))
     run(
         sys.executable, "-m", "openapi_python_client", "generate", "--path", "openapi.json",
