@@ -6,7 +6,7 @@ A table comes in chunks of rows of texts; the first chunk is one row, the names 
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,6 +21,7 @@ from core.data.schema import Column, ColumnType, Limits, Schema
 CHUNK_CELLS = 65_536
 CHUNK_CHARACTERS = 4 * 2**20
 MAX_NAME_LENGTH = 256
+YEARS = range(1500, 2200)  # whole numbers that name a column of a year
 
 Chunks = Iterator[list[list[str]]]
 
@@ -143,7 +144,17 @@ def is_header(first: list[str]) -> bool:
     values = [value for cell in cells if (value := parse_number(cell)) is not None]
     if len(values) + sum(cell in MISSING for cell in cells) == len(cells):
         return False
-    return not values or (len(values) > 1 and values in (list(range(len(values))), list(range(1, len(values) + 1))))
+    return not values or _count_columns(values)
+
+
+def _count_columns(values: list[float]) -> bool:
+    """Return whether numbers among texts are names of columns: 0, 1, 2, …; 1, 2, 3, …; or years in equal steps."""
+    if len(values) < 2:
+        return False
+    step = values[1] - values[0]
+    if any(after - before != step for before, after in pairwise(values)):
+        return False
+    return (step == 1 and values[0] in (0, 1)) or (step != 0 and all(value in YEARS for value in values))
 
 
 def column_names(header: list[str]) -> list[str]:

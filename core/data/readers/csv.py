@@ -3,8 +3,8 @@
 Encoding is UTF-8, with or without a byte order mark; four delimiters; quotes as in RFC 4180; line ends LF or CRLF.
 
 The first row is the header unless it cannot be: a row of only numbers is data (columns are then named `0`, `1`, …), and
-so is a row with a number among texts, unless its numbers are 0, 1, 2, … or 1, 2, 3, …, the column names that programs
-write for tables without names.
+so is a row with a number among texts, unless its numbers count columns: 0, 1, 2, … or 1, 2, 3, …, which programs write
+for tables without names, or years in equal steps, as 2019, 2020, ….
 """
 
 import csv

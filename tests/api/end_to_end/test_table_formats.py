@@ -67,6 +67,13 @@ def test_sheets_of_one_workbook_are_datasets_of_their_own(api: Api) -> None:
     assert pages == [[{"x": 1.0, "y": 2.0}, {"x": 3.0, "y": 4.0}], [{"x": 5.0, "y": 6.0}, {"x": 7.0, "y": 8.0}]]
 
 
+@pytest.mark.parametrize(("query", "names"), [("", ["city", "2019", "2020"]), ("?header=no", ["0", "1", "2"])])
+def test_years_beside_a_name_are_a_header_unless_the_client_says_no(api: Api, query: str, names: list[str]) -> None:
+    content = b"city,2019,2020\nOslo,1,2\nBergen,3,4\n"
+    found = api.client.post(f"/v1/datasets{query}", content=content, headers={"Content-Type": "text/csv"}).json()
+    assert [column["name"] for column in found["columns"]] == names
+
+
 def test_options_are_parts_of_a_form_too(api: Api) -> None:
     form = {"file": ("years.csv", b"2019;2020\n1;2\n")}
     options = {"delimiter": ";", "header": "yes"}

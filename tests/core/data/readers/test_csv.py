@@ -72,12 +72,31 @@ HEADERS = [
     (["0", "1", "2", "target"], True),
     (["label", "1", "2", "3"], True),
     (["", "a"], True),
+    (["city", "2019", "2020"], True),
+    (["1990", "2000", "2010", "region"], True),
+    (["country", "2021", "2020", "2019"], True),
+    (["city", "2019"], False),
+    (["city", "2019", "2019"], False),
+    (["city", "2019", "2020", "2023"], False),
+    (["city", "2019.5", "2020.5"], False),
+    (["city", "3000", "3001"], False),
+    (["2019", "2020"], False),
 ]
 
 
 @pytest.mark.parametrize(("first", "header"), HEADERS)
 def test_is_header_by_the_cells_of_the_first_row(first: list[str], header: bool) -> None:
     assert is_header(first) is header
+
+
+def test_a_header_of_years_names_the_columns(path: Path) -> None:
+    schema = csv_schema(path, "city,2019,2020\nOslo,1,2\nBergen,3,4\n")
+    assert [(column.name, column.type) for column in schema.columns] == [
+        ("city", "category"),
+        ("2019", "number"),
+        ("2020", "number"),
+    ]
+    assert schema.rows == 2
 
 
 def test_columns_without_header_are_numbered(path: Path) -> None:
