@@ -72,14 +72,17 @@ clean:  ## remove build products, but no data
 	rm -rf $(VENV) .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
 
 $(RUNTIME): requirements.lock pyproject.toml | $(UV)
+	@echo "make: installing what the service needs into $(VENV) (once)"
 	$(INSTALL) --constraint requirements.lock --requirement pyproject.toml
 	@touch $@
 
 $(EVERYTHING): requirements.lock | $(UV)
+	@echo "make: installing everything into $(VENV) (once)"
 	$(INSTALL) --requirement requirements.lock
 	@touch $@ $(RUNTIME)
 
 $(UV): | $(BIN)/python
+	@echo "make: installing the installer, uv, into $(VENV)"
 	@# uv's lines of the lock file, so that uv is installed by hash too.
 	sed -n '/^uv==/,/[^\\]$$/p' requirements.lock | \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement /dev/stdin

@@ -147,6 +147,8 @@ def _supervise(children: list[Child], stop: StopSignals) -> None:
 
 def _end(children: list[Child], stop: StopSignals) -> None:
     """Ask all children to end and wait; kill them at the second signal or after `GRACE_SECONDS`."""
+    if stop.once.is_set():
+        console.print("Chainrule is ending: running jobs save their state. Press Ctrl-C again to end at once.")
     for child in children:
         child.terminate()
     until = monotonic() + GRACE_SECONDS

@@ -31,6 +31,7 @@ RESPONSE_HEADERS = (
     "Upload-Expires",
     "Upload-Length",
     "Upload-Offset",
+    "X-Chainrule-Version",
     "X-Request-Id",
 )
 

@@ -14,12 +14,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.errors import shortened
 from api.http.problems import internal_error_response, log_failure
+from core import VERSION
 from core.ids import new_id
 
 log = structlog.get_logger("api")
 
 _VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-_POLLED_PATHS: Final = frozenset({"/health/live", "/health/ready", "/metrics"})  # requested every few seconds
+# Requested every few seconds.
+_POLLED_PATHS: Final = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
+VERSION_HEADER: Final = (b"x-chainrule-version", VERSION.encode())
 SECURITY_HEADERS: Final = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -53,7 +56,12 @@ class RequestMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = list(message["headers"])
-                message["headers"] = [*headers, (b"x-request-id", request_id.encode()), *security_headers(headers)]
+                message["headers"] = [
+                    *headers,
+                    (b"x-request-id", request_id.encode()),
+                    VERSION_HEADER,
+                    *security_headers(headers),
+                ]
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):

@@ -18,6 +18,12 @@ from core.store.scope import EVERYTHING
 router = Router(tags=["service"])
 
 
+@router.get("/health", summary="Version", **operation(answer=dict[str, str]))
+async def get_health() -> Response:
+    """Return 200 and the version while the process runs; `/health/ready` says whether it can work."""
+    return JsonResponse(f'{{"status":"ok","version":"{VERSION}"}}')
+
+
 @router.get("/health/live", summary="Liveness", **operation(answer=dict[str, str]))
 async def get_liveness() -> Response:  # async, so that it waits for no thread
     """Return 200 while the process runs."""

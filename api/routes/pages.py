@@ -25,8 +25,10 @@ DOCS = """<!doctype html>
   <title>Chainrule API</title>
   <link rel="icon" href="static/icon.svg" type="image/svg+xml">
   <link rel="stylesheet" href="static/vendor/swagger-ui/swagger-ui.css">
+  <link rel="stylesheet" href="static/docs.css">
 </head>
 <body>
+  <nav aria-label="Service"><a href="./">← Dashboard</a></nav>
   <div id="swagger-ui"></div>
   <script src="static/vendor/swagger-ui/swagger-ui-bundle.js"></script>
   <script type="module" src="static/docs.js"></script>

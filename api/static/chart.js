@@ -98,7 +98,7 @@ export class Chart {
       scales: { x: { time: false }, y: { distr: this.#log ? 3 : 1 } },
       axes: [axis, {
         ...axis,
-        size: 64,
+        size: (_, labels) => labelWidth(labels),
         incrs: INCREMENTS,
         values: (_, ticks) => ticks.map((tick) => number(tick)),
         ...(this.#log && { splits: (_, at, min, max) => decades(min, max), filter: (_, ticks) => ticks }),
@@ -118,6 +118,9 @@ export class Chart {
 }
 
 const size = ({ clientWidth: width }) => ({ width, height: Math.min(400, Math.max(260, 0.56 * width)) });
+
+/** The width in pixels that the longest label needs: a character of the axis font is at most 8 pixels wide. */
+export const labelWidth = (labels) => Math.max(64, 20 + 8 * Math.max(0, ...(labels ?? []).map((label) => label.length)));
 
 /** Ticks of a logarithmic axis: about ten powers of ten at most; 1, 2 and 5 of each power if there are few. */
 function decades(min, max) {

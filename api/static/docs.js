@@ -43,6 +43,11 @@ function replaceIn(node, isReplaced) {
   Object.values(node).forEach((child) => replaceIn(child, isReplaced));
 }
 
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const followScheme = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", followScheme);
+followScheme();
+
 const spec = await (await fetch("openapi.json")).json();
 replaceReferences(spec.components.schemas);
 window.SwaggerUIBundle({

@@ -13,6 +13,9 @@ const MAX_LIVE_JOBS = 100;
 /** The text in the editor; it survives while another page is open. */
 let draft = pretty(EXAMPLES[0].spec);
 
+/** Puts a spec into the editor of a new job. */
+export const useAsDraft = (spec) => { draft = pretty(spec); };
+
 /** Opens the page in `root`. Returns a function that closes it. */
 export function openHome(root) {
   fill(root, "home");

@@ -4,6 +4,7 @@ import { TERMINAL, follow, request } from "./api.js";
 import { Chart } from "./chart.js";
 import { attempt, badge, element, fill } from "./element.js";
 import { suggestedInstances } from "./examples.js";
+import { useAsDraft } from "./home.js";
 import { clock, duration, number, pretty } from "./format.js";
 
 const HISTORY_POINTS = 2000;
@@ -75,6 +76,7 @@ export function openJob(root, id) {
   part.actions.append(...ACTIONS.map((action) =>
     element("button", { type: "button", disabled: true, onclick: () => act(action) }, action.label)));
   openPrediction(part, path);
+  openSpecControls(part);
   openChartControls(part, chart);
   start();
   return () => {
@@ -126,6 +128,22 @@ function updateMetricChoice(part, chart) {
 
 function openChartControls(part, chart) {
   part.metric.onchange = part.log.onchange = () => chart.show(part.metric.value, part.log.checked);
+}
+
+function openSpecControls(part) {
+  part.copy.onclick = async () => {
+    try {
+      await navigator.clipboard.writeText(part.spec.textContent);
+      part.copy.textContent = "Copied";
+    } catch { // a page over plain HTTP from another machine has no clipboard
+      getSelection().selectAllChildren(part.spec);
+      part.copy.textContent = "Selected: press Ctrl-C";
+    }
+  };
+  part.reuse.onclick = () => {
+    useAsDraft(JSON.parse(part.spec.textContent));
+    location.hash = "#/";
+  };
 }
 
 function openPrediction(part, path) {

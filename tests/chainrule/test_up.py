@@ -85,6 +85,7 @@ def test_up_starts_restarts_and_ends_everything(laptop: Processes) -> None:
     below += descendants(up.pid)
     up.send_signal(signal.SIGINT)
     assert up.wait(TIMEOUT_SECONDS) == 0
+    assert "Chainrule is ending" in laptop.output()
     laptop.until(lambda: gone(below), "no process is left")
 
 

@@ -52,7 +52,10 @@ def test_document_lists_exactly_the_routes_of_the_contract(embedded: Api, docume
         ("get", "/v1/datasets/{dataset_id}"),
         ("get", "/v1/datasets/{dataset_id}/rows"),
         ("delete", "/v1/datasets/{dataset_id}"),
-        *(("get", path) for path in ("/health/live", "/health/ready", "/metrics", "/docs", "/openapi.json", "/")),
+        *(
+            ("get", path)
+            for path in ("/health", "/health/live", "/health/ready", "/metrics", "/docs", "/openapi.json", "/")
+        ),
     }
     assert documented == contract
     routes: list[Any] = embedded.client.app.routes  # type: ignore[attr-defined]

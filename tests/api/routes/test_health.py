@@ -30,6 +30,13 @@ READY = {
 }
 
 
+def test_health_and_every_header_say_the_version(client: TestClient) -> None:
+    answer = client.get("/health")
+    assert answer.json() == {"status": "ok", "version": VERSION}
+    for path in ("/health", "/", "/v1/jobs/job_x", "/nowhere"):
+        assert client.get(path).headers["x-chainrule-version"] == VERSION
+
+
 @pytest.fixture(autouse=True)
 def _every_probe_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each request run the probes, in this process."""

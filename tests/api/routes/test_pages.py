@@ -4,6 +4,7 @@ Every test also checks that its page sends no request to another host and logs n
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,6 +111,44 @@ def test_docs_page_executes_an_example(page: Page) -> None:
     operation.get_by_role("button", name="Try it out").click()
     operation.get_by_role("button", name="Execute").click()
     expect(operation.locator(".live-responses-table tbody .response-col_status")).to_contain_text("201")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_docs_page_follows_the_scheme_and_leads_back(page: Page, scheme: Any) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.goto("/docs")
+    assert page.evaluate("document.documentElement.classList.contains('dark-mode')") is (scheme == "dark")
+    page.get_by_role("link", name="Dashboard").click()
+    expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
+
+
+@pytest.mark.parametrize("example", ["y = 2x", "xor", "spirals"])
+def test_train_button_is_in_view(page: Page, example: str) -> None:
+    page.goto("/")
+    press(page, example)
+    expect(page.get_by_role("button", name="Train", exact=True)).to_be_in_viewport(ratio=1)
+
+
+def test_spec_of_a_job_is_used_as_a_new_job_and_copied(page: Page, service: str) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    job = post(service, LINE | {"name": "again"})
+    page.goto(f"/#/jobs/{job}")
+    press(page, "Copy")
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert json.loads(page.evaluate("navigator.clipboard.readText()"))["name"] == "again"
+    press(page, "Use as a new job")
+    expect(page.locator("#spec")).to_have_value(re.compile('"name": "again"'))
+
+
+def test_labels_of_the_chart_fit_their_axis(page: Page) -> None:
+    page.goto("/")
+    width = page.evaluate("""async () => {
+      const { labelWidth } = await import("./static/chart.js");
+      const context = document.createElement("canvas").getContext("2d");
+      context.font = "12px system-ui";
+      return ["1.25e+37", "-2.5e-300", "0"].map((label) => labelWidth([label]) - 15 - context.measureText(label).width);
+    }""")
+    assert min(width) >= 0
 
 
 def test_dashboard_trains_y_2x_draws_the_loss_and_predicts_12_for_6(page: Page) -> None:
