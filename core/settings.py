@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.docstrings import attribute_docstrings
+from core.spelling import closest
 
 PREFIX = "CHAINRULE_"
 SECRETS_DIR = Path("/run/secrets")
@@ -285,7 +286,9 @@ def _refuse_unknown(environment: Mapping[str, str]) -> None:
     known = {variable(name) for name, _ in _fields()}
     for name in sorted(environment):
         if name.startswith(PREFIX) and name not in known and not name.startswith(OTHER_PREFIXES):
-            raise SettingsError(name, "is not a setting; docs/reference/settings.md lists all")
+            meant = closest(name.removeprefix(PREFIX), (field for field, _ in _fields()))
+            remedy = f": did you mean {variable(meant)}?" if meant else "; docs/reference/settings.md lists all"
+            raise SettingsError(name, f"is not a setting{remedy}")
 
 
 def _default(name: str, default: Any) -> str:

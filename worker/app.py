@@ -71,7 +71,8 @@ def serve(settings: Settings) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, on_signal)
         supervisor.start()
-        log.info("worker is ready", children=settings.workers, broker=app.connection().as_uri())
+        log.info("worker is ready", children=settings.workers)
+        log.debug("broker", address=app.connection().as_uri())
 
     signals.worker_ready.connect(on_ready, weak=False)
     # Celery warns about root because of pickle; here messages are JSON, and their content is not read.

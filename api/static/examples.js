@@ -41,11 +41,23 @@ export const EXAMPLES = [
   },
 ];
 
-/** Returns instances to predict with a job of this spec: those of its example, or the first training instance. */
-export function suggestedInstances(spec) {
-  const example = EXAMPLES.find((each) => each.spec.name === spec.name);
+const POINTS = { linear: [[6]], sine: [[1]] };
+const POINT_IN_THE_PLANE = [[0.5, 0]];
+const nameOf = (feature) => (typeof feature === "string" ? feature : feature?.column);
+
+/**
+ * Returns instances to predict with a job of this spec: those of the example with its data, the first training row, or
+ * the first row of its dataset, which `get(path)` reads.
+ */
+export async function suggestedInstances({ data }, get) {
+  const example = EXAMPLES.find(({ spec }) => JSON.stringify(spec.data) === JSON.stringify(data));
   if (example) return example.instances;
-  if (spec.data.type === "inline") return Array.isArray(spec.data.x) ? spec.data.x.slice(0, 1) : [];
-  const features = [spec.data.features ?? []].flat();
-  return features.length ? [Object.fromEntries(features.map((name) => [name, null]))] : [];
+  if (data.type === "inline") return Array.isArray(data.x) ? data.x.slice(0, 1) : [];
+  if (data.type === "builtin") return POINTS[data.name] ?? POINT_IN_THE_PLANE;
+  const [{ columns }, { items: [row] }] = await Promise.all([
+    get(`v1/datasets/${data.id}`), get(`v1/datasets/${data.id}/rows?limit=1`)]);
+  const taken = new Set([data.target, data.sample_weight, ...(data.features ? [] : [data.split?.column])].map(nameOf));
+  const learnt = data.features?.map(nameOf)
+    ?? columns.filter(({ type, name }) => type !== "text" && !taken.has(name)).map(({ name }) => name);
+  return row ? [Object.fromEntries(learnt.map((name) => [name, row[name] ?? null]))] : [];
 }

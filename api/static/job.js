@@ -1,6 +1,6 @@
 // A job's page: progress, learning curve, actions, predictions, history and spec.
 
-import { TERMINAL, follow, request } from "./api.js";
+import { Problem, TERMINAL, follow, request } from "./api.js";
 import { Chart } from "./chart.js";
 import { attempt, badge, element, fill } from "./element.js";
 import { suggestedInstances } from "./examples.js";
@@ -9,6 +9,7 @@ import { clock, duration, number, pretty } from "./format.js";
 
 const HISTORY_POINTS = 2000;
 const REFRESH_MS = 1000;
+const DRAWN_CLASSES = 20;
 const RETRY_MS = 2000;
 
 const ACTIONS = [
@@ -50,8 +51,8 @@ export function openJob(root, id) {
       const job = await request("GET", path);
       show(part, job);
       const history = await request("GET", `${path}/metrics?points=${HISTORY_POINTS}`);
-      part.instances.value ||= pretty(suggestedInstances(job.spec));
       history.items.forEach(addRow);
+      suggest(part, job.spec);
       if (closed || TERMINAL.has(job.status)) return;
       watch(Math.max(0, ...history.items.map(({ seq }) => seq)));
     } catch (problem) {
@@ -86,6 +87,16 @@ export function openJob(root, id) {
   };
 }
 
+/** Writes an instance of the job's own data into the form, unless it is filled or the data is not there any more. */
+async function suggest(part, spec) {
+  try {
+    const instances = await suggestedInstances(spec, (path) => request("GET", path));
+    part.instances.value ||= pretty(instances);
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+  }
+}
+
 /** Shows a job as the service returned it. */
 function show(part, job) {
   const { status, progress } = job;
@@ -106,7 +117,8 @@ function show(part, job) {
   part.warnings.replaceChildren(...job.warnings.map(({ pointer, message }) =>
     element("li", {}, element("code", {}, pointer), ` ${message}`)));
   part.history.replaceChildren(...job.transitions.map(({ status: entered, at, actor, message }) =>
-    element("li", {}, badge(entered), " ", element("time", { datetime: at, title: actor }, clock(at)), ` ${message}`)));
+    element("li", {}, badge(entered), " ", element("time", { datetime: at, title: actor }, clock(at)), job.error && message.includes(job.error.message) ? "" : ` ${message}`)));
+  part.matrix.replaceChildren(...confusionMatrix(job.confusion_matrix));
   part.facts.replaceChildren(...facts(job).flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
   part.spec.textContent = pretty(job.spec);
 }
@@ -116,6 +128,22 @@ const facts = ({ latest, best, weights_sha256: weights }) => [
   ...(best ? [[`best ${best.metric}`, `${number(best.value)} in epoch ${best.epoch}`]] : []),
   ...(weights ? [["weights", element("code", { title: weights }, weights.slice(0, 12))]] : []),
 ];
+
+/** Returns a table of the last epoch's confusion matrix, of the held-out rows where there are any. */
+function confusionMatrix(matrix) {
+  const split = ["test", "validation", "train"].find((each) => matrix?.[each]);
+  if (!split) return [];
+  const { classes } = matrix;
+  const caption = element("caption", {}, `Confusion matrix of the last epoch, ${split} rows: true classes in rows, predicted in columns`);
+  if (classes.length > DRAWN_CLASSES) return [element("p", { class: "quiet" }, `The confusion matrix has ${classes.length} classes: GET v1/jobs has it.`)];
+  return [element("table", { class: "matrix" }, caption,
+    element("thead", {}, element("tr", {}, element("td"), ...classes.map((name) => element("th", { scope: "col" }, name)))),
+    element("tbody", {}, ...matrix[split].map((counts, row) => {
+      const most = Math.max(1, ...counts);
+      return element("tr", {}, element("th", { scope: "row" }, classes[row]),
+        ...counts.map((count) => element("td", { class: `share${Math.round(4 * count / most)}` }, String(count))));
+    })))];
+}
 
 /** Updates the choice of metrics to those of the chart. */
 function updateMetricChoice(part, chart) {

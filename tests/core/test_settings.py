@@ -113,3 +113,21 @@ def test_table_has_every_setting_with_its_meaning() -> None:
     table = Settings.table()
     assert [row[0] for row in table] == [f"CHAINRULE_{name.upper()}" for name in Settings.model_fields]
     assert all(default and meaning.endswith(".") for _, default, meaning in table)
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("CHAINRULE_PROT", "is not a setting: did you mean CHAINRULE_PORT?"),
+        ("CHAINRULE_DATABASE", "is not a setting: did you mean CHAINRULE_DATABASE_URL?"),
+        ("CHAINRULE_LOGLEVEL", "is not a setting: did you mean CHAINRULE_LOG_LEVEL?"),
+        ("CHAINRULE_XYZ", "is not a setting; docs/reference/settings.md lists all"),
+    ],
+)
+def test_unknown_variable_that_is_nearly_right_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, remedy: str
+) -> None:
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(SettingsError) as caught:
+        read_settings()
+    assert str(caught.value) == f"{name}: {remedy}"

@@ -202,6 +202,43 @@ def test_job_page_of_a_diverged_job_shows_the_advice(page: Page, service: str) -
     page.goto(f"/#/jobs/{job}")
     expect(badge(page)).to_have_text("failed", timeout=TRAINING_TIMEOUT_MS)
     expect(page.locator(".error")).to_contain_text("try a smaller learning rate")
+    expect(page.get_by_text("try a smaller learning rate")).to_have_count(1)  # not in the history too
+
+
+FRUIT = "size,colour,note,sweet\n" + "".join(
+    f"{n % 7 + 0.5},{('red', 'green')[n % 2]},note number {n},{('no', 'yes')[n % 2]}\n" for n in range(60)
+)
+
+
+def upload(service: str, table: str) -> str:
+    """Upload a table and return its id."""
+    answer = httpx.post(f"{service}/v1/datasets", content=table, headers={"Content-Type": "text/csv"})
+    return str(answer.raise_for_status().json()["id"])
+
+
+def test_prediction_begins_with_a_row_of_the_jobs_own_data(page: Page, service: str) -> None:
+    data = {"type": "dataset", "id": upload(service, FRUIT), "target": "sweet"}
+    layers = {"layers": [{"type": "dense", "units": 2}]}
+    job = post(service, {"name": "xor", "data": data, "architecture": layers, "training": {"epochs": 1}})
+    page.goto(f"/#/jobs/{job}")
+    expect(page.locator("#instances")).to_have_value(re.compile('"size": 0.5, "colour": "red"'))
+    expect(badge(page)).to_have_text("succeeded")
+    press(page, "Predict")
+    expect(page.locator(".predictions li")).to_have_count(1)
+    expect(page.locator(".predictions small")).to_have_count(0)  # no warning of a field that the model does not know
+
+
+def test_confusion_matrix_is_drawn_with_its_classes(page: Page, service: str) -> None:
+    data = {"type": "dataset", "id": upload(service, FRUIT), "target": "sweet", "validation": {"fraction": 0.5}}
+    layers = {"layers": [{"type": "dense", "units": 2}]}
+    training = {"epochs": 2, "metrics": ["confusion_matrix"]}
+    job = post(service, {"data": data, "architecture": layers, "training": training})
+    page.goto(f"/#/jobs/{job}")
+    table = page.get_by_role("table", name=re.compile("Confusion matrix of the last epoch, validation rows"))
+    expect(table.get_by_role("columnheader")).to_have_text(["no", "yes"])
+    expect(table.get_by_role("rowheader")).to_have_text(["no", "yes"])
+    counts = [int(text) for text in table.locator("tbody td").all_text_contents()]
+    assert (len(counts), sum(counts)) == (4, 30)
 
 
 def test_job_page_reopens_a_broken_stream(page: Page, service: str) -> None:
