@@ -26,6 +26,7 @@ BOUNDED = settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
+schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")  # the parts of an upload
 CONFIG = Path(__file__).parents[1] / "schemathesis.toml"
 
 

@@ -99,7 +99,7 @@ def test_sum_of_unread_answers_is_bounded(large: Large) -> None:
         large.running.until(lambda: len(ended()) >= 6, "some connections are closed")
         assert "too many bytes wait for their readers" in large.running.output()
         assert len(ended()) < len(connections)
-        assert len(httpx.get(f"{large.running.url}{large.path}").content) == large.bytes
+    assert len(httpx.get(f"{large.running.url}{large.path}").content) == large.bytes
 
 
 class Transport(asyncio.Transport):

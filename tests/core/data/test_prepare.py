@@ -1,5 +1,6 @@
 """Tests of core/data/prepare.py: signatures match the prepared arrays, and predictions encode as training did."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from core.data.splits.time import TimeSplit
 from core.data.targets.classes import Classes
 from core.data.targets.numbers import Numbers
 from tests.core.data.files.media import grey, tarred, zipped
-from tests.core.data.readers.files import csv_schema, npy_bytes, npz_bytes
+from tests.core.data.readers.files import csv_schema, npy_bytes, npz_bytes, parquet_bytes, xlsx_bytes
 
 LINE = Inline(x=[[1], [2], [3], [4], [5]], y=[[2], [4], [6], [8], [10]])
 HALF = Validation(fraction=0.5)
@@ -166,6 +167,9 @@ def test_stratify_integers_of_few_values(tmp_path: Path) -> None:
 
 FILES = {
     "csv": b"x,y\n" + b"".join(f"{n / 3},{n % 3}\n".encode() for n in range(30)),
+    "json": json.dumps([{"x": n / 3, "y": n % 3} for n in range(30)]).encode(),
+    "parquet": parquet_bytes("SELECT range / 3 AS x, range % 3 AS y FROM range(30)"),
+    "excel": xlsx_bytes(("one", [["x", "y"], *([n / 3, n % 3] for n in range(30))])),
     "npy": npy_bytes(np.stack([np.arange(30) / 3, np.arange(30) % 3], axis=1)),
     "npz": npz_bytes(x=np.arange(30) / 3, y=np.arange(30) % 3),
     "zip": zipped({f"{n % 3}/{n}.png": grey(n) for n in range(30)}),
