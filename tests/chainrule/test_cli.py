@@ -39,9 +39,7 @@ def test_unknown_setting_is_reported_in_one_line(environment: dict[str, str], co
         app, [command, *ARGUMENTS.get(command, [])], env=environment | {"CHAINRULE_PROT": "8000"}
     )
     assert result.exit_code == 1
-    assert result.stderr.splitlines() == [
-        "chainrule: CHAINRULE_PROT: is not a setting; docs/reference/settings.md lists all"
-    ]
+    assert result.stderr.splitlines() == ["chainrule: CHAINRULE_PROT: is not a setting: did you mean CHAINRULE_PORT?"]
 
 
 def test_missing_service_is_reported_in_one_line(environment: dict[str, str]) -> None:
