@@ -9,10 +9,10 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.middleware import Middleware
-from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
 from api.dependencies import Services
 from api.http import problems
+from api.http.compression import Compression
 from api.http.cors import Cors
 from api.http.limits import BodyLimit
 from api.http.methods import HeadAsGet
@@ -59,10 +59,6 @@ from core.store import versions
 from core.store.database import open_database
 from core.store.migrate import require_head
 
-COMPRESSED_BYTES = 2**14
-"""Size of answers from which they are compressed for clients that accept gzip."""
-UNCOMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/octet-stream")
-"""Media types that are sent as they are: event streams, and bytes that do not shrink."""
 UPLOADS = re.compile(r"/v1/(datasets|uploads/[^/]+)")
 
 DESCRIPTION = """Training as a service: post data, a network and an optimizer; follow the training; predict.
@@ -100,10 +96,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             Middleware(QueryLimit),
             Middleware(BodyLimit, settings=settings, uploads=UPLOADS),
             Middleware(HeadAsGet),
-            # Inside of HEAD, which ends its route at the first headers. Level 1, since the event loop compresses.
-            Middleware(
-                GZipMiddleware, minimum_size=COMPRESSED_BYTES, compresslevel=1, exclude_content_types=UNCOMPRESSED
-            ),
+            # Inside of HEAD, which ends its route at the first headers.
+            Middleware(Compression),
         ],
     )
     app.state.registry = registry

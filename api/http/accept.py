@@ -1,4 +1,4 @@
-"""Content negotiation (RFC 9110, section 12.5.1): which of a route's media types a client accepts."""
+"""Content negotiation (RFC 9110, sections 12.5.1 and 12.5.3): which media types and codings a client accepts."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -24,8 +24,14 @@ def negotiate(accept: str, offered: Sequence[str]) -> str:
     return chosen
 
 
+def accepts_coding(accept_encoding: str, coding: str) -> bool:
+    """Return whether an Accept-Encoding header names a coding, itself or by `*`, with a quality above 0."""
+    qualities = dict(_ranges(accept_encoding))
+    return qualities.get(coding, qualities.get("*", 0.0)) > 0
+
+
 def _ranges(accept: str) -> Iterator[tuple[str, float]]:
-    """Yield each media range of the header in lower case, with its quality. Parameters of types do not matter."""
+    """Yield each range of the header in lower case, with its quality. Parameters of types do not matter."""
     for item in accept.split(",")[:MAX_RANGES]:
         kind, *parameters = (part.strip().lower() for part in item.split(";"))
         weights = [text[2:] for text in parameters if text.startswith("q=")]

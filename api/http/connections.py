@@ -20,6 +20,8 @@ from core.ids import new_id
 
 MAX_UNREAD_SECONDS = 15.0
 """How long a client may leave sent bytes unacknowledged or unread."""
+READ_BYTES = 2**16
+"""Bytes that are read of one connection before the other ones have their turn."""
 EXCESS_CONNECTION_SECONDS = 2.0
 """How long a connection beyond the limit may take for its request."""
 
@@ -40,6 +42,7 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the timer for the first request."""
         super().connection_made(transport)
+        transport.max_size = READ_BYTES  # type: ignore[attr-defined]  # asyncio's own reads 256 kB at a time
         _set_unread_timeout(transport, min(self.seconds, MAX_UNREAD_SECONDS))
         if len(self.connections) > self.max_connections:
             self.app, self.seconds = self.excess_app, min(self.seconds, EXCESS_CONNECTION_SECONDS)

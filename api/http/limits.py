@@ -22,7 +22,7 @@ from api.http.errors import BodyTooLarge, BodyTooSlow, RequestError, TooManyBodi
 from api.http.problem_types import PROBLEM_TYPES
 from api.http.problems import problem_response
 from api.http.spool import Body
-from api.http.turns import Turns
+from api.http.turns import FREE_BYTES, Turns
 from core.settings import Settings
 
 DRAIN_SECONDS = 2.0
@@ -87,6 +87,8 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        if content_length(scope) > FREE_BYTES:
+            await self.turns.take()
         receive = self.turns.of(receive)
         limits = self.upload_limits if self.uploads.fullmatch(scope["path"].rstrip("/")) else self.limits
         try:

@@ -5,8 +5,8 @@ from collections import deque
 
 from starlette.types import Message, Receive
 
-AT_ONCE = 4
-"""Pieces of large bodies in one round of the event loop; each has up to 256 kB and takes a third of a millisecond."""
+AT_ONCE = 1
+"""Pieces of large bodies in one round of the event loop."""
 FREE_BYTES = 2**16
 """Bytes of a body that are received without waiting for a turn."""
 

@@ -89,6 +89,14 @@ class JobSummary(BaseModel):
     ended_at: str | None
 
 
+class BestConfusionMatrices(BaseModel):
+    """Confusion matrices of the best epoch, whose weights predict unless others are asked for."""
+
+    epoch: int = Field(description="The best epoch.")
+    train: list[list[int]] | None = Field(description="Of the training rows, while the weights changed.")
+    validation: list[list[int]] | None = Field(description="Of the rows held out.")
+
+
 class ConfusionMatrices(BaseModel):
     """Counts of rows by true and predicted class."""
 
@@ -97,9 +105,16 @@ class ConfusionMatrices(BaseModel):
     )
     rows: Literal["true"] = Field(description="A row of a matrix has the instances of one true class.")
     columns: Literal["predicted"] = Field(description="A column of a matrix has the instances predicted as one class.")
-    train: list[list[int]] | None = Field(description="Of the training rows, while the weights changed.")
-    validation: list[list[int]] | None = Field(description="Of the rows held out.")
-    test: list[list[int]] | None = Field(description="Of the test rows, measured once at the end.")
+    train: list[list[int]] | None = Field(
+        description="Of the training rows in the last epoch, while the weights changed."
+    )
+    validation: list[list[int]] | None = Field(description="Of the rows held out, after the last epoch.")
+    test: list[list[int]] | None = Field(
+        description="Of the test rows, measured once at the end with the weights of the best epoch."
+    )
+    best: BestConfusionMatrices | None = Field(
+        description="The matrices of the best epoch, whose weights predict unless others are asked for."
+    )
 
 
 class JobWithoutSpec(JobSummary):
@@ -112,7 +127,7 @@ class JobWithoutSpec(JobSummary):
     spec_bytes: int = Field(description="Size of the spec as posted, in bytes.")
     spec_sha256: str | None = Field(description="SHA-256 of the spec as posted, where it has more than 64 kB.")
     confusion_matrix: ConfusionMatrices | None = Field(
-        description="Confusion matrix of the last epoch, if the job computes that metric."
+        description="Confusion matrices of the last and of the best epoch, if the job computes that metric."
     )
 
 
@@ -188,8 +203,18 @@ def _confusion_matrix(job: tables.Job) -> ConfusionMatrices | None:
     if not matrix:
         return None
     classes = stored.get(tables.CLASSES) or [str(number) for number in range(len(matrix))]
+    best = stored.get(tables.BEST_TABLES)
     return ConfusionMatrices(
-        classes=classes, rows="true", columns="predicted", train=train, validation=validation, test=test
+        classes=classes,
+        rows="true",
+        columns="predicted",
+        train=train,
+        validation=validation,
+        test=test,
+        best=best
+        and BestConfusionMatrices(
+            epoch=best["epoch"], train=best.get("confusion_matrix"), validation=best.get("val_confusion_matrix")
+        ),
     )
 
 

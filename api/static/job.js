@@ -129,12 +129,14 @@ const facts = ({ latest, best, weights_sha256: weights }) => [
   ...(weights ? [["weights", element("code", { title: weights }, weights.slice(0, 12))]] : []),
 ];
 
-/** Returns a table of the last epoch's confusion matrix, of the held-out rows where there are any. */
-function confusionMatrix(matrix) {
-  const split = ["test", "validation", "train"].find((each) => matrix?.[each]);
-  if (!split) return [];
-  const { classes } = matrix;
-  const caption = element("caption", {}, `Confusion matrix of the last epoch, ${split} rows: true classes in rows, predicted in columns`);
+/** Returns a table of the confusion matrix of the weights that predict, of the held-out rows where there are any. */
+function confusionMatrix(matrices) {
+  if (!matrices) return [];
+  const { classes, best } = matrices;
+  const matrix = { ...(best ?? matrices), test: matrices.test };
+  const split = ["test", "validation", "train"].find((each) => matrix[each]);
+  const weights = best || matrices.test ? `the best weights${best ? `, epoch ${best.epoch}` : ""}` : "the last epoch";
+  const caption = element("caption", {}, `Confusion matrix of ${weights}, ${split} rows: true classes in rows, predicted in columns`);
   if (classes.length > DRAWN_CLASSES) return [element("p", { class: "quiet" }, `The confusion matrix has ${classes.length} classes: GET v1/jobs has it.`)];
   return [element("table", { class: "matrix" }, caption,
     element("thead", {}, element("tr", {}, element("td"), ...classes.map((name) => element("th", { scope: "col" }, name)))),

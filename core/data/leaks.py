@@ -1,4 +1,7 @@
-"""Columns that alone give the target away: most likely the target in another form, which is unknown at a prediction."""
+"""Columns that teach nothing, and columns that alone give the target away.
+
+The latter are most likely the target in another form, which is unknown at a prediction.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -6,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.cells import quote
+from core.data.cells import quote, quote_names
 from core.warnings import WarningMessage
 
 MIN_ROWS = 20
@@ -15,8 +18,29 @@ PART_OF_CHANCE = 0.25
 """The part of the groups expected by chance that a column may have at most to give classes away."""
 MAX_ROWS = 10_000
 """Rows that are looked at."""
+MAX_ARRAY_COLUMNS = 63
+"""Columns of an array up to which each is looked at; with more they are most likely pixels or samples."""
 SAME_LINE = 1 - 1e-9
 """The squared correlation from which two columns of numbers are the same but for scale."""
+
+
+def array_warnings(
+    x: NDArray[Any], y: NDArray[Any], rows: NDArray[np.int64], class_ids: NDArray[np.int64] | None, pointer: str
+) -> Iterator[WarningMessage]:
+    """Yield warnings about the columns of an array `(all rows, columns)`, named by their numbers from 0.
+
+    Other shapes have no columns, and a single one is all that there is to learn from.
+    """
+    if x.ndim != 2 or not 1 < x.shape[1] <= MAX_ARRAY_COLUMNS:
+        return
+    chosen = x[rows]
+    constant = [str(number) for number in np.flatnonzero(chosen.min(axis=0) == chosen.max(axis=0))]
+    if constant and len(rows) > 1:
+        found = f"{quote_names(constant)} of x {'has' if len(constant) == 1 else 'have'}"
+        message = f"{found} the same value in every training row, which teaches nothing: leave it out, or check it"
+        yield WarningMessage("constant_column", pointer, message)
+    columns = {str(number): x[:, number].astype(np.float64) for number in range(x.shape[1])}
+    yield from leaking_columns(columns, list(columns), y, rows, class_ids, pointer)
 
 
 def leaking_columns(
@@ -25,6 +49,7 @@ def leaking_columns(
     y: NDArray[Any],
     rows: NDArray[np.int64],
     class_ids: NDArray[np.int64] | None = None,
+    pointer: str = "/data/features",
 ) -> Iterator[WarningMessage]:
     """Yield a warning for each of the columns `names` that gives the target `y` away in these rows.
 
@@ -41,7 +66,7 @@ def leaking_columns(
         if any(_gives_away(columns[name][chosen], form) for form in forms):
             message = f"column {quote(name)} alone gives the target away in the first {len(chosen)} training rows"
             remedy = "leave it out unless it is known when you predict"
-            yield WarningMessage("leaking_column", "/data/features", f"{message}: {remedy}")
+            yield WarningMessage("leaking_column", pointer, f"{message}: {remedy}")
 
 
 def _gives_away(values: NDArray[Any], targets: NDArray[Any]) -> bool:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from core.data.errors import InvalidData
 from core.data.features import Features
+from core.data.features.arrays import ArrayFeatures
 from core.data.features.table import TableFeatures
-from core.data.leaks import leaking_columns
+from core.data.leaks import array_warnings, leaking_columns
 from core.data.schema import Schema
 from core.data.sources.source import LoadedData, Source, StoredDataset
 from core.data.splits.split import KnownRows, LoadedRows, Parts
@@ -167,16 +168,21 @@ def prepare(data: Source, dataset: StoredDataset | None, seed: int) -> Prepared:
         y_test=None if test is None else y[test],
         sample_weight_test=None if weights is None or test is None else weights[test],
         lengths=None if loaded.lengths is None else loaded.lengths[train],
-        warnings=tuple(_leaks(loaded, features, train)),
+        warnings=tuple(_warnings(data, loaded, features, train)),
         features=features,
         target=loaded.target,
     )
 
 
-def _leaks(loaded: LoadedData, features: Features, train: NDArray[np.int64]) -> Iterator[WarningMessage]:
+def _warnings(
+    data: Source, loaded: LoadedData, features: Features, train: NDArray[np.int64]
+) -> Iterator[WarningMessage]:
     if isinstance(features, TableFeatures):
         names = [encoder.column for encoder in features.encoders]
         yield from leaking_columns(loaded.values, names, loaded.y, train, loaded.class_ids)
+    elif isinstance(features, ArrayFeatures):
+        pointer = "/data/features" if data.dataset_id else "/data/x"
+        yield from array_warnings(loaded.values, loaded.y, train, loaded.class_ids, pointer)
 
 
 def require_weights(data: Source, seed: int) -> None:

@@ -69,8 +69,8 @@ class CheckpointData:
         counters = (self.counters["best"] if which == "best" else None) or self.counters
         return {"step": counters["step"], "epoch": counters["epoch"]}
 
-    def state(self) -> State:
-        """Return the training's state, with its own copy of the arrays.
+    def state(self, *, copy: bool = True) -> State:
+        """Return the training's state, with its own copy of the arrays, or with these themselves.
 
         Raises
         ------
@@ -78,17 +78,17 @@ class CheckpointData:
             If parts of it are missing.
         """
         with self.known("state"):
-            return State.restore(self.arrays, self.counters)
+            return State.restore(self.arrays, self.counters, copy=copy)
 
-    def state_of(self, network: Network, optimizer: Optimizer) -> State:
-        """Return the state of a training of this network by this optimizer.
+    def state_of(self, network: Network, optimizer: Optimizer, *, copy: bool = True) -> State:
+        """Return the state of a training of this network by this optimizer, as `state` does.
 
         Raises
         ------
         UnknownCheckpoint
             If it has other parts than in this version.
         """
-        state = self.state()
+        state = self.state(copy=copy)
         with self.known("state"):
             lengths = slot_lengths(optimizer.slots(), network.shapes)
             if {name: len(slot) for name, slot in state.slots.items()} != lengths:

@@ -12,7 +12,7 @@ from core.data.targets.labels import Labels
 from core.models.checkpoint import CheckpointData
 from core.models.model import Model
 from core.nn.insight.gradient_check import LayerCheck, check_layers
-from core.nn.insight.step_inspection import StepInspection, inspect_step
+from core.nn.insight.step_inspection import StepInspection, take_inspected_step
 from core.nn.layers.embedding import NoSuchEmbedding
 from core.nn.losses.base import Targets
 from core.nn.losses.ctc import NoAlignment
@@ -47,7 +47,8 @@ def inspect_next_step(
 ) -> StepInspection:
     """Return what the next training step would do with these raw records and targets as its batch.
 
-    The checkpoint is not changed. `total_steps` are those of the whole training, for the learning rate.
+    The step is taken on the checkpoint's own arrays, to spare memory: it is not the same afterwards.
+    `total_steps` are those of the whole training, for the learning rate.
 
     Raises
     ------
@@ -57,10 +58,10 @@ def inspect_next_step(
     model = Model.of(checkpoint, "last")
     _check_size(model, len(instances), limits, arrays=arrays)
     x, y = _batch(model, instances, targets)
-    state = checkpoint.state_of(model.network, optimizer)
+    state = checkpoint.state_of(model.network, optimizer, copy=False)
     rate = learning_rate(optimizer, state, state.step, max(total_steps, state.step + 1))
     with _errors_of_the_batch():
-        return inspect_step(model.network, model.loss, optimizer, state, x, y, rate=rate, arrays=arrays)
+        return take_inspected_step(model.network, model.loss, optimizer, state, x, y, rate=rate, arrays=arrays)
 
 
 def check_gradient(

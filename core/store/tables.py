@@ -21,8 +21,11 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from core.jobs.states import Keep, Request, Status, StopReason
 
 TABLES = "tables"
-CLASSES = "classes"
 """Key of `Job.latest` under which metrics stand that are not single numbers, such as confusion matrices."""
+CLASSES = "classes"
+"""Key of these tables for the names of their classes."""
+BEST_TABLES = "best"
+"""Key of these tables for those of the best epoch, with its number as `epoch`."""
 
 
 class Base(DeclarativeBase):

@@ -3,9 +3,10 @@
 After an interruption the first rows are already stored: they are compared with the stored ones and not stored again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from time import monotonic
+from types import MappingProxyType
 from typing import Any
 
 from core.jobs.cadence import Cadence, Row
@@ -13,7 +14,7 @@ from core.nn.metrics.base import Table
 from core.nn.step.state import State
 from core.nn.training.options import Epoch, Step
 from core.store.events import LogRow, MetricRow
-from core.store.tables import CLASSES, TABLES
+from core.store.tables import BEST_TABLES, CLASSES, TABLES
 from worker.run.warnings import RunWarnings
 from worker.run.write_batch import WorkDone
 
@@ -67,6 +68,8 @@ class Progress:
         The warnings of the job.
     class_names
         The names of the classes that tables count, in the order of their rows and columns.
+    tables
+        The tables in the job's row, those from before this run.
     max_rows
         Rows that are stored; further rows are dropped, and `full` is set.
     """
@@ -83,6 +86,7 @@ class Progress:
         runtime: float,
         warnings: RunWarnings,
         class_names: Sequence[str] = (),
+        tables: Mapping[str, Any] = MappingProxyType({}),
         max_rows: int | None = None,
     ) -> None:
         self.items: list[Step | Epoch] = []
@@ -90,6 +94,8 @@ class Progress:
         """Rows that the training has emitted since its first step, including those that were already stored."""
         self.full = False
         """Whether the training emits more rows than are stored."""
+        self.ended = False
+        """Whether the training has emitted all of its rows, and does not resume."""
         self._max_rows = max_rows
         self._state = state
         self._cadence = cadence
@@ -97,7 +103,9 @@ class Progress:
         self._recorded = recorded
         self._read_stored = read_stored
         self.latest: dict[str, float] = {}
-        self.tables: dict[str, Table] = {}
+        known = dict(tables)
+        self.best_tables: dict[str, Any] = known.pop(BEST_TABLES, {})
+        self.tables: dict[str, Table] = {name: table for name, table in known.items() if name != CLASSES}
         self._class_names = [name[:MAX_NAME_LENGTH] for name in class_names]
         self._last: Step | Epoch | None = None
         self._runtime_before = runtime
@@ -124,6 +132,8 @@ class Progress:
         """
         items = self.items[:]
         self._warnings.see(items)
+        if self.ended:
+            self._warnings.end()
         rows = self._cadence.rows(items)
         if self._max_rows is not None and self.emitted + len(rows) > self._max_rows:
             rows, self.full = rows[: self._max_rows - self.emitted], True
@@ -152,7 +162,11 @@ class Progress:
     def _latest(self) -> dict[str, Any]:
         if not self.tables:
             return dict(self.latest)
-        return {**self.latest, TABLES: {**self.tables, CLASSES: self._class_names}}
+        tables = {**self.tables, CLASSES: self._class_names}
+        best = self._state.best
+        if best is not None and self.best_tables.get("epoch") == best.epoch:
+            tables[BEST_TABLES] = self.best_tables
+        return {**self.latest, TABLES: tables}
 
     def take_work_done(self) -> WorkDone:
         """Return the training done since the last call."""
@@ -173,9 +187,17 @@ class Progress:
         if epoch is not None:
             self.latest |= epoch.metrics
             self.tables |= epoch.tables
+            self._keep_best_tables(items)
         if isinstance(self._last, Step):
             self.latest["loss"] = self._last.loss
         self.latest["learning_rate"] = self._last.learning_rate
+
+    def _keep_best_tables(self, items: list[Step | Epoch]) -> None:
+        """Keep the tables of the best epoch, if it is among these items."""
+        best = self._state.best
+        for item in items:
+            if isinstance(item, Epoch) and item.tables and best is not None and item.epoch == best.epoch:
+                self.best_tables = {"epoch": item.epoch, **item.tables}
 
     def _compare(self, computed: list[Row]) -> list[LogRow]:
         """Compare rows with those that the previous worker stored; return a log for the first difference of a run."""

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from time import monotonic
 
 import structlog
@@ -25,7 +26,7 @@ from core.store.errors import Fenced
 from core.store.events import MetricRow
 from core.store.guards import token_of
 from core.store.scope import EVERYTHING
-from core.store.tables import Job
+from core.store.tables import TABLES, Job
 from core.versions import UnknownVersion
 from worker.context import WorkerContext
 from worker.run.checkpointer import Checkpointer, LoadedCheckpoint
@@ -161,12 +162,13 @@ class JobRun:
             runtime=job.runtime,
             warnings=self._warnings(context, job),
             class_names=self._prepared.class_names,
+            tables=(job.latest or {}).get(TABLES, {}),
             max_rows=self._max_rows,
         )
 
     def _warnings(self, context: WorkerContext, job: Job) -> RunWarnings:
         place = rate_pointer(self._prepared.spec.optimizer)
-        found = RunWarnings(job.warnings or [], lambda: _first_loss(context, job.id), place)
+        found = RunWarnings(job.warnings or [], partial(_first_values, context, job.id), place)
         found.add(self._prepared.data.warnings)
         return found
 
@@ -233,6 +235,7 @@ class JobRun:
 
         An interrupted job is left even if the checkpoint cannot be written: it resumes from an older one.
         """
+        self._progress.ended = outcome.status not in INTERRUPTIONS
         try:
             checkpoint = self._checkpointer.store(
                 self._state, self._progress.latest, outcome.checkpoint_reason, wait_for_bucket=True
@@ -246,11 +249,12 @@ class JobRun:
         return stored or outcome
 
 
-def _first_loss(context: WorkerContext, job_id: str) -> float | None:
-    """Return the training loss of the job's first epoch, if it is stored."""
+def _first_values(context: WorkerContext, job_id: str, name: str, count: int) -> list[float]:
+    """Return the first stored values of a metric."""
     with context.database.read() as s:
-        rows = events.metrics(s, EVERYTHING, job_id, after=0, limit=1, name="epoch_loss")
-    return rows[0].value if rows else None
+        return [
+            row.value for row in events.metrics(s, EVERYTHING, job_id, limit=count, name=name) if row.value is not None
+        ]
 
 
 def _stored_rows(context: WorkerContext, job_id: str, first: int, count: int) -> list[MetricRow]:

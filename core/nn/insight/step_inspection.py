@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
+from math import sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,15 @@ from core.nn.step.reevaluation import Reevaluation
 from core.nn.step.state import State
 from core.nn.step.step import training_step
 from core.nn.step.update import WeightUpdate, apply_update
+
+BLOCK = 2**20
+"""Numbers that are summarized at a time."""
+
+
+def _finite(block: Array) -> Array:
+    """Return the finite entries: the block itself where all are."""
+    finite = np.isfinite(block)
+    return block if finite.all() else block[finite]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +51,28 @@ class Summary:
 
     @staticmethod
     def of(array: Array) -> Summary:
-        """Summarize an array of any shape, in float64."""
-        finite = array[np.isfinite(array)].astype(np.float64)
-        nonfinite = array.size - finite.size
-        if not finite.size:
-            return Summary(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, nonfinite)
-        zeros = float(1 - np.count_nonzero(finite) / finite.size)
-        norm = float(np.sqrt(np.dot(finite, finite)))
+        """Summarize an array of any shape, in float64, in blocks that bound the memory."""
+        flat = array.reshape(-1)
+        blocks = [flat[start : start + BLOCK] for start in range(0, flat.size, BLOCK)]
+        parts = [part for block in blocks if (part := _finite(block)).size]
+        count = sum(part.size for part in parts)
+        if not count:
+            return Summary(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, array.size)
+        mean = sum(float(part.astype(np.float64).sum()) for part in parts) / count
+        squares = variance = 0.0
+        for part in parts:
+            exact = part.astype(np.float64)
+            squares += float(np.dot(exact, exact))
+            exact -= mean
+            variance += float(np.square(exact, out=exact).sum()) / count
         return Summary(
-            norm, float(finite.mean()), float(finite.std()), float(finite.min()), float(finite.max()), zeros, nonfinite
+            norm=sqrt(squares),
+            mean=mean,
+            std=sqrt(variance),
+            min=float(min(part.min() for part in parts)),
+            max=float(max(part.max() for part in parts)),
+            zeros=float(1 - sum(np.count_nonzero(part) for part in parts) / count),
+            nonfinite=array.size - count,
         )
 
 
@@ -109,15 +132,30 @@ def inspect_step(
     rate: float,
     arrays: bool = False,
 ) -> StepInspection:
-    """Take the next step on the batch `x` `(rows, *input_shape)` at learning rate `rate`, on a copy of `state`.
+    """Take the next step as `take_inspected_step` does, on a copy of `state`."""
+    trial = State.restore(state.arrays(), state.counters())
+    return take_inspected_step(network, loss, optimizer, trial, x, targets, rate=rate, arrays=arrays)
+
+
+def take_inspected_step(
+    network: Network,
+    loss: Loss,
+    optimizer: Optimizer,
+    state: State,
+    x: Array,
+    targets: Any,
+    *,
+    rate: float,
+    arrays: bool = False,
+) -> StepInspection:
+    """Take the next step on the batch `x` `(rows, *input_shape)` at learning rate `rate`, and return its inspection.
 
     `targets` are in the form of the data. With `arrays`, the result has the arrays in addition to their summaries.
     """
-    trial = State.restore(state.arrays(), state.counters())
     passes: list[_Pass] = []
     tapped = Network(_with_taps(network.architecture, (), passes), network.input_shape)
-    gradient = np.zeros_like(trial.weights)
-    update = WeightUpdate(network, optimizer, trial, gradient)
+    gradient = np.zeros_like(state.weights)
+    update = WeightUpdate(network, optimizer, state, gradient)
     before: dict[int, Array] = {}
 
     def update_weights(loss: Any, ctx: PassContext) -> float:
@@ -125,13 +163,13 @@ def inspect_step(
         return apply_update(update, rate, reevaluation, None, loss, ctx)
 
     dtype, shapes, names = gradient.dtype, network.shapes, network.names()
-    ctx, other_ctx = (PassContext(dtype, training=True, rng=trial.rng, shapes=shapes, names=names) for _ in range(2))
+    ctx, other_ctx = (PassContext(dtype, training=True, rng=state.rng, shapes=shapes, names=names) for _ in range(2))
     with np.errstate(all="ignore"):
         targets = loss.encode(targets, network.output_shape)
-        plain_views = network.views(trial.weights, trial.statistics, gradient)
-        rng_state = trial.rng.bit_generator.state
-        reevaluation = Reevaluation(network, loss, plain_views, trial, x, targets, other_ctx, rng_state)
-        views = tapped.views(trial.weights, trial.statistics, gradient)
+        plain_views = network.views(state.weights, state.statistics, gradient)
+        rng_state = state.rng.bit_generator.state
+        reevaluation = Reevaluation(network, loss, plain_views, state, x, targets, other_ctx, rng_state)
+        views = tapped.views(state.weights, state.statistics, gradient)
         _, total = training_step(tapped, loss, update_weights, x, targets, views, ctx)
         return StepInspection(total, tuple(one.inspection(before, arrays=arrays) for one in passes))
 

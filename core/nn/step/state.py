@@ -71,22 +71,31 @@ class State:
         return counters | {"best": best, "rules": rules, "rng": self.rng.bit_generator.state}
 
     @staticmethod
-    def restore(arrays: Mapping[str, Any], counters: Mapping[str, Any]) -> State:
-        """Return the state that gave these arrays and counters; the arrays are copied."""
+    def restore(arrays: Mapping[str, Any], counters: Mapping[str, Any], *, copy: bool = True) -> State:
+        """Return the state that gave these arrays and counters, with copies of the arrays or with these themselves."""
         rng = np.random.Generator(np.random.PCG64())
         rng.bit_generator.state = counters["rng"]
         best = counters["best"] and Best(**counters["best"])
-        slots = {name: vector.copy() for name, vector in _with_prefix("slots.", arrays).items()}
+        own = _copied if copy else _as_it_is
+        slots = {name: own(vector) for name, vector in _with_prefix("slots.", arrays).items()}
         saved_sums = _with_prefix("sums.", arrays) or counters.get("sums", {})  # older checkpoints had them as counters
-        sums = {name: array("d", own) for name, own in saved_sums.items()}
+        sums = {name: array("d", values) for name, values in saved_sums.items()}
         rules = {name: dict(memory) for name, memory in counters.get("rules", {}).items()}
-        vectors = {name: arrays[name].copy() for name in _VECTORS}
+        vectors: dict[str, Any] = {name: own(arrays[name]) for name in _VECTORS}
         numbers = {name: counters[name] for name in _COUNTERS if name in counters}  # older checkpoints had fewer
         return State(rng=rng, slots=slots, sums=sums, best=best, rules=rules, **vectors, **numbers)
 
 
 _VECTORS = ("weights", "statistics", "best_weights", "best_statistics", "order")
 _COUNTERS = ("step", "epoch", "position", "last_loss", "rate_factor", "stop")
+
+
+def _copied(vector: Array) -> Array:
+    return vector.copy()
+
+
+def _as_it_is(vector: Array) -> Array:
+    return vector
 
 
 def _with_prefix(prefix: str, arrays: Mapping[str, Any]) -> dict[str, Any]:

@@ -83,6 +83,15 @@ def uploads(target: Target) -> Run:
     return until_full(target, post, 2)
 
 
+def small_datasets(target: Target) -> Run:
+    """Upload different small tables until they are refused."""
+
+    def post(number: int) -> Answer:
+        return target.post("/v1/datasets", f"a,b\n1,{number}\n2,3\n".encode(), {"Content-Type": "text/csv"})
+
+    return until_full(target, post, 4)
+
+
 REFUSED = Must(statuses=(201, *NO_ROOM, 503), refused=NO_ROOM, growth=400)
 TOTALS = (
     Attack("a job that stores rows as fast as it can", fast_rows, Must(statuses=(201,)), {"max_job_rows": JOB_ROWS}),
@@ -94,5 +103,6 @@ TOTALS = (
     ),
     Attack("queued small jobs, 8 clients", small_jobs, REFUSED, {"max_queued": 500}),
     Attack("queued jobs of 8 million weights", large_checkpoints, REFUSED, {"max_checkpoint_bytes": 512 * MEGABYTE}),
+    Attack("small datasets, 4 clients", small_datasets, REFUSED, {"max_datasets": 100}),
     Attack("uploads of 32 MB, 2 clients", uploads, REFUSED, {"max_dataset_bytes": 256 * MEGABYTE}),
 )

@@ -17,6 +17,9 @@ GROWS: dict[str, Any] = {
 }
 
 
+TEN_TIMES: dict[str, Any] = {"type": "inline", "x": [[5]] * 12, "y": [10] * 12}
+
+
 def codes(answer: dict[str, Any]) -> list[str]:
     return [warning["code"] for warning in answer["warnings"]]
 
@@ -36,6 +39,20 @@ def test_first_example_has_no_warning(api: Api) -> None:
 
 def test_loss_that_only_grew_is_a_warning_of_the_job(api: Api) -> None:
     job = api.trained(**GROWS)
+    assert (job["status"], codes(job)) == ("succeeded", ["loss_grew"])
+
+
+def test_loss_that_grew_until_the_job_was_stopped_is_a_warning(api: Api) -> None:
+    slow = {"type": "sgd", "learning_rate": 0.0911}  # the loss grows by 1 % in each epoch
+    limited = api.trained(
+        **GROWS | {"optimizer": slow, "training": {"epochs": 10**6, "max_runtime": 0.05, "batch_size": 5}}
+    )
+    assert limited["stop_reason"] in ("max_runtime", "diverged")
+    assert codes(limited) == ["loss_grew"]
+
+
+def test_loss_that_grew_in_the_only_epoch_is_a_warning(api: Api) -> None:
+    job = api.trained(**GROWS | {"training": {"epochs": 1, "batch_size": 1, "shuffle": False}, "data": TEN_TIMES})
     assert (job["status"], codes(job)) == ("succeeded", ["loss_grew"])
 
 
@@ -93,3 +110,11 @@ def test_many_columns_that_are_left_out_hide_no_other_warning(api: Api) -> None:
     assert set(by_code) >= {"nearly_numeric", "small_class", "column_left_out"}
     assert by_code["nearly_numeric"]["pointer"] == by_code["small_class"]["pointer"] == "/data/target"
     assert '"on request" in row 18' in by_code["nearly_numeric"]["message"]
+
+
+def test_columns_of_inline_rows_are_looked_at(api: Api) -> None:
+    x = [[float(n % 7), 1.0, 3.0 * (n % 11) + 1] for n in range(60)]
+    data = {"type": "inline", "x": x, "y": [n % 11 for n in range(60)]}
+    job = api.trained(data=data, architecture={"layers": [{"type": "dense", "units": 1}]}, training={"epochs": 1})
+    assert codes(job) == ["constant_column", "leaking_column"]
+    assert {one["pointer"] for one in job["warnings"]} == {"/data/x"}

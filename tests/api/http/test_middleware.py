@@ -32,14 +32,6 @@ def test_request_is_logged_in_one_line_with_its_id(client: TestClient, monkeypat
     assert (line["request_id"], line["status"], line["path"]) == ("mine", answer.status_code, "/v1/jobs/job_x")
 
 
-@pytest.mark.parametrize(
-    ("path", "large"), [("/openapi.json", True), ("/static/vendor/uplot/uPlot.esm.js", True), ("/health", False)]
-)
-def test_large_answer_is_compressed_for_clients_that_accept_it(client: TestClient, path: str, large: bool) -> None:
-    assert (client.get(path).headers.get("content-encoding") == "gzip") is large
-    assert "content-encoding" not in client.get(path, headers={"Accept-Encoding": "identity"}).headers
-
-
 PAGES = ["/", "/docs"]
 STATIC_FILES = ["/static/dashboard.js", "/static/index.html", "/static/vendor/swagger-ui/swagger-ui-bundle.js"]
 NO_PAGES = ["/nowhere", "/static/nowhere", "/static/", "/static/../app.py", "/docs/", "/v1/jobs/job_x"]

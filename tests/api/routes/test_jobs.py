@@ -290,6 +290,10 @@ def test_confusion_matrix_is_in_the_job_but_not_in_the_list(api: Api) -> None:
     assert "confusion_matrix" not in shown["latest"]
     assert (tables["classes"], tables["rows"], tables["columns"]) == (["cat", "dog", "owl"], "true", "predicted")
     assert tables["test"] is None
+    wrong = sum(map(sum, tables["best"]["validation"])) - sum(tables["best"]["validation"][n][n] for n in range(3))
+    at_best = api.client.get(f"/v1/jobs/{job['id']}/metrics?name=val_error_rate&limit=1000").json()["items"]
+    assert tables["best"]["epoch"] == shown["best"]["epoch"]
+    assert wrong / 5 == pytest.approx(at_best[shown["best"]["epoch"] - 1]["value"])
     assert "tables" not in shown["latest"]
     listed = api.client.get("/v1/jobs").json()["items"][0]
     assert "confusion_matrix" not in listed

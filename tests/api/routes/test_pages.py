@@ -234,7 +234,9 @@ def test_confusion_matrix_is_drawn_with_its_classes(page: Page, service: str) ->
     training = {"epochs": 2, "metrics": ["confusion_matrix"]}
     job = post(service, {"data": data, "architecture": layers, "training": training})
     page.goto(f"/#/jobs/{job}")
-    table = page.get_by_role("table", name=re.compile("Confusion matrix of the last epoch, validation rows"))
+    table = page.get_by_role(
+        "table", name=re.compile("Confusion matrix of the best weights, epoch \\d, validation rows")
+    )
     expect(table.get_by_role("columnheader")).to_have_text(["no", "yes"])
     expect(table.get_by_role("rowheader")).to_have_text(["no", "yes"])
     counts = [int(text) for text in table.locator("tbody td").all_text_contents()]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.data.leaks import MIN_ROWS, leaking_columns
+from core.data.leaks import MAX_ARRAY_COLUMNS, MIN_ROWS, array_warnings, leaking_columns
 
 ROWS = np.arange(200)
 RNG = np.random.default_rng(0)
@@ -52,3 +52,15 @@ def test_single_column_and_few_rows_are_no_leak() -> None:
     assert not list(leaking_columns(columns, ["a"], NUMBERS, ROWS))
     assert not list(leaking_columns(columns, ["a", "b"], NUMBERS, ROWS[: MIN_ROWS - 1]))
     assert list(leaking_columns(columns, ["a", "b"], NUMBERS, ROWS[:MIN_ROWS]))
+
+
+def test_columns_of_an_array_are_named_by_their_numbers() -> None:
+    x = np.stack([RNG.standard_normal(200), np.full(200, 2.0), NUMBERS * 3 + 1], axis=1)
+    found = list(array_warnings(x, NUMBERS[:, None], ROWS, None, "/data/x"))
+    assert [(one.code, one.pointer) for one in found] == [("constant_column", "/data/x"), ("leaking_column", "/data/x")]
+    assert ('"1" of x has' in found[0].message, 'column "2" alone' in found[1].message) == (True, True)
+
+
+@pytest.mark.parametrize("shape", [(200,), (200, 1), (200, 3, 2), (200, MAX_ARRAY_COLUMNS + 1)])
+def test_arrays_of_other_shapes_have_no_columns(shape: tuple[int, ...]) -> None:
+    assert not list(array_warnings(np.zeros(shape), NUMBERS[:, None], ROWS, None, "/data/x"))

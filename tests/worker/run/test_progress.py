@@ -3,13 +3,14 @@
 import json
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from core.jobs.cadence import Cadence
 from core.jobs.spec import JobSpec
 from core.nn.network import Network
-from core.nn.step.state import State, start
+from core.nn.step.state import Best, State, start
 from core.nn.training.options import Epoch, Step
 from core.store.events import MetricRow
 from tests.worker.jobs import a_spec
@@ -22,7 +23,9 @@ def a_state() -> State:
     return start(Network(spec.architecture, (1,)), spec.optimizer, 0)
 
 
-def a_progress(stored: Sequence[tuple[object, ...]] = (), emitted: int = 0) -> Progress:
+def a_progress(
+    stored: Sequence[tuple[object, ...]] = (), emitted: int = 0, tables: dict[str, Any] | None = None
+) -> Progress:
     def read(first: int, count: int) -> list[MetricRow]:
         return [MetricRow(*row) for row in stored[first : first + count]]  # type: ignore[arg-type]
 
@@ -34,7 +37,8 @@ def a_progress(stored: Sequence[tuple[object, ...]] = (), emitted: int = 0) -> P
         recorded=len(stored),
         read_stored=read,
         runtime=3 * MICROSECONDS,
-        warnings=RunWarnings([], lambda: None),
+        warnings=RunWarnings([], lambda _name, _count: []),
+        tables=tables or {},
     )
 
 
@@ -81,6 +85,23 @@ def test_table_of_an_epoch_is_kept_until_the_next_epoch() -> None:
         "learning_rate": 0.1,
         "tables": {"confusion_matrix": [[1, 0], [2, 3]], "classes": []},
     }
+
+
+def test_tables_of_the_best_epoch_stay_also_over_another_run() -> None:
+    progress = a_progress()
+    progress._state.best = Best(metric="loss", value=9.0, epoch=1, step=1)
+    first, second = [[4, 0], [0, 2]], [[3, 1], [0, 2]]
+    progress.items += [Epoch(1, 1, {"loss": 9.0}, 0.1, None, {"confusion_matrix": first})]
+    progress.collect()
+    progress.items += [Epoch(2, 2, {"loss": 9.5}, 0.1, None, {"confusion_matrix": second})]
+    progress.collect()
+    tables = progress.columns()["latest"]["tables"]
+    assert tables == {"confusion_matrix": second, "classes": [], "best": {"epoch": 1, "confusion_matrix": first}}
+    resumed = a_progress(tables=tables)
+    resumed._state.best = progress._state.best
+    resumed.items += [a_step(3)]
+    resumed.collect()
+    assert resumed.columns()["latest"]["tables"] == tables
 
 
 def test_work_done_is_counted_once() -> None:

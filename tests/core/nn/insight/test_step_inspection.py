@@ -1,6 +1,6 @@
 """The inspection of a step matches the step, and changes nothing."""
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ import pytest
 from core.nn.activations import Relu
 from core.nn.constraints import MaxNorm
 from core.nn.initializers import Constant
-from core.nn.insight.step_inspection import StepInspection, Summary, inspect_step, inspection_metrics
+from core.nn.insight.step_inspection import BLOCK, StepInspection, Summary, inspect_step, inspection_metrics
 from core.nn.layers.composite import Sequential
 from core.nn.layers.dense import Dense
 from core.nn.layers.dropout import Dropout
@@ -138,6 +138,12 @@ def test_summary_ignores_nonfinite_entries() -> None:
     assert (weight.norm, weight.min, weight.max, weight.nonfinite) == (5.0, -4.0, 3.0, 1)
     assert weight.zeros == pytest.approx(1 / 3)
     assert weight.mean == pytest.approx(-1 / 3)
+    rng = np.random.default_rng(3)
+    large = rng.standard_normal((3, BLOCK // 2)).astype(np.float32)
+    large[0, 7], large[2, 9] = np.nan, 0.0
+    finite = np.delete(large.ravel(), 7).astype(np.float64)
+    expected = [np.sqrt(finite @ finite), finite.mean(), finite.std(), finite.min(), finite.max(), 1 / finite.size, 1]
+    assert list(astuple(Summary.of(large))) == pytest.approx(expected)
     assert Summary.of(np.full(3, np.nan)) == Summary(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3)
 
 
