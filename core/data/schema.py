@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
-ColumnType = Literal["number", "category", "text", "image", "audio"]
+ColumnType = Literal["number", "category", "text", "datetime", "image", "audio"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

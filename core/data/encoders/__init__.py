@@ -4,14 +4,25 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any
 
+from core.data.encoders.boolean import Boolean, BooleanOptions
 from core.data.encoders.characters import Characters, CharactersOptions
+from core.data.encoders.datetime import Datetime, DatetimeOptions
+from core.data.encoders.embedding import Embedding, EmbeddingOptions
 from core.data.encoders.encoder import ColumnEncoder, ColumnEncoderOptions
+from core.data.encoders.hashing import Hashing, HashingOptions
 from core.data.encoders.image import Image, ImageOptions
+from core.data.encoders.log import Log, LogOptions
 from core.data.encoders.log_mel import LogMel, LogMelOptions
 from core.data.encoders.mfcc import Mfcc, MfccOptions
+from core.data.encoders.min_max import MinMax, MinMaxOptions
+from core.data.encoders.none import NoneOptions, Unscaled
 from core.data.encoders.one_hot import OneHot, OneHotOptions
+from core.data.encoders.quantile import Quantile, QuantileOptions
+from core.data.encoders.robust import Robust, RobustOptions
 from core.data.encoders.standard import Standardize, StandardOptions
 from core.data.encoders.subwords import Subwords, SubwordsOptions
+from core.data.encoders.tags import Tags, TagsOptions
+from core.data.encoders.vector import Vector, VectorOptions
 from core.data.encoders.waveform import Waveform, WaveformOptions
 from core.data.encoders.words import Words, WordsOptions
 from core.data.schema import Column, ColumnType
@@ -19,7 +30,18 @@ from core.nn.tagged_union import Tagged, members
 
 EncoderOptions = Annotated[
     StandardOptions
+    | MinMaxOptions
+    | RobustOptions
+    | QuantileOptions
+    | LogOptions
+    | NoneOptions
     | OneHotOptions
+    | HashingOptions
+    | EmbeddingOptions
+    | BooleanOptions
+    | TagsOptions
+    | DatetimeOptions
+    | VectorOptions
     | CharactersOptions
     | WordsOptions
     | SubwordsOptions
@@ -31,7 +53,28 @@ EncoderOptions = Annotated[
 ]
 """What a spec says of an encoder."""
 
-Encoder = Standardize | OneHot | Characters | Words | Subwords | Image | Waveform | LogMel | Mfcc
+Encoder = (
+    Standardize
+    | MinMax
+    | Robust
+    | Quantile
+    | Log
+    | Unscaled
+    | OneHot
+    | Hashing
+    | Embedding
+    | Boolean
+    | Tags
+    | Datetime
+    | Vector
+    | Characters
+    | Words
+    | Subwords
+    | Image
+    | Waveform
+    | LogMel
+    | Mfcc
+)
 
 ENCODERS: Mapping[str, type[Encoder]] = MappingProxyType(members(Encoder))
 """Encoders by their `type` in stored JSON."""
@@ -41,6 +84,7 @@ DEFAULT_ENCODERS: Mapping[ColumnType, ColumnEncoderOptions] = MappingProxyType(
         "number": StandardOptions(),
         "category": OneHotOptions(),
         "text": WordsOptions(),
+        "datetime": DatetimeOptions(),
         "image": ImageOptions(),
         "audio": LogMelOptions(),
     }

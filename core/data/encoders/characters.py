@@ -1,30 +1,26 @@
 """Texts as the ids of their characters."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal
 
-import numpy as np
 from annotated_types import Ge, Le
 from numpy.typing import NDArray
 
-from core.data.encoders.encoder import Parsed, Transform, separately, with_tuples
 from core.data.encoders.tokens import (
     FIRST_TOKEN,
+    TokenEncoder,
+    TokenOptions,
     ids_of,
     most_frequent,
     normalized,
     numbered,
-    parse_text,
-    text_schema,
-    write_ids,
 )
-from core.data.schema import Column, ColumnType
+from core.data.schema import Column
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CharactersOptions:
+class CharactersOptions(TokenOptions):
     """Texts: the id of each character, for an embedding layer.
 
     Ids are 0 for padding, 1 for unknown characters, and 2, 3, … for the most frequent characters of the training rows,
@@ -43,13 +39,6 @@ class CharactersOptions:
     lower: bool = False
     """Whether upper case is read as lower case."""
 
-    takes: ClassVar[tuple[ColumnType, ...]] = ("text", "category")
-    alone: ClassVar[bool] = True
-
-    def shape_for(self, column: Column) -> tuple[int, ...]:
-        """Return `(length,)`."""
-        return (self.length,)
-
     def fit(self, column: Column, values: NDArray[Any], *, scaled: bool) -> "Characters":
         """Return the encoder with the vocabulary of texts `(rows,)`, None for missing ones."""
         tokenized = (characters_of(text, self.length, lower=self.lower) for text in values)
@@ -58,62 +47,22 @@ class CharactersOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Characters:
+class Characters(TokenEncoder):
     """A column of texts: the ids of their first characters."""
 
     type: Literal["characters"] = "characters"
     """`characters`."""
 
-    column: str
-    """The column's name."""
-
-    length: int
-    """Ids of each text."""
-
-    lower: bool
-    """Whether upper case is read as lower case."""
-
     vocabulary: tuple[str, ...]
     """The characters with the ids 2, 3, …."""
-
-    dtype: ClassVar[np.dtype[Any]] = np.dtype(object)
-    reads_files: ClassVar[bool] = False
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of one encoded text: `(length,)`."""
-        return (self.length,)
 
     @cached_property
     def _ids(self) -> dict[str, int]:
         return numbered(self.vocabulary)
 
-    def parse(self, value: Any) -> Parsed:
-        """Return a JSON text, None where it is missing. Raises `WrongValue`."""
-        return parse_text(self.column, value)
-
-    def transform(self, values: NDArray[Any], out: NDArray[np.float32]) -> None:
-        """Encode texts `(rows,)`, None for missing ones, into `out` `(rows, length)`."""
-        tokenized = (characters_of(text, self.length, lower=self.lower) for text in values)
-        write_ids((ids_of(tokens, self._ids, self.length) for tokens in tokenized), out)
-
-    @classmethod
-    def combine(cls, encoders: Sequence[Self], starts: Sequence[int]) -> Transform:
-        """Return the transform of several columns, one after the other."""
-        return separately(encoders, starts)
-
-    def schema(self) -> dict[str, Any]:
-        """Return the JSON Schema of a raw value: a text, or null."""
-        return text_schema(self.column)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON, stored beside the weights."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, json: dict[str, Any]) -> Self:
-        """Return the encoder that `to_json` wrote."""
-        return cls(**with_tuples(json))
+    def ids(self, text: str | None) -> list[int]:
+        """Return the ids of the first characters of a text."""
+        return ids_of(characters_of(text, self.length, lower=self.lower), self._ids, self.length)
 
 
 def characters_of(text: str | None, length: int, *, lower: bool) -> str:

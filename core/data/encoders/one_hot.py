@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
+from annotated_types import Ge, Le
 from numpy.typing import NDArray
 
 from core.data.cells import category_texts, is_missing, quote
@@ -20,26 +21,52 @@ UNKNOWN_CODE = -2
 class OneHotOptions:
     """Categories: a number for each category, 1 for that of the row and 0 for all others.
 
-    A category without a training row is encoded as zeros; where the dataset has missing values, one more number marks
-    them with 1.
+    A category without a training row is encoded as zeros, or as other; where the dataset has missing values, one more
+    number marks them with 1.
     """
 
     type: Literal["one_hot"] = "one_hot"
     """`one_hot`."""
 
+    min_rows: Annotated[int, Ge(1)] = 1
+    """Rows of the dataset that a category needs for a number of its own; rarer ones are other categories."""
+
+    max_categories: Annotated[int, Ge(1), Le(65_536)] | None = None
+    """Categories with a number of their own: the most frequent ones of the dataset; the rest are other categories."""
+
+    other: bool = False
+    """Whether one more number is 1 for other categories: rare ones, and those that no training row has."""
+
     takes: ClassVar[tuple[ColumnType, ...]] = ("category",)
     alone: ClassVar[bool] = False
 
     def shape_for(self, column: Column) -> tuple[int, ...]:
-        """Return the number of categories, one more where values of the column are missing."""
-        return (len(column.classes) + (column.missing > 0),)
+        """Return the number of categories, one more for others, and one more where values of the column are missing."""
+        return (len(self._chosen(column)) + self.other + (column.missing > 0),)
+
+    def _chosen(self, column: Column) -> list[str]:
+        """Return the categories that get a number of their own, in the order of the dataset."""
+        frequent = [(name, count) for name, count in column.classes if count >= self.min_rows]
+        if self.max_categories is not None and len(frequent) > self.max_categories:
+            most = sorted(frequent, key=lambda one: (-one[1], one[0]))[: self.max_categories]
+            frequent = [one for one in frequent if one in most]
+        return [name for name, _ in frequent]
 
     def fit(self, column: Column, values: NDArray[np.int32], *, scaled: bool) -> "OneHot":
         """Return the encoder for codes `(rows,)`, −1 for missing values."""
         seen = set(values.tolist())
         names = tuple(name for name, _ in column.classes)
         unseen = tuple(name for code, name in enumerate(names) if code not in seen)
-        return OneHot(column=column.name, categories=names, unseen=unseen, marked=column.missing > 0)
+        chosen = frozenset(self._chosen(column))
+        rare = tuple(name for name in names if name not in chosen)
+        return OneHot(
+            column=column.name,
+            categories=names,
+            unseen=unseen,
+            marked=column.missing > 0,
+            rare=rare,
+            other=self.other,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,24 +88,38 @@ class OneHot:
     marked: bool
     """Whether one more column is 1 for missing values and 0 for others."""
 
+    rare: tuple[str, ...] = ()
+    """Categories that are too rare for a column of their own."""
+
+    other: bool = False
+    """Whether one more column is 1 for categories that are rare or unseen."""
+
     dtype: ClassVar[np.dtype[Any]] = np.dtype(np.int32)
     reads_files: ClassVar[bool] = False
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one encoded value."""
-        return (len(self.categories) + self.marked,)
+        return (self._own + self.other + self.marked,)
+
+    @property
+    def _own(self) -> int:
+        """The number of categories that have a column of their own."""
+        return len(self.categories) - len(self.rare)
 
     @cached_property
     def _code_of(self) -> dict[str, int]:
         return {name: code for code, name in enumerate(self.categories)}
 
     @cached_property
-    def _trained_codes(self) -> NDArray[np.int32]:
-        """For each category its code, or `UNKNOWN_CODE` where no training row has it."""
-        codes = np.arange(len(self.categories), dtype=np.int32)
-        codes[[self._code_of[name] for name in self.unseen]] = UNKNOWN_CODE
-        return codes
+    def _places(self) -> NDArray[np.int32]:
+        """For each category, and last for unknown ones, its column; −1 where it has none."""
+        left_out, none = {*self.rare, *self.unseen}, self._own if self.other else -1
+        rare, own, places = frozenset(self.rare), 0, []
+        for name in self.categories:
+            places.append(none if name in left_out else own)
+            own += name not in rare
+        return np.array([*places, none], np.int32)
 
     def parse(self, value: Any) -> Parsed:
         """Return the code of the category that a JSON value names: −1 where missing, −2 where unknown.
@@ -90,18 +131,20 @@ class OneHot:
         if not isinstance(value, str | int | float):
             raise WrongValue("is a list or an object: give a text, a number or a boolean, which names a category")
         code = next((self._code_of[text] for text in category_texts(value) if text in self._code_of), None)
-        if code is None or self._trained_codes[code] == UNKNOWN_CODE:
-            return UNKNOWN_CODE, f"{self.column}: {quote(str(value))} is in no training row: no category is set"
+        if code is None or self.categories[code] in self.unseen:
+            instead = "it counts as another category" if self.other else "no category is set"
+            return UNKNOWN_CODE, f"{self.column}: {quote(str(value))} is in no training row: {instead}"
         return code, None
 
     def transform(self, values: NDArray[np.int32], out: NDArray[np.float32]) -> None:
-        """Encode codes `(rows,)` into `out` `(rows, categories)`, with the mark `(rows, categories + 1)`."""
-        known = np.flatnonzero(values >= 0)
-        codes = self._trained_codes[values[known]]
-        trained = codes >= 0
-        out[known[trained], codes[trained]] = 1
+        """Encode codes `(rows,)` into `out` `(rows, categories)`, one more column for others, and one for the mark."""
+        there = np.flatnonzero(values != MISSING_CODE)
+        codes = values[there]
+        places = self._places[np.where(codes == UNKNOWN_CODE, len(self.categories), codes)]
+        placed = places >= 0
+        out[there[placed], places[placed]] = 1
         if self.marked:
-            out[:, len(self.categories)] = values == MISSING_CODE
+            out[:, self._own + self.other] = values == MISSING_CODE
 
     @classmethod
     def combine(cls, encoders: Sequence[Self], starts: Sequence[int]) -> Transform:

@@ -7,26 +7,16 @@ Byte-pair encoding is by Sennrich, Haddow and Birch, "Neural Machine Translation
 import io
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal
 
-import numpy as np
 import sentencepiece
 from annotated_types import Ge, Le
 from numpy.typing import NDArray
 
-from core.data.encoders.encoder import Parsed, Transform, separately
-from core.data.encoders.tokens import (
-    PADDING,
-    UNKNOWN,
-    most_frequent,
-    normalized,
-    parse_text,
-    text_schema,
-    write_ids,
-)
-from core.data.schema import Column, ColumnType
+from core.data.encoders.tokens import PADDING, UNKNOWN, TokenEncoder, TokenOptions, most_frequent, normalized
+from core.data.schema import Column
 
 MAX_SENTENCES = 200_000
 """Training rows that the subwords are learnt from, evenly spread over all of them."""
@@ -38,7 +28,7 @@ LOG_ERRORS_ONLY = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SubwordsOptions:
+class SubwordsOptions(TokenOptions):
     """Texts: the id of each subword, for an embedding layer; frequent words are whole, rare ones in several parts.
 
     Subwords are learnt from the training rows by SentencePiece, as byte pairs (the pair of neighbours that is most
@@ -61,13 +51,6 @@ class SubwordsOptions:
     lower: bool = False
     """Whether upper case is read as lower case."""
 
-    takes: ClassVar[tuple[ColumnType, ...]] = ("text", "category")
-    alone: ClassVar[bool] = True
-
-    def shape_for(self, column: Column) -> tuple[int, ...]:
-        """Return `(length,)`."""
-        return (self.length,)
-
     def fit(self, column: Column, values: NDArray[Any], *, scaled: bool) -> "Subwords":
         """Return the encoder with the subwords of texts `(rows,)`, None for missing ones."""
         step = -(-len(values) // MAX_SENTENCES) or 1
@@ -79,62 +62,23 @@ class SubwordsOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subwords:
+class Subwords(TokenEncoder):
     """A column of texts: the ids of their first subwords."""
 
     type: Literal["subwords"] = "subwords"
     """`subwords`."""
 
-    column: str
-    """The column's name."""
-
-    length: int
-    """Ids of each text."""
-
-    lower: bool
-    """Whether upper case is read as lower case."""
-
     sentencepiece: str
     """SentencePiece's model, in base64."""
-
-    dtype: ClassVar[np.dtype[Any]] = np.dtype(object)
-    reads_files: ClassVar[bool] = False
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of one encoded text: `(length,)`."""
-        return (self.length,)
 
     @cached_property
     def _processor(self) -> Any:
         return sentencepiece.SentencePieceProcessor(model_proto=b64decode(self.sentencepiece))
 
-    def parse(self, value: Any) -> Parsed:
-        """Return a JSON text, None where it is missing. Raises `WrongValue`."""
-        return parse_text(self.column, value)
-
-    def transform(self, values: NDArray[Any], out: NDArray[np.float32]) -> None:
-        """Encode texts `(rows,)`, None for missing ones, into `out` `(rows, length)`."""
-        texts = (normalized(text, self.length, lower=self.lower) for text in values)
-        write_ids((self._processor.encode(text)[: self.length] for text in texts), out)
-
-    @classmethod
-    def combine(cls, encoders: Sequence[Self], starts: Sequence[int]) -> Transform:
-        """Return the transform of several columns, one after the other."""
-        return separately(encoders, starts)
-
-    def schema(self) -> dict[str, Any]:
-        """Return the JSON Schema of a raw value: a text, or null."""
-        return text_schema(self.column)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON, stored beside the weights."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, json: dict[str, Any]) -> Self:
-        """Return the encoder that `to_json` wrote."""
-        return cls(**json)
+    def ids(self, text: str | None) -> list[int]:
+        """Return the ids of the first subwords of a text."""
+        found: list[int] = self._processor.encode(normalized(text, self.length, lower=self.lower))
+        return found[: self.length]
 
 
 def _learn(texts: Sequence[str], vocabulary: int, model: str) -> bytes:

@@ -1,15 +1,18 @@
 """What the encoders of texts share: ids of tokens, and rows of ids of one length."""
 
 import unicodedata
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.data.cells import is_missing, quote
-from core.data.encoders.encoder import Parsed, WrongValue
+from core.data.encoders.encoder import Parsed, Transform, WrongValue, separately, with_tuples
+from core.data.schema import Column, ColumnType
 
 PADDING = 0
 """The id after the last token of a short text."""
@@ -44,21 +47,78 @@ def numbered(vocabulary: Sequence[str]) -> dict[str, int]:
     return {token: number for number, token in enumerate(vocabulary, FIRST_TOKEN)}
 
 
-def write_ids(rows: Iterable[Sequence[int]], out: NDArray[np.float32]) -> None:
-    """Write the ids of each row into `out` `(rows, length)`, which is zero before: `PADDING`."""
-    for row, ids in zip(out, rows, strict=True):
-        row[: len(ids)] = ids
+@dataclass(frozen=True, kw_only=True)
+class TextEncoder:
+    """A column of texts: what does not depend on how they are encoded."""
+
+    column: str
+    """The column's name."""
+
+    dtype: ClassVar[np.dtype[Any]] = np.dtype(object)
+    reads_files: ClassVar[bool] = False
+
+    def parse(self, value: Any) -> Parsed:
+        """Return a JSON text, None where it is missing. Raises `WrongValue`."""
+        if is_missing(value):
+            return None, f"{self.column} is missing: a text without tokens is used"
+        if not isinstance(value, str):
+            raise WrongValue(f"is {quote(str(value))}: give a text")
+        return value, None
+
+    @classmethod
+    def combine(cls, encoders: Sequence[Self], starts: Sequence[int]) -> Transform:
+        """Return the transform of several columns, one after the other."""
+        return separately(encoders, starts)  # type: ignore[arg-type]  # the members have a `type`
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of a raw value: a text, or null."""
+        return {"title": self.column, "type": ["string", "null"]}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON, stored beside the weights."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, json: dict[str, Any]) -> Self:
+        """Return the encoder that `to_json` wrote."""
+        return cls(**with_tuples(json))
 
 
-def parse_text(column: str, value: Any) -> Parsed:
-    """Return a JSON text, or None where it is missing. Raises `WrongValue`."""
-    if is_missing(value):
-        return None, f"{column} is missing: a text without tokens is used"
-    if not isinstance(value, str):
-        raise WrongValue(f"is {quote(str(value))}: give a text")
-    return value, None
+@dataclass(frozen=True, kw_only=True)
+class TokenEncoder(TextEncoder, ABC):
+    """A column of texts: the ids of their first tokens."""
+
+    length: int
+    """Ids of each text."""
+
+    lower: bool
+    """Whether upper case is read as lower case."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one encoded text: `(length,)`."""
+        return (self.length,)
+
+    @abstractmethod
+    def ids(self, text: str | None) -> Sequence[int]:
+        """Return the ids of the first `length` tokens of a text."""
+
+    def transform(self, values: NDArray[Any], out: NDArray[np.float32]) -> None:
+        """Encode texts `(rows,)`, None for missing ones, into `out` `(rows, length)`, `PADDING` before."""
+        for row, text in zip(out, values, strict=True):
+            ids = self.ids(text)
+            row[: len(ids)] = ids
 
 
-def text_schema(column: str) -> dict[str, Any]:
-    """Return the JSON Schema of a raw text."""
-    return {"title": column, "type": ["string", "null"]}
+class TokenOptions:
+    """The options of an encoder of tokens: the column must be the only feature."""
+
+    __slots__ = ()
+
+    length: int
+    takes: ClassVar[tuple[ColumnType, ...]] = ("text", "category")
+    alone: ClassVar[bool] = True
+
+    def shape_for(self, column: Column) -> tuple[int, ...]:
+        """Return `(length,)`."""
+        return (self.length,)

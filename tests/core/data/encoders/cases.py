@@ -6,19 +6,32 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from core.data.encoders.boolean import Boolean, BooleanOptions
 from core.data.encoders.characters import Characters, CharactersOptions
+from core.data.encoders.datetime import Datetime, DatetimeOptions
+from core.data.encoders.embedding import Embedding, EmbeddingOptions
 from core.data.encoders.encoder import ColumnEncoder, ColumnEncoderOptions
+from core.data.encoders.hashing import Hashing, HashingOptions
 from core.data.encoders.image import Image, ImageOptions
+from core.data.encoders.log import Log, LogOptions
 from core.data.encoders.log_mel import LogMelOptions
 from core.data.encoders.mfcc import MfccOptions
+from core.data.encoders.min_max import MinMax, MinMaxOptions
+from core.data.encoders.none import NoneOptions, Unscaled
 from core.data.encoders.one_hot import OneHot, OneHotOptions
+from core.data.encoders.quantile import Quantile, QuantileOptions
+from core.data.encoders.robust import Robust, RobustOptions
 from core.data.encoders.standard import Standardize, StandardOptions
 from core.data.encoders.subwords import Subwords, SubwordsOptions
+from core.data.encoders.tags import Tags, TagsOptions
+from core.data.encoders.vector import Vector, VectorOptions
 from core.data.encoders.waveform import Waveform, WaveformOptions
 from core.data.encoders.words import Words, WordsOptions
 from core.data.files.values import HeldFile, column_of
 from core.data.schema import Column
 from tests.core.data.files.media import grey, recording, tone
+
+NO_NUMBERS = ["old", True, [1], {"a": 1}]
 
 
 class Case(NamedTuple):
@@ -79,7 +92,153 @@ def of_sound(options: Any) -> Case:
 AGE = Column(name="age", type="number", rows=6)
 CITY = Column(name="city", type="category", rows=6, classes=(("3", 1), ("Oslo", 2), ("True", 1)))
 
+AGE_MISSING = Column(name="age", type="number", rows=3, missing=1)
+OF_AGE: Any = {"column": "age", "marked": False}
+NOTE = Column(name="note", type="text", rows=3)
+DAY = Column(name="day", type="datetime", rows=3, missing=1)
+
+
+def dates(**changes: Any) -> Datetime:
+    fields = {"parts": ("age", "weekday"), "cyclic": False, "format": None, "day_first": None}
+    return Datetime(**{"column": "day", **fields, "mean": 1.0, "std": 2.0, "marked": True, **changes})
+
+
 CASES: dict[str, Case] = {
+    "min_max": Case(
+        MinMaxOptions(low=-1),
+        MinMax(**OF_AGE, min=2.0, max=6.0, low=-1.0, high=1.0, imputed=3.0),
+        AGE,
+        [2, "6", 10.0, None],
+        np.array([2.0, 6.0, 10.0, np.nan]),
+        [[-1], [1], [3], [-0.5]],
+        NO_NUMBERS,
+    ),
+    "min_max, equal values and a mark": Case(
+        MinMaxOptions(),
+        MinMax(column="age", min=2.0, max=2.0, low=0.0, high=1.0, imputed=2.0, marked=True),
+        AGE_MISSING,
+        [2, 3, None],
+        np.array([2.0, 3.0, np.nan]),
+        [[0, 0], [1, 0], [0, 1]],
+        NO_NUMBERS,
+    ),
+    "robust": Case(
+        RobustOptions(),
+        Robust(**OF_AGE, median=3.0, spread=4.0, imputed=3.0),
+        AGE,
+        [3, 7, "-1", None],
+        np.array([3.0, 7.0, -1.0, np.nan]),
+        [[0], [1], [-1], [0]],
+        NO_NUMBERS,
+    ),
+    "quantile": Case(
+        QuantileOptions(output="uniform", quantiles=3),
+        Quantile(**OF_AGE, knots=(1.0, 2.0, 6.0), encoded=(0.0, 0.5, 1.0), imputed=2.0),
+        AGE,
+        [0, 1.5, 4, 9, None],
+        np.array([0.0, 1.5, 4.0, 9.0, np.nan]),
+        [[0], [0.25], [0.75], [1], [0.5]],
+        NO_NUMBERS,
+    ),
+    "log": Case(
+        LogOptions(),
+        Log(**OF_AGE, mean=0.0, std=float(np.log(10)), imputed=0.0),
+        AGE,
+        [0, 9, "-99", None],
+        np.array([0.0, 9.0, -99.0, np.nan]),
+        [[0], [1], [-2], [0]],
+        NO_NUMBERS,
+    ),
+    "none": Case(
+        NoneOptions(),
+        Unscaled(column="age", imputed=5.0, marked=True),
+        AGE_MISSING,
+        [2, "3.5", None],
+        np.array([2.0, 3.5, np.nan]),
+        [[2, 0], [3.5, 0], [5, 1]],
+        NO_NUMBERS,
+    ),
+    "one_hot, with others": Case(
+        OneHotOptions(max_categories=1, other=True),
+        one_hot(rare=("3", "True"), unseen=("True",), other=True, marked=True),
+        Column(name="city", type="category", rows=6, missing=1, classes=CITY.classes),
+        ["Oslo", "3", True, "Bergen", None],
+        np.array([1, 0, 2, -2, -1], np.int32),
+        [[1, 0, 0], [0, 1, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1]],
+        [["Oslo"]],
+    ),
+    "hashing": Case(
+        HashingOptions(buckets=4),
+        Hashing(column="note", buckets=4),
+        NOTE,
+        ["b", 3, None],
+        np.array(["b", "3", None], object),
+        [[1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]],
+        [["b"], {"a": 1}],
+    ),
+    "embedding": Case(
+        EmbeddingOptions(vocabulary=4),
+        Embedding(column="note", vocabulary=("b", "3")),
+        NOTE,
+        ["b", 3.0, "c", None],
+        np.array(["b", "3", "c", None], object),
+        [[2], [3], [1], [0]],
+        [["b"], {"a": 1}],
+    ),
+    "boolean": Case(
+        BooleanOptions(),
+        Boolean(column="note", true=None, marked=True),
+        Column(name="note", type="category", rows=6, missing=1),
+        ["Yes", True, "no", 0, None],
+        np.array(["Yes", "true", "no", "0", None], object),
+        [[1, 0], [1, 0], [0, 0], [0, 0], [0, 1]],
+        [["b"], {"a": 1}],
+    ),
+    "boolean, of a word": Case(
+        BooleanOptions(true="Paid"),
+        Boolean(column="note", true="Paid", marked=False),
+        NOTE,
+        ["paid", "yes", False, None],
+        np.array(["paid", "yes", "false", None], object),
+        [[1], [0], [0], [0]],
+        [["b"], {"a": 1}],
+    ),
+    "tags": Case(
+        TagsOptions(separator=";", vocabulary=3),
+        Tags(column="note", separator=";", tags=("red", "round"), width=3),
+        NOTE,
+        ["round; red", ["red", "new"], None],
+        np.array(["round; red", "red;new", None], object),
+        [[1, 1, 0], [1, 0, 0], [0, 0, 0]],
+        [3, True, [1], {"a": 1}],
+    ),
+    "vector": Case(
+        VectorOptions(length=2),
+        Vector(column="note", length=2),
+        NOTE,
+        ["[0.5, -2]", [1, 2.5], "3;4", None],
+        np.array(["[0.5, -2]", "1 2.5", "3;4", None], object),
+        [[0.5, -2], [1, 2.5], [3, 4], [0, 0]],
+        [3, True, [True, 1], [1], "1", "1 2 3", "a b", {"a": 1}],
+    ),
+    "datetime": Case(
+        DatetimeOptions(parts=("age", "weekday"), cyclic=False),
+        dates(),
+        DAY,
+        ["1970-01-01", "1970-01-04T12:00:00", None],
+        np.array([0.0, 302_400.0, np.nan]),
+        [[-0.5, 3 / 7, 0], [1.25, 6 / 7, 0], [0, 0, 1]],
+        [3, True, ["1970"], "1970", "1970-13-01", {"a": 1}],
+    ),
+    "datetime, of texts": Case(
+        DatetimeOptions(parts=("month", "hour")),
+        dates(parts=("month", "hour"), cyclic=True, marked=False),
+        NOTE,
+        ["1.4.2024 6:00", "7/1/2024 12:00 pm"],
+        np.array(["1.4.2024 6:00", "7/1/2024 12:00 pm"], object),
+        [[1, np.cos(np.pi / 2), 1, np.cos(np.pi / 2)], [np.sin(np.pi), -1, np.sin(np.pi), -1]],
+        [3, "soon"],
+    ),
     "standardize": Case(
         StandardOptions(),
         standardize(),

@@ -4,14 +4,8 @@ import numpy as np
 import pytest
 
 from core.data.encoders.encoder import WrongValue
-from core.data.encoders.tokens import (
-    MAX_CHARACTERS_PER_TOKEN,
-    most_frequent,
-    normalized,
-    numbered,
-    parse_text,
-    write_ids,
-)
+from core.data.encoders.tokens import MAX_CHARACTERS_PER_TOKEN, PADDING, most_frequent, normalized, numbered
+from core.data.encoders.words import Words
 
 
 def test_normalized_is_composed_and_bounded() -> None:
@@ -25,14 +19,19 @@ def test_most_frequent_first_then_by_code_point() -> None:
     assert numbered(("b", "c")) == {"b": 2, "c": 3}
 
 
-def test_write_ids_leaves_padding() -> None:
+def test_short_texts_are_padded() -> None:
     out = np.zeros((2, 3), np.float32)
-    write_ids([[2], []], out)
-    assert out.tolist() == [[2, 0, 0], [0, 0, 0]]
+    words(("good",)).transform(np.array(["good", None], object), out)
+    assert out.tolist() == [[2, PADDING, PADDING], [PADDING] * 3]
 
 
 def test_parse_text_missing_is_warned_and_other_values_are_refused() -> None:
-    assert parse_text("review", "fine") == ("fine", None)
-    assert parse_text("review", None) == (None, "review is missing: a text without tokens is used")
+    encoder = words(("good",))
+    assert encoder.parse("fine") == ("fine", None)
+    assert encoder.parse(None) == (None, "review is missing: a text without tokens is used")
     with pytest.raises(WrongValue, match='is "3": give a text'):
-        parse_text("review", 3)
+        encoder.parse(3)
+
+
+def words(vocabulary: tuple[str, ...]) -> Words:
+    return Words(column="review", length=3, lower=True, vocabulary=vocabulary)
