@@ -18,6 +18,7 @@ from api.http.errors import InvalidParameter, NotAcceptable
 from api.http.problem_types import PROBLEM_TYPES, ProblemType
 from api.http.problems import MEDIA_TYPE, Problem
 from core.docstrings import attribute_docstrings
+from core.jobs.auto import AUTO
 from core.nn.tagged_union import UNCHECKED
 
 REF = "#/components/schemas/{model}"
@@ -106,10 +107,20 @@ def _add_schemas(openapi: dict[str, Any], models: Sequence[type[BaseModel]]) -> 
     schemas = openapi.setdefault("components", {}).setdefault("schemas", {})
     schemas.update(generated["$defs"])
     schemas["Architecture"] = schemas["Sequential"] | {"title": "Architecture"}
-    schemas["JobSpec"]["properties"]["architecture"]["$ref"] = REF.format(model="Architecture")
+    _allow_no_architecture(schemas["JobSpec"])
     for name, schema in schemas.items():
         if name != "Architecture":
             _require_type(schema)
+
+
+def _allow_no_architecture(spec: dict[str, Any]) -> None:
+    """Let a spec say `auto` or leave its architecture out, as the service completes it before it is validated."""
+    described = spec["properties"]["architecture"]
+    del described["$ref"]
+    auto = {"const": AUTO, "type": "string"}
+    described |= {"anyOf": [{"$ref": REF.format(model="Architecture")}, auto], "default": AUTO}
+    described["description"] += " Left out or `auto`: a net for the data is chosen, and stands in the job's spec."
+    spec["required"].remove("architecture")
 
 
 class DescribedSchema(GenerateJsonSchema):

@@ -84,8 +84,8 @@ async def post_job(
     first: Response | None = await in_thread(stored_response, services, scope, key, digest) if key else None
     if first is not None:
         return first
-    spec, estimate, row = await checked_spec(request, services, scope, body)
-    posted = PostedSpec(await in_thread(body.read), row)
+    spec, estimate, row, completed = await checked_spec(request, services, scope, body)
+    posted = PostedSpec(completed or await in_thread(body.read), row)
 
     def insert(s: Session, blob: str | None) -> tables.Job:
         origin = warm_start.warm_start_of(s, scope, spec.start_from) if spec.start_from else None

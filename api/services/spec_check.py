@@ -7,13 +7,12 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import Services
-from api.http.parsing import parse, without_mark
+from api.http.parsing import without_mark
 from api.http.spool import Body
 from api.services import warm_start
 from api.services.job_creation import dataset_schema, estimate_job, limits_of
-from api.services.large_specs import CheckedSpec, check_large_spec
+from api.services.large_specs import CheckedSpec, check_large_spec, parse_spec, with_architecture
 from core.jobs.outline import row_text
-from core.jobs.spec import JobSpec
 from core.store.scope import Scope
 
 MAX_BYTES_IN_THREAD = 2**16
@@ -55,5 +54,8 @@ async def checked_spec(request: Request, services: Services, scope: Scope, body:
 
 def _check_in_thread(services: Services, scope: Scope, body: Body) -> CheckedSpec:
     text = without_mark(body.read())
-    spec = parse(JobSpec, text, code="invalid_spec")
-    return CheckedSpec(spec, estimate_job(services, scope, spec), row_text(text))
+    spec = parse_spec(text)
+    dataset = spec.data.dataset_id
+    schema = None if dataset is None else dataset_schema(services, scope, dataset)
+    made, spec, _ = with_architecture(text, spec, schema)
+    return CheckedSpec(spec, estimate_job(services, scope, spec), row_text(made or text), made)

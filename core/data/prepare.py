@@ -54,6 +54,12 @@ class Signature:
     warnings: tuple[WarningMessage, ...] = ()
     """Messages for the client, such as columns that were left out."""
 
+    vocabulary: int | None = None
+    """How many ids the inputs may be, where they are ids of tokens or categories."""
+
+    target_scale: tuple[float, float] | None = None
+    """Mean and standard deviation of targets that are numbers, where they differ."""
+
     @property
     def bytes(self) -> int:
         """Bytes of x and y as prepared."""
@@ -139,6 +145,8 @@ def signature(data: Source, schema: Schema | None) -> Signature:
         target=found.target,
         class_counts=found.class_counts,
         warnings=found.warnings,
+        vocabulary=found.vocabulary,
+        target_scale=found.target_scale,
     )
 
 

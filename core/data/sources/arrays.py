@@ -26,7 +26,13 @@ class Arrays(NamedTuple):
         """Return the number of rows and their shapes."""
         ids = self.target.class_ids(self.y)
         counts = None if ids is None else count_classes(ids)
-        return SourceSignature(len(self.x), self.x.shape[1:], self.target, counts)
+        return SourceSignature(len(self.x), self.x.shape[1:], self.target, counts, target_scale=self._scale())
+
+    def _scale(self) -> tuple[float, float] | None:
+        if self.y.dtype.kind != "f":
+            return None
+        mean, std = float(self.y.mean()), float(self.y.std())
+        return (mean, std) if std else None
 
     def load(self) -> LoadedData:
         """Return the rows."""

@@ -97,6 +97,8 @@ class DatasetReference:
             class_counts=class_counts(selected.target),
             warnings=tuple(selected.warnings),
             split_column=selected.split,
+            vocabulary=_vocabulary(selected),
+            target_scale=_scale(selected.target),
         )
 
     def load(self, dataset: StoredDataset | None) -> LoadedData:
@@ -154,6 +156,16 @@ def _table_shape(selected: SelectedColumns) -> tuple[int, ...]:
     """Return the shape of one row of x, as `TableFeatures.input_shape` will be."""
     shapes = [encoder.shape_for(column) for column, encoder in _encoded(selected)]
     return shapes[0] if len(shapes) == 1 else (sum(width for width, *_ in shapes),)
+
+
+def _vocabulary(selected: SelectedColumns) -> int | None:
+    """Return how many ids an encoder gives, where it gives ids, which are no numbers to be put beside others."""
+    sizes = [getattr(encoder, "vocabulary", None) for encoder in selected.encoders if encoder.alone]
+    return sizes[0] if sizes else None
+
+
+def _scale(target: Column) -> tuple[float, float] | None:
+    return (target.mean, target.std) if target.mean is not None and target.std else None
 
 
 def _inputs(selected: SelectedColumns, loaded: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -49,6 +49,10 @@ class SourceSignature(NamedTuple):
     warnings: tuple[WarningMessage, ...] = ()
     split_column: Column | None = None
     """The column that the split reads, if it reads one."""
+    vocabulary: int | None = None
+    """How many ids the inputs may be, where they are ids of tokens or categories."""
+    target_scale: tuple[float, float] | None = None
+    """Mean and standard deviation of targets that are numbers, where they differ."""
 
 
 class LoadedData(NamedTuple):

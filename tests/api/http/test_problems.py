@@ -45,7 +45,7 @@ CLASSES = {"type": "inline", "x": [[1], [2], [3]], "y": ["a", "b", "c"]}
 BAD_SPECS: list[tuple[str, Any, str, str, str]] = [
     # description, spec, code, pointer, part of the message
     ("no data", without("data"), "invalid_spec", "/data", "required"),
-    ("no architecture", without("architecture"), "invalid_spec", "/architecture", "required"),
+    ("another word", spec("/architecture", "automatic"), "invalid_spec", "/architecture", "object"),
     ("unknown layer", spec("/architecture/layers/0/type", "dens"), "invalid_spec", "/architecture/layers/0", "dense"),
     ("unknown loss", spec("/loss", {"type": "l3"}), "invalid_spec", "/loss", "mean_squared_error"),
     ("unknown optimizer", spec("/optimizer/type", "adamm"), "invalid_spec", "/optimizer", "adam"),
