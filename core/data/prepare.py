@@ -209,7 +209,13 @@ def _require_weights(weights: NDArray[np.float32] | None, parts: Parts) -> None:
 
 
 def _split(data: Source, loaded: LoadedData, seed: int) -> Parts:
-    return data.split_rule.split(LoadedRows(len(loaded.y), loaded.class_ids, loaded.split_values), seed)
+    rule, rows = data.split_rule, loaded.labelled
+    if rows is None:
+        return rule.split(LoadedRows(len(loaded.y), loaded.class_ids, loaded.split_values), seed)
+    ids, values = (None if array is None else array[rows] for array in (loaded.class_ids, loaded.split_values))
+    parts = rule.split(LoadedRows(len(rows), ids, values), seed)
+    held_out = (None if part is None else rows[part] for part in parts[1:])
+    return Parts(rows[parts.train], *held_out)
 
 
 def _integer_ids(y: NDArray[Any]) -> NDArray[np.int64]:

@@ -17,6 +17,15 @@ def left_out(column: Column, problem: str) -> WarningMessage:
     return WarningMessage("column_left_out", FEATURES, f"{message}: {remedy}")
 
 
+def without_target(column: Column, pointer: str) -> Iterator[WarningMessage]:
+    """Yield a warning about the rows in which the target is missing, which are left out."""
+    if column.missing:
+        message = (
+            f"column {quote(column.name)} is missing in {column.missing} of {column.rows} rows, which are left out"
+        )
+        yield WarningMessage("target_missing", pointer, f"{message}: fill them in to learn from these rows too")
+
+
 def of_features(columns: Sequence[Column]) -> Iterator[WarningMessage]:
     """Yield the warnings about the columns that are learnt from."""
     constant = [column.name for column in columns if _is_constant(column)]

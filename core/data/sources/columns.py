@@ -12,7 +12,7 @@ from core.data.encoders.encoder import ColumnEncoderOptions
 from core.data.errors import InvalidData
 from core.data.readers import is_archive, is_table
 from core.data.schema import Column, Schema
-from core.data.sources.column_warnings import left_out, nearly_numeric, of_features
+from core.data.sources.column_warnings import left_out, nearly_numeric, of_features, without_target
 from core.data.targets import SourceTarget
 from core.data.targets.classes import Classes
 from core.data.targets.numbers import Numbers
@@ -94,19 +94,20 @@ def select_columns(names: ColumnNames, schema: Schema) -> SelectedColumns:
     Raises `InvalidData` for columns that do not exist, or that cannot be used.
     """
     selected = _from_table(names, schema) if is_table(schema) else _from_arrays(names, schema)
-    selected = selected._replace(warnings=[*nearly_numeric([selected.target], TARGET), *selected.warnings])
+    of_target = [*nearly_numeric([selected.target], TARGET), *without_target(selected.target, TARGET)]
+    selected = selected._replace(warnings=[*of_target, *selected.warnings])
     if names.split is None:
         return selected
     return selected._replace(split=_find(schema, names.split, SPLIT, "name the column that the split reads"))
 
 
 def target_of(column: Column) -> SourceTarget:
-    """Return a column as a target. Raises `InvalidData` for text, missing values and a single class."""
+    """Return a column as a target. Raises `InvalidData` for text, a single class, and arrays with missing values."""
     if column.type not in ("number", "category"):
         kind = f"is {column.type}, which cannot be predicted{_first_not_number(column)}"
         message = f"{kind}: name a column of numbers or categories"
         raise InvalidData(TARGET, f"column {quote(column.name)} {message}")
-    if column.missing:
+    if column.missing and (column.shape or column.missing == column.rows):
         message = f"has {column.missing} missing values: fill them in, or remove their rows"
         raise InvalidData(TARGET, f"column {quote(column.name)} {message}")
     if column.type == "category":

@@ -31,6 +31,7 @@ from core.data.sources.source import FirstErrorOnly, LoadedData, SourceSignature
 from core.data.splits import Split, chosen_split
 from core.data.splits.fraction import Validation
 from core.data.splits.split import SplitRule
+from core.data.targets import SourceTarget
 
 MAX_FEATURES = Limits().columns
 
@@ -91,7 +92,7 @@ class DatasetReference:
             raise _no_such_dataset()
         selected = self._select(schema)
         return SourceSignature(
-            rows=selected.features[0].rows,
+            rows=selected.features[0].rows - selected.target.missing,
             input_shape=_table_shape(selected) if is_table(schema) else selected.features[0].shape or (1,),
             target=target_of(selected.target),
             class_counts=class_counts(selected.target),
@@ -113,14 +114,16 @@ class DatasetReference:
         columns = load(dataset.path, dataset.schema, [column.name for column in selected.all])
         inputs = _inputs(selected, columns)
         y = columns[selected.target.name]
+        labelled = np.flatnonzero(y >= 0 if y.dtype.kind == "i" else ~np.isnan(y)) if selected.target.missing else None
         loaded = LoadedData(
             values=inputs,
             fit=partial(_fit_table, selected, inputs, self.scaling != "none"),
             target=target,
             y=target.array(y),
-            class_ids=target.class_ids(y) if selected.target.classes else None,
+            class_ids=_class_ids(target, y, labelled) if selected.target.classes else None,
             weights=None if selected.weight is None else columns[selected.weight.name].astype(np.float32).ravel(),
             split_values=None if selected.split is None else _values(selected.split, columns[selected.split.name]),
+            labelled=labelled,
         )
         return loaded if is_table(dataset.schema) else _of_array(loaded, columns[selected.features[0].name])
 
@@ -131,6 +134,18 @@ class DatasetReference:
         rule = self.split_rule
         names = ColumnNames(self.features, self.target, self.sample_weight, rule.reads, rule.keeps_feature)
         return select_columns(names, schema)
+
+
+def _class_ids(target: SourceTarget, y: NDArray[Any], labelled: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
+    """Return the class of each row `(rows,)`, −1 without a target; None where there are no classes."""
+    if labelled is None:
+        return target.class_ids(y)
+    found = target.class_ids(y[labelled])
+    if found is None:
+        return None
+    ids = np.full(len(y), -1, np.int64)
+    ids[labelled] = found
+    return ids
 
 
 def _no_such_dataset() -> InvalidData:

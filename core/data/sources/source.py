@@ -73,6 +73,8 @@ class LoadedData(NamedTuple):
     """Steps of each row `(rows,)` before padding at their end; None: all of them."""
     split_values: NDArray[Any] | None = None
     """The values `(rows,)` of the column that the split reads, if it reads one."""
+    labelled: NDArray[np.int64] | None = None
+    """The rows that have a target, which alone are split, ascending; None: all of them."""
 
     def class_counts(self) -> list[int] | None:
         """Return the rows of each class; None where there are no classes."""

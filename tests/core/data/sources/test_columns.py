@@ -144,7 +144,12 @@ def test_target_of_a_column() -> None:
 
 @pytest.mark.parametrize(
     ("column", "message"),
-    [(AGE, "has 2 missing values"), (NAME, "is text"), (ONE, "only one class"), (EMPTY, "has 9 missing values")],
+    [
+        (replace(IMAGES, missing=1), "has 1 missing values"),
+        (NAME, "is text"),
+        (ONE, "only one class"),
+        (EMPTY, "has 9 missing values"),
+    ],
 )
 def test_target_of_an_unusable_column_is_refused(column: Column, message: str) -> None:
     with pytest.raises(InvalidData, match=message) as caught:
