@@ -25,7 +25,15 @@ from api.services.identifiers import resolve_dataset_id
 from api.services.resumable_upload import assemble, finish
 from api.services.schema_inference import TooManyUploads, UnreadableFile
 from api.services.storage_limits import storage_limits
-from api.services.upload import MAX_NAME_LENGTH, MAX_OPTION_LENGTH, MAX_TYPES_LENGTH, Upload, receive
+from api.services.upload import (
+    LISTS,
+    MAX_LIST_LENGTH,
+    MAX_NAME_LENGTH,
+    MAX_OPTION_LENGTH,
+    MAX_TYPES_LENGTH,
+    Upload,
+    receive,
+)
 from core.blobs.errors import NoSuchUpload, UploadIncomplete
 from core.blobs.writer import BlobWriter
 from core.data import readers
@@ -60,7 +68,10 @@ RAW_BODY_PARAMETERS = [
         ("name", MAX_NAME_LENGTH, "Name of the dataset."),
         ("format", 8, f"{', '.join(readers.READERS)}, if it cannot be inferred."),
         ("upload", 30, "Id of a resumable upload whose bytes are the file; the body is empty then."),
-        *((name, MAX_OPTION_LENGTH, description) for name, description in readers.OPTIONS.items()),
+        *(
+            (name, MAX_LIST_LENGTH if name in LISTS else MAX_OPTION_LENGTH, description)
+            for name, description in readers.OPTIONS.items()
+        ),
         ("types", MAX_TYPES_LENGTH, 'Column types that override the inferred ones, as JSON: `{"zip": "category"}`.'),
     )
 ]

@@ -24,6 +24,25 @@ class Column(BaseModel):
     distinct: int | None
     classes: dict[str, int] | None = Field(description="Number of rows of each class, if there are few classes.")
     shape: list[int] = Field(description="Shape of one row of an array; empty for scalar values.")
+    date_format: str | None = Field(default=None, description="How the dates of a column are written, or `iso`.")
+    names_rows: bool = Field(
+        default=False, description="Whether the column only names the rows: it is no feature unless a spec names it."
+    )
+
+
+class ReadAs(BaseModel):
+    """An option by which the file was read."""
+
+    value: bool | int | str | list[str] | None
+    reason: str = Field(description="Why: said with the upload, or what in the file decided it.")
+
+
+class DatasetWarning(BaseModel):
+    """What was assumed about a file and could be wrong."""
+
+    code: str
+    pointer: str = Field(description="JSON pointer into the dataset.")
+    message: str = Field(description="What was assumed, and how to say otherwise.")
 
 
 class Dataset(BaseModel):
@@ -36,6 +55,8 @@ class Dataset(BaseModel):
     bytes: int
     rows: int
     columns: list[Column]
+    read_as: dict[str, ReadAs] = Field(description="Of CSV: each option of its reading.")
+    warnings: list[DatasetWarning]
     created_at: str
 
 
@@ -56,6 +77,8 @@ def dataset_view(row: tables.Dataset) -> Dataset:
         bytes=row.bytes,
         rows=row.rows,
         columns=[_column(column) for column in row.columns["columns"]],
+        read_as=row.columns.get("read_as", {}),
+        warnings=row.columns.get("warnings", []),
         created_at=rfc3339(row.created_at),
     )
 

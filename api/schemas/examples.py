@@ -60,7 +60,7 @@ DATASET_FORM = {
             "types": {
                 "type": "string",
                 "description": 'Column types that override the inferred ones, as JSON: `{"zip": "category"}`. '
-                "The types are number, category and text.",
+                "The types are number, category, text and datetime.",
             },
         },
     },

@@ -24,9 +24,11 @@ from core.data.readers import OPTIONS
 CHUNK_BYTES = 2**18
 """Bytes per call into the thread pool, which is too slow for each 64 KiB of the network; held by each upload."""
 MAX_FIELD_BYTES = 2**16
-TYPES = ("number", "category", "text")
+TYPES = ("number", "category", "text", "datetime")
 FIELDS = frozenset({"name", "format", "types", *OPTIONS})
 MAX_OPTION_LENGTH = 64
+MAX_LIST_LENGTH = 2**14  # of options that may be lists, as the types of columns
+LISTS = ("header", "missing")
 MAX_NAME_LENGTH = 200
 MAX_TYPES_LENGTH = 2**14  # as a query parameter; the whole query may have twice as many bytes
 HEAD_BYTES = 4096  # kept to detect the format
@@ -54,10 +56,11 @@ class Upload:
     @property
     def options(self) -> dict[str, str]:
         """The options of the reader. Raises `InvalidParameter`."""
-        found = {name: text for name in OPTIONS if (text := self.fields.get(name))}
+        found = {name: self.fields[name] for name in OPTIONS if self.fields.get(name)}
         for name, text in found.items():
-            if len(text) > MAX_OPTION_LENGTH:
-                raise InvalidParameter(name, f"must have at most {MAX_OPTION_LENGTH} characters")
+            most = MAX_LIST_LENGTH if name in LISTS else MAX_OPTION_LENGTH
+            if len(text) > most:
+                raise InvalidParameter(name, f"must have at most {most:,} characters")
         return found
 
     @property
@@ -72,7 +75,7 @@ class Upload:
             types, repeated = None, []
         if not isinstance(types, dict) or not all(kind in TYPES for kind in types.values()):
             raise InvalidParameter(
-                "types", 'must be JSON such as {"zip": "category"}, with the types number, category or text'
+                "types", 'must be JSON such as {"zip": "category"}, with the types number, category, text or datetime'
             )
         if repeated:
             raise InvalidParameter("types", f"{repeated[0][0]} {repeated[0][1]}")

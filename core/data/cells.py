@@ -4,15 +4,30 @@ CSV files and records sent for a prediction are read by these functions, so that
 """
 
 import math
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 FLOAT32_MAX = 3.4028234663852886e38
 
 MISSING = frozenset(
-    ["", "?", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NAN", "null", "NULL", "Null", "None"],
+    [
+        *("", "?", "NA", "N/A", "n/a", "<NA>", "NaN", "nan", "NAN", "-nan", "-NaN", "null", "NULL", "Null", "None"),
+        *("#N/A", "#N/A N/A", "#DIV/0!", "#VALUE!", "#REF!", "#NUM!", "#NAME?", "#NULL!"),
+    ],
 )
-"""The texts of a missing value, without the blanks around them."""
+"""The texts of a missing value, without the blanks around them; the last are errors of spreadsheets."""
+
+MISSING_AMONG_NUMBERS = frozenset([".", "..", "-", "--", "–", "—"])
+"""Texts of a missing value in a column that otherwise has numbers only."""
+
+CURRENCIES = "$€£¥₹"
+MINUS = "−–"
+"""Characters of Unicode that stand for the sign of a number."""
+BLANKS_IN_NUMBERS = "\u00a0\u202f"
+"""Blanks that never separate words: they group digits."""
 
 QUOTED_CHARACTERS = 40
 QUOTED_NAMES = 10
@@ -27,6 +42,54 @@ def parse_number(text: str) -> float | None:
     except ValueError:
         return None
     return None if math.isnan(value) else value
+
+
+@dataclass(frozen=True, slots=True)
+class NumberForm:
+    """How numbers are written: the decimal sign, and what groups digits by three."""
+
+    decimal: str = "."
+    thousands: str = ","
+
+    @property
+    def pattern(self) -> str:
+        """A regular expression of a whole number, for Python and RE2: `-1,200.5`, `$15`, `15 %`, `−3e5`.
+
+        The digits of a number are all that is left when `decoration` is removed.
+        """
+        blank = f"[ {BLANKS_IN_NUMBERS}]?"
+        group = f"[{re.escape(self.thousands)}{BLANKS_IN_NUMBERS}]"
+        point = re.escape(self.decimal)
+        integer = rf"([0-9]+|[0-9]{{1,3}}({group}[0-9]{{3}})+)"
+        digits = rf"({integer}({point}[0-9]*)?|{point}[0-9]+)([eE][+\-]?[0-9]+)?"
+        sign = rf"[+\-{MINUS}]?"
+        return rf"{sign}{blank}[{CURRENCIES}]?{blank}{sign}{digits}{blank}[%{CURRENCIES}]?"
+
+    @property
+    def decoration(self) -> str:
+        """A regular expression of the characters that `float` does not read."""
+        return rf"[{CURRENCIES}%{re.escape(self.thousands)}{BLANKS_IN_NUMBERS} ]"
+
+
+POINT = NumberForm()
+COMMA = NumberForm(",", ".")
+NUMBER_FORMS = (POINT, COMMA)
+
+
+@lru_cache(maxsize=64)
+def _compiled(form: NumberForm) -> tuple["re.Pattern[str]", "re.Pattern[str]"]:
+    return re.compile(form.pattern), re.compile(form.decoration)
+
+
+def parse_written_number(text: str, form: NumberForm = POINT) -> float | None:
+    """Return the number in a text as people write it, or None: also `1,200`, `$15`, `15 %` and a minus of Unicode."""
+    pattern, decoration = _compiled(form)
+    if not pattern.fullmatch(text):
+        return None
+    digits = decoration.sub("", text).replace(form.decimal, ".")
+    for sign in MINUS:
+        digits = digits.replace(sign, "-")
+    return parse_number(digits)
 
 
 def is_missing(value: Any) -> bool:

@@ -56,7 +56,8 @@ class Column:
     """Its name in the file; its index where the file has no names."""
 
     type: ColumnType
-    """`number`, `category` (few different texts), `text`, or of an archive's files `image` or `audio`."""
+    """`number`, `category` (few different texts), `text`, `datetime` (seconds since 1970 UTC), or of an archive's files
+    `image` or `audio`."""
 
     rows: int
     """The number of values; of an array: of entries along its first axis."""
@@ -94,6 +95,15 @@ class Column:
 
     first_not_number: tuple[int, str] | None = None
     """The row of the first of them, from 1, and its text."""
+
+    decimal: str = "."
+    """Of a column of numbers: the decimal sign of its texts."""
+
+    date_format: str | None = None
+    """Of a column of dates: the format of its texts, as `strptime` reads them, or `iso`."""
+
+    names_rows: bool = False
+    """Whether its values only name the rows, so that it is no feature unless a spec names it."""
 
     @classmethod
     def from_json(cls, json: dict[str, Any]) -> "Column":

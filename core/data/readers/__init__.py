@@ -12,6 +12,7 @@ from core.data.errors import InvalidFile
 from core.data.readers.archives.archive import ArchiveReader, Tar, Zip
 from core.data.readers.contents import content_of
 from core.data.readers.csv import Csv
+from core.data.readers.csv.options import PARSERS as OPTION_PARSERS
 from core.data.readers.json_records import JsonRecords
 from core.data.readers.npy import Npy
 from core.data.readers.npz import Npz
@@ -33,13 +34,20 @@ HOW_TO_NAME_A_FORMAT = (
 
 OPTIONS: Mapping[str, str] = MappingProxyType(
     {
-        "delimiter": "Between the cells of CSV: a comma, a semicolon, a tab or a bar; by default inferred.",
-        "header": "Whether the first row of CSV names the columns: yes or no; by default inferred.",
+        "header": "Whether the first row of CSV names the columns: yes or no, or the names as a list of JSON.",
+        "delimiter": "Between the cells of CSV: a sign, or comma, semicolon, tab, bar, or blanks for runs of blanks.",
+        "quote": "Around the cells of CSV: a quotation mark, an apostrophe, or none.",
+        "decimal": "The decimal sign of numbers in CSV: a point or a comma.",
+        "thousands": "What groups the digits of numbers in CSV: a comma, a point, an apostrophe, blank, or none.",
+        "skip_rows": "The number of lines above the table of CSV.",
+        "comment": "What begins a line of CSV that is no row, such as #, or none.",
+        "encoding": "The encoding of CSV, such as utf-8, utf-16 or windows-1252.",
+        "missing": "The texts of missing values in CSV instead of the usual ones: between commas, or a list of JSON.",
+        "date_format": "How dates in CSV are written, such as %d.%m.%Y %H:%M, or iso.",
         "sheet": "The sheet of a workbook; by default the first that has cells.",
     }
 )
-"""Options of readers that a client may set with an upload."""
-HEADER_WORDS: Mapping[str, bool] = MappingProxyType({"yes": True, "true": True, "no": False, "false": False})
+"""Options of readers that a client may set with an upload. Those of CSV are decided by the file where none is said."""
 
 _BY_CONTENT_TYPE = {word: kind for kind in READERS.values() for word in kind.content_types}
 _BY_SUFFIX = {suffix: kind for kind in READERS.values() for suffix in kind.suffixes}
@@ -81,12 +89,10 @@ def reader_of_upload(
 
 def _with_options(kind: type[FileReader], options: Mapping[str, str]) -> FileReader:
     known = kind().options()
-    for name, text in options.items():
+    for name in options:
         if name not in known:
             raise InvalidFile(f"{name} is no option of the format {kind.format}: leave it out")
-        if name == "header" and text not in HEADER_WORDS:
-            raise InvalidFile("header must be yes or no")
-    return kind(**{name: HEADER_WORDS[text] if name == "header" else text for name, text in options.items()})
+    return kind(**{name: OPTION_PARSERS.get(name, str)(text) for name, text in options.items()})
 
 
 def reader_of(schema: Schema) -> FileReader:

@@ -45,7 +45,8 @@ def main() -> None:
 
 def _set_limits(bounds: Bounds) -> None:
     seconds = max(1, round(bounds.seconds))
-    resource.setrlimit(resource.RLIMIT_AS, (bounds.bytes, bounds.bytes))
+    # Memory that can be written: DuckDB's threads reserve addresses beyond it, which cost nothing.
+    resource.setrlimit(resource.RLIMIT_DATA, (bounds.bytes, bounds.bytes))
     # SIGXCPU at the soft limit tells the parent the reason; SIGKILL follows at the hard limit.
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, ClassVar, Self
 
 from core.data.errors import InvalidFile
 from core.data.readers.cell_table import CellTable, text_of
-from core.data.readers.csv import opened
+from core.data.readers.csv.stream import opened
 from core.data.schema import Limits, Schema
 
 READ_BYTES = 2**18

@@ -1,21 +1,16 @@
 """Reader of Parquet files, by DuckDB."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from core.data.cells import quote
 from core.data.errors import InvalidFile
 from core.data.readers.cell_table import CHUNK_CELLS, CellTable
+from core.data.readers.tables.connection import NotReadable, locked_connection
 from core.data.schema import Limits, Schema
 
-if TYPE_CHECKING:
-    import duckdb
-
-MEMORY = "256MB"
-"""Memory of DuckDB: it reads a file group of rows by group."""
 REFUSED_TYPES = ("BLOB", "BIT", "GEOMETRY")
 """Types of columns without a text."""
 
@@ -44,6 +39,12 @@ class Parquet(CellTable):
 
     def records(self, path: Path, limits: Limits) -> Iterator[list[str]]:
         """Yield the names of the columns, then the rows. Raises `InvalidFile`."""
+        try:
+            yield from self._records(path)
+        except NotReadable as error:
+            raise InvalidFile(f"the file cannot be read as Parquet: {str(error).splitlines()[0][:200]}") from None
+
+    def _records(self, path: Path) -> Iterator[list[str]]:
         with locked_connection(path) as connection:
             source = connection.execute("SELECT * FROM read_parquet(?) LIMIT 0", [str(path)])
             columns = [(str(name), str(kind)) for name, kind, *_ in source.description or ()]
@@ -55,38 +56,3 @@ class Parquet(CellTable):
             result = connection.execute("SELECT COLUMNS(*)::VARCHAR FROM read_parquet(?)", [str(path)])
             while rows := result.fetchmany(max(1, CHUNK_CELLS // max(1, len(columns)))):
                 yield from ([value or "" for value in row] for row in rows)
-
-
-@contextmanager
-def locked_connection(path: Path) -> "Iterator[duckdb.DuckDBPyConnection]":
-    """Open DuckDB, able to read this one file and nothing else. Its errors become `InvalidFile`.
-
-    No extension is loaded or installed, and no setting can be changed afterwards.
-    """
-    import duckdb  # noqa: PLC0415 - a library of 66 MB, which other formats do not need
-
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "allow_community_extensions": "false",
-        "autoinstall_known_extensions": "false",
-        "autoload_known_extensions": "false",
-        "memory_limit": MEMORY,
-        "temp_directory": "",
-        "threads": 1,
-    }
-    connection = duckdb.connect(config=config)
-    try:
-        connection.execute(f"SET allowed_paths = [{_literal(str(path))}]")
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET lock_configuration = true")
-        yield connection
-    except duckdb.OutOfMemoryException:
-        raise MemoryError from None
-    except duckdb.Error as error:
-        found = str(error).splitlines()[0].replace(str(path), "the file")[:200]
-        raise InvalidFile(f"the file cannot be read as Parquet: {found}") from None
-    finally:
-        connection.close()
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

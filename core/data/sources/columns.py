@@ -201,6 +201,8 @@ def _why_empty(column: Column) -> str:
 
 def _why_left_out(column: Column) -> str:
     """Return why a column of a table is no feature unless it is named; empty where it is one."""
+    if column.names_rows:
+        return "has the names of the rows"
     return _why_empty(column) or (f"is {column.type}" if default_encoder(column).alone else "")
 
 

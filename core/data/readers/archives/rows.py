@@ -1,6 +1,5 @@
 """Rows of an archive: a file each, with its class, its part, and what a table in the archive says of it."""
 
-import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
@@ -114,11 +113,8 @@ def _cells_of_table(tables: list[FileValue], files: list[Any], limits: Limits) -
 
 
 def _read_table(table: FileValue, limits: Limits) -> tuple[list[str], list[list[str]]]:
-    file = io.BytesIO(table.read())
     try:
-        chunks = Csv().infer_options(file, limits).chunks(file, limits)
-        names = next(chunks)[0]
-        rows = [row for chunk in chunks for row in chunk]
+        names, *rows = Csv().records_of(table.read(), limits)
     except InvalidFile as error:
         raise InvalidFile(f"{quote(table.name)}: {error.message}") from None
     if not rows:

@@ -46,7 +46,7 @@ def test_limits_of_the_process_are_set() -> None:
 import resource
 from core.data.readers.infer_schema import Bounds, _set_limits
 _set_limits(Bounds(7, 2**30))
-print([resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_CPU, resource.RLIMIT_FSIZE)])
+print([resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_DATA, resource.RLIMIT_CPU, resource.RLIMIT_FSIZE)])
 """
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == str([2**30, 7, 0])

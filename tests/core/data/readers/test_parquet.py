@@ -7,7 +7,8 @@ import pytest
 
 from core.data.errors import InvalidFile
 from core.data.readers import load, rows
-from core.data.readers.parquet import Parquet, locked_connection
+from core.data.readers.parquet import Parquet
+from core.data.readers.tables.connection import NotReadable, locked_connection
 from core.data.schema import Limits
 from tests.core.data.readers.files import parquet_bytes
 
@@ -92,5 +93,5 @@ def test_damaged_file_is_refused_without_its_path(tmp_path: Path, cut: float) ->
 )
 def test_connection_reads_one_file_and_nothing_else(tmp_path: Path, query: str) -> None:
     path = table(tmp_path, "SELECT 1 AS a")
-    with pytest.raises(InvalidFile), locked_connection(path) as connection:
+    with pytest.raises(NotReadable), locked_connection(path) as connection:
         connection.execute(query)

@@ -23,9 +23,9 @@ def warnings_of(folder: Path, cells: list[str], target: list[str] | None = None)
 
 def test_nearly_numeric_column_names_the_first_cell_that_is_no_number(tmp_path: Path) -> None:
     cells = [str(row % 7) for row in range(ROWS)]
-    cells[40], cells[50] = "1,200", "twelve"
+    cells[40], cells[50] = "1,20x", "twelve"
     (found,) = [warnings_of(tmp_path, [f'"{cell}"' for cell in cells])["nearly_numeric"]]
-    assert 'the first is "1,200" in row 41' in found.message
+    assert 'the first is "1,20x" in row 41' in found.message
     assert "2 of 60 cells are not" in found.message
 
 

@@ -272,7 +272,7 @@ BAD: dict[str, tuple[bytes, str]] = {
         zipped({"a.png": grey(1), "t.csv": b"f,c\na.png,1\nb.png,2\n"}),
         '"t.csv", row 2: "b.png" is not in the archive',
     ),
-    "table with wrong rows": (zipped({"a.png": grey(1), "t.csv": b"f,c\na.png,1,2\n"}), '"t.csv": row 1'),
+    "table with wrong rows": (zipped({"a.png": grey(1), "t.csv": b"f,c\na.png,1\na.png,1,2\n"}), '"t.csv": row 2'),
     "empty table": (zipped({"a.png": grey(1), "t.csv": b"f,c\n"}), '"t.csv" has no rows'),
     "table with another column file": (
         zipped({"a.png": grey(1), "t.csv": b"f,file\na.png,1\n"}),

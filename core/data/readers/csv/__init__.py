@@ -1,0 +1,5 @@
+"""Reading of CSV and its relatives."""
+
+from core.data.readers.csv.reader import Csv
+
+__all__ = ["Csv"]

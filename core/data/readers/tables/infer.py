@@ -1,0 +1,212 @@
+"""Types and statistics of the columns of a table of texts, by three scans of the file.
+
+The first reads every cell as a number as programs write it, which settles columns of fractions. The second asks the
+other columns what else they are: numbers as people write them, codes of digits, dates. The third counts the values of
+columns that have few.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from core.data.cells import MISSING_AMONG_NUMBERS, NumberForm, parse_written_number, quote, quote_names
+from core.data.column_statistics import NEARLY
+from core.data.date_forms import DateForm, date_forms_of
+from core.data.errors import InvalidFile
+from core.data.readers.tables.classes import folded
+from core.data.readers.tables.found import Asked, Found, column_of
+from core.data.readers.tables.rules import WHOLE, CellRules, seconds, stripped
+from core.data.readers.tables.table import Questions, TextTable, ask, value_counts
+from core.data.schema import Column, ColumnType, Limits
+from core.warnings import WarningMessage
+
+MOMENTS = {"count": "count({x})", "min": "min({x})", "max": "max({x})", "mean": "avg({x})", "std": "stddev_pop({x})"}
+"""Aggregates of the numbers or dates `{x}` of a column."""
+_FRACTIONS = "count(CASE WHEN {x} <> trunc({x}) THEN 1 END)"
+ESTIMATE = 1.2
+"""How far an estimate of different values may be above their number."""
+MORE_THAN_ESTIMATED = 10
+MAX_DIGITS = 15
+"""Digits that any number keeps."""
+
+
+def infer_columns(
+    table: TextTable, names: list[str], types: Mapping[str, ColumnType], limits: Limits, rules: CellRules
+) -> tuple[int, tuple[Column, ...], list[WarningMessage]]:
+    """Return the number of rows, the columns with the types that a client sets, and warnings. Raises `InvalidFile`."""
+    for name in types:
+        if name not in names:
+            raise InvalidFile(f"types names a column {quote(name)}, and the file has {quote_names(names)}")
+    categories = min(limits.categories, max(2, limits.all_categories // len(names)))
+    found = _first_scan(table, names, types, rules, categories)
+    rows = found[0].rows
+    if not rows:
+        raise InvalidFile("the file has a header and no rows: add at least one row of values")
+    if rows * len(names) > limits.cells:
+        raise InvalidFile(f"the table has more than {limits.cells} cells: send fewer rows or columns")
+    _second_scan(table, [of for of in found if not _is_settled(of)], rules)
+    asked = Asked(table, rules, limits, categories)
+    _third_scan(asked, [of for of in found if of.few])
+    columns = tuple(column_of(of, asked) for of in found)
+    return rows, columns, [warning for of in found for warning in _warnings(of)]
+
+
+def _moments(name: str) -> dict[str, str]:
+    return {f"{name} {moment}": sql.replace("{x}", f"{{{name}}}") for moment, sql in MOMENTS.items()}
+
+
+def _finite(x: str) -> str:
+    return f"CASE WHEN isfinite({x}) THEN {x} END"
+
+
+def _first_scan(
+    table: TextTable, names: list[str], types: Mapping[str, ColumnType], rules: CellRules, categories: int
+) -> list[Found]:
+    # A CASE is only computed where it is asked for; a FILTER, for every cell.
+    y = rules.plain("{c}")
+    other = f"CASE WHEN {y} IS NULL THEN CASE WHEN NOT {rules.is_missing('{c}')} THEN {{c}} END END"
+    asked = {
+        **_moments("x"),
+        "rows": "count(*)",
+        "fractions": _FRACTIONS,
+        "casts": "count({y})",
+        "different": "approx_count_distinct({v})",
+        "others": "count({other})",
+        "low": "min({other})",
+        "high": "max({other})",
+    }
+    questions = Questions({"v": "{c}", "y": y, "x": _finite(y), "other": other}, asked)
+    answers = ask(table, dict.fromkeys(range(len(names)), questions))
+    found = []
+    infinite = _infinite(table, [place for place, of in answers.items() if of and of["casts"] > of["x count"]], y)
+    for place, name in enumerate(names):
+        answer = answers[place] or dict.fromkeys(asked, 0)
+        numbers = answer | {moment: answer[f"x {moment}"] for moment in MOMENTS}
+        numbers["infinite"] = infinite.get(place, 0)
+        of = Found(place, name, types.get(name), int(answer["rows"]), numbers, rules.plain())
+        of.missing = of.rows - sum(int(numbers[each]) for each in ("count", "infinite", "others"))
+        of.few = answer["different"] <= ESTIMATE * categories + MORE_THAN_ESTIMATED
+        found.append(of)
+    return found
+
+
+def _infinite(table: TextTable, places: list[int], y: str) -> dict[int, int]:
+    """Return the number of infinite numbers of columns in which not all are finite; others are NaN."""
+    questions = Questions(
+        {"v": "{c}", "y": y}, {"infinite": "count(*) FILTER (WHERE isinf({y}))", "rows": "count({v})"}
+    )
+    return {place: int(of["infinite"]) for place, of in ask(table, dict.fromkeys(places, questions)).items()}
+
+
+def _is_settled(of: Found) -> bool:
+    """Return whether a column has only fractions and missing values, so that nothing else can be found in it."""
+    return not of.numbers["others"] and of.numbers["fractions"] > 0 and of.requested in (None, "number")
+
+
+def _second_scan(table: TextTable, columns: list[Found], rules: CellRules) -> None:
+    tried = {of.place: (_forms(of, rules), _dates(of, rules)) for of in columns}
+    answers = ask(table, {place: _questions(*of, rules) for place, of in tried.items()})
+    for of in columns:
+        _conclude(of, answers[of.place], *tried[of.place], rules)
+
+
+def _questions(forms: list[NumberForm], dates: list[DateForm], rules: CellRules) -> Questions:
+    v = stripped("{c}")
+    given = {"v": v}
+    asked = {
+        "missing": f"count(*) FILTER (WHERE {rules.is_missing('{v}')})",
+        "missing_number": f"count(*) FILTER (WHERE {rules.is_missing_number('{v}')})",
+        "codes": f"count(*) FILTER (WHERE {_is_code('{v}')})",
+        "length": "max(length({v}))",
+    }
+    for form in forms:
+        name = _name(form)
+        given[name] = _finite(rules.written(v, form))
+        asked |= {**_moments(name), f"{name} fractions": _FRACTIONS.replace("{x}", f"{{{name}}}")}
+    for date in dates:
+        given[_name(date)] = _finite(seconds(v, date))
+        asked |= _moments(_name(date))
+    return Questions(given, asked)
+
+
+def _name(form: NumberForm | DateForm) -> str:
+    """Return a name of SQL for a form."""
+    return "f" + str(form).encode().hex()
+
+
+def _is_code(v: str) -> str:
+    """Return whether a text is digits after a zero, or digits of more than a number keeps."""
+    zero = f"starts_with({v}, '0') AND regexp_full_match({v}, '0[0-9]+')"
+    digits = f"strlen({v}) > {MAX_DIGITS} AND regexp_full_match({v}, '[+-]?[0-9]+')"
+    return f"({zero}) OR ({digits} AND abs(TRY_CAST({v} AS DOUBLE)) > {WHOLE})"
+
+
+def _forms(of: Found, rules: CellRules) -> list[NumberForm]:
+    """Return the forms of numbers in which the least and the greatest of the other texts are numbers, or missing."""
+    if not of.numbers["others"]:
+        return []
+    texts = [of.numbers[name].strip() for name in ("low", "high")]
+    nearly = of.numbers["count"] >= (1 - 2 * NEARLY) * of.present or of.requested == "number"
+    return [
+        form
+        for form in rules.forms
+        if (nearly and form == rules.form) or all(_may_be_number(text, form, rules) for text in texts)
+    ]
+
+
+def _may_be_number(text: str, form: NumberForm, rules: CellRules) -> bool:
+    return parse_written_number(text, form) is not None or text in rules.missing | MISSING_AMONG_NUMBERS
+
+
+def _dates(of: Found, rules: CellRules) -> list[DateForm]:
+    """Return the forms of dates that the least and the greatest of the other texts have."""
+    if not of.numbers["others"] or (rules.dates is not None and of.requested not in (None, "datetime")):
+        return []
+    texts = [of.numbers[name].strip() for name in ("low", "high")]
+    if rules.dates is not None:
+        return [rules.dates]
+    first, *others = [date_forms_of(text) for text in texts if text not in rules.missing] or [()]
+    return [form for form in first if all(form in other for other in others)]
+
+
+def _conclude(
+    of: Found, answer: dict[str, Any], forms: list[NumberForm], dates: list[DateForm], rules: CellRules
+) -> None:
+    of.codes, of.length, of.missing = answer["codes"], answer["length"] or 0, answer["missing"]
+    best = max(forms, key=lambda form: int(answer[f"{_name(form)} count"]), default=None)
+    if best is not None and answer[f"{_name(best)} count"] >= of.numbers["count"]:
+        of.form, of.number_of = best, rules.written(stripped(), best)
+        of.numbers = of.numbers | {name: answer[f"{_name(best)} {name}"] for name in (*MOMENTS, "fractions")}
+    if of.numbers["count"] and of.rows - answer["missing_number"] == of.numbers["count"] + of.numbers["infinite"]:
+        of.missing = answer["missing_number"]
+    complete = [date for date in dates if 0 < answer[f"{_name(date)} count"] == of.present]
+    if complete:
+        of.date = complete[0]
+        of.dates = {name: answer[f"{_name(complete[0])} {name}"] for name in MOMENTS}
+        of.unclear_date = {"%d/%m", "%m/%d"} <= {date.format[:5] for date in complete}
+
+
+def _third_scan(asked: Asked, columns: list[Found]) -> None:
+    table, rules, limits, categories = asked
+    counts: dict[int, dict[str, int]] = {of.place: {} for of in columns if of.length <= limits.category_length}
+    v = stripped()
+    of_missing = f"CASE WHEN NOT {rules.is_missing(v)} THEN {v} END"
+    for place, text, count in value_counts(table, list(counts), of_missing):
+        counts[place][text] = count
+    for of in columns:
+        if of.place in counts and len(merged := folded(counts[of.place])) <= categories:
+            numbers = set() if of.not_numbers else MISSING_AMONG_NUMBERS
+            of.counts = {text: count for text, count in merged.items() if text not in numbers}
+
+
+def _warnings(of: Found) -> list[WarningMessage]:
+    warnings = []
+    if of.unclear_date and of.date is not None:
+        form, other = ("month", "day") if of.date.format.startswith("%m") else ("day", "month")
+        message = f"column {quote(of.name)} has dates in which day and month could be exchanged; {form}, then {other}"
+        remedy = "was assumed: say date_format=%d/%m/%Y if not"
+        warnings.append(WarningMessage("unclear_dates", "/columns", f"{message} {remedy}"))
+    if of.requested is None and of.codes and not of.not_numbers:
+        message = f"column {quote(of.name)} has digits after a zero, or too many for a number, and stays {of.type}"
+        remedy = f'upload it with types {{"{of.name[:40]}": "number"}} if they are numbers'
+        warnings.append(WarningMessage("codes_of_digits", "/columns", f"{message}: {remedy}"))
+    return warnings
