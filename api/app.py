@@ -32,12 +32,14 @@ from api.routes import (
     metrics,
     pages,
     predictions,
+    profile,
     split,
     uploads,
 )
 from api.schemas.inspection import GradientCheckRequest, InspectionRequest
 from api.schemas.prediction import PredictionRequest
 from api.services.compute_pool import ComputeLimits, ComputePool
+from api.services.dataset_profile import ProfileCache
 from api.services.lease_collector import lease_collector
 from api.services.memory_release import release_memory
 from api.services.model_cache import ModelCache
@@ -107,6 +109,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         metrics,
         events,
         checkpoints,
+        profile,
         split,
         predictions,
         inspect,
@@ -145,6 +148,7 @@ async def lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
         compute,
         readiness,
         partial_uploads,
+        ProfileCache(),
     )
     collector = StoreCollector(database, lambda: hub.listeners, storage_limits(settings))
     app.state.registry.register(collector)

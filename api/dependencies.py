@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.services.compute_pool import ComputePool
+from api.services.dataset_profile import ProfileCache
 from api.services.model_cache import ModelCache
 from api.services.readiness import Readiness
 from api.services.schema_inference import SchemaInference
@@ -32,6 +33,7 @@ class Services:
     compute: ComputePool
     readiness: Readiness
     partial_uploads: PartialUploads
+    profiles: ProfileCache
 
 
 async def _services(request: Request) -> Services:

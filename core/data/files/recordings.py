@@ -37,6 +37,19 @@ def measure_recording(content: bytes) -> float:
     return len(samples) / rate
 
 
+def recording_header(content: bytes) -> tuple[float, int, int]:
+    """Return the seconds, the rate in Hz and the channels that a recording's header says; an estimate for MP3.
+
+    Raises `NotARecording`.
+    """
+    try:
+        with soundfile.SoundFile(BytesIO(content)) as file:
+            _check(file)
+            return file.frames / file.samplerate, file.samplerate, file.channels
+    except soundfile.SoundFileError as error:
+        raise NotARecording(f"is no recording that can be read ({error}): save it as WAV or FLAC") from error
+
+
 def _read(content: bytes) -> tuple[NDArray[np.float32], int]:
     """Return the samples of a recording `(samples,)`, and their rate in Hz."""
     _require_whole(content)

@@ -28,7 +28,7 @@ def without_target(column: Column, pointer: str) -> Iterator[WarningMessage]:
 
 def of_features(columns: Sequence[Column]) -> Iterator[WarningMessage]:
     """Yield the warnings about the columns that are learnt from."""
-    constant = [column.name for column in columns if _is_constant(column)]
+    constant = [column.name for column in columns if is_constant(column)]
     if constant:
         found = f"{quote_names(constant)} has" if len(constant) == 1 else f"{quote_names(constant)} have"
         message = f"{found} the same value in every row, which teaches nothing: leave it out, or check the file"
@@ -46,7 +46,8 @@ def nearly_numeric(columns: Sequence[Column], pointer: str = FEATURES) -> Iterat
             yield WarningMessage("nearly_numeric", pointer, f"{message}: {remedy}")
 
 
-def _is_constant(column: Column) -> bool:
+def is_constant(column: Column) -> bool:
+    """Return whether every row has the same value, by the statistics."""
     if column.missing or column.shape:
         return False
     if column.type == "number":

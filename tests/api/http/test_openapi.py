@@ -51,6 +51,7 @@ def test_document_lists_exactly_the_routes_of_the_contract(embedded: Api, docume
         ("get", "/v1/datasets"),
         ("get", "/v1/datasets/{dataset_id}"),
         ("get", "/v1/datasets/{dataset_id}/rows"),
+        ("get", "/v1/datasets/{dataset_id}/profile"),
         ("delete", "/v1/datasets/{dataset_id}"),
         *(
             ("get", path)
