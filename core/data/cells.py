@@ -23,6 +23,9 @@ MISSING = frozenset(
 MISSING_AMONG_NUMBERS = frozenset([".", "..", "-", "--", "–", "—"])
 """Texts of a missing value in a column that otherwise has numbers only."""
 
+TRUTH = frozenset({"true", "false"})
+"""Words of which all spellings are one category."""
+
 CURRENCIES = "$€£¥₹"
 MINUS = "−–"
 """Characters of Unicode that stand for the sign of a number."""
@@ -92,6 +95,14 @@ def parse_written_number(text: str, form: NumberForm = POINT) -> float | None:
     return parse_number(digits)
 
 
+def number_in(text: str, decimal: str = ".") -> float | None:
+    """Return the number in a text by the decimal sign of its table, as programs or people write it, or None."""
+    if decimal == ".":
+        plain = parse_number(text)
+        return parse_written_number(text) if plain is None else plain
+    return parse_written_number(text, COMMA)
+
+
 def is_missing(value: Any) -> bool:
     """Return whether a value of a record is missing: null, NaN (from an array), or a text of `MISSING`."""
     return value is None or (value.strip() in MISSING if isinstance(value, str) else value != value)  # noqa: PLR0124
@@ -102,10 +113,17 @@ def fits_float32(value: float) -> bool:
     return -FLOAT32_MAX <= value <= FLOAT32_MAX
 
 
+def spellings_of(text: str) -> list[str]:
+    """Return the texts that mean a category: its name, and of true and false every usual spelling."""
+    if text.lower() not in TRUTH:
+        return [text]
+    return list(dict.fromkeys((text, text.lower(), text.capitalize(), text.upper())))
+
+
 def category_texts(value: Any) -> list[str]:
     """Return the texts a JSON value may have as a category in a file: 3 and 3.0 as `3` or `3.0`, true as `true`, …."""
     if isinstance(value, str):
-        return [value.strip()]
+        return spellings_of(value.strip())
     if isinstance(value, bool):
         return [str(value).lower(), str(value), str(value).upper(), str(int(value))]
     whole = isinstance(value, int) or value.is_integer()

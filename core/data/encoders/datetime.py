@@ -96,7 +96,7 @@ class DatetimeOptions(ValueOptions):
             column=column.name,
             parts=self.parts,
             cyclic=self.cyclic,
-            format=self.format,
+            format=self.format or (None if column.date_format == "iso" else column.date_format),
             day_first=self.day_first,
             mean=0.0,
             std=1.0,

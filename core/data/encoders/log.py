@@ -32,6 +32,7 @@ class LogOptions(NumberOptions):
             imputed=float(np.median(present(values))),
             marked=column.missing > 0,
             seen=Seen.of(values),
+            decimal=column.decimal,
         )
 
 

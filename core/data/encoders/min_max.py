@@ -40,6 +40,7 @@ class MinMaxOptions(NumberOptions):
             imputed=float(found.mean()),
             marked=column.missing > 0,
             seen=Seen.of(values),
+            decimal=column.decimal,
         )
 
 

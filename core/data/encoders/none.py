@@ -25,7 +25,13 @@ class NoneOptions(NumberOptions):
     def fit(self, column: Column, values: NDArray[np.float64], *, scaled: bool) -> "Unscaled":
         """Return the encoder for values `(rows,)` with NaN for missing ones."""
         mean = float(present(values).mean())
-        return Unscaled(column=column.name, imputed=mean, marked=column.missing > 0, seen=Seen.of(values))
+        return Unscaled(
+            column=column.name,
+            imputed=mean,
+            marked=column.missing > 0,
+            seen=Seen.of(values),
+            decimal=column.decimal,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

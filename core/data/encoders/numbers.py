@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.cells import FLOAT32_MAX, fits_float32, is_missing, parse_number, quote
+from core.data.cells import FLOAT32_MAX, MISSING_AMONG_NUMBERS, fits_float32, is_missing, number_in, quote
 from core.data.encoders.encoder import Parsed, Transform, WrongValue, separately, with_tuples
 from core.data.schema import Column, ColumnType
 from core.data.seen import Seen
@@ -43,6 +43,9 @@ class NumberEncoder(ABC):
     seen: Seen | None = None
     """The range of the training rows; None where they have no number."""
 
+    decimal: str = "."
+    """The decimal sign of numbers in texts, as the dataset had it."""
+
     dtype: ClassVar[np.dtype[Any]] = np.dtype(np.float64)
     reads_files: ClassVar[bool] = False
     imputed_by: ClassVar[str] = "mean"
@@ -59,10 +62,10 @@ class NumberEncoder(ABC):
 
     def parse(self, value: Any) -> Parsed:
         """Return a JSON number, or the number in a text, as float; NaN where it is missing. Raises `WrongValue`."""
-        if is_missing(value):
+        if is_missing(value) or (isinstance(value, str) and value.strip() in MISSING_AMONG_NUMBERS):
             used = f"the {self.imputed_by} {self.imputed:.6g} is used"
             return np.nan, None if self.marked else f"{self.column} is missing: {used}"
-        return number_of(value), None
+        return number_of(value, self.decimal), None
 
     def transform(self, values: NDArray[np.float64], out: NDArray[np.float32]) -> None:
         """Encode numbers `(rows,)`, NaN for missing, into `out` `(rows, 1 or 2)`."""
@@ -93,9 +96,9 @@ class NumberEncoder(ABC):
         return cls(**{**with_tuples(json), "seen": seen and Seen(**seen)})
 
 
-def number_of(value: Any) -> float:
-    """Return a JSON number, or the number in a text, that is not missing. Raises `WrongValue`."""
-    found = parse_number(value.strip()) if isinstance(value, str) else value
+def number_of(value: Any, decimal: str = ".") -> float:
+    """Return a JSON number, or the number in a text as the dataset had it. Raises `WrongValue`."""
+    found = number_in(value.strip(), decimal) if isinstance(value, str) else value
     if isinstance(found, bool) or not isinstance(found, int | float):
         raise WrongValue(f"is {quote(str(value))}: give a number")
     if not fits_float32(found):

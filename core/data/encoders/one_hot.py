@@ -126,7 +126,7 @@ class OneHot:
 
         Raises `WrongValue` for lists and objects.
         """
-        if is_missing(value):
+        if is_missing(value) and value not in self._code_of:
             return MISSING_CODE, None if self.marked else f"{self.column} is missing: no category is set"
         if not isinstance(value, str | int | float):
             raise WrongValue("is a list or an object: give a text, a number or a boolean, which names a category")

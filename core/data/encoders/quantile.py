@@ -47,6 +47,7 @@ class QuantileOptions(NumberOptions):
             imputed=float(np.median(found)),
             marked=column.missing > 0,
             seen=Seen.of(values),
+            decimal=column.decimal,
         )
 
 

@@ -32,6 +32,7 @@ class RobustOptions(NumberOptions):
             imputed=median,
             marked=column.missing > 0,
             seen=Seen.of(values),
+            decimal=column.decimal,
         )
 
 

@@ -35,6 +35,7 @@ class StandardOptions(NumberOptions):
             imputed=mean,
             marked=column.missing > 0,
             seen=Seen.of(values),
+            decimal=column.decimal,
         )
 
 

@@ -1,9 +1,9 @@
 """Names of classes: the spellings of true and false are one value each."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-TRUTH = frozenset({"true", "false"})
+from core.data.cells import TRUTH
 
 
 def folded(counts: Mapping[str, int]) -> dict[str, int]:
@@ -17,8 +17,3 @@ def folded(counts: Mapping[str, int]) -> dict[str, int]:
         name = min(found, key=lambda text: (-found[text], text))
         merged[name] = found.total()
     return merged
-
-
-def spellings_of(name: str) -> Sequence[str]:
-    """Return the texts that mean a class: its name, and of true and false every usual spelling."""
-    return (name, *{name.lower(), name.upper(), name.capitalize()} - {name}) if name.lower() in TRUTH else (name,)

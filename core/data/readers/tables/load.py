@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.cells import COMMA, POINT, quote
+from core.data.cells import COMMA, POINT, quote, spellings_of
 from core.data.date_forms import DateForm
 from core.data.errors import InvalidFile
-from core.data.readers.tables.classes import spellings_of
 from core.data.readers.tables.connection import literal
 from core.data.readers.tables.rules import CellRules, seconds, stripped
 from core.data.readers.tables.table import GROUP, SIDE_BY_SIDE, TextTable, cells, groups_of
