@@ -36,8 +36,6 @@ class Found:
     """Numbers that are codes: digits after a zero, or more than a number keeps."""
     few: bool = False
     """Whether it may have few different values."""
-    length: int = 0
-    """Characters of its longest text."""
     date: DateForm | None = None
     dates: dict[str, Any] = field(default_factory=dict)
     unclear_date: bool = False

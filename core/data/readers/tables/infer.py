@@ -1,10 +1,12 @@
-"""Types and statistics of the columns of a table of texts, by three scans of the file.
+"""Types and statistics of the columns of a table of texts, by at most three scans of the file.
 
-The first reads every cell as a number as programs write it, which settles columns of fractions. The second asks the
-other columns what else they are: numbers as people write them, codes of digits, dates. The third counts the values of
-columns that have few.
+The first reads every cell as a number as programs write it, which settles columns of fractions. The second counts the
+values of columns that have few, which settles words and integers among them. The third asks the other columns what else
+they are: numbers as people write them, codes of digits, dates.
 """
 
+import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,13 +16,15 @@ from core.data.date_forms import DateForm, date_forms_of
 from core.data.errors import InvalidFile
 from core.data.readers.tables.classes import folded
 from core.data.readers.tables.found import Asked, Found, column_of
-from core.data.readers.tables.rules import WHOLE, CellRules, seconds, stripped
+from core.data.readers.tables.rules import WHOLE, CellRules, seconds, strip, stripped
 from core.data.readers.tables.table import Questions, TextTable, ask, value_counts
 from core.data.schema import Column, ColumnType, Limits
 from core.warnings import WarningMessage
 
 MOMENTS = {"count": "count({x})", "min": "min({x})", "max": "max({x})", "mean": "avg({x})", "std": "stddev_pop({x})"}
 """Aggregates of the numbers or dates `{x}` of a column."""
+_CODE = re.compile("0[0-9]+")
+_DIGITS = re.compile("[+-]?[0-9]+")
 _FRACTIONS = "count(CASE WHEN {x} <> trunc({x}) THEN 1 END)"
 ESTIMATE = 1.2
 """How far an estimate of different values may be above their number."""
@@ -43,9 +47,12 @@ def infer_columns(
         raise InvalidFile("the file has a header and no rows: add at least one row of values")
     if rows * len(names) > limits.cells:
         raise InvalidFile(f"the table has more than {limits.cells} cells: send fewer rows or columns")
-    _second_scan(table, [of for of in found if not _is_settled(of)], rules)
     asked = Asked(table, rules, limits, categories)
-    _third_scan(asked, [of for of in found if of.few])
+    _count_values(asked, [of for of in found if of.few])
+    _ask_again(table, [of for of in found if not _is_settled(of, rules)], rules)
+    for of in found:
+        if of.counts is not None and not of.not_numbers:
+            of.counts = {text: count for text, count in of.counts.items() if text not in MISSING_AMONG_NUMBERS}
     columns = tuple(column_of(of, asked) for of in found)
     return rows, columns, [warning for of in found for warning in _warnings(of)]
 
@@ -97,12 +104,16 @@ def _infinite(table: TextTable, places: list[int], y: str) -> dict[int, int]:
     return {place: int(of["infinite"]) for place, of in ask(table, dict.fromkeys(places, questions)).items()}
 
 
-def _is_settled(of: Found) -> bool:
-    """Return whether a column has only fractions and missing values, so that nothing else can be found in it."""
-    return not of.numbers["others"] and of.numbers["fractions"] > 0 and of.requested in (None, "number")
+def _is_settled(of: Found, rules: CellRules) -> bool:
+    """Return whether nothing else can be found in a column than numbers, or words that are counted."""
+    if not of.numbers["others"] and of.requested in (None, "number"):
+        return of.numbers["fractions"] > 0 or of.counts is not None
+    if of.counts is None or of.requested in ("number", "datetime"):
+        return False
+    return not (of.numbers["count"] or _forms(of, rules) or _dates(of, rules))
 
 
-def _second_scan(table: TextTable, columns: list[Found], rules: CellRules) -> None:
+def _ask_again(table: TextTable, columns: list[Found], rules: CellRules) -> None:
     tried = {of.place: (_forms(of, rules), _dates(of, rules)) for of in columns}
     answers = ask(table, {place: _questions(*of, rules) for place, of in tried.items()})
     for of in columns:
@@ -116,7 +127,6 @@ def _questions(forms: list[NumberForm], dates: list[DateForm], rules: CellRules)
         "missing": f"count(*) FILTER (WHERE {rules.is_missing('{v}')})",
         "missing_number": f"count(*) FILTER (WHERE {rules.is_missing_number('{v}')})",
         "codes": f"count(*) FILTER (WHERE {_is_code('{v}')})",
-        "length": "max(length({v}))",
     }
     for form in forms:
         name = _name(form)
@@ -171,7 +181,7 @@ def _dates(of: Found, rules: CellRules) -> list[DateForm]:
 def _conclude(
     of: Found, answer: dict[str, Any], forms: list[NumberForm], dates: list[DateForm], rules: CellRules
 ) -> None:
-    of.codes, of.length, of.missing = answer["codes"], answer["length"] or 0, answer["missing"]
+    of.codes, of.missing = answer["codes"], answer["missing"]
     best = max(forms, key=lambda form: int(answer[f"{_name(form)} count"]), default=None)
     if best is not None and answer[f"{_name(best)} count"] >= of.numbers["count"]:
         of.form, of.number_of = best, rules.written(stripped(), best)
@@ -185,17 +195,28 @@ def _conclude(
         of.unclear_date = {"%d/%m", "%m/%d"} <= {date.format[:5] for date in complete}
 
 
-def _third_scan(asked: Asked, columns: list[Found]) -> None:
+def _count_values(asked: Asked, columns: list[Found]) -> None:
+    """Set the values of columns that have few, and what follows from them. Blanks are cut off after counting."""
     table, rules, limits, categories = asked
-    counts: dict[int, dict[str, int]] = {of.place: {} for of in columns if of.length <= limits.category_length}
-    v = stripped()
-    of_missing = f"CASE WHEN NOT {rules.is_missing(v)} THEN {v} END"
-    for place, text, count in value_counts(table, list(counts), of_missing):
-        counts[place][text] = count
+    longest = limits.category_length
+    too_long = f"CASE WHEN strlen({{v}}) > {4 * longest} THEN repeat('x', {longest + 1}) ELSE {{v}} END"
+    counts: dict[int, Counter[str]] = {of.place: Counter() for of in columns}
+    for place, text, count in value_counts(table, list(counts), too_long):
+        counts[place][strip(text)] += count
     for of in columns:
-        if of.place in counts and len(merged := folded(counts[of.place])) <= categories:
-            numbers = set() if of.not_numbers else MISSING_AMONG_NUMBERS
-            of.counts = {text: count for text, count in merged.items() if text not in numbers}
+        values = counts[of.place]
+        present = folded({text: count for text, count in values.items() if text not in rules.missing})
+        if len(present) > categories or max(map(len, present), default=0) > longest:
+            continue
+        of.counts = present
+        if of.numbers["others"]:
+            of.missing = values.total() - sum(present.values())
+        else:
+            of.codes = sum(count for text, count in present.items() if _is_code_of_digits(text))
+
+
+def _is_code_of_digits(text: str) -> bool:
+    return bool(_CODE.fullmatch(text) or (_DIGITS.fullmatch(text) and abs(int(text)) > WHOLE))
 
 
 def _warnings(of: Found) -> list[WarningMessage]:

@@ -9,6 +9,8 @@ from core.data.readers.tables.connection import literal
 
 WHOLE = 2**53
 """Integers of at least this size are not exact as numbers, and stay texts."""
+SPACES = " \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+"""The blanks that DuckDB trims by default."""
 BLANKS = "chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || ' ' || chr(160)"
 
 
@@ -63,6 +65,11 @@ def stripped(v: str = "{v}") -> str:
     """Return a text without the blanks around it."""
     # Trimming more than blanks takes ten times as long, and few cells begin with another.
     return f"CASE WHEN {v} < ' ' THEN trim({v}, {BLANKS}) ELSE trim({v}) END"
+
+
+def strip(text: str) -> str:
+    """Return a text as `stripped` does."""
+    return text.strip("\t\n\v\f\r \u00a0") if text < " " else text.strip(SPACES)
 
 
 def is_in(v: str, texts: Iterable[str]) -> str:

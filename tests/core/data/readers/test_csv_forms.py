@@ -7,12 +7,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import duckdb
 import numpy as np
 import pytest
 from backports import zstd
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.data.errors import InvalidFile
 from core.data.readers import reader_of, reader_of_upload
+from core.data.readers.tables.rules import strip, stripped
 from core.data.schema import Limits, Schema
 
 
@@ -233,3 +237,9 @@ def test_many_columns_are_read_as_few_are(tmp_path: Path) -> None:
 def test_wrong_option_is_refused(tmp_path: Path, option: str, text: str, message: str) -> None:
     with pytest.raises(InvalidFile, match=message):
         read(tmp_path / "file", Form("a,b\n1,2\n", {}, said={option: text}))
+
+
+@given(st.text(st.sampled_from("\t\n\r\v\f \u00a0\u2003\u3000\x85ab"), max_size=6))
+def test_blanks_are_stripped_by_python_as_by_duckdb(text: str) -> None:
+    (found,) = duckdb.execute(f"SELECT {stripped('t')} FROM (VALUES (?)) AS v(t)", [text]).fetchall()
+    assert found == (strip(text),)
