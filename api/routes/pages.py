@@ -7,10 +7,15 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Receive, Scope, Send
 
+from api.dependencies import ClientScope, ServicesDep
 from api.http.errors import NoSuchPage
 from api.http.openapi import operation
 from api.http.responses import JsonResponse
 from api.http.routes import Router
+from api.schemas.examples import DatasetId
+from api.services.identifiers import resolve_dataset_id
+from core.store import datasets
+from core.store.errors import NoSuchDataset
 
 STATIC = Path(__file__).parents[1] / "static"
 
@@ -36,6 +41,18 @@ DOCS = """<!doctype html>
 </html>
 """
 
+DATASET = """<!doctype html>
+<html lang="en">
+<head>
+  <meta charset="utf-8">
+  <meta http-equiv="refresh" content="0; url={url}">
+  <title>Dataset</title>
+</head>
+<body><a href="{url}">The dataset's page</a></body>
+</html>
+"""
+"""It leads on to the dashboard, which finds its pages by the part of the address after #."""
+
 router = Router(tags=["service"])
 
 
@@ -46,6 +63,20 @@ def get_dashboard() -> Response:
     if not page.is_file():
         raise NoSuchPage("this installation has no dashboard: /docs lists every route")
     return FileResponse(page, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"})
+
+
+@router.get(
+    "/datasets/{dataset_id}",
+    summary="Page of a dataset",
+    response_class=HTMLResponse,
+    **operation(NoSuchDataset),
+)
+def get_dataset_page(services: ServicesDep, scope: ClientScope, dataset_id: DatasetId) -> Response:
+    """Lead to the page of a dataset: what is in its columns, warnings, and a job to train on it."""
+    with services.database.read() as s:
+        row = datasets.get(s, scope, resolve_dataset_id(s, scope, dataset_id))
+    page = DATASET.format(url=f"../#/datasets/{row.id}")
+    return HTMLResponse(page, headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"})
 
 
 @router.get("/docs", summary="API docs", response_class=HTMLResponse, **operation())

@@ -1,6 +1,7 @@
 // The dashboard: opens the page of the URL's hash, and shows the service's health.
 
 import { request, repeat } from "./api.js";
+import { openDataset } from "./dataset.js";
 import { openHome } from "./home.js";
 import { openJob } from "./job.js";
 
@@ -11,8 +12,8 @@ let close = () => {};
 
 function route() {
   close();
-  const job = location.hash.match(/^#\/jobs\/(\w+)$/);
-  close = job ? openJob(page, job[1]) : openHome(page);
+  const [, kind, id] = location.hash.match(/^#\/(jobs|datasets)\/(\w+)$/) ?? [];
+  close = id ? { jobs: openJob, datasets: openDataset }[kind](page, id) : openHome(page);
   scrollTo(0, 0);
 }
 

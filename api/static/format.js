@@ -17,6 +17,12 @@ export function duration(seconds) {
   return `${seconds < 10 && unit === "s" ? Math.max(0, seconds).toFixed(1) : Math.floor(seconds / size)} ${unit}`;
 }
 
+/** Formats a size in bytes: `512 B`, `3.4 kB`. */
+export function bytes(size) {
+  const power = Math.min(4, Math.floor(Math.log10(Math.max(1, size)) / 3));
+  return `${number(size / 1000 ** power, 3)} ${["B", "kB", "MB", "GB", "TB"][power]}`;
+}
+
 /** Formats the time since a timestamp of the service. */
 export const ago = (at) => `${duration(Math.max(1, Math.round((Date.now() - Date.parse(at)) / 1000))).replace(".0", "")} ago`;
 

@@ -3,11 +3,12 @@
 import { STATUSES, repeat, request } from "./api.js";
 import { attempt, badge, element, fill } from "./element.js";
 import { EXAMPLES } from "./examples.js";
-import { ago, number, pretty } from "./format.js";
+import { ago, bytes, number, pretty } from "./format.js";
 import { locate } from "./pointer.js";
 
 const LIST_MS = 2000;
 const PAGE_JOBS = 20;
+const PAGE_DATASETS = 10;
 const MAX_LIVE_JOBS = 100;
 
 /** The text in the editor; it survives while another page is open. */
@@ -21,7 +22,24 @@ export function openHome(root) {
   fill(root, "home");
   document.title = "Chainrule";
   openForm(root);
+  openDatasets(root);
   return openList(root);
+}
+
+/** Lists the newest datasets; more are loaded on request. */
+function openDatasets(root) {
+  const [list, empty, problem, more] = [".datasets", ".no-datasets", ".datasets-problem", "#more-datasets"].map((name) => root.querySelector(name));
+  const load = (cursor) => attempt(problem, async () => {
+    const query = new URLSearchParams({ limit: PAGE_DATASETS, ...(cursor && { cursor }) });
+    const { items, next_cursor: next } = await request("GET", `v1/datasets?${query}`);
+    list.append(...items.map((dataset) => element("li", {}, element("a", { href: `#/datasets/${dataset.id}` },
+      element("span", { class: "name" }, dataset.name ?? dataset.id), element("span", { class: "state quiet" }, dataset.format),
+      element("span", { class: "quiet" }, `${dataset.rows.toLocaleString()} rows · ${bytes(dataset.bytes)} · ${ago(dataset.created_at)}`)))));
+    empty.hidden = list.children.length > 0;
+    more.hidden = next === null;
+    more.onclick = () => load(next);
+  });
+  load();
 }
 
 function openForm(root) {

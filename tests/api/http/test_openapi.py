@@ -55,7 +55,16 @@ def test_document_lists_exactly_the_routes_of_the_contract(embedded: Api, docume
         ("delete", "/v1/datasets/{dataset_id}"),
         *(
             ("get", path)
-            for path in ("/health", "/health/live", "/health/ready", "/metrics", "/docs", "/openapi.json", "/")
+            for path in (
+                "/health",
+                "/health/live",
+                "/health/ready",
+                "/metrics",
+                "/docs",
+                "/openapi.json",
+                "/",
+                "/datasets/{dataset_id}",
+            )
         ),
     }
     assert documented == contract
