@@ -1,6 +1,7 @@
 """The scripts of docs/examples, in a short form: fewer epochs, and a test client instead of a server."""
 
 import importlib.util
+import json
 from types import ModuleType
 from typing import Any
 
@@ -55,3 +56,13 @@ def test_speech(embedded: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     assert job["latest"]["test_accuracy"] > 0.9
     answer = example.call(f"/jobs/{job['id']}/predictions", tone_of("left", "", 2, None), "audio/wav")
     assert answer["predictions"][0]["label"] == "left"
+
+
+def test_language(embedded: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    example = script("language", embedded, monkeypatch)
+    job = example.train(example.table(300), epochs=8)
+    assert job["status"] == "succeeded", job["error"]
+    assert job["latest"]["test_accuracy"] > 0.9
+    instances = [{"text": "latin capital letter q with long tail"}]
+    answer = example.call(f"/jobs/{job['id']}/predictions", json.dumps({"instances": instances}).encode())
+    assert answer["predictions"][0]["label"] == "capital letter"
