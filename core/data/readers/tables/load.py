@@ -42,7 +42,7 @@ def _one_below_the_other(
     """Return many columns of numbers of one form, by one expression."""
     with table.scan() as scan:
         below = cells(scan.relation, [places[column.name] for column in columns])
-        x = _number(stripped("v"), columns[0], rules)
+        x = _number("v", columns[0], rules)
         values = scan.connection.execute(f"SELECT {x} AS x FROM ({below})").fetchnumpy()["x"]
     by_row = np.ma.getdata(values).reshape(-1, len(columns))
     return {column.name: _checked(np.ascontiguousarray(by_row[:, i]), column) for i, column in enumerate(columns)}
@@ -56,14 +56,15 @@ def _side_by_side(
     with table.scan() as scan:
         expressions = []
         for x, column in wanted:
-            v = stripped(f"c{places[column.name]}")
+            c = f"c{places[column.name]}"
+            v = stripped(c)
             if column.type == "category" and column.classes:
                 spelled = ", ".join(map(literal, _spellings(column)))
                 scan.connection.execute(f"CREATE TYPE {x} AS ENUM ({spelled})")
                 code = f"enum_code(TRY_CAST({v} AS {x}))::INTEGER"
                 value = f"coalesce({code}, CASE WHEN {rules.is_missing(v)} THEN -1 ELSE -2 END)"
             else:
-                value = EXPRESSIONS[column.type](v, column, rules)
+                value = EXPRESSIONS[column.type](c, column, rules)
             expressions.append(f"{value} AS {x}")
         query = f"SELECT {', '.join(expressions)} FROM {scan.relation}"
         arrays = scan.connection.execute(query).fetchnumpy()
@@ -74,18 +75,23 @@ def _spellings(column: Column) -> list[str]:
     return list(dict.fromkeys(spelling for name, _ in column.classes for spelling in spellings_of(name)))
 
 
-def _number(v: str, column: Column, rules: CellRules) -> str:
+def _number(c: str, column: Column, rules: CellRules) -> str:
+    # Most cells are numbers as programs write them; the others are only looked at then.
+    v = stripped(c)
     form = rules.form if column.decimal == rules.form.decimal else COMMA if column.decimal == "," else POINT
     missing = f"CASE WHEN {rules.is_missing_number(v)} THEN 'nan'::DOUBLE ELSE 'inf'::DOUBLE END"
-    return f"coalesce({rules.written(v, form)}, {missing})"
+    plain = f"{rules.plain(c)}, " if form == rules.form else ""
+    return f"coalesce({plain}{rules.written(v, form)}, {missing})"
 
 
-def _datetime(v: str, column: Column, rules: CellRules) -> str:
+def _datetime(c: str, column: Column, rules: CellRules) -> str:
+    v = stripped(c)
     x = seconds(v, DateForm(column.date_format or "iso"))
     return f"coalesce({x}, CASE WHEN {rules.is_missing(v)} THEN 'nan'::DOUBLE ELSE 'inf'::DOUBLE END)"
 
 
-def _text(v: str, _: Column, rules: CellRules) -> str:
+def _text(c: str, _: Column, rules: CellRules) -> str:
+    v = stripped(c)
     return f"CASE WHEN NOT {rules.is_missing(v)} THEN {v} END"
 
 
@@ -93,7 +99,7 @@ EXPRESSIONS: Mapping[str, Callable[[str, Column, CellRules], str]] = {
     "number": _number,
     "datetime": _datetime,
     "text": _text,
-    "category": lambda v, _, rules: f"CASE WHEN {rules.is_missing(v)} THEN -1 ELSE -2 END",
+    "category": lambda c, _, rules: f"CASE WHEN {rules.is_missing(stripped(c))} THEN -1 ELSE -2 END",
 }
 """Values of a column by its type; infinite where a cell is not of the type."""
 
@@ -128,7 +134,7 @@ def page_of(table: TextTable, schema: Schema, rules: CellRules, offset: int, lim
     page: list[dict[str, Any]] = []
     for group in groups_of(enumerate(schema.columns), SIDE_BY_SIDE):
         with table.scan() as scan:
-            shown = ", ".join(_shown(stripped(f"c{place}"), column, rules) for place, column in group)
+            shown = ", ".join(_shown(f"c{place}", column, rules) for place, column in group)
             rows = scan.fetch(f"SELECT {shown} FROM {scan.relation} LIMIT {int(limit)} OFFSET {int(offset)}")
         page = page or [{} for _ in rows]
         for record, row in zip(page, rows, strict=True):
@@ -136,8 +142,8 @@ def page_of(table: TextTable, schema: Schema, rules: CellRules, offset: int, lim
     return page
 
 
-def _shown(v: str, column: Column, rules: CellRules) -> str:
+def _shown(c: str, column: Column, rules: CellRules) -> str:
     if column.type == "number":
-        x = _number(v, column, rules)
+        x = _number(c, column, rules)
         return f"CASE WHEN isfinite({x}) THEN {x} END"
-    return _text(v, column, rules)
+    return _text(c, column, rules)
