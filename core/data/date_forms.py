@@ -18,6 +18,12 @@ class DateForm:
     format: str
 
     @property
+    def has_day_first(self) -> bool | None:
+        """Whether the day comes before a numbered month; None where the month is a word or the year is first."""
+        day, month, year = (self.format.find(part) for part in ("%d", "%m", "%Y"))
+        return None if month < 0 or year == 0 else day < month
+
+    @property
     def pattern(self) -> str:
         """A regular expression of ISO dates, with or without time and zone."""
         clock = r"([ T]\d{1,2}:\d{2}(:\d{2}([.,]\d{1,9})?)?( ?(Z|UTC|[+\-]\d{2}(:?\d{2})?))?)?"
@@ -76,3 +82,14 @@ def date_forms_of(text: str) -> tuple[DateForm, ...]:
     if not _LIKE_DATE.search(text):
         return ()
     return tuple(form for form in DATE_FORMS if parse_date(text, form) is not None)
+
+
+def parse_any_date(text: str, *, day_first: bool | None = None) -> float | None:
+    """Return seconds since 1970 UTC of a text in one of the usual forms, or None.
+
+    `day_first` decides where day and month could be either; None takes the month before a slash, and else the day.
+    """
+    forms = date_forms_of(text)
+    if day_first is not None:
+        forms = tuple(form for form in forms if form == ISO or form.has_day_first in (day_first, None))
+    return parse_date(text, forms[0]) if forms else None

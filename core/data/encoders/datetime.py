@@ -10,7 +10,7 @@ from annotated_types import MaxLen, MinLen
 from numpy.typing import NDArray
 
 from core.data.cells import FLOAT32_MAX, is_missing, quote
-from core.data.dates import parse_seconds
+from core.data.date_forms import DateForm, parse_any_date, parse_date
 from core.data.encoders.encoder import Parsed, WrongValue
 from core.data.encoders.numbers import mean_and_std
 from core.data.encoders.tokens import TextEncoder
@@ -148,7 +148,11 @@ class Datetime(TextEncoder):
         return self._parse(value), None
 
     def _parse(self, text: str) -> float:
-        found = parse_seconds(text, self.format, day_first=self.day_first)
+        text = text.strip()
+        if self.format is None:
+            found = parse_any_date(text, day_first=self.day_first)
+        else:
+            found = parse_date(text, DateForm(self.format))
         if found is None:
             wanted = f"of the form {self.format}" if self.format else "such as 2024-03-31 or 2024-03-31T12:00:00Z"
             raise WrongValue(f"is {quote(text)}: give a date {wanted}")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import duckdb
 import pytest
 
-from core.data.date_forms import DATE_FORMS, ISO, DateForm, date_forms_of, parse_date
+from core.data.date_forms import DATE_FORMS, ISO, DateForm, date_forms_of, parse_any_date, parse_date
 from core.data.readers.tables.rules import seconds
 
 TEXTS = [
@@ -42,3 +42,38 @@ def test_other_texts_are_no_dates(text: str) -> None:
 
 def test_iso_is_tried_first() -> None:
     assert DATE_FORMS[0] == ISO
+
+
+MARCH = datetime(2024, 3, 4, tzinfo=UTC).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2024-03-04", 0),
+        ("2024.03.04", 0),
+        ("4.3.2024", 0),
+        ("04-03-2024", 0),
+        ("3/4/2024", 0),
+        ("4 Mar 2024", 0),
+        ("2024-03-04T05:06:07.25Z", 18_367.25),
+        ("2024-03-04T05:06:00+02:00", 11_160),
+        ("3/4/2024 12:30 AM", 1_800),
+        ("3/4/2024 11:00 PM", 82_800),
+    ],
+)
+def test_any_usual_form_is_read(text: str, seconds: float) -> None:
+    assert parse_any_date(text) == MARCH + seconds
+
+
+def test_day_and_month_are_told_apart() -> None:
+    april = datetime(2024, 4, 3, tzinfo=UTC).timestamp()
+    assert parse_any_date("13/4/2024") == datetime(2024, 4, 13, tzinfo=UTC).timestamp()
+    assert parse_any_date("3/4/2024", day_first=True) == parse_any_date("3.4.2024") == april
+    assert parse_any_date("3.4.2024", day_first=False) is None
+    assert parse_any_date("2024-04-03", day_first=True) == parse_any_date("3 Apr 2024", day_first=False) == april
+
+
+@pytest.mark.parametrize("text", ["", "2024", "2024-13-01", "2024-02-30", "soon", "2024-03-04T25:00"])
+def test_text_without_a_form_is_no_date(text: str) -> None:
+    assert parse_any_date(text) is None
