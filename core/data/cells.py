@@ -26,6 +26,8 @@ MISSING_AMONG_NUMBERS = frozenset([".", "..", "-", "--", "–", "—"])
 TRUTH = frozenset({"true", "false"})
 """Words of which all spellings are one category."""
 
+IPV4_PARTS = 4
+IPV4_MAX = 255
 CURRENCIES = "$€£¥₹"
 MINUS = "−–"
 """Characters of Unicode that stand for the sign of a number."""
@@ -87,12 +89,18 @@ def _compiled(form: NumberForm) -> tuple["re.Pattern[str]", "re.Pattern[str]"]:
 def parse_written_number(text: str, form: NumberForm = POINT) -> float | None:
     """Return the number in a text as people write it, or None: also `1,200`, `$15`, `15 %` and a minus of Unicode."""
     pattern, decoration = _compiled(form)
-    if not pattern.fullmatch(text):
+    if not pattern.fullmatch(text) or is_address(text):
         return None
     digits = decoration.sub("", text).replace(form.decimal, ".")
     for sign in MINUS:
         digits = digits.replace(sign, "-")
     return parse_number(digits)
+
+
+def is_address(text: str) -> bool:
+    """Return whether a text is an address of IPv4, such as 192.168.100.200, which points group as they do numbers."""
+    parts = text.split(".")
+    return len(parts) == IPV4_PARTS and all(part.isdigit() and int(part) <= IPV4_MAX for part in parts)
 
 
 def number_in(text: str, decimal: str = ".") -> float | None:

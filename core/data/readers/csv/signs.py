@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from core.data.cells import CURRENCIES, MINUS
+from core.data.cells import CURRENCIES, MINUS, is_address
 from core.data.readers.csv.layout import ReadAs
 
 _BEFORE = rf"[+\-{MINUS}]?[ \u00a0]?[{CURRENCIES}]?[ \u00a0]?"
@@ -52,7 +52,7 @@ def decimal_of(cells: Iterable[str], delimiter: str) -> tuple[ReadAs, ReadAs, st
     perhaps: Counter[str] = Counter()
     examples: dict[str, str] = {}
     for cell in cells:
-        if not any(sign in cell for sign in GROUPS):
+        if is_address(cell) or not any(sign in cell for sign in GROUPS):
             continue
         for counts, patterns in ((decimal, _DECIMAL), (grouped, _ONLY_GROUPED), (perhaps, _GROUPED)):
             for sign, pattern in patterns.items():

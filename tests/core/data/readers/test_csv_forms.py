@@ -138,6 +138,9 @@ FORMS: dict[str, Form] = {
         {"id": ["12345678901234567890", "12345678901234567891"], "n": [1.0, 2.0]},
         warnings=("codes_of_digits",),
     ),
+    "addresses": Form(
+        "ip,n\n192.168.100.200,1\n10.100.200.201,2\n", {"ip": ["192.168.100.200", "10.100.200.201"], "n": [1.0, 2.0]}
+    ),
     "names that are said": Form("1;2\n3;4\n", PLAIN, said={"header": '["a", "b"]'}),
     "no header among words": Form(
         "red,yes\ngreen,no\nred,no\n",
