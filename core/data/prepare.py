@@ -1,7 +1,7 @@
 """Preparation of a job's data: arrays to train with and, before that, their shapes without reading the data."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from core.data.targets import SourceTarget, Target
 from core.data.targets.classes import Classes
 from core.data.targets.embeddings import Embeddings
 from core.data.targets.labels import Labels
+from core.data.targets.standardized import Standardized
 from core.warnings import WarningMessage
 
 SAMPLE_WEIGHT = "sample_weight"
@@ -59,6 +60,9 @@ class Signature:
 
     target_scale: tuple[float, float] | None = None
     """Mean and standard deviation of targets that are numbers, where they differ."""
+
+    standardized: bool = False
+    """Whether the net learns numbers in another scale than their own."""
 
     @property
     def bytes(self) -> int:
@@ -109,6 +113,11 @@ class Prepared:
     target: Target
     """Turns outputs into answers."""
 
+    @property
+    def in_own_unit(self) -> Callable[[NDArray[Any]], NDArray[np.float64]] | None:
+        """Turns outputs of the net, or y, into numbers of the target's unit; None where they are."""
+        return self.target.in_own_unit if isinstance(self.target, Standardized) else None
+
     def with_classes(self, number: int) -> "Prepared":
         """Return the same with integers 0, 1, … as ids of `number` classes, named by their numbers.
 
@@ -147,6 +156,7 @@ def signature(data: Source, schema: Schema | None) -> Signature:
         warnings=found.warnings,
         vocabulary=found.vocabulary,
         target_scale=found.target_scale,
+        standardized=found.standardized,
     )
 
 
@@ -164,7 +174,9 @@ def prepare(data: Source, dataset: StoredDataset | None, seed: int) -> Prepared:
     y, weights = loaded.y, loaded.weights
     parts = train, validation, test = _split(data, loaded, seed)
     _require_weights(weights, parts)
-    features = loaded.fit(train)
+    features, target = loaded.fit(train), loaded.target if loaded.fit_target is None else loaded.fit_target(train)
+    if isinstance(target, Standardized):
+        y = target.array(y)
     return Prepared(
         x=features.transform(loaded.values, train),
         y=y[train],
@@ -178,7 +190,7 @@ def prepare(data: Source, dataset: StoredDataset | None, seed: int) -> Prepared:
         lengths=None if loaded.lengths is None else loaded.lengths[train],
         warnings=tuple(_warnings(data, loaded, features, train)),
         features=features,
-        target=loaded.target,
+        target=target,
     )
 
 

@@ -55,6 +55,7 @@ def resolve(spec: JobSpec, signature: Signature) -> Resolved:
     network = _network(spec, signature)
     loss = spec.loss or _default_loss(signature.target, network.output_shape)
     targets = targets_of(signature)
+    _require_any_unit(signature, loss)
     _require_comparable(spec.architecture, network, loss, targets)
     metrics = DEFAULT_METRICS[loss.predicts] if spec.training.metrics is None else spec.training.metrics
     training = replace(spec.training, metrics=metrics)
@@ -82,6 +83,13 @@ def _default_loss(target: Numbers | Classes, output_shape: Shape) -> Loss:
     if isinstance(target, Numbers):
         return MeanSquaredError()
     return BinaryCrossEntropy() if len(target.names) == 2 and output_shape == (1,) else CrossEntropy()
+
+
+def _require_any_unit(signature: Signature, loss: Loss) -> None:
+    """Refuse standardized targets of a loss that compares numbers of one unit or sign, such as counts."""
+    if signature.standardized and not loss.any_unit:
+        message = f"{loss.type} compares numbers as they are: use the encoder none, or another loss"
+        raise InvalidSpec([("/data/target/encoder", message)])
 
 
 def _require_comparable(architecture: Sequential, network: Network, loss: Loss, targets: Targets) -> None:

@@ -188,7 +188,14 @@ class JobRun:
         prepared, writer, checkpointer, items = self._prepared, self._writer, self._checkpointer, self._progress.items
         network, loss, training = prepared.resolved.network, prepared.resolved.loss, prepared.resolved.training
         learner = Learner(
-            network, loss, prepared.spec.optimizer, training, prepared.data, self._state, threads=self._threads
+            network,
+            loss,
+            prepared.spec.optimizer,
+            training,
+            prepared.data,
+            self._state,
+            threads=self._threads,
+            in_own_unit=prepared.data.in_own_unit,
         )
         with closing(learner):
             for item in learner.train():

@@ -9,6 +9,8 @@ from annotated_types import MaxLen
 from core.data.cells import quote, quote_names
 from core.data.encoders import EncoderOptions, default_encoder
 from core.data.encoders.encoder import ColumnEncoderOptions
+from core.data.encoders.none import NoneOptions
+from core.data.encoders.standard import StandardOptions
 from core.data.errors import InvalidData
 from core.data.readers import is_archive, is_table
 from core.data.schema import Column, Schema
@@ -16,6 +18,7 @@ from core.data.sources.column_warnings import left_out, nearly_numeric, of_featu
 from core.data.targets import SourceTarget
 from core.data.targets.classes import Classes
 from core.data.targets.numbers import Numbers
+from core.nn.tagged_union import Tagged
 from core.spelling import closest
 from core.warnings import WarningMessage
 
@@ -23,8 +26,6 @@ FEATURES = "/data/features"
 TARGET = "/data/target"
 WEIGHT = "/data/sample_weight"
 SPLIT = "/data/split/column"
-
-
 MAX_NAME_CHARACTERS = 256
 
 ColumnName: TypeAlias = Annotated[str, MaxLen(MAX_NAME_CHARACTERS)]
@@ -41,13 +42,31 @@ class EncodedColumn:
     """How its values become numbers, by default by the type of the column."""
 
 
+TargetEncoderOptions = Annotated[StandardOptions | NoneOptions, Tagged("TargetEncoder")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodedTarget:
+    """The column to predict with its encoder."""
+
+    column: ColumnName
+    """The column's name."""
+
+    encoder: TargetEncoderOptions | None = None
+    """`standard`: the net learns numbers with mean 0 and standard deviation 1 of the training rows, predictions and
+    metrics are in the column's own unit, and the loss is in the standardized one. `none`: it learns them as they are.
+    """
+
+
 @dataclass(frozen=True)
 class NameOrObject:
     """A mark of a text or a dataclass in a spec: an error is about the form that was sent."""
 
+    kind: type
+
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> dict[str, Any]:
         """Return the core schema of the union, decided by whether the value is a text."""
-        choices = {"name": handler.generate_schema(ColumnName), "object": handler.generate_schema(EncodedColumn)}
+        choices = {"name": handler.generate_schema(ColumnName), "object": handler.generate_schema(self.kind)}
         return {
             "type": "tagged-union",
             "discriminator": lambda value: "name" if isinstance(value, str) else "object",
@@ -55,7 +74,8 @@ class NameOrObject:
         }
 
 
-Feature: TypeAlias = Annotated[ColumnName | EncodedColumn, NameOrObject()]
+Feature: TypeAlias = Annotated[ColumnName | EncodedColumn, NameOrObject(EncodedColumn)]
+TargetColumn: TypeAlias = Annotated[ColumnName | EncodedTarget, NameOrObject(EncodedTarget)]
 
 
 class ColumnNames(NamedTuple):
@@ -67,6 +87,7 @@ class ColumnNames(NamedTuple):
     split: str | None = None
     split_is_feature: bool = True
     """Whether the column that the split reads is a feature too, where no features are named."""
+    target_encoder: StandardOptions | NoneOptions | None = None
 
 
 class SelectedColumns(NamedTuple):
@@ -82,6 +103,9 @@ class SelectedColumns(NamedTuple):
     encoders: Sequence[ColumnEncoderOptions] = ()
     """Of a table: how each feature is encoded."""
 
+    standardized: bool = False
+    """Whether the net learns the target's numbers with mean 0 and standard deviation 1."""
+
     @property
     def all(self) -> list[Column]:
         """All columns that are read."""
@@ -94,6 +118,11 @@ def select_columns(names: ColumnNames, schema: Schema) -> SelectedColumns:
     Raises `InvalidData` for columns that do not exist, or that cannot be used.
     """
     selected = _from_table(names, schema) if is_table(schema) else _from_arrays(names, schema)
+    encoder = names.target_encoder
+    if encoder is not None and selected.target.type != "number":
+        found = f"column {quote(selected.target.name)} is of type {selected.target.type}"
+        raise InvalidData(f"{TARGET}/encoder", f"{encoder.type} is for numbers, and {found}: leave the encoder out")
+    selected = selected._replace(standardized=isinstance(encoder, StandardOptions))
     of_target = [*nearly_numeric([selected.target], TARGET), *without_target(selected.target, TARGET)]
     selected = selected._replace(warnings=[*of_target, *selected.warnings])
     if names.split is None:

@@ -4,7 +4,7 @@ A signature follows from the schema; the file is read once, when the job trains.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -21,8 +21,10 @@ from core.data.schema import Column, Limits, Schema
 from core.data.sources.columns import (
     ColumnName,
     ColumnNames,
+    EncodedTarget,
     Feature,
     SelectedColumns,
+    TargetColumn,
     class_counts,
     select_columns,
     target_of,
@@ -32,6 +34,8 @@ from core.data.splits import Split, chosen_split
 from core.data.splits.fraction import Validation
 from core.data.splits.split import SplitRule
 from core.data.targets import SourceTarget
+from core.data.targets.numbers import Numbers
+from core.data.targets.standardized import Standardized
 
 MAX_FEATURES = Limits().columns
 
@@ -51,8 +55,9 @@ class DatasetReference:
     "words"}}`; by default all but the target and texts, and of an archive its files. Of an npz file the one array, by
     default `x`."""
 
-    target: ColumnName | None = None
-    """The column to predict; of an npz file by default `y`, of an archive of files `label`."""
+    target: TargetColumn | None = None
+    """The column to predict, by its name or with its encoder as `{"column": "income", "encoder": "standard"}`; of an
+    npz file by default `y`, of an archive of files `label`."""
 
     sample_weight: ColumnName | None = None
     """The column with the weight of each row in the loss, numbers that are 0 or above; left out: all equal. It is not
@@ -94,12 +99,13 @@ class DatasetReference:
         return SourceSignature(
             rows=selected.features[0].rows - selected.target.missing,
             input_shape=_table_shape(selected) if is_table(schema) else selected.features[0].shape or (1,),
-            target=target_of(selected.target),
-            class_counts=class_counts(selected.target),
+            target=_learnt_target(selected),
+            class_counts=None if selected.standardized else class_counts(selected.target),
             warnings=tuple(selected.warnings),
             split_column=selected.split,
             vocabulary=_vocabulary(selected),
-            target_scale=_scale(selected.target),
+            target_scale=None if selected.standardized else _scale(selected.target),
+            standardized=selected.standardized,
         )
 
     def load(self, dataset: StoredDataset | None) -> LoadedData:
@@ -110,19 +116,25 @@ class DatasetReference:
         if dataset is None:
             raise _no_such_dataset()
         selected = self._select(dataset.schema)
-        target = target_of(selected.target)
+        target = _learnt_target(selected)
         columns = load(dataset.path, dataset.schema, [column.name for column in selected.all])
         inputs = _inputs(selected, columns)
-        y = columns[selected.target.name]
-        labelled = np.flatnonzero(y >= 0 if y.dtype.kind == "i" else ~np.isnan(y)) if selected.target.missing else None
+        loaded_y = columns[selected.target.name]
+        labelled = _labelled(selected.target, loaded_y)
+        y: NDArray[Any] = target.array(loaded_y)
+        fit_target = None
+        if isinstance(target, Numbers) and selected.standardized:
+            y = np.ascontiguousarray(loaded_y.reshape(len(loaded_y), *target.shape), dtype=np.float64)
+            fit_target = partial(Standardized.fit, y)
         loaded = LoadedData(
             values=inputs,
             fit=partial(_fit_table, selected, inputs, self.scaling != "none"),
             target=target,
-            y=target.array(y),
-            class_ids=_class_ids(target, y, labelled) if selected.target.classes else None,
+            y=y,
+            class_ids=_class_ids(target, loaded_y, labelled) if selected.target.classes else None,
             weights=None if selected.weight is None else columns[selected.weight.name].astype(np.float32).ravel(),
             split_values=None if selected.split is None else _values(selected.split, columns[selected.split.name]),
+            fit_target=fit_target,
             labelled=labelled,
         )
         return loaded if is_table(dataset.schema) else _of_array(loaded, columns[selected.features[0].name])
@@ -132,8 +144,31 @@ class DatasetReference:
             message = "arrays are not scaled: leave it out, or begin the net with a layer that normalizes"
             raise InvalidData("/data/scaling", message)
         rule = self.split_rule
-        names = ColumnNames(self.features, self.target, self.sample_weight, rule.reads, rule.keeps_feature)
+        target, encoder = _named_target(self.target)
+        names = ColumnNames(self.features, target, self.sample_weight, rule.reads, rule.keeps_feature, encoder)
         return select_columns(names, schema)
+
+
+def _named_target(named: str | EncodedTarget | None) -> tuple[str | None, Any]:
+    """Return the name of the target and its encoder, None where the spec names none."""
+    return (named.column, named.encoder) if isinstance(named, EncodedTarget) else (named, None)
+
+
+def _learnt_target(selected: SelectedColumns) -> SourceTarget:
+    """Return the target as the net learns it; standardized by all rows, about as the training rows will be."""
+    target = target_of(selected.target)
+    if not (selected.standardized and isinstance(target, Numbers)):
+        return target
+    mean, std = _scale(selected.target) or (target.min, 1.0)
+    low, high = ((number - mean) / std for number in (target.min, target.max))
+    return replace(target, integers=False, min=low, max=high, distinct=None)
+
+
+def _labelled(target: Column, y: NDArray[Any]) -> NDArray[np.int64] | None:
+    """Return the rows that have a target; None where all have one."""
+    if not target.missing:
+        return None
+    return np.flatnonzero(y >= 0 if y.dtype.kind == "i" else ~np.isnan(y))
 
 
 def _class_ids(target: SourceTarget, y: NDArray[Any], labelled: NDArray[np.int64] | None) -> NDArray[np.int64] | None:

@@ -18,6 +18,7 @@ from core.data.padding import Padding
 from core.data.schema import Column, Schema
 from core.data.splits.split import SplitRule
 from core.data.targets import SourceTarget
+from core.data.targets.standardized import Standardized
 from core.warnings import WarningMessage
 
 
@@ -53,6 +54,8 @@ class SourceSignature(NamedTuple):
     """How many ids the inputs may be, where they are ids of tokens or categories."""
     target_scale: tuple[float, float] | None = None
     """Mean and standard deviation of targets that are numbers, where they differ."""
+    standardized: bool = False
+    """Whether the net learns numbers in another scale than their own."""
 
 
 class LoadedData(NamedTuple):
@@ -73,6 +76,8 @@ class LoadedData(NamedTuple):
     """Steps of each row `(rows,)` before padding at their end; None: all of them."""
     split_values: NDArray[Any] | None = None
     """The values `(rows,)` of the column that the split reads, if it reads one."""
+    fit_target: Callable[[NDArray[np.int64]], Standardized] | None = None
+    """Returns the target fitted on the given training rows, to which `y` is float64 in its own unit; None: `target`."""
     labelled: NDArray[np.int64] | None = None
     """The rows that have a target, which alone are split, ascending; None: all of them."""
 

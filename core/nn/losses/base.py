@@ -70,6 +70,9 @@ class BaseLoss:
     independent_units: ClassVar[bool] = False
     """Whether each output unit answers a yes-or-no question of its own (multi-label classification)."""
 
+    any_unit: ClassVar[bool] = False
+    """Whether targets can be numbers of any unit and sign, so that they may be standardized."""
+
     @abstractmethod
     def mismatch(self, targets: Targets, output: Shape) -> Mismatch | None:
         """Return why the loss cannot compare these targets with outputs of this shape; None if it can."""

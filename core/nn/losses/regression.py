@@ -43,6 +43,7 @@ class MeanSquaredError(RegressionLoss):
     """The mean of `(output − target)²` over all numbers of the batch. Link: identity."""
 
     type: Literal["mean_squared_error"] = "mean_squared_error"
+    any_unit: ClassVar[bool] = True
 
     def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Comparison:
         """Return the loss of outputs and targets `(batch, …)`; the gradient is `2 · (output − target) / size`."""
@@ -57,6 +58,7 @@ class MeanAbsoluteError(RegressionLoss):
     """The mean of `|output − target|`, less sensitive to outliers than squares (Laplace 1774). Link: identity."""
 
     type: Literal["mean_absolute_error"] = "mean_absolute_error"
+    any_unit: ClassVar[bool] = True
 
     def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Comparison:
         """Return the loss; the gradient is `sign(output − target) / size`."""
@@ -130,6 +132,7 @@ class Huber(RegressionLoss):
     """`d² / 2` for a difference d of up to δ, beyond it `δ · (|d| − δ / 2)` (Huber 1964). Link: identity."""
 
     type: Literal["huber"] = "huber"
+    any_unit: ClassVar[bool] = True
     delta: Annotated[float, Gt(0)] = 1.0
     """The difference at which the loss changes from quadratic to linear."""
 
@@ -147,6 +150,7 @@ class LogCosh(RegressionLoss):
     """The mean of `log cosh(output − target)`: quadratic near 0, linear far from it. Link: identity."""
 
     type: Literal["log_cosh"] = "log_cosh"
+    any_unit: ClassVar[bool] = True
 
     def compare(self, outputs: Array, targets: Array, ctx: PassContext) -> Comparison:
         """Return the loss; the gradient is `tanh(d) / size`.
@@ -173,6 +177,7 @@ class Quantile(RegressionLoss):
     """The pinball loss, minimal at a quantile of the targets (Koenker & Bassett 1978). Link: identity."""
 
     type: Literal["quantile"] = "quantile"
+    any_unit: ClassVar[bool] = True
     quantile: Annotated[float, Gt(0), Lt(1)] = 0.5
     """The quantile to predict, as a fraction; 0.5 is the median."""
 
@@ -227,6 +232,7 @@ class GaussianNegativeLogLikelihood(RegressionLoss):
     """
 
     type: Literal["gaussian_negative_log_likelihood"] = "gaussian_negative_log_likelihood"
+    any_unit: ClassVar[bool] = True
     epsilon: Annotated[float, Gt(0)] = 1e-6
     """The smallest variance."""
 

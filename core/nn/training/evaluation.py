@@ -1,8 +1,8 @@
 """Loss and metrics of an epoch, summed batch by batch, on the training rows and on rows held out."""
 
 import math
-from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -15,12 +15,17 @@ from core.nn.step.context import PassContext, inference
 
 T = TypeVar("T")
 
+InOwnUnit: TypeAlias = Callable[[Array], Array]
+"""Turns numbers that a net learns into those of the target's unit, in which metrics are told."""
+
 
 class Evaluation:
     """Loss and metrics of outputs of the shape `(batch, *output_shape)`."""
 
-    def __init__(self, loss: Loss, metrics: tuple[Metric, ...], output_shape: Shape) -> None:
-        self._loss, self._metrics = loss, metrics
+    def __init__(
+        self, loss: Loss, metrics: tuple[Metric, ...], output_shape: Shape, in_own_unit: InOwnUnit | None = None
+    ) -> None:
+        self._loss, self._metrics, self._in_own_unit = loss, metrics, in_own_unit
         self._multi_label = loss.predicts == "classes" and loss.classes(output_shape) is None
 
     def add(self, sums: dict[str, Sums], loss: float, outputs: Array, targets: Any, ctx: PassContext) -> None:
@@ -52,6 +57,8 @@ class Evaluation:
             predicted, targets = (part.reshape(-1, *part.shape[steps:]) for part in (predicted, targets))
         if self._multi_label:
             predicted, targets = predicted.reshape(-1, 1), targets.reshape(-1, 1)
+        if self._in_own_unit is not None:
+            predicted, targets = self._in_own_unit(predicted), self._in_own_unit(targets)
         for metric in self._metrics if len(predicted) else ():
             metric.add(sums[metric.type], predicted, targets)
 

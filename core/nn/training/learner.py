@@ -26,7 +26,7 @@ from core.nn.step.state import State
 from core.nn.step.update import WeightUpdate, apply_update, learning_rate, scheduled_rate
 from core.nn.training.batches import Batches
 from core.nn.training.data import Data
-from core.nn.training.evaluation import Evaluation, HeldOut, HeldOutEvaluation
+from core.nn.training.evaluation import Evaluation, HeldOut, HeldOutEvaluation, InOwnUnit
 from core.nn.training.options import Diverged, Epoch, Step, Training
 from core.nn.training.stopping import StopReason, keep_best, restore_best
 
@@ -48,6 +48,7 @@ class Learner:
         state: State,
         *,
         threads: int = 1,
+        in_own_unit: InOwnUnit | None = None,
     ) -> None:
         self.network, self.loss, self.optimizer, self.training, self.state = network, loss, optimizer, training, state
         self.data = data
@@ -58,7 +59,7 @@ class Learner:
         self._stepper = new_stepper(network, loss, state, gradient, rows=batch, threads=threads)
         self._update = WeightUpdate(network, optimizer, state, gradient)
         self._batches = Batches(network, loss, training, data)
-        self._evaluation = Evaluation(loss, training.metrics or (), network.output_shape)
+        self._evaluation = Evaluation(loss, training.metrics or (), network.output_shape, in_own_unit)
         validation = HeldOut("val_", data.x_validation, data.y_validation, data.sample_weight_validation)
         test = HeldOut("test_", data.x_test, data.y_test, data.sample_weight_test)
         self._validation = HeldOutEvaluation(network, loss, self._evaluation, validation)

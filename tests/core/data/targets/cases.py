@@ -9,6 +9,7 @@ from core.data.targets.classes import Classes
 from core.data.targets.embeddings import Embeddings
 from core.data.targets.labels import Labels
 from core.data.targets.numbers import Numbers
+from core.data.targets.standardized import Standardized
 
 
 class Case(NamedTuple):
@@ -33,6 +34,11 @@ CASES: dict[str, Case] = {
         Numbers.from_values(np.array([[0.5, 1.0]])),
         [([[1, 2]], (), [[1, 2]])],
         [([[1, 2], [1]], (), "/targets/1"), ([1, 2], (), "/targets/0")],
+    ),
+    "standardized": Case(
+        Standardized(shape=(1,), mean=(10.0,), std=(2.0,)),
+        [([10, 14], (), [[0], [2]])],
+        [([1, "2"], (), "/targets/1"), ([[1, 2]], (), "/targets/0")],
     ),
     "classes": Case(
         PETS,
