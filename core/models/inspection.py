@@ -12,7 +12,7 @@ from core.data.targets.labels import Labels
 from core.models.checkpoint import CheckpointData
 from core.models.model import Model
 from core.nn.insight.gradient_check import LayerCheck, check_layers
-from core.nn.insight.step_inspection import StepInspection, take_inspected_step
+from core.nn.insight.step_inspection import StepInspection, inspect_step
 from core.nn.layers.embedding import NoSuchEmbedding
 from core.nn.losses.base import Targets
 from core.nn.losses.ctc import NoAlignment
@@ -61,7 +61,7 @@ def inspect_next_step(
     state = checkpoint.state_of(model.network, optimizer, copy=False)
     rate = learning_rate(optimizer, state, state.step, max(total_steps, state.step + 1))
     with _errors_of_the_batch():
-        return take_inspected_step(model.network, model.loss, optimizer, state, x, y, rate=rate, arrays=arrays)
+        return inspect_step(model.network, model.loss, optimizer, state, x, y, rate=rate, arrays=arrays)
 
 
 def check_gradient(

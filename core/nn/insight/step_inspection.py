@@ -1,6 +1,6 @@
 """Inspection of one training step: each layer's output, gradient and weight updates.
 
-The step runs on copies of the state, through wrappers (taps) around the layers that record what passes through them.
+The step runs through wrappers (taps) around the layers that record what passes through them.
 A training that is not inspected pays nothing.
 """
 
@@ -132,25 +132,10 @@ def inspect_step(
     rate: float,
     arrays: bool = False,
 ) -> StepInspection:
-    """Take the next step as `take_inspected_step` does, on a copy of `state`."""
-    trial = State.restore(state.arrays(), state.counters())
-    return take_inspected_step(network, loss, optimizer, trial, x, targets, rate=rate, arrays=arrays)
-
-
-def take_inspected_step(
-    network: Network,
-    loss: Loss,
-    optimizer: Optimizer,
-    state: State,
-    x: Array,
-    targets: Any,
-    *,
-    rate: float,
-    arrays: bool = False,
-) -> StepInspection:
     """Take the next step on the batch `x` `(rows, *input_shape)` at learning rate `rate`, and return its inspection.
 
-    `targets` are in the form of the data. With `arrays`, the result has the arrays in addition to their summaries.
+    The step is taken on `state` itself: pass a copy of a state that is still needed. `targets` are in the form of the
+    data. With `arrays`, the result has the arrays in addition to their summaries.
     """
     passes: list[_Pass] = []
     tapped = Network(_with_taps(network.architecture, (), passes), network.input_shape)

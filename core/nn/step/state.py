@@ -70,6 +70,10 @@ class State:
         rules = {name: dict(memory) for name, memory in self.rules.items()}
         return counters | {"best": best, "rules": rules, "rng": self.rng.bit_generator.state}
 
+    def copy(self) -> State:
+        """Return the same state with its own arrays."""
+        return State.restore(self.arrays(), self.counters())
+
     @staticmethod
     def restore(arrays: Mapping[str, Any], counters: Mapping[str, Any], *, copy: bool = True) -> State:
         """Return the state that gave these arrays and counters, with copies of the arrays or with these themselves."""

@@ -138,7 +138,7 @@ class Learner:
         rows = slice(0, self.training.batch_size)
         rate = learning_rate(self.optimizer, state, min(state.step, self.total_steps - 1), self.total_steps)
         return inspection_metrics(
-            inspect_step(self.network, self.loss, self.optimizer, state, data.x[rows], data.y[rows], rate=rate)
+            inspect_step(self.network, self.loss, self.optimizer, state.copy(), data.x[rows], data.y[rows], rate=rate)
         )
 
     def _new_context(self) -> PassContext:

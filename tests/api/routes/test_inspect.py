@@ -179,7 +179,7 @@ def test_inspection_beyond_the_limits_is_refused(
     api: Api, classifier: str, monkeypatch: pytest.MonkeyPatch, limits: InspectionLimits, pointer: str
 ) -> None:
     monkeypatch.setattr(inspection_service, "InspectionLimits", lambda _: limits)
-    monkeypatch.setattr(inspection, "take_inspected_step", None)  # fails if the step is computed
+    monkeypatch.setattr(inspection, "inspect_step", None)  # fails if the step is computed
     body = {"instances": [[0, 1]], "targets": ["cat"], "arrays": True}
     answer = api.client.post(f"/v1/jobs/{classifier}/inspect", json=body)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)

@@ -45,7 +45,9 @@ def inspected(made: ATraining, x: Any = None, *, arrays: bool = False) -> StepIn
     """Return the inspection of the next step of this training."""
     assert made.state is not None
     x = made.data.x if x is None else x
-    return inspect_step(made.network, made.loss, made.optimizer, made.state, x, made.data.y, rate=RATE, arrays=arrays)
+    return inspect_step(
+        made.network, made.loss, made.optimizer, made.state.copy(), x, made.data.y, rate=RATE, arrays=arrays
+    )
 
 
 def test_inspection_matches_the_next_step_and_changes_nothing() -> None:
@@ -180,7 +182,9 @@ def test_layer_metrics_are_those_of_the_inspection() -> None:
     assert made.state is not None
     x, y = made.data.x[:16], made.data.y[:16]
     rate = made.optimizer.learning_rate.at(made.state.step, 20)
-    expected = inspection_metrics(inspect_step(made.network, made.loss, made.optimizer, made.state, x, y, rate=rate))
+    expected = inspection_metrics(
+        inspect_step(made.network, made.loss, made.optimizer, made.state.copy(), x, y, rate=rate)
+    )
     assert {name: value for name, value in epochs[-1].metrics.items() if name in expected} == expected
 
 
