@@ -18,12 +18,13 @@ from core.data.readers.npy import Npy
 from core.data.readers.npz import Npz
 from core.data.readers.parquet import Parquet
 from core.data.readers.reader import FileReader
+from core.data.readers.sqlite import Sqlite
 from core.data.readers.workbook import Workbook
 from core.data.schema import Schema
 from core.spelling import closest
 
 READERS: Mapping[str, type[FileReader]] = MappingProxyType(
-    {kind.format: kind for kind in (Csv, JsonRecords, Parquet, Workbook, Npy, Npz, Zip, Tar)}
+    {kind.format: kind for kind in (Csv, JsonRecords, Parquet, Workbook, Sqlite, Npy, Npz, Zip, Tar)}
 )
 """Readers by the word for their format."""
 
@@ -45,6 +46,7 @@ OPTIONS: Mapping[str, str] = MappingProxyType(
         "missing": "The texts of missing values in CSV instead of the usual ones: between commas, or a list of JSON.",
         "date_format": "How dates in CSV are written, such as %d.%m.%Y %H:%M, or iso.",
         "sheet": "The sheet of a workbook; by default the first that has cells.",
+        "table": "The table of an SQLite database; needed where it has several.",
     }
 )
 """Options of readers that a client may set with an upload. Those of CSV are decided by the file where none is said."""

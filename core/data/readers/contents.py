@@ -32,7 +32,6 @@ SIGNATURES: tuple[tuple[int, bytes, Content], ...] = (
     (0, b"FEA1", Content("a Feather file", _READ_TABLE)),
     (0, b"ORC", Content("ORC", _READ_TABLE)),
     (0, b"Obj\x01", Content("Avro", _READ_TABLE)),
-    (0, b"SQLite format 3\x00", Content("an SQLite database", "export its table as CSV")),
     (0, b"\x89HDF\r\n\x1a\n", Content("HDF5", _TO_NUMBERS)),
     (0, b"MATLAB 5.0", Content("a MATLAB file", _TO_NUMBERS)),
     (0, b"CDF\x01", Content("NetCDF", _TO_NUMBERS)),

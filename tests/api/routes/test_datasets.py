@@ -353,4 +353,4 @@ def test_long_types_are_refused_in_the_query_but_not_in_a_form(client: TestClien
 
 def test_unknown_format_lists_the_known_ones(client: TestClient) -> None:
     answer = client.post("/v1/datasets?format=feather", content=table(8), headers=CSV)
-    assert "csv, json, parquet, excel, npy, npz" in answer.json()["detail"]
+    assert "csv, json, parquet, excel, sqlite, npy, npz" in answer.json()["detail"]

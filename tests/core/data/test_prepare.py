@@ -27,7 +27,7 @@ from core.data.splits.time import TimeSplit
 from core.data.targets.classes import Classes
 from core.data.targets.numbers import Numbers
 from tests.core.data.files.media import grey, tarred, zipped
-from tests.core.data.readers.files import csv_schema, npy_bytes, npz_bytes, parquet_bytes, xlsx_bytes
+from tests.core.data.readers.files import csv_schema, npy_bytes, npz_bytes, parquet_bytes, sqlite_bytes, xlsx_bytes
 
 LINE = Inline(x=[[1], [2], [3], [4], [5]], y=[[2], [4], [6], [8], [10]])
 HALF = Validation(fraction=0.5)
@@ -170,6 +170,7 @@ FILES = {
     "json": json.dumps([{"x": n / 3, "y": n % 3} for n in range(30)]).encode(),
     "parquet": parquet_bytes("SELECT range / 3 AS x, range % 3 AS y FROM range(30)"),
     "excel": xlsx_bytes(("one", [["x", "y"], *([n / 3, n % 3] for n in range(30))])),
+    "sqlite": sqlite_bytes("CREATE TABLE t (x, y)", *(f"INSERT INTO t VALUES ({n / 3}, {n % 3})" for n in range(30))),
     "npy": npy_bytes(np.stack([np.arange(30) / 3, np.arange(30) % 3], axis=1)),
     "npz": npz_bytes(x=np.arange(30) / 3, y=np.arange(30) % 3),
     "zip": zipped({f"{n % 3}/{n}.png": grey(n) for n in range(30)}),

@@ -1,7 +1,9 @@
 """Files of each format, and their schemas."""
 
 import io
+import sqlite3
 import zipfile
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -129,3 +131,11 @@ def _zipped(parts: dict[str, str]) -> bytes:
         for name, text in parts.items():
             made.writestr(name, text)
     return buffer.getvalue()
+
+
+def sqlite_bytes(*statements: str) -> bytes:
+    """Return an SQLite database after some statements."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
+        for statement in statements:
+            database.execute(statement)
+        return database.serialize()

@@ -24,7 +24,6 @@ def archive(*names: str) -> bytes:
 FILES = [
     (b"BZh91AY&SY\x01\x00", "bzip2"),
     (b"ARROW1\x00\x00", "an Arrow or Feather file"),
-    (b"SQLite format 3\x00", "an SQLite database"),
     (b"\x89HDF\r\n\x1a\n\x00", "HDF5"),
     (b"MATLAB 5.0 MAT-file\x00", "a MATLAB file"),
     (pickle.dumps({"a": 1}), "a Python pickle"),

@@ -12,7 +12,7 @@ from core.data.readers.csv import Csv
 from core.data.readers.reader import FileReader
 from core.data.schema import Limits, Schema
 from tests.core.data.files.media import grey, tarred, zipped
-from tests.core.data.readers.files import npy_bytes, npz_bytes, ods_bytes, parquet_bytes, xlsx_bytes
+from tests.core.data.readers.files import npy_bytes, npz_bytes, ods_bytes, parquet_bytes, sqlite_bytes, xlsx_bytes
 
 PICTURES = {"table.csv": b"f,0,1\na.png,3.5,x\nb.png,1.5,y\n", "a.png": grey(1), "b.png": grey(2)}
 FILES = {
@@ -20,6 +20,7 @@ FILES = {
     "json": b'[{"0": 3.5, "1": "x"}, {"0": 1.5, "1": "y"}]',
     "parquet": parquet_bytes("SELECT * FROM (VALUES (3.5, 'x'), (1.5, 'y')) AS t(\"0\", \"1\")"),
     "excel": xlsx_bytes(("one", [["0", "1"], [3.5, "x"], [1.5, "y"]])),
+    "sqlite": sqlite_bytes('CREATE TABLE t ("0", "1")', "INSERT INTO t VALUES (3.5, 'x'), (1.5, 'y')"),
     "npy": npy_bytes([[3.5, 0], [1.5, 1]]),
     "npz": npz_bytes(**{"0": np.array([3.5, 1.5]), "1": np.array(["x", "y"])}),
     "zip": zipped(PICTURES),
@@ -86,6 +87,7 @@ UPLOADS = [
     ((None, "a.csv", "text/csv", FILES["parquet"]), "parquet"),
     ((None, None, None, FILES["excel"]), "excel"),
     ((None, None, None, ods_bytes([["a"], [1]])), "excel"),
+    ((None, "a.csv", "text/csv", FILES["sqlite"]), "sqlite"),
     ((None, None, None, FILES["json"]), "json"),
     ((None, None, None, b'{"a": 1}\n{"a": 2}\n'), "json"),
     ((None, None, "application/gzip", gzip.compress(b"a,b\n1,2\n", mtime=0)), "csv"),
@@ -100,7 +102,8 @@ def test_reader_of_upload(upload: tuple[str | None, str | None, str | None, byte
 
 def test_reader_of_upload_of_an_unknown_format_is_refused() -> None:
     with pytest.raises(
-        InvalidFile, match='there is no format "feather": use one of csv, json, parquet, excel, npy, npz, zip, tar'
+        InvalidFile,
+        match='there is no format "feather": use one of csv, json, parquet, excel, sqlite, npy, npz, zip, tar',
     ):
         reader_of_upload("feather", None, None, b"")
     with pytest.raises(InvalidFile, match=r"\?format=csv"):
