@@ -47,7 +47,7 @@ async def get_dataset_profile(
     dataset_id: DatasetId,
     target: Target = None,
     split: SplitText = None,
-    seed: Annotated[int, Query(ge=0, lt=2**32, description="Seed of the split, as `training.seed`.")] = 0,
+    seed: Annotated[int, Query(ge=0, le=2**63 - 1, description="Seed of the split, as `training.seed`.")] = 0,
     offset: Annotated[int, Query(ge=0, le=2**53, description="Number of columns to skip.")] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_COLUMNS, description="Maximum number of columns.")] = 50,
 ) -> Response:

@@ -48,7 +48,7 @@ def test_large_spec_is_parsed_in_another_process(embedded: Api, monkeypatch: pyt
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(spec_check, "parse", fail)
+    monkeypatch.setattr(spec_check, "parse_spec", fail)
     for path, status in (("/v1/jobs", 201), ("/v1/jobs/validate", 200)):
         assert embedded.client.post(path, content=padded(LINE), headers=JSON).status_code == status
         assert embedded.client.post(path, json=LINE).status_code == 500
