@@ -103,6 +103,6 @@ TOTALS = (
     ),
     Attack("queued small jobs, 8 clients", small_jobs, REFUSED, {"max_queued": 500}),
     Attack("queued jobs of 8 million weights", large_checkpoints, REFUSED, {"max_checkpoint_bytes": 512 * MEGABYTE}),
-    Attack("small datasets, 4 clients", small_datasets, REFUSED, {"max_datasets": 100}),
+    Attack("small datasets, 4 clients", small_datasets, REFUSED, {"max_datasets": 50}),
     Attack("uploads of 32 MB, 2 clients", uploads, REFUSED, {"max_dataset_bytes": 256 * MEGABYTE}),
 )
