@@ -2,7 +2,7 @@
 
 import { request } from "./api.js";
 import { attempt, element, fill } from "./element.js";
-import { bytes, number } from "./format.js";
+import { bytes, moment, number } from "./format.js";
 import { useAsDraft } from "./home.js";
 
 const PAGE_COLUMNS = 50;
@@ -86,32 +86,34 @@ function columnCard(column) {
   ];
   return element("li", { class: "column" },
     element("h3", {}, column.name, " ", element("span", { class: "badge" }, column.shape.length && column.type === "number" ? `array ${column.shape.join(" × ")}` : column.type)),
-    ...(column.histogram ? [histogram(column)] : column.top?.length ? [valueBars(column.top.slice(0, SHOWN_VALUES), present)] : []),
+    ...(column.histogram ? [histogram(column)] : column.top?.length ? [valueBars(column.top.slice(0, SHOWN_VALUES), present, column.type)] : []),
     element("p", { class: "quiet" }, lines.join(" · ")));
 }
 
 /** Returns a drawing of a histogram, with its range below. */
-function histogram({ name, histogram: { edges, counts }, min, max }) {
+function histogram({ name, type, histogram: { edges, counts }, min, max }) {
+  const shown = type === "datetime" ? moment : number;
   const most = Math.max(...counts);
   const width = WIDTH / counts.length;
-  const text = `Histogram of ${name}, from ${number(min)} to ${number(max)}`;
+  const text = `Histogram of ${name}, from ${shown(min)} to ${shown(max)}`;
   const bars = counts.map((count, at) => {
     const height = Math.max(count ? 1 : 0, (HEIGHT * count) / most);
     const bar = drawn("rect", { x: at * width, y: HEIGHT - height, width: Math.max(1, width - 1), height });
     const title = drawn("title");
-    title.textContent = `${number(edges[at])} to ${number(edges[at + 1])}: ${count.toLocaleString()}`;
+    title.textContent = `${shown(edges[at])} to ${shown(edges[at + 1])}: ${count.toLocaleString()}`;
     bar.append(title);
     return bar;
   });
   return element("div", { class: "histogram" },
     drawn("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": text }, ...bars),
-    element("div", { class: "ends quiet" }, element("span", {}, number(min)), element("span", {}, number(max))));
+    element("div", { class: "ends quiet" }, element("span", {}, shown(min)), element("span", {}, shown(max))));
 }
 
 /** Returns values with their counts as bars, in parts of `rows`. */
-function valueBars(values, rows) {
+function valueBars(values, rows, type) {
+  const shown = type === "datetime" ? moment : number;
   return element("ul", { class: "values" }, ...values.map(({ value, count }) => element("li", {},
-    element("span", { class: "value", title: String(value) }, value === "" ? "(empty)" : typeof value === "number" ? number(value) : value),
+    element("span", { class: "value", title: String(value) }, value === "" ? "(empty)" : typeof value === "number" ? shown(value) : value),
     element("meter", { min: 0, max: Math.max(1, rows), value: count, "aria-label": `Rows of ${value}` }),
     element("span", { class: "quiet" }, percent(count / Math.max(1, rows))))));
 }

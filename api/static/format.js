@@ -8,6 +8,14 @@ export function number(value, digits = 4) {
   return Number(value.toPrecision(digits)).toString();
 }
 
+/** Formats seconds since 1970 as a date, with the time where it is not midnight; a dash if they are none. */
+export function moment(seconds) {
+  const date = new Date(1000 * seconds);
+  if (typeof seconds !== "number" || Number.isNaN(date.getTime())) return "–";
+  const [day, time] = date.toISOString().split("T");
+  return time.startsWith("00:00:00") ? day : `${day} ${time.slice(0, 5)}`;
+}
+
 const COLUMNS = 64;
 const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 

@@ -88,6 +88,10 @@ def profile(dataset: StoredDataset, query: ProfileQuery) -> dict[str, Any]:
     return found | {"warnings": [warning._asdict() for warning in warnings]}
 
 
+NUMERIC = ("number", "datetime")
+"""The types of columns that are loaded as numbers; dates and times are seconds since 1970."""
+
+
 def _target(schema: Schema, name: str | None) -> Column | None:
     if name is None:
         return None
@@ -124,7 +128,7 @@ def _parts(dataset: StoredDataset, query: ProfileQuery, rows: NDArray[np.int64])
     if query.split is None:
         return None
     others = (query.target, query.split.reads)
-    named = [c.name for c in dataset.schema.columns if c.type in ("number", "category") and c.name not in others]
+    named = [c.name for c in dataset.schema.columns if c.type in ("category", *NUMERIC) and c.name not in others]
     features: Any = named[:1] if is_table(dataset.schema) and named else None  # one, so that little is read
     data = DatasetReference(id="", features=features, target=query.target, split=query.split)
     found = split(data, dataset, query.seed)
@@ -154,11 +158,11 @@ def _association(values: NDArray[Any], target: NDArray[Any]) -> dict[str, Any] |
 
 def _numeric(column: Column, values: NDArray[Any]) -> NDArray[Any]:
     """Return numbers as floats, also those of an array of integers; codes of categories as they are."""
-    return values.astype(np.float64) if column.type == "number" and values.dtype.kind in "fi" else values
+    return values.astype(np.float64) if column.type in NUMERIC and values.dtype.kind in "fi" else values
 
 
 def _summary(column: Column, values: NDArray[Any], rows: NDArray[np.int64]) -> dict[str, Any]:
-    if column.type == "number":
+    if column.type in NUMERIC:
         flat = values.reshape(len(values), -1)
         few = flat[: max(1, MAX_ROWS // max(1, flat.shape[1]))]
         of_row = np.repeat(rows[: len(few)] if len(rows) >= len(few) else np.arange(len(few)), few.shape[1])

@@ -50,6 +50,6 @@ def is_constant(column: Column) -> bool:
     """Return whether every row has the same value, by the statistics."""
     if column.missing or column.shape:
         return False
-    if column.type == "number":
+    if column.type in ("number", "datetime"):
         return column.min == column.max
     return column.type == "category" and len(column.classes) == 1

@@ -4,6 +4,7 @@ import io
 import json
 import wave
 import zipfile
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -147,3 +148,19 @@ def test_query_that_cannot_be_answered_is_refused(api: Api, query: dict[str, Any
 
 def test_profile_of_no_dataset_is_not_found(api: Api) -> None:
     assert api.client.get("/v1/datasets/ds_none/profile").status_code == 404
+
+
+def test_dates_are_profiled_as_moments(api: Api) -> None:
+    rows = [f"{n % 28 + 1:02d}.{n % 12 + 1:02d}.2025,{n},{'abc'[n % 3]}" for n in range(84)]
+    dataset = upload(api, "\n".join(["day,price,kind", *rows, ",84,a", ""]).encode(), "text/csv")
+    found = profile(api, dataset, target="price")
+    day = next(column for column in found["columns"] if column["name"] == "day")
+    first, last = (datetime(2025, *parts, tzinfo=UTC).timestamp() for parts in ((1, 1), (12, 28)))
+    assert (day["type"], day["missing"], day["min"], day["max"]) == ("datetime", 1, first, last)
+    assert sum(day["histogram"]["counts"]) == 84
+    assert day["association"]["measure"] == "pearson"
+    whole = upload(api, "\n".join(["day,price,kind", *rows, ""]).encode(), "text/csv")
+    split = json.dumps({"type": "time", "column": "day", "validation": 0.25})
+    assert profile(api, whole, target="price", split=split)["parts"] == {"train": 63, "validation": 21}
+    constant = upload(api, ("day,price\n" + "2025-01-01,1\n2025-01-01,2\n" * 10).encode(), "text/csv")
+    assert "constant_column" in {one["code"] for one in profile(api, constant)["warnings"]}
