@@ -23,13 +23,10 @@ class DateForm:
         day, month, year = (self.format.find(part) for part in ("%d", "%m", "%Y"))
         return None if month < 0 or year == 0 else day < month
 
-    @property
-    def pattern(self) -> str:
-        """A regular expression of ISO dates, with or without time and zone."""
-        clock = r"([ T]\d{1,2}:\d{2}(:\d{2}([.,]\d{1,9})?)?( ?(Z|UTC|[+\-]\d{2}(:?\d{2})?))?)?"
-        return rf"[+\-]?\d{{4}}[\-/]\d{{1,2}}[\-/]\d{{1,2}}{clock}"
 
-
+_CLOCK = r"([ T]\d{1,2}:\d{2}(:\d{2}([.,]\d{1,9})?)?( ?(Z|UTC|[+\-]\d{2}(:?\d{2})?))?)?"
+ISO_PATTERN = rf"[+\-]?\d{{4}}[\-/]\d{{1,2}}[\-/]\d{{1,2}}{_CLOCK}"
+"""A regular expression of ISO dates, with or without time and zone, for Python and RE2."""
 ISO = DateForm("iso")
 
 _DAYS = (
@@ -52,7 +49,8 @@ _DAYS = (
 )
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", ", %H:%M", "T%H:%M:%S")
 DATE_FORMS = (ISO, *(DateForm(day + time) for time, day in product(_TIMES, _DAYS)))
-"""Forms in the order in which they are tried; a day and month that could be either is read as month, then day."""
+"""Forms in the order in which they are tried: numbers that could be day or month are read as month, then day before a
+slash, and else as day, then month."""
 
 
 def parse_date(text: str, form: DateForm) -> float | None:
@@ -60,7 +58,7 @@ def parse_date(text: str, form: DateForm) -> float | None:
     try:
         if form != ISO:
             return datetime.strptime(text, form.format).replace(tzinfo=UTC).timestamp()
-        if not re.fullmatch(form.pattern, text):
+        if not re.fullmatch(ISO_PATTERN, text):
             return None
         found = datetime.fromisoformat(_canonical(text))
     except (ValueError, OverflowError):

@@ -16,6 +16,7 @@ from core.data.targets.numbers import Numbers
 from core.jobs.spec import JobSpec
 
 AUTO = "auto"
+"""What a spec says instead of an architecture."""
 MAX_CLASS_IDS = 20
 """Different integers 0, 1, … up to which a target is taken for class ids."""
 MIN_ROWS = 20
@@ -25,14 +26,17 @@ HELD_OUT = 0.2
 PATIENCE = 10
 """Epochs without improvement after which the training stops."""
 STEPS = 10_000
-"""Steps of a training at most, as far as `EPOCHS` allow."""
-EPOCHS = range(5, 200)
+"""Steps of a training at most, as far as the bounds of its epochs allow."""
+MIN_EPOCHS = 5
+MAX_EPOCHS = 200
 WIDTHS = {200: 16, 2_000: 32, 20_000: 64, 200_000: 128}
 """Units of the first layer of a net on numbers, by the training rows below which it has them; 256 for more."""
 BATCHES = {640: 16, 20_000: 32, 100_000: 128}
 """Rows of a batch, likewise; 256 for more."""
 MIN_SIDE = 8
 """Height and width of pictures from which they are halved by pooling."""
+MAX_FLATTENED = 64 * 64
+"""Pixels up to which what convolutions leave of a picture is flattened, not averaged."""
 MAX_CHANNELS = 4
 """Channels up to which three axes are a picture."""
 
@@ -40,9 +44,9 @@ Layers = list[dict[str, Any]]
 
 
 class AutoSpec(JobSpec):
-    """A job without an architecture."""
+    """A job as posted, without an architecture: `completed` gives its text one before it is stored."""
 
-    architecture: Literal["auto"] = AUTO  # type: ignore[assignment]
+    architecture: Literal["auto"] = AUTO  # type: ignore[assignment]  # in place of the one that all other specs have
     """`auto`: a net for the data is chosen."""
 
 
@@ -61,8 +65,10 @@ def completed(text: bytes, signature: Signature) -> bytes:
     """Return a valid spec without an architecture as one that has all that matters: JSON as UTF-8."""
     tree: dict[str, Any] = pydantic_core.from_json(text)
     data, training = tree["data"], tree.get("training", {})
-    holds_out = "validation" in data or "split" in data or signature.rows >= MIN_ROWS
-    tree["data"] = data if "validation" in data or "split" in data or not holds_out else data | _held_out(signature)
+    splits = "validation" in data or "split" in data
+    holds_out = splits or signature.rows >= MIN_ROWS
+    if holds_out and not splits:
+        tree["data"] = data | _held_out(signature)
     tree["architecture"] = {"layers": [*_body(signature), *_head(signature, tree.get("loss"))]}
     if (loss := _loss(signature)) is not None:
         tree.setdefault("loss", loss)
@@ -80,7 +86,7 @@ def _held_out(signature: Signature) -> Mapping[str, Any]:
 def _training(signature: Signature, holds_out: bool) -> dict[str, Any]:
     batch = _by_rows(BATCHES, signature.rows, 256)
     epochs = round(STEPS * batch / signature.rows)
-    chosen: dict[str, Any] = {"epochs": min(max(epochs, EPOCHS.start), EPOCHS.stop), "batch_size": batch}
+    chosen: dict[str, Any] = {"epochs": min(max(epochs, MIN_EPOCHS), MAX_EPOCHS), "batch_size": batch}
     if holds_out:
         chosen["early_stopping"] = {"monitor": "val_loss", "patience": PATIENCE, "restore_best_weights": True}
     return chosen
@@ -129,7 +135,7 @@ def _on_pictures(shape: tuple[int, ...]) -> Layers:
             break
         layers.append({"type": "max_pooling2d", "pool_size": 2})
         side, filters = side // 2, min(2 * filters, 64)
-    last = {"type": "flatten"} if math.prod(shape[:2]) <= MIN_SIDE**4 else {"type": "global_average_pooling2d"}
+    last = {"type": "flatten"} if math.prod(shape[:2]) <= MAX_FLATTENED else {"type": "global_average_pooling2d"}
     return [*layers, last, _dense(64), {"type": "dropout", "rate": 0.2}]
 
 

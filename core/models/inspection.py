@@ -20,7 +20,8 @@ from core.nn.optimizers.wrappers import Optimizer
 from core.nn.step.update import learning_rate
 
 MAX_WEIGHT_COPIES = 9
-"""Vectors of the weights' length in memory at a time: file, state, copy, gradient, scratch, moments, best weights."""
+"""Vectors of the weights' length in memory at a time, at most: while the file is read, weights, best weights and two
+moments twice each; during the step these four, and gradient, scratch, weights before it and their difference."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,8 @@ LAYERS = [
 
 def call(path: str, body: bytes | None = None, media_type: str = "application/json") -> Any:
     """Return the JSON answer to a GET, or to a POST of a body."""
-    request = urllib.request.Request(f"{URL}{path}", body, {"Content-Type": media_type})  # noqa: S310 - it is our URL
-    with urllib.request.urlopen(request) as answer:  # noqa: S310
+    request = urllib.request.Request(f"{URL}{path}", body, {"Content-Type": media_type})
+    with urllib.request.urlopen(request) as answer:
         return json.load(answer)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from harness.backends import skip_or_fail
 
@@ -30,3 +30,25 @@ def chromium(*arguments: str) -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, *arguments])
         yield browser
         browser.close()
+
+
+@contextmanager
+def checked_page(browser: Browser, service: str) -> Iterator[Page]:
+    """Open a page of the service, and fail at its end on an error or a request to another host."""
+    errors: list[str] = []
+    page = browser.new_page(base_url=service, viewport={"width": 1280, "height": 800})
+    page.on("request", lambda request: None if is_own_url(request.url, service) else errors.append(request.url))
+    page.on("console", lambda message: errors.append(message.text) if is_error(message) else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    page.close()
+    assert errors == []
+
+
+def is_own_url(url: str, service: str) -> bool:
+    return url.startswith((f"{service}/", "data:"))
+
+
+def is_error(message: ConsoleMessage) -> bool:
+    """Return whether a console message is an error; failed requests are not, as some tests cause them."""
+    return message.type in {"error", "warning"} and not message.text.startswith("Failed to load resource")

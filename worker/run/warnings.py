@@ -15,7 +15,7 @@ GROWTH = 2.0
 GROWTH_WITHIN_AN_EPOCH = 10.0
 """The same within the only epoch of a job, whose losses are those of single batches and vary more."""
 COMPARED_STEPS = 5
-"""The number of steps at the begin and at the end of such an epoch whose mean losses are compared."""
+"""The number of steps at the beginning and at the end of such an epoch whose mean losses are compared."""
 
 
 class RunWarnings:

@@ -23,7 +23,7 @@ DAY = 86_400.0
 LAST_SECOND = 253_402_300_799
 """The end of the year 9999 in seconds since 1970."""
 FIRST_SECOND = -62_135_596_800
-"""The begin of the year 1, likewise."""
+"""The beginning of the year 1, likewise."""
 
 Part = Literal["age", "year_day", "month", "month_day", "weekday", "hour"]
 Moments = NDArray[np.datetime64]

@@ -31,6 +31,9 @@ class NumberOptions:
 class NumberEncoder(ABC):
     """A column of numbers, and a column of marks where values were missing at the upload."""
 
+    type: str
+    """The word for the encoder in JSON."""
+
     column: str
     """The column's name."""
 
@@ -79,7 +82,7 @@ class NumberEncoder(ABC):
     @classmethod
     def combine(cls, encoders: Sequence[Self], starts: Sequence[int]) -> Transform:
         """Return the transform of several columns, one after the other."""
-        return separately(encoders, starts)  # type: ignore[arg-type]  # the members have a `type`
+        return separately(encoders, starts)
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON Schema of a raw value: a number, a text with a number or a missing-value text, or null."""

@@ -48,14 +48,26 @@ def numbered(vocabulary: Sequence[str]) -> dict[str, int]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextEncoder:
+class TextEncoder(ABC):
     """A column of texts: what does not depend on how they are encoded."""
+
+    type: str
+    """The word for the encoder in JSON."""
 
     column: str
     """The column's name."""
 
     dtype: ClassVar[np.dtype[Any]] = np.dtype(object)
     reads_files: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one encoded text."""
+
+    @abstractmethod
+    def transform(self, values: NDArray[Any], out: NDArray[np.float32]) -> None:
+        """Encode texts `(rows,)`, None for missing ones, into `out` `(rows, *shape)`, which is zero before."""
 
     def parse(self, value: Any) -> Parsed:
         """Return a JSON text, None where it is missing. Raises `WrongValue`."""
@@ -68,7 +80,7 @@ class TextEncoder:
     @classmethod
     def combine(cls, encoders: Sequence[Self], starts: Sequence[int]) -> Transform:
         """Return the transform of several columns, one after the other."""
-        return separately(encoders, starts)  # type: ignore[arg-type]  # the members have a `type`
+        return separately(encoders, starts)
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON Schema of a raw value: a text, or null."""
@@ -85,7 +97,7 @@ class TextEncoder:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokenEncoder(TextEncoder, ABC):
+class TokenEncoder(TextEncoder):
     """A column of texts: the ids of their first tokens."""
 
     length: int

@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from core.data.cells import MISSING, category_texts
+from core.data.cells import category_texts, is_missing
 from core.data.encoders.encoder import WrongValue
 from core.data.schema import ColumnType
 
@@ -18,11 +18,11 @@ class ValueOptions:
 
 def texts_of(value: Any) -> list[str]:
     """Return the texts that a JSON value may have in a file; none for a missing one. Raises `WrongValue` for lists."""
-    if value is None or value != value:  # noqa: PLR0124 - NaN
+    if is_missing(value):
         return []
     if not isinstance(value, str | int | float):
         raise WrongValue("is a list or an object: give a text, a number or a boolean")
-    return [text for text in category_texts(value) if text not in MISSING]
+    return category_texts(value)
 
 
 def value_schema(column: str) -> dict[str, Any]:

@@ -6,9 +6,10 @@ A table comes in chunks of rows of texts; the first chunk is one row, the names 
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +27,9 @@ YEARS = range(1500, 2200)  # whole numbers that name a column of a year
 Chunks = Iterator[list[list[str]]]
 
 
+@dataclass(frozen=True, slots=True)
 class CellTable(ABC):
     """A reader of tables whose rows come as lists of texts. Members are frozen dataclasses."""
-
-    __slots__ = ()
 
     format: ClassVar[str]
     is_table: ClassVar[bool] = True
@@ -38,9 +38,14 @@ class CellTable(ABC):
     def records(self, path: Path, limits: Limits) -> Iterator[list[str]]:
         """Yield the names of the columns, then the rows, each with a text for every column. Raises `InvalidFile`."""
 
-    @abstractmethod
+    @classmethod
+    def of(cls, schema: Schema) -> Self:
+        """Return the reader that reads a file as its schema was inferred."""
+        return cls(**schema.layout)
+
     def options(self) -> dict[str, Any]:
         """Return the fields as JSON."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def infer_schema(self, path: Path, types: Mapping[str, ColumnType], limits: Limits) -> Schema:
         """Return the schema of a file. Raises `InvalidFile` at the first place that is wrong."""

@@ -5,12 +5,12 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, Self
+from typing import Any, BinaryIO, ClassVar
 
 from core.data.errors import InvalidFile
 from core.data.readers.cell_table import CellTable, text_of
 from core.data.readers.csv.stream import opened
-from core.data.schema import Limits, Schema
+from core.data.schema import Limits
 
 READ_BYTES = 2**18
 BLANKS = " \t\r\n"
@@ -38,15 +38,6 @@ class JsonRecords(CellTable):
         text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
         text = text[1:].lstrip() if text.startswith(b"[") else text
         return text.startswith(b"{") and text[1:].lstrip().startswith((b'"', b"}"))
-
-    @classmethod
-    def of(cls, schema: Schema) -> Self:
-        """Return the reader that reads a file as its schema was inferred."""
-        return cls()
-
-    def options(self) -> dict[str, Any]:
-        """Return the fields as JSON: there are none."""
-        return {}
 
     def records(self, path: Path, limits: Limits) -> Iterator[list[str]]:
         """Yield the names of the columns, then the rows. The file is read twice: first for the names.

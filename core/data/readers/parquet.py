@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
 from core.data.cells import quote
 from core.data.errors import InvalidFile
 from core.data.readers.cell_table import CHUNK_CELLS, CellTable
 from core.data.readers.tables.connection import NotReadable, locked_connection
-from core.data.schema import Limits, Schema
+from core.data.schema import Limits
 
 REFUSED_TYPES = ("BLOB", "BIT", "GEOMETRY")
 """Types of columns without a text."""
@@ -27,15 +27,6 @@ class Parquet(CellTable):
     def recognizes(cls, head: bytes) -> bool:
         """Return whether these are the first bytes of a Parquet file."""
         return head.startswith(b"PAR1")
-
-    @classmethod
-    def of(cls, schema: Schema) -> Self:
-        """Return the reader that reads a file as its schema was inferred."""
-        return cls()
-
-    def options(self) -> dict[str, Any]:
-        """Return the fields as JSON: there are none."""
-        return {}
 
     def records(self, path: Path, limits: Limits) -> Iterator[list[str]]:
         """Yield the names of the columns, then the rows. Raises `InvalidFile`."""

@@ -3,14 +3,14 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from core.data.cells import quote, quote_names
 from core.data.errors import InvalidFile
 from core.data.readers.cell_table import CHUNK_CELLS, CellTable, text_of
-from core.data.schema import Limits, Schema
+from core.data.schema import Limits
 
 ALLOWED = frozenset([sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ])
 """What a statement may do: no pragmas, attached files or writes."""
@@ -34,15 +34,6 @@ class Sqlite(CellTable):
     def recognizes(cls, head: bytes) -> bool:
         """Return whether these are the first bytes of an SQLite database."""
         return head.startswith(b"SQLite format 3\x00")
-
-    @classmethod
-    def of(cls, schema: Schema) -> Self:
-        """Return the reader that reads a file as its schema was inferred."""
-        return cls(**schema.layout)
-
-    def options(self) -> dict[str, Any]:
-        """Return the fields as JSON."""
-        return asdict(self)
 
     def records(self, path: Path, limits: Limits) -> Iterator[list[str]]:
         """Yield the names of the columns, then the rows, in the order of the table. Raises `InvalidFile`."""

@@ -1,14 +1,14 @@
 """Reader of spreadsheets: Excel (.xlsx, .xlsm, .xlsb, .xls) and OpenDocument (.ods), by calamine."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from core.data.cells import quote, quote_names
 from core.data.errors import InvalidFile
 from core.data.readers.cell_table import CellTable, is_header, text_of
-from core.data.schema import Limits, Schema
+from core.data.schema import Limits
 
 OFFICE_XML = (b"[Content_Types].xml", b"xl/", b"_rels/.rels", b"docProps/")
 OPEN_DOCUMENT = b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet"
@@ -39,15 +39,6 @@ class Workbook(CellTable):
         if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
             return True
         return head.startswith(b"PK\x03\x04") and (OPEN_DOCUMENT in begin or any(name in begin for name in OFFICE_XML))
-
-    @classmethod
-    def of(cls, schema: Schema) -> Self:
-        """Return the reader that reads a file as its schema was inferred."""
-        return cls(**schema.layout)
-
-    def options(self) -> dict[str, Any]:
-        """Return the fields as JSON."""
-        return asdict(self)
 
     def records(self, path: Path, limits: Limits) -> Iterator[list[str]]:
         """Yield the names of the columns, then the rows; rows and columns without any cell are left out.

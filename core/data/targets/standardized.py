@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from core.data.encoders.encoder import with_tuples
 from core.data.encoders.numbers import mean_and_std
 from core.data.targets.numbers import Numbers
-from core.data.targets.target import NUMBER_BYTES, ROW_BYTES, value_answers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,19 +45,22 @@ class Standardized:
         numbers: NDArray[np.float64] = outputs.astype(np.float64) * np.array(self.std) + np.array(self.mean)
         return numbers
 
+    @property
+    def _numbers(self) -> Numbers:
+        """The same numbers in their own unit."""
+        return Numbers(shape=self.shape, integers=False, min=-math.inf, max=math.inf, distinct=None)
+
     def parse(self, values: Sequence[Any], steps: tuple[int, ...] = ()) -> NDArray[np.float32]:
         """Return `(rows, *shape)` in the scale of the net. Raises `InvalidInstance` as `Numbers` does."""
-        own = Numbers(shape=self.shape, integers=False, min=-math.inf, max=math.inf, distinct=None)
-        return self.array(own.parse(values, steps).astype(np.float64))
+        return self.array(self._numbers.parse(values, steps).astype(np.float64))
 
     def answer(self, outputs: NDArray[Any]) -> list[dict[str, Any]]:
         """Return the value for each row of `outputs` (rows, *shape) in its own unit: a number for `(1,)`."""
-        numbers = self.in_own_unit(outputs)
-        return value_answers(numbers.reshape(len(numbers), *(() if self.shape == (1,) else self.shape)))
+        return self._numbers.answer(self.in_own_unit(outputs))
 
     def answer_bytes(self, output_shape: tuple[int, ...]) -> int:
         """Return the estimated bytes of the answer for one row as JSON."""
-        return ROW_BYTES + NUMBER_BYTES * math.prod(self.shape)
+        return self._numbers.answer_bytes(output_shape)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON, stored beside the weights."""

@@ -16,7 +16,7 @@ from core.nn.step.context import PassContext, inference
 T = TypeVar("T")
 
 InOwnUnit: TypeAlias = Callable[[Array], Array]
-"""Turns numbers that a net learns into those of the target's unit, in which metrics are told."""
+"""Turns numbers that a net learns into those of the target's unit, in which metrics are given."""
 
 
 class Evaluation:

@@ -42,13 +42,24 @@ def test_loss_that_only_grew_is_a_warning_of_the_job(api: Api) -> None:
     assert (job["status"], codes(job)) == ("succeeded", ["loss_grew"])
 
 
-def test_loss_that_grew_until_the_job_was_stopped_is_a_warning(api: Api) -> None:
+def test_loss_that_grew_until_the_job_was_cancelled_is_a_warning(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = {"type": "sgd", "learning_rate": 0.0911}  # the loss grows by 1 % in each epoch
-    limited = api.trained(
-        **GROWS | {"optimizer": slow, "training": {"epochs": 10**6, "max_runtime": 0.05, "batch_size": 5}}
-    )
-    assert limited["stop_reason"] in ("max_runtime", "diverged")
-    assert codes(limited) == ["loss_grew"]
+    job_id = api.post(**GROWS | {"optimizer": slow, "training": {"epochs": 1000, "batch_size": 5}})["id"]
+    check, cancelled = JobRun._check, list[str]()
+
+    def cancel_once(self: JobRun, item: Any) -> Any:
+        if item is not None and item.epoch >= 200 and not cancelled:
+            cancelled.append(api.client.post(f"/v1/jobs/{job_id}/cancel").json()["status"])
+            self._writer.write()
+        outcome = check(self, item)
+        self._writer.needs_check = not cancelled
+        return outcome
+
+    monkeypatch.setattr(JobRun, "_check", cancel_once)
+    api.train()
+    job = api.job(job_id)
+    assert (job["status"], job["progress"]["epoch"], cancelled) == ("cancelled", 200, ["cancelling"])
+    assert codes(job) == ["loss_grew"]
 
 
 def test_loss_that_grew_in_the_only_epoch_is_a_warning(api: Api) -> None:

@@ -9,7 +9,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.api.routes.test_pages import browser, is_error, is_own_url, press, service
+from tests.api.chromium import checked_page
+from tests.api.routes.test_pages import browser, press, service
 
 __all__ = ["browser", "service"]
 
@@ -28,15 +29,8 @@ def dataset(service: str) -> str:
 
 @pytest.fixture
 def page(browser: Browser, service: str) -> Iterator[Page]:
-    """Open a page that fails its test on an error or a request to another host."""
-    errors: list[str] = []
-    page = browser.new_page(base_url=service, viewport={"width": 1280, "height": 800})
-    page.on("request", lambda request: None if is_own_url(request.url, service) else errors.append(request.url))
-    page.on("console", lambda message: errors.append(message.text) if is_error(message) else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    yield page
-    page.close()
-    assert errors == []
+    with checked_page(browser, service) as page:
+        yield page
 
 
 def column(page: Page, name: str) -> Any:

@@ -12,11 +12,11 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from core.jobs.examples import DOUBLING
 from harness.processes import service as running_service
-from tests.api.chromium import chromium
+from tests.api.chromium import checked_page, chromium
 
 TRAINING_TIMEOUT_MS = 60_000
 expect.set_options(timeout=15_000)  # a busy machine is not an error of the page
@@ -63,25 +63,9 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, service: str) -> Iterator[Page]:
-    """Open a new page that fails its test on an error or a request to another host."""
-    errors: list[str] = []
-    page = browser.new_page(base_url=service, viewport={"width": 1280, "height": 800})
-    page.set_default_timeout(TRAINING_TIMEOUT_MS)
-    page.on("request", lambda request: None if is_own_url(request.url, service) else errors.append(request.url))
-    page.on("console", lambda message: errors.append(message.text) if is_error(message) else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    yield page
-    page.close()
-    assert errors == []
-
-
-def is_own_url(url: str, service: str) -> bool:
-    return url.startswith((f"{service}/", "data:"))
-
-
-def is_error(message: ConsoleMessage) -> bool:
-    """Return whether a console message is an error; failed requests are not, as some tests cause them."""
-    return message.type in {"error", "warning"} and not message.text.startswith("Failed to load resource")
+    with checked_page(browser, service) as page:
+        page.set_default_timeout(TRAINING_TIMEOUT_MS)
+        yield page
 
 
 def post(service: str, spec: dict[str, Any]) -> str:

@@ -1,9 +1,6 @@
 """The profile of a dataset over HTTP: tables, arrays, pictures and recordings, and refused queries."""
 
-import io
 import json
-import wave
-import zipfile
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +12,7 @@ from api.services import dataset_profile
 from api.services.dataset_profile import ProfileCache
 from tests.api.conftest import Api
 from tests.api.routes.test_datasets import npz
+from tests.core.data.files import media
 
 TABLE = "age,city,note,pay\n" + "".join(
     f"{20 + row % 9},c{row % 4},{'long ' * (row % 3)}text {row},{row * 1.5}\n" for row in range(60)
@@ -33,26 +31,12 @@ def profile(api: Api, dataset: str, **query: Any) -> dict[str, Any]:
     return dict(api.client.get(f"/v1/datasets/{dataset}/profile", params=query).raise_for_status().json())
 
 
-def archive(files: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as packed:
-        for name, content in files.items():
-            packed.writestr(name, content)
-    return buffer.getvalue()
-
-
 def picture(size: tuple[int, int], color: Any, mode: str = "RGB") -> bytes:
-    buffer = io.BytesIO()
-    Image.new(mode, size, color).save(buffer, "PNG")
-    return buffer.getvalue()
+    return media.picture(Image.new(mode, size, color))
 
 
 def recording(rate: int, samples: int) -> bytes:
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setparams((1, 2, rate, 0, "NONE", ""))
-        file.writeframes((np.arange(samples) % 100).astype("<i2").tobytes())
-    return buffer.getvalue()
+    return media.recording(np.arange(samples) % 100 / 1000, rate)
 
 
 def test_profile_of_a_table_with_target_and_split(api: Api) -> None:
@@ -92,7 +76,7 @@ def test_profile_of_arrays(api: Api) -> None:
 def test_profile_of_pictures(api: Api) -> None:
     files = {f"{'ab'[n % 2]}/{n}.png": picture((8 + n, 6), (n, 0, 9)) for n in range(5)}
     files["b/grey.png"], files["a/again.png"] = picture((8, 6), 3, "L"), picture((9, 6), (1, 0, 9))
-    found = profile(api, upload(api, archive(files), "application/zip"), target="label")
+    found = profile(api, upload(api, media.zipped(files), "application/zip"), target="label")
     pictures = found["columns"][0]["pictures"]
     assert (pictures["opened"], pictures["widths"]) == (7, {"min": 8.0, "median": 9.0, "max": 12.0})
     assert pictures["channels"] == [{"value": 3.0, "count": 6}, {"value": 1.0, "count": 1}]
@@ -101,7 +85,7 @@ def test_profile_of_pictures(api: Api) -> None:
 
 def test_profile_of_recordings(api: Api) -> None:
     files = {"a/1.wav": recording(8000, 4000), "b/2.wav": recording(16000, 16000), "b/3.wav": recording(8000, 8000)}
-    found = profile(api, upload(api, archive(files), "application/zip"))
+    found = profile(api, upload(api, media.zipped(files), "application/zip"))
     recordings = found["columns"][0]["recordings"]
     assert recordings["seconds"] == {"min": 0.5, "median": 1.0, "max": 1.0}
     assert recordings["rates"] == [{"value": 8000.0, "count": 2}, {"value": 16000.0, "count": 1}]

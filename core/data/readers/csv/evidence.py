@@ -13,12 +13,14 @@ from core.data.readers.csv.edges import Begin, End, begin_of, end_of
 from core.data.readers.csv.header import header_of
 from core.data.readers.csv.layout import BLANKS, Layout, ReadAs
 from core.data.readers.csv.records import Record, lines_of, masked, records_of, usual_width
-from core.data.readers.csv.sample import Sample, Texts, decoded
+from core.data.readers.csv.sample import FALLBACK, Sample, Texts, decoded
 from core.data.readers.csv.signs import decimal_of
 from core.data.schema import Limits
 from core.warnings import WarningMessage
 
 SAID = "said with the upload"
+NOT_UTF8 = f"the file is not in UTF-8, and was read as {FALLBACK}: say encoding=, such as iso-8859-2, if not"
+"""The warning about an encoding that is taken since the file is not in UTF-8."""
 SIGN_CELLS = 20_000
 """Cells that are looked through for signs of numbers."""
 INDEX = "index"
@@ -50,10 +52,8 @@ def evidence_of(sample: Sample, said: Mapping[str, Any], limits: Limits) -> Evid
     """Return how a file is read: options that a client says, and the others by the sample. Raises `InvalidFile`."""
     texts = decoded(sample, said.get("encoding"))
     found = Evidence(Layout(delimiter=","), certain_encoding=texts.certain)
-    doubt = None
-    if texts.encoding.value == "windows-1252" and "encoding" not in said:
-        doubt = "the file is not in UTF-8, and was read as windows-1252: say encoding=, such as iso-8859-2, if not"
-    encoding = found.note("encoding", texts.encoding, doubt)
+    doubtful = texts.encoding.value == FALLBACK and "encoding" not in said
+    encoding = found.note("encoding", texts.encoding, NOT_UTF8 if doubtful else None)
     lines = lines_of(texts.head)
     if not any(line.strip() for line in lines):
         raise InvalidFile("the file is empty: it needs a row of names and rows of values")

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from core.data.cells import MISSING, NumberForm
 from core.data.date_forms import DateForm
-from core.data.errors import InvalidFile
-from core.data.readers.csv.evidence import SAID, Evidence, evidence_of
+from core.data.readers.csv.evidence import NOT_UTF8, SAID, Evidence, evidence_of
 from core.data.readers.csv.layout import Layout, ReadAs
-from core.data.readers.csv.sample import sample_of
+from core.data.readers.csv.sample import FALLBACK, sample_of
 from core.data.readers.csv.stream import Source, check_text, is_compressed
 from core.data.readers.csv.table import CsvTable, MixedLineEnds, NotUtf8
 from core.data.readers.tables.infer import infer_columns
@@ -78,12 +77,23 @@ class Csv:
     def infer_schema(self, path: Path, types: Mapping[str, ColumnType], limits: Limits) -> Schema:
         """Return the schema of a file. Raises `InvalidFile` at the first place that is wrong."""
         found = self.evidence(path, limits)
-        for repair in (_with_equal_line_ends, _as_windows_1252, None):
+        while True:  # each repair is made once at most
             try:
                 return self._schema(path, found, types, limits)
             except (MixedLineEnds, NotUtf8) as error:
-                found = (repair and repair(found, error, self)) or _raise(error)
-        raise AssertionError
+                self._repair(found, error)
+
+    def _repair(self, found: Evidence, error: MixedLineEnds | NotUtf8) -> None:
+        """Correct what an error in the midst of the file shows; raise it where nothing can be corrected."""
+        if isinstance(error, MixedLineEnds):
+            changed: dict[str, Any] = {"line_ends": True}
+        elif found.certain_encoding or self.encoding is not None:
+            raise error
+        else:
+            found.certain_encoding = True
+            found.note("encoding", ReadAs(FALLBACK, "bytes amid the file are not UTF-8"), NOT_UTF8)
+            changed = {"encoding": FALLBACK}
+        found.layout = replace(found.layout, **changed, plain=False, header_lines=0)
 
     def _schema(self, path: Path, found: Evidence, types: Mapping[str, ColumnType], limits: Limits) -> Schema:
         table = CsvTable(path, found.layout, len(found.names), limits.record_bytes)
@@ -147,26 +157,3 @@ class Csv:
         with table.scan() as scan:
             rows = scan.fetch(f"SELECT * FROM {scan.relation}")
         return [found.names, *(["" if cell is None else cell for cell in row] for row in rows)]
-
-
-def _with_equal_line_ends(found: Evidence, error: Exception, reader: Csv) -> Evidence | None:
-    if not isinstance(error, MixedLineEnds):
-        return _as_windows_1252(found, error, reader)
-    found.layout = replace(found.layout, line_ends=True, plain=False, header_lines=0)
-    return found
-
-
-def _as_windows_1252(found: Evidence, error: Exception, reader: Csv) -> Evidence | None:
-    if not isinstance(error, NotUtf8) or found.certain_encoding or reader.encoding is not None:
-        return None
-    doubt = "the file is not in UTF-8, and was read as windows-1252: say encoding=, such as iso-8859-2, if not"
-    found.note("encoding", ReadAs("windows-1252", "bytes amid the file are not UTF-8"), doubt)
-    found.layout = replace(found.layout, encoding="windows-1252", plain=False, header_lines=0)
-    found.certain_encoding = True
-    return found
-
-
-def _raise(error: Exception) -> Evidence:
-    if isinstance(error, MixedLineEnds):
-        raise InvalidFile("the lines of the file end in different ways: save it with LF or CRLF") from None
-    raise error from None

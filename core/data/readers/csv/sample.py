@@ -21,6 +21,9 @@ ENCODINGS = (
 )
 """Encodings that a client may name."""
 
+FALLBACK = "windows-1252"
+"""The encoding of text that is not in UTF-8, as Western Windows writes it."""
+
 MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -104,7 +107,7 @@ def encoding_of(sample: Sample) -> tuple[ReadAs, bool]:
         for part in (sample.head, sample.tail.lstrip(bytes(range(0x80, 0xC0)))):
             codecs.getincrementaldecoder("utf-8")().decode(part)
     except UnicodeDecodeError:
-        return ReadAs("windows-1252", "its first or last bytes are not UTF-8"), True
+        return ReadAs(FALLBACK, "its first or last bytes are not UTF-8"), True
     return ReadAs("utf-8", "its first and last bytes are UTF-8"), True
 
 

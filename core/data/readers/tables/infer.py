@@ -48,13 +48,13 @@ def infer_columns(
     if rows * len(names) > limits.cells:
         raise InvalidFile(f"the table has more than {limits.cells} cells: send fewer rows or columns")
     asked = Asked(table, rules, limits, categories)
-    _count_values(asked, [of for of in found if of.few])
-    _ask_again(table, [of for of in found if not _is_settled(of, rules)], rules)
-    for of in found:
-        if of.counts is not None and not of.not_numbers:
-            of.counts = {text: count for text, count in of.counts.items() if text not in MISSING_AMONG_NUMBERS}
-    columns = tuple(column_of(of, asked) for of in found)
-    return rows, columns, [warning for of in found for warning in _warnings(of)]
+    _count_values(asked, [column for column in found if column.few])
+    _ask_again(table, [column for column in found if not _is_settled(column, rules)], rules)
+    for column in found:
+        if column.counts is not None and not column.not_numbers:
+            column.counts = {text: count for text, count in column.counts.items() if text not in MISSING_AMONG_NUMBERS}
+    columns = tuple(column_of(column, asked) for column in found)
+    return rows, columns, [warning for column in found for warning in _warnings(column)]
 
 
 def _moments(name: str) -> dict[str, str]:
@@ -84,15 +84,17 @@ def _first_scan(
     questions = Questions({"v": "{c}", "y": y, "x": _finite(y), "other": other}, asked)
     answers = ask(table, dict.fromkeys(range(len(names)), questions))
     found = []
-    infinite = _infinite(table, [place for place, of in answers.items() if of and of["casts"] > of["x count"]], y)
+    infinite = _infinite(
+        table, [place for place, answer in answers.items() if answer and answer["casts"] > answer["x count"]], y
+    )
     for place, name in enumerate(names):
         answer = answers[place] or dict.fromkeys(asked, 0)
         numbers = answer | {moment: answer[f"x {moment}"] for moment in MOMENTS}
         numbers["infinite"] = infinite.get(place, 0)
-        of = Found(place, name, types.get(name), int(answer["rows"]), numbers, rules.plain())
-        of.missing = of.rows - sum(int(numbers[each]) for each in ("count", "infinite", "others"))
-        of.few = answer["different"] <= ESTIMATE * categories + MORE_THAN_ESTIMATED
-        found.append(of)
+        column = Found(place, name, types.get(name), int(answer["rows"]), numbers, rules.plain())
+        column.missing = column.rows - sum(int(numbers[each]) for each in ("count", "infinite", "others"))
+        column.few = answer["different"] <= ESTIMATE * categories + MORE_THAN_ESTIMATED
+        found.append(column)
     return found
 
 
@@ -101,23 +103,23 @@ def _infinite(table: TextTable, places: list[int], y: str) -> dict[int, int]:
     questions = Questions(
         {"v": "{c}", "y": y}, {"infinite": "count(*) FILTER (WHERE isinf({y}))", "rows": "count({v})"}
     )
-    return {place: int(of["infinite"]) for place, of in ask(table, dict.fromkeys(places, questions)).items()}
+    return {place: int(answer["infinite"]) for place, answer in ask(table, dict.fromkeys(places, questions)).items()}
 
 
-def _is_settled(of: Found, rules: CellRules) -> bool:
+def _is_settled(column: Found, rules: CellRules) -> bool:
     """Return whether nothing else can be found in a column than numbers, or words that are counted."""
-    if not of.numbers["others"] and of.requested in (None, "number"):
-        return of.numbers["fractions"] > 0 or of.counts is not None
-    if of.counts is None or of.requested in ("number", "datetime"):
+    if not column.numbers["others"] and column.requested in (None, "number"):
+        return column.numbers["fractions"] > 0 or column.counts is not None
+    if column.counts is None or column.requested in ("number", "datetime"):
         return False
-    return not (of.numbers["count"] or _forms(of, rules) or _dates(of, rules))
+    return not (column.numbers["count"] or _forms(column, rules) or _dates(column, rules))
 
 
 def _ask_again(table: TextTable, columns: list[Found], rules: CellRules) -> None:
-    tried = {of.place: (_forms(of, rules), _dates(of, rules)) for of in columns}
-    answers = ask(table, {place: _questions(*of, rules) for place, of in tried.items()})
-    for of in columns:
-        _conclude(of, answers[of.place], *tried[of.place], rules)
+    tried = {column.place: (_forms(column, rules), _dates(column, rules)) for column in columns}
+    answers = ask(table, {place: _questions(*forms, rules) for place, forms in tried.items()})
+    for column in columns:
+        _conclude(column, answers[column.place], *tried[column.place], rules)
 
 
 def _questions(forms: list[NumberForm], dates: list[DateForm], rules: CellRules) -> Questions:
@@ -150,12 +152,12 @@ def _is_code(v: str) -> str:
     return f"({zero}) OR ({digits} AND abs(TRY_CAST({v} AS DOUBLE)) > {WHOLE})"
 
 
-def _forms(of: Found, rules: CellRules) -> list[NumberForm]:
+def _forms(column: Found, rules: CellRules) -> list[NumberForm]:
     """Return the forms of numbers in which the least and the greatest of the other texts are numbers, or missing."""
-    if not of.numbers["others"]:
+    if not column.numbers["others"]:
         return []
-    texts = [of.numbers[name].strip() for name in ("low", "high")]
-    nearly = of.numbers["count"] >= (1 - 2 * NEARLY) * of.present or of.requested == "number"
+    texts = [column.numbers[name].strip() for name in ("low", "high")]
+    nearly = column.numbers["count"] >= (1 - 2 * NEARLY) * column.present or column.requested == "number"
     return [
         form
         for form in rules.forms
@@ -167,11 +169,11 @@ def _may_be_number(text: str, form: NumberForm, rules: CellRules) -> bool:
     return parse_written_number(text, form) is not None or text in rules.missing | MISSING_AMONG_NUMBERS
 
 
-def _dates(of: Found, rules: CellRules) -> list[DateForm]:
+def _dates(column: Found, rules: CellRules) -> list[DateForm]:
     """Return the forms of dates that the least and the greatest of the other texts have."""
-    if not of.numbers["others"] or (rules.dates is not None and of.requested not in (None, "datetime")):
+    if not column.numbers["others"] or (rules.dates is not None and column.requested not in (None, "datetime")):
         return []
-    texts = [of.numbers[name].strip() for name in ("low", "high")]
+    texts = [column.numbers[name].strip() for name in ("low", "high")]
     if rules.dates is not None:
         return [rules.dates]
     first, *others = [date_forms_of(text) for text in texts if text not in rules.missing] or [()]
@@ -179,20 +181,23 @@ def _dates(of: Found, rules: CellRules) -> list[DateForm]:
 
 
 def _conclude(
-    of: Found, answer: dict[str, Any], forms: list[NumberForm], dates: list[DateForm], rules: CellRules
+    column: Found, answer: dict[str, Any], forms: list[NumberForm], dates: list[DateForm], rules: CellRules
 ) -> None:
-    of.codes, of.missing = answer["codes"], answer["missing"]
+    column.codes, column.missing = answer["codes"], answer["missing"]
     best = max(forms, key=lambda form: int(answer[f"{_name(form)} count"]), default=None)
-    if best is not None and answer[f"{_name(best)} count"] >= of.numbers["count"]:
-        of.form, of.number_of = best, rules.written(stripped(), best)
-        of.numbers = of.numbers | {name: answer[f"{_name(best)} {name}"] for name in (*MOMENTS, "fractions")}
-    if of.numbers["count"] and of.rows - answer["missing_number"] == of.numbers["count"] + of.numbers["infinite"]:
-        of.missing = answer["missing_number"]
-    complete = [date for date in dates if 0 < answer[f"{_name(date)} count"] == of.present]
+    if best is not None and answer[f"{_name(best)} count"] >= column.numbers["count"]:
+        column.form, column.number_of = best, rules.written(stripped(), best)
+        column.numbers = column.numbers | {name: answer[f"{_name(best)} {name}"] for name in (*MOMENTS, "fractions")}
+    if (
+        column.numbers["count"]
+        and column.rows - answer["missing_number"] == column.numbers["count"] + column.numbers["infinite"]
+    ):
+        column.missing = answer["missing_number"]
+    complete = [date for date in dates if 0 < answer[f"{_name(date)} count"] == column.present]
     if complete:
-        of.date = complete[0]
-        of.dates = {name: answer[f"{_name(complete[0])} {name}"] for name in MOMENTS}
-        of.unclear_date = {"%d/%m", "%m/%d"} <= {date.format[:5] for date in complete}
+        column.date = complete[0]
+        column.dates = {name: answer[f"{_name(complete[0])} {name}"] for name in MOMENTS}
+        column.unclear_date = {"%d/%m", "%m/%d"} <= {date.format[:5] for date in complete}
 
 
 def _count_values(asked: Asked, columns: list[Found]) -> None:
@@ -200,34 +205,38 @@ def _count_values(asked: Asked, columns: list[Found]) -> None:
     table, rules, limits, categories = asked
     longest = limits.category_length
     too_long = f"CASE WHEN strlen({{v}}) > {4 * longest} THEN repeat('x', {longest + 1}) ELSE {{v}} END"
-    counts: dict[int, Counter[str]] = {of.place: Counter() for of in columns}
+    counts: dict[int, Counter[str]] = {column.place: Counter() for column in columns}
     for place, text, count in value_counts(table, list(counts), too_long):
         counts[place][strip(text)] += count
-    for of in columns:
-        values = counts[of.place]
+    for column in columns:
+        values = counts[column.place]
         present = folded({text: count for text, count in values.items() if text not in rules.missing})
         if len(present) > categories or max(map(len, present), default=0) > longest:
             continue
-        of.counts = present
-        if of.numbers["others"]:
-            of.missing = values.total() - sum(present.values())
+        column.counts = present
+        if column.numbers["others"]:
+            column.missing = values.total() - sum(present.values())
         else:
-            of.codes = sum(count for text, count in present.items() if _is_code_of_digits(text))
+            column.codes = sum(count for text, count in present.items() if _is_code_of_digits(text))
 
 
 def _is_code_of_digits(text: str) -> bool:
     return bool(_CODE.fullmatch(text) or (_DIGITS.fullmatch(text) and abs(int(text)) > WHOLE))
 
 
-def _warnings(of: Found) -> list[WarningMessage]:
+def _warnings(column: Found) -> list[WarningMessage]:
     warnings = []
-    if of.unclear_date and of.date is not None:
-        form, other = ("month", "day") if of.date.format.startswith("%m") else ("day", "month")
-        message = f"column {quote(of.name)} has dates in which day and month could be exchanged; {form}, then {other}"
+    if column.unclear_date and column.date is not None:
+        form, other = ("month", "day") if column.date.format.startswith("%m") else ("day", "month")
+        message = (
+            f"column {quote(column.name)} has dates in which day and month could be exchanged; {form}, then {other}"
+        )
         remedy = "was assumed: say date_format=%d/%m/%Y if not"
-        warnings.append(WarningMessage("unclear_dates", "/columns", f"{message} {remedy}"))
-    if of.requested is None and of.codes and not of.not_numbers:
-        message = f"column {quote(of.name)} has digits after a zero, or too many for a number, and stays {of.type}"
-        remedy = f'upload it with types {{"{of.name[:40]}": "number"}} if they are numbers'
+        warnings.append(WarningMessage("unclear_dates", "/columns", f"{message}{remedy}"))
+    if column.requested is None and column.codes and not column.not_numbers:
+        message = (
+            f"column {quote(column.name)} has digits after a zero, or too many for a number, and stays {column.type}"
+        )
+        remedy = f'upload it with types {{"{column.name[:40]}": "number"}} if they are numbers'
         warnings.append(WarningMessage("codes_of_digits", "/columns", f"{message}: {remedy}"))
     return warnings

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from core.data.cells import MINUS, MISSING, MISSING_AMONG_NUMBERS, NUMBER_FORMS, POINT, NumberForm, parse_number
-from core.data.date_forms import ISO, DateForm
+from core.data.date_forms import ISO, ISO_PATTERN, DateForm
 from core.data.readers.tables.connection import literal
 
 WHOLE = 2**53
@@ -90,5 +90,5 @@ def seconds(v: str, form: DateForm) -> str:
     """Return the seconds since 1970 UTC of a date or time, as `parse_date` does; NULL for others."""
     if form == ISO:
         cast = f"epoch(TRY_CAST({v} AS TIMESTAMPTZ))"
-        return f"CASE WHEN regexp_full_match({v}, {literal(ISO.pattern)}) THEN {cast} END"
+        return f"CASE WHEN regexp_full_match({v}, {literal(ISO_PATTERN)}) THEN {cast} END"
     return f"epoch(try_strptime({v}, {literal(form.format)}))"
